@@ -3,9 +3,9 @@
     python -m tools.curves nih-sample --images data/nih-sample
     python -m tools.curves nih-heldout --table made_elsewhere.parquet
 
-With ``--images``, curves are made from the suite's published weights. A ``--table`` has columns ``global_pool``, ``seed``, ``image``,
-``finding`` and ``iou`` (IoU times 10,000 at the same thresholds), from images that are elsewhere. In both cases the
-cases are those of the suite's published rows.
+With ``--images``, curves are made from the suite's published weights. A ``--table`` is from images that are elsewhere:
+its columns are ``global_pool``, ``seed``, ``image``, ``finding`` and ``iou`` (IoU times 10,000 at the same thresholds).
+In both cases the cases are those of the suite's published rows.
 """
 
 import argparse

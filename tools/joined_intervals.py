@@ -7,6 +7,7 @@ of patients (within each part) chooses the threshold of each finding and fold ag
 for new patients and training runs: Student's t on the variance between runs plus that between patients.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from safetensors import safe_open
 from scipy import stats
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 PARTS = ("nih-sample", "nih-heldout")
 LEVELS = (".1", ".3", ".5")
 FOLDS, DRAWS, SEEDS = 5, 1000, (0, 1, 2)
+HIT = 3000
+"""A hit has a larger IoU times 10,000."""
 Array = NDArray[Any]
 Found = tuple[pd.DataFrame, Array, Array, Array, Array, Mapping[str, Array]]
 """Cases, weights, folds, scores with held thresholds and with thresholds chosen again, and hits of the baselines."""
@@ -109,8 +113,8 @@ def chosen_again(curve: Array, index: pd.DataFrame, weights: Array, folds: Array
     return out
 
 
-def curves_of(part: str, pooling: str) -> dict[int, pd.DataFrame]:
-    """Return the hits at 200 thresholds, seed -> table indexed by part, patient, finding and image."""
+def curves_of(part: str, pooling: str, above: float | None = HIT) -> dict[int, pd.DataFrame]:
+    """Return the hits, or with None the IoU times 10,000, at 200 thresholds, seed -> table indexed by part, patient, finding and image."""
     rows = pd.read_parquet(RESULTS / part / "curves.parquet")
     out = {}
     for seed in SEEDS:
@@ -118,7 +122,8 @@ def curves_of(part: str, pooling: str) -> dict[int, pd.DataFrame]:
         index = pd.MultiIndex.from_frame(
             mine[["patient", "finding", "image"]].astype(str).assign(part=part)[["part", "patient", "finding", "image"]]
         )
-        out[seed] = pd.DataFrame(np.stack(mine["iou"]) > 3000, index=index)
+        iou = np.stack(mine["iou"].to_list())
+        out[seed] = pd.DataFrame(iou if above is None else iou > above, index=index)
     return out
 
 
@@ -158,6 +163,9 @@ def compare(rows: pd.DataFrame, parts: Sequence[str], pooling: str) -> Found:
         name: main[name].reindex(main["fullgrad"].index).mean(axis=1).to_numpy() for name in ("fixed_box", "prior")
     }
     fixed = np.stack([weighted_means(main["fullgrad"].iloc[:, n].to_numpy(), findings, weights) for n in range(3)])
+    for name, floor in floors.items():
+        of_floor = weighted_means(floor, findings, weights)
+        report(f"{label} fullgrad − {name}, thresholds held", fixed[:, 0] - of_floor[0], fixed[:, 1:] - of_floor[1:])
     tables = [curves_of(part, pooling) for part in parts]
     again = []
     for seed in SEEDS:
@@ -171,11 +179,12 @@ def compare(rows: pd.DataFrame, parts: Sequence[str], pooling: str) -> Found:
         "recorded",
         fixed[:, 0].mean().round(4),
     )
-    for kind, draws in (("thresholds held", fixed), ("thresholds chosen again", again)):
-        for name, floor in floors.items():
-            of_floor = weighted_means(floor, findings, weights)
-            report(f"{label} fullgrad − {name}, {kind}", fixed[:, 0] - of_floor[0], draws[:, 1:] - of_floor[1:])
-        report(f"{label} fullgrad, {kind}", fixed[:, 0], draws[:, 1:])
+    for name, floor in floors.items():
+        of_floor = weighted_means(floor, findings, weights)
+        difference = fixed[:, 0] - of_floor[0], again[:, 1:] - of_floor[1:]
+        report(f"{label} fullgrad − {name}, thresholds chosen again", *difference)
+    for kind, draws in (("held", fixed), ("chosen again", again)):
+        report(f"{label} fullgrad, thresholds {kind}", fixed[:, 0], draws[:, 1:])
     return index, weights, folds, fixed, again, floors
 
 
@@ -206,25 +215,39 @@ def equal_cost(rows: pd.DataFrame, found: Found) -> None:
         print(f"share of the way, thresholds {kind}: {value:.0%} [{low:.0%}, {high:.0%}]")
 
 
-def five_boxes(index: pd.DataFrame, weights: Array, findings: Array, draws: int = 20) -> Array:
-    """Return scores (S,B) with thresholds from five boxes per finding of other folds: a mean over draws of the boxes."""
+def five_boxes(index: pd.DataFrame, weights: Array, findings: Array) -> Array:
+    """Return scores (S,B) with thresholds from the boxes on which ``supervised:boxes=5`` was fine-tuned, per fold."""
+    order = pd.MultiIndex.from_frame(index[["part", "patient", "finding", "image"]])
+    pairs = list(zip(index["image"], index["finding"], strict=True))
     out = []
     for seed in SEEDS:
-        curve = curves_of("nih-sample", "PCAM")[seed]
-        order = pd.MultiIndex.from_frame(index[["part", "patient", "finding", "image"]])
-        curve = curve.reindex(order).to_numpy()
-        rng, hits_sum = np.random.default_rng(seed), np.zeros(len(index))
-        folds = folds_of(index)
-        for _ in range(draws):
+        iou = curves_of("nih-sample", "PCAM", above=None)[seed].reindex(order).to_numpy()
+        hits = np.full(len(index), np.nan)
+        for fold in range(FOLDS):
+            about = described(f"custom-PCAM-seed{seed}-supervised-boxes=5-fold{fold}.safetensors")
+            taught, held = {tuple(pair) for pair in about["taught"]}, set(about["held out"])
+            in_fold = index["image"].isin(held).to_numpy()
+            is_taught = np.array([pair in taught for pair in pairs])
             for finding in np.unique(findings):
-                group = findings == finding
-                for fold in range(FOLDS):
-                    scored, others = group & (folds == fold), np.flatnonzero(group & (folds != fold))
-                    five = rng.choice(others, 5, replace=False)
-                    at = middles(curve[five].sum(0)[None])[0]
-                    hits_sum[scored] += curve[scored][:, at]
-        out.append(weighted_means(hits_sum / draws, findings, weights))
+                scored = in_fold & (findings == finding)
+                hits[scored] = iou[scored][:, best(iou[is_taught & (findings == finding)])] > HIT
+        out.append(weighted_means(hits, findings, weights))
     return np.stack(out)
+
+
+def described(name: str) -> dict[str, Any]:
+    """Return what a file of fine-tuned weights says about its cases."""
+    with safe_open(RESULTS / "nih-sample" / "weights" / "supervised" / name, "numpy") as file:
+        return dict(json.loads(file.metadata()["locus"]))
+
+
+def best(iou: Array) -> int:
+    """Return the middle of the range of thresholds with most hits and, of several, the largest mean IoU (N,T)."""
+    counts = (iou > HIT).sum(0)
+    edges = np.diff(np.concatenate([[0], (counts == counts.max()).astype(int), [0]]))
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    ranges = (starts + ends - 1) // 2
+    return int(ranges[iou.mean(0)[ranges].argmax()])
 
 
 def main() -> None:

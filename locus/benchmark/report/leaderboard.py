@@ -238,7 +238,8 @@ def _row(
     """
     first, by_patient = runs[0], None if column is None else column.entry(runs)
     keys = [record.key for record in runs]
-    chooses_again = first.cell.method in names.BLIND or all(key in found for key in keys)
+    has_fixed_hits = first.cell.method in (*names.BLIND, *names.SUPERVISED)
+    chooses_again = has_fixed_hits or all(key in found for key in keys)
     if column is not None and by_patient is not None and found and chooses_again and len(runs) > 1:
         by_patient = column.with_thresholds_chosen_again(by_patient, keys, found)
     findings = _findings(runs, shares)

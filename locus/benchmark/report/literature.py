@@ -459,7 +459,8 @@ def chart(board: Leaderboard) -> Chart | None:
         return None
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
-        f"dashed: {FIXED_BOX}, which never sees the image; thin and dashed: {PRIOR}. Solid black: ours. Dotted: the largest possible share of a map on that grid. "
+        f"dashed: {FIXED_BOX}, which never sees the image; thin and dashed: {PRIOR}. Solid black: ours. Dotted: the "
+        "largest possible share of a map on that grid. "
         "Marks: one threshold is known. Quoted: read in another paper. *: cut chosen on the scored boxes, or not known "
         "to be scored on all boxes. Papers differ in supervision and rules."
     )
@@ -468,7 +469,7 @@ def chart(board: Leaderboard) -> Chart | None:
 
 
 def curves(board: Leaderboard, box: Box) -> list[Line2D]:
-    """Return both baselines dashed, ours, a line per published result, dotted upper bounds, and results with one point."""
+    """Return both baselines, ours, a line per published result, dotted upper bounds, and results with one point."""
     bounds = [row for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
     nothing, truths = _curve(box.record, box), [_curve(_baseline(row, board), box) for row in bounds]
     priors = [_curve(_baseline(row, board), box) for row in board.without_network if row.name == PRIOR][:1]

@@ -25,7 +25,7 @@ from locus.benchmark.report.grouping import Row, by_score, counted, network_word
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
-from locus.benchmark.scoring.statistics.mrmc import ALPHA
+from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core.cli import CONFIGS
 from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
 
@@ -214,8 +214,24 @@ def _supervised(board: Leaderboard) -> Iterator[str]:
     way = ""
     if len(values) == 3 and values[0] > values[2]:
         share = (values[1] - values[2]) / (values[0] - values[2])
-        way = f" `{methods[0].name}` goes {share:.0%} of the way from `{floor[0].name}` to `{tuned[0].name}`."
+        ends = _ends_of_way(methods[0], floor[0], tuned[0])
+        way = f" `{methods[0].name}` goes {share:.0%}{ends} of the way from `{floor[0].name}` to `{tuned[0].name}`."
     yield f"**What boxes add** on {tuned[0].network}, after fine-tuning on other patients' boxes: {words}.{way}"
+
+
+def _ends_of_way(method: Row, floor: Row, tuned: Row) -> str:
+    """Return the interval over runs and patients of the share of the way; empty with one run or too few patients."""
+    rows = method.by_patient, floor.by_patient, tuned.by_patient
+    scores = [row for row in rows if row is not None]
+    if len(scores) < len(rows) or any(row.runs != scores[0].runs for row in scores):
+        return ""
+    thetas = [row.theta for row in scores]
+    left_out = [row.jackknife if row.resampled is None else row.resampled for row in scores]
+    if len({values.shape for values in left_out}) > 1 or (thetas[2] <= thetas[1]).any():
+        return ""
+    theta, without = ((of - low) / (high - low) for of, low, high in (thetas, left_out))
+    estimate = RowSamples(scores[0].runs, theta, without).interval
+    return "" if estimate is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
 
 
 def _row_words(row: Row) -> str:
