@@ -114,7 +114,7 @@ def chosen_again(curve: Array, index: pd.DataFrame, weights: Array, folds: Array
 
 
 def curves_of(part: str, pooling: str, above: float | None = HIT) -> dict[int, pd.DataFrame]:
-    """Return the hits, or with None the IoU times 10,000, at 200 thresholds, seed -> table indexed by part, patient, finding and image."""
+    """Return the hits, or with None the IoU times 10,000, at 200 thresholds, seed -> table."""
     rows = pd.read_parquet(RESULTS / part / "curves.parquet")
     out = {}
     for seed in SEEDS:

@@ -74,7 +74,7 @@ class RowSamples:
 
     resampled: FloatArray | None = None
     """(S,B) the same scores in resamples of patients that choose their thresholds again, in the form of a jackknife
-    (``rechosen.as_jackknife``); None if they were not computed."""
+    (``scoring.rechosen.as_jackknife``); None if they were not computed."""
 
     def restrict(self, runs: Sequence[str]) -> "RowSamples":
         """Return the scores of the given training runs, in the given order."""
