@@ -17,6 +17,16 @@ T = TypeVar("T", bound=Hashable)
 
 MAIN = "hit@iou.3"
 """Main metric. It ranks methods and selects thresholds."""
+HIT_COLUMNS = (
+    *(f"hit@iou.{tenth}" for tenth in range(1, 8)),
+    *(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9")),
+    "pointing",
+)
+"""Columns of hits in the main table."""
+MEAN_PREFIX = "mean_"
+"""Begin of the per-case columns of hits that are means over draws of the patient folds."""
+DRAW_ERROR = "draw_error"
+"""Standard error of the main metric of a baseline from the draw of the patient folds; its n is the number of draws."""
 MAIN_PROTOCOL = "single_box"
 """Protocol of the main table. Methods are compared on its cases."""
 ALL_RULES = "protocols"

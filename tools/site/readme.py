@@ -8,12 +8,12 @@ from locus.core.names import FIXED_BOX, PRIOR
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- answer -->\n"
-ANSWER = re.compile(r"^\*\*(?:Best|Significantly above `prior`).*$", re.MULTILINE)
-CHOSEN_ON = re.compile(r"^\*\*(?:Best|Significantly above `prior`|What boxes add).*$", re.MULTILINE)
+ANSWER = re.compile(r"^\*\*(?:Best|Significantly above `prior`|Beside `prior`).*$", re.MULTILINE)
+CHOSEN_ON = re.compile(r"^\*\*(?:Best|Significantly above `prior`|Beside `prior`|What boxes add).*$", re.MULTILINE)
 METHODS = 2
 """Number of methods of the table."""
 COLUMNS = (
-    "method", "IoU > .1", "IoU > .3 [95%]", "without Cardiomegaly", "IoU > .5", "IoBB > .5", "− prior / fixed_box",
+    "method", "IoU > .1", "IoU > .3 [95%]", "without Cardiomegaly", "IoU > .5", "IoBB > .5", "− floor",
 )  # fmt: skip
 
 

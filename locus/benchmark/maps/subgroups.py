@@ -30,7 +30,7 @@ from locus.benchmark.scoring.statistics import summary
 from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, Estimate, estimate
 from locus.core.frames import area
-from locus.core.names import MAIN
+from locus.core.names import MAIN, MEAN_PREFIX
 from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray, Sample
 
@@ -119,7 +119,7 @@ def scores(
     ``source``: threshold source of the rows. All groups use the same patient resamples as the protocol's scores (same
     ``seed``). A finding without cases in a group has no score; scores of fewer than 10 patients have no interval.
     """
-    values = {metric: np.array([row[metric] for row in rows], dtype=np.float64) for metric in METRICS}
+    values = {metric: np.array([hit_of(row, metric) for row in rows], dtype=np.float64) for metric in METRICS}
     sources: dict[str, ThresholdSource] = {MAIN: source, "pointing": "none"}
     columns = [Column(metric, sources[metric], column, np.ones(len(rows))) for metric, column in values.items()]
     parts = [(variable, group, mask) for variable, cases in labels.items() for group, mask in _masks(rows, cases)]
@@ -130,6 +130,11 @@ def scores(
     remaining = iter(estimate(inside, index, findings, seed))
     estimates = [list(itertools.islice(remaining, len(columns))) for _ in parts]
     return tuple(_subgroup(name, group, e, findings) for (name, group, _), e in zip(parts, estimates, strict=True))
+
+
+def hit_of(row: Mapping[str, Any], metric: str) -> float:
+    """Return the hit of a row per case, 0 or 1, or the mean over draws of the folds where a baseline has one."""
+    return float(row.get(f"{MEAN_PREFIX}{metric}", row[metric]))
 
 
 def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[str, summary.Mask]]:

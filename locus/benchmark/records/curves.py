@@ -26,6 +26,7 @@ THRESHOLDS = (np.arange(THRESHOLD_COUNT) + 0.5) / THRESHOLD_COUNT
 """(200,) score thresholds of every curve, the middles of 200 equal steps from 0 to 1."""
 IOU_SCALE = 10_000
 """Stored integers are the IoU times this number."""
+CASE = ("image", "patient", "finding")
 IOU_TYPE = pyarrow.list_(pyarrow.uint16(), THRESHOLD_COUNT)
 ADVICE = "restore it from version control"
 

@@ -89,7 +89,11 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     keys = {row: row.runs[0].key for row in rows if row.runs[0].key in column.columns}
     tested, sides = [row for row in keys if _is_tested(row)], dict[str, list[MrmcEstimate]]()
     for name, key in ((row.name, key) for row, key in keys.items() if row.name in BLIND and tested):
-        sides[name] = mrmc.over_patients(column.sums([keys[row] for row in tested]), column.sums([key]))
+        gaps = mrmc.over_patients(column.sums([keys[row] for row in tested]), column.sums([key]))
+        error = next(
+            (row.by_patient.draw_error for row in keys if row.name == name and row.by_patient is not None), 0.0
+        )
+        sides[name] = [mrmc.with_draw_error(gap, error) for gap in gaps]
     estimates = {row: {name: sides[name][n] for name in BLIND if name in sides} for n, row in enumerate(tested)}
     return _adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
 
@@ -299,7 +303,8 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
     pairs = [[side[name].restrict(runs) for side in (one, other)] for name, runs in common.items() if len(runs) > 1]
     if len(pairs) < 2 or pairs[0][0].jackknife.shape[1] < MIN_PATIENTS:
         return None
-    return mrmc.method_effect([(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs])
+    errors = [a.draw_error**2 + b.draw_error**2 for a, b in pairs]  # all networks share the draws
+    return mrmc.method_effect([(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs], max(errors))
 
 
 def above_baselines_at(rows: Sequence[Row], baselines: Sequence[Row], column: MainColumn) -> list[Row]:

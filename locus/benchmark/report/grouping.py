@@ -24,11 +24,11 @@ from locus.core.errors import examples
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE, backbone_words
 from locus.core.scores import Score
 
-IOU = tuple(f"hit@iou.{tenth}" for tenth in range(1, 8))
-IOBB = tuple(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9"))
-POINTING = "pointing"
-COLUMNS = (*IOU, *IOBB, POINTING)
+COLUMNS = names.HIT_COLUMNS
 """Columns of hits, 0 or 1 in each row per case; `leaderboard` fills other columns, and `main_table` shows both."""
+IOU = tuple(name for name in COLUMNS if name.startswith("hit@iou"))
+IOBB = tuple(name for name in COLUMNS if name.startswith("hit@iobb"))
+POINTING = "pointing"
 UNSOLVED = f"{MAIN}, without solved findings"
 """Mean of the main column over the findings that ``prior`` does not solve; only if there are some that it solves."""
 BOXED = "auroc@boxed"
@@ -182,6 +182,20 @@ class Row:
             return None
         ends = (gap.difference.value if gap.difference.low is None else gap.difference.low for gap in gaps)
         return all((end or 0.0) > 0 for end in ends) and all(gap.p is None or gap.p <= ALPHA for gap in gaps)
+
+    @property
+    def over_floor(self) -> Comparison | None:
+        """Its difference from the higher one of the baselines of ``over_baselines``; None if it was not compared."""
+        known = [gap for gap in self.over_baselines if gap.difference.value is not None]
+        return min(known, key=lambda gap: gap.difference.value or 0.0, default=None)
+
+    @property
+    def differs_from_floor(self) -> bool | None:
+        """Whether it is significantly above all baselines, or below the higher one; None if that was not tested."""
+        if self.above_baselines is not False or self.over_floor is None:
+            return self.above_baselines
+        high, p = self.over_floor.difference.high, self.over_floor.p
+        return high is not None and high < 0 and (p is None or p <= ALPHA)
 
     @property
     def in_top_group(self) -> bool | None:

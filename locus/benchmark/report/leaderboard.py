@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from locus.benchmark.records import Record
+from locus.benchmark.records import Record, curves
+from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, grouping
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
@@ -154,7 +155,7 @@ def is_of_pairs(record: Record) -> bool:
     return record.cell.method == names.READERS and record.cell.protocol != names.MAIN_PROTOCOL
 
 
-READ = (*grouping.COLUMNS, "iou", "iobb")
+READ = (*grouping.COLUMNS, *(f"{names.MEAN_PREFIX}{name}" for name in grouping.COLUMNS), "iou", "iobb")
 """Columns of the rows per case."""
 
 
@@ -213,7 +214,8 @@ def _leaderboard(
     column, shares = column_of(grouping.ranked(runs), cases, MAIN), Shares.of(cases)
     solved = _solved(groups, shares)
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
-    rows = grouping.told_apart([_row(group, column, shares, solved, auroc) for group in groups])
+    found = curves.read(folders.own, [record.key for record in runs])
+    rows = grouping.told_apart([_row(group, column, shares, solved, auroc, found) for group in groups])
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     if is_primary is not None:
         compared = comparisons.primary_first(compared, is_primary)
@@ -263,9 +265,18 @@ def _row(
     shares: "Shares",
     solved: Sequence[str],
     auroc: Mapping[str, Mapping[tuple[object, ...], float]],
+    found: Mapping[str, Curves],
 ) -> Row:
-    """Return the row of ``runs`` before it is compared with others. ``auroc``: metric -> model -> its value."""
+    """Return the row of ``runs`` before it is compared with others.
+
+    ``auroc``: metric -> model -> its value. ``found``: key -> curves of the records that have them.
+    """
     first, by_patient = runs[0], None if column is None else column.entry(runs)
+    keys = [record.key for record in runs]
+    has_fixed_hits = first.cell.method in (*names.BLIND, *names.SUPERVISED)
+    chooses_again = has_fixed_hits or all(key in found for key in keys)
+    if column is not None and by_patient is not None and found and chooses_again and len(runs) > 1:
+        by_patient = column.with_thresholds_chosen_again(by_patient, keys, found)
     findings = _findings(runs, shares)
     scores = {name: share for name in grouping.COLUMNS if (share := _mean(runs, name, shares)).value is not None}
     if solved and (rest := [share.value for name, share in findings.items() if name not in solved]):
@@ -273,8 +284,8 @@ def _row(
         scores[grouping.UNSOLVED] = Interval(sum(values) / len(values) if values else None)
     if MAIN in scores:
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
-    keys = [record.cell.model_key for record in runs]
-    measured = {m: np.mean([of[key] for key in keys]) for m, of in auroc.items() if all(key in of for key in keys)}
+    models = [record.cell.model_key for record in runs]
+    measured = {m: np.mean([of[key] for key in models]) for m, of in auroc.items() if all(key in of for key in models)}
     means = {metric: float(value) for metric, value in measured.items()}
     scores |= {grouping.BOXED: Interval(means[grouping.BOXED])} if grouping.BOXED in means else {}
     return Row("method", first.method, tuple(runs), scores, findings, auroc=means.get(AUROC), by_patient=by_patient)

@@ -25,25 +25,29 @@ from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import Comparison, Interval, Row, by_network, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Table, TableColumn, of_interval, short, signed_short, tabulated
+from locus.benchmark.report.table import NOTHING, Table, TableColumn, of_interval, short, signed_interval, tabulated
 from locus.benchmark.scoring.statistics.rank_reversals import corrected_best
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
 from locus.core.files import csv_text
-from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, MEAN_PREFIX, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NETWORK, METHOD = "network (AUROC)", "method"
 MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
-NOT_ABOVE = "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
-NOT_ABOVE_WORDS = "≤ floor"
-"""Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
-FROM_BASELINES = "− prior / fixed_box"
-"""Heading of the differences from both."""
+"""Meaning of bold in a threshold table."""
+FLOOR = "the higher of `prior` and `fixed_box`, which see no image"
+NOT_SIGNIFICANT = "n.s."
+"""Mark of a difference from the floor that is not significant."""
+NOT_SIGNIFICANT_MEANING = "not significantly different from `prior` and `fixed_box`, after Holm's correction"
+FROM_FLOOR = "− floor"
+"""Heading of the differences from the floor."""
+NOT_SHOWN_ABOVE = "not shown to be above the floor"
+"""Verdict on a row that is not shown to be above the floor."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
-LEGEND = f"`{NOT_ABOVE_WORDS}`: {NOT_ABOVE}. **Bold**: {MAY_BE_BEST}."
+LEGEND = f"Floor: {FLOOR}. `{NOT_SIGNIFICANT}`: {NOT_SIGNIFICANT_MEANING}. **Bold**: {MAY_BE_BEST}."
 MAX_ROWS = 10
 """Largest number of methods in a short table, if there are few networks."""
 MIN_ROWS_PER_NETWORK = 3
@@ -131,10 +135,12 @@ def _shares(name: str, heading: str) -> TableColumn:
     return TableColumn(heading, lambda row: short(row.share(name)))
 
 
-def _over_baselines(row: Row) -> str:
-    if row.above_baselines is False:
-        return NOT_ABOVE_WORDS
-    return " / ".join(signed_short(gap.difference.value) for gap in row.over_baselines) or NOTHING
+def over_floor(row: Row) -> str:
+    """Return the difference from the floor with its interval, and a mark if it is not significant."""
+    if row.over_floor is None:
+        return NOTHING
+    difference = signed_interval(row.over_floor.difference)
+    return f"{difference} {NOT_SIGNIFICANT}" if row.differs_from_floor is False else difference
 
 
 def network_cell(row: Row) -> str:
@@ -222,7 +228,7 @@ def verdict(row: Row) -> str:
     if row.in_top_group:
         return "may be the best"
     if row.best_other is None or not row.significantly_worse:
-        return NOT_ABOVE_WORDS
+        return NOT_SHOWN_ABOVE
     return f"behind {row.best_other.name} by {of_interval(row.best_other.difference)}"
 
 
@@ -231,7 +237,7 @@ def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
     rows, lines = [*best_network(board)[:MAX_BEST], *board.blind()], []
     records = [record for row in (*board.people, *rows) for record in row.runs]
-    cases = read_columns(records if board.people else [], board.folders, (AGREEMENT, MAIN))
+    cases = read_columns(records if board.people else [], board.folders, (AGREEMENT, MAIN, f"{MEAN_PREFIX}{MAIN}"))
     for person in (person for person in board.people if person.runs[0].key in cases.columns):
         marked = np.isfinite(cases.wide([person.runs[0].key], AGREEMENT)[:, 0])
         lines.append((person.name, of_interval(person.main), str(person.main.n)))
@@ -245,7 +251,8 @@ def _on(row: Row, marked: NDArray[np.bool_], cases: CaseColumns) -> float | None
     """Return the main column of a row on the ``marked`` cases: mean over findings, then over training runs."""
     if any(record.key not in cases.columns for record in row.runs):
         return None
-    hits, findings = cases.wide([record.key for record in row.runs], MAIN)[marked], cases.findings[marked]
+    keys = [record.key for record in row.runs]
+    hits, findings = cases.spread(keys, cases.hits(MAIN))[marked], cases.findings[marked]
     return float(np.mean([np.nanmean(hits[findings == finding], 0) for finding in np.unique(findings)]))
 
 
@@ -283,7 +290,7 @@ def notes(board: Leaderboard) -> list[str]:
 
 NAME = TableColumn(METHOD, lambda row: row.name, "bold")
 MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
-ABOVE, VERDICT = TableColumn(FROM_BASELINES, _over_baselines), TableColumn("verdict", verdict)
+ABOVE, VERDICT = TableColumn(FROM_FLOOR, over_floor), TableColumn("verdict", verdict)
 """Columns that several tables have."""
 
 CELL = tuple(name for name in CELL_FIELDS if name not in ("method", "protocol"))

@@ -25,8 +25,8 @@ from locus.benchmark.report.grouping import Row, by_score, counted, network_word
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.primary import Primary
-from locus.benchmark.report.table import Table, of_interval, render, short
-from locus.benchmark.scoring.statistics.mrmc import ALPHA
+from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
+from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core.cli import CONFIGS
 from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
 
@@ -234,8 +234,24 @@ def _supervised(board: Leaderboard) -> Iterator[str]:
     way = ""
     if len(values) == 3 and values[0] > values[2]:
         share = (values[1] - values[2]) / (values[0] - values[2])
-        way = f" `{methods[0].name}` goes {share:.0%} of the way from `{floor[0].name}` to `{tuned[0].name}`."
+        ends = _ends_of_way(methods[0], floor[0], tuned[0])
+        way = f" `{methods[0].name}` goes {share:.0%}{ends} of the way from `{floor[0].name}` to `{tuned[0].name}`."
     yield f"**What boxes add** on {tuned[0].network}, after fine-tuning on other patients' boxes: {words}.{way}"
+
+
+def _ends_of_way(method: Row, floor: Row, tuned: Row) -> str:
+    """Return the interval over runs and patients of the share of the way; empty with one run or too few patients."""
+    rows = method.by_patient, floor.by_patient, tuned.by_patient
+    scores = [row for row in rows if row is not None]
+    if len(scores) < len(rows) or any(row.runs != scores[0].runs for row in scores):
+        return ""
+    thetas = [row.theta for row in scores]
+    left_out = [row.jackknife if row.resampled is None else row.resampled for row in scores]
+    if len({values.shape for values in left_out}) > 1 or (thetas[2] <= thetas[1]).any():
+        return ""
+    theta, without = ((of - low) / (high - low) for of, low, high in (thetas, left_out))
+    estimate = RowSamples(scores[0].runs, theta, without).interval
+    return "" if estimate is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
 
 
 def _row_words(row: Row) -> str:
@@ -294,12 +310,24 @@ def _counted(rows: Iterable[Row]) -> str:
 def _above(first: Row, board: Leaderboard) -> str:
     """Say which methods of the first row's network are above the baselines, and up to which threshold."""
     rows, blind = board.theirs or best_network(board), board.blind(first)
-    if all(row.above_baselines is None for row in rows):
-        return "**Above the baselines**: not tested, there are too few patients."
-    above = [row for row in rows if row.above_baselines]
-    words = f"{_listed(above)} at IoU > .3" if above else "no method at IoU > .3"
     names = " and ".join(f"`{row.name}` ({short(row.main.value)})" for row in blind)
-    return f"**Significantly above {names}**, which see no image: {words}{_at_others(rows, above, blind, board)}."
+    if all(row.above_baselines is None for row in rows):
+        return f"**Beside {names}**, which see no image: not compared, there are too few patients."
+    above = [row for row in rows if row.above_baselines]
+    others = _at_others(rows, above, blind, board)
+    if not above:
+        none = f"No method is shown to be above both at IoU > .3{others}."
+        return f"**Beside {names}**, which see no image: {_from_floor(first)}. {none}"
+    return f"**Significantly above {names}**, which see no image: {_listed(above)} at IoU > .3{others}."
+
+
+def _from_floor(row: Row) -> str:
+    """Return the difference of a row from the higher baseline, with its p."""
+    gap = row.over_floor
+    if gap is None:
+        return f"`{row.name}` is not compared"
+    p = "" if gap.p is None else f" (p = {short(gap.p)} after Holm's correction)"
+    return f"`{row.name}` − `{gap.name}` is {signed_interval(gap.difference)}{p}"
 
 
 def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], board: Leaderboard) -> str:

@@ -144,6 +144,16 @@ def of_interval(interval: tuple[Any, ...]) -> str:
     return short(value) if low is None or high is None else f"{short(value)} [{short(low)}, {short(high)}]"
 
 
+def signed_interval(interval: tuple[Any, ...]) -> str:
+    """Format the ``Interval`` of a difference of shares, with its sign.
+
+    >>> signed_interval((0.067, 0.015, 0.118)), signed_interval((-0.2, None, None))
+    ('+.067 [.015, .118]', '−.200')
+    """
+    value = interval[0]
+    return of_interval(interval).replace(short(value), signed_short(value), 1)
+
+
 def share(score: Score | None) -> str:
     """Format the value of a score, or a dash.
 

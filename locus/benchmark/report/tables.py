@@ -41,7 +41,7 @@ from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.cli import CONFIGS
 from locus.core.files import write_text
-from locus.core.names import MAIN, PRIOR, UPPER_BOUND
+from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 
 PAGE = "index.html"
 GALLERY, EXAMPLES = "gallery.html", "examples.svg"
@@ -130,10 +130,10 @@ def hits_chart(board: Leaderboard) -> Chart | None:
 
 
 def hit_curves(board: Leaderboard, methods: Sequence[Row]) -> list[Line2D]:
-    """Return a line per method: the best ``MAX_COLOURED`` in colour, others grey, ``prior`` and ``truth`` dashed."""
+    """Return a line per method: the best ``MAX_COLOURED`` in colour, others grey; baselines and ``truth`` dashed."""
     curves = [_hits(row, color=GREY, alpha=0.4, linewidth=1) for row in methods[MAX_COLOURED:]]
     curves += [_hits(row, label=row.name, color=c) for row, c in zip(methods[:MAX_COLOURED], PALETTE, strict=False)]
-    for name, dashes in ((PRIOR, "--"), (UPPER_BOUND, ":")):
+    for name, dashes in ((PRIOR, "--"), (FIXED_BOX, "-."), (UPPER_BOUND, ":")):
         if (row := board.baseline(name, methods[0])) is not None:
             curves.append(_hits(row, label=name, color="black", linestyle=dashes))
     return curves

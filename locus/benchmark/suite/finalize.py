@@ -8,7 +8,7 @@ import logging
 import shlex
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -75,6 +75,15 @@ def finalize(
         description = _with_flags(description, flags, table_records)
     datasets = tables.write(folder.path, description, table_records, folders, linked_from)
     return table_records, datasets
+
+
+def finalize_joined(suite: Suite, planned: Set[str], folder: ResultsFolder) -> tuple[list[Record], list[DatasetTables]]:
+    """Pack the records of a joined suite whose keys are ``planned``, and write its tables; return both."""
+    existing = cells.existing_records(folder.path)
+    final = records.ordered([record for record in existing if record.key in planned])
+    if records.unpacked(folder.path) or len(final) < len(existing):
+        records.pack(folder.path, final)
+    return final, tables.write(folder.path, describe(suite, folder.path), final, CaseFolders(folder.path))
 
 
 def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
@@ -189,7 +198,8 @@ def tables_of(folder: Path) -> list[DatasetTables]:
     results, name = ResultsFolder(folder), folder.name
     suite = plan.load(name) if name in plan.suites() else None
     is_primary = None if suite is None or suite.primary is None else suite.primary.has
-    known = () if suite is None else (suite.rank_methods, cells.keys(suite), is_primary)
+    listed = None if suite is None or suite.joins else cells.keys(suite)
+    known = () if suite is None else (suite.rank_methods, listed, is_primary)
     return [DatasetTables(board, REPORTS) for board in leaderboards(*_shown(records.load(folder), results), *known)]
 
 
@@ -205,7 +215,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         maps_of=other if other in records.suites(folder.parent) else None,
         checks=REPORTS,
         answers_first=bool(suite.truths),
-        has_maps=not suite.truths,
+        has_maps=not suite.truths and not suite.joins,
         pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},
     )
 

@@ -244,6 +244,8 @@ class Suite(pydantic.BaseModel):
     other. With it, each row of ``single_box`` has two records: fitted on that suite, and cross-fitted."""
     primary: Primary | None = None
     """The comparison that is made before all others; none: all rows are corrected together."""
+    joins: Annotated[list[str], Distinct] = []
+    """Other suites whose cases this suite joins: it has a row for each method and network that all of them have."""
     added: Annotated[list[dict[str, Any]], pydantic.Field(max_length=0)] = []
     """Models that flags add to those of the file: their rows are a user's."""
 
@@ -268,8 +270,10 @@ class Suite(pydantic.BaseModel):
         """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and self.protocols:
             yield "`check` cannot be combined with `protocols`: leave one out"
-        if bool(self.models) == bool(self.truths):
-            yield "it must have either `models` or `truths`"
+        if sum(map(bool, (self.models, self.truths, self.joins))) != 1:
+            yield "it must have either `models`, `truths` or `joins`"
+        if len(self.joins) == 1:
+            yield f"`joins` has one suite, {self.joins[0]}: name two or more"
         if self.fitted_on is not None and (self.check is not None or MAIN_PROTOCOL not in self.protocols_or_check):
             yield f"`fitted_on` requires the protocol {MAIN_PROTOCOL}: add it to `protocols`, or leave `fitted_on` out"
         if self.seeds is not None and "seed" in self.train:
@@ -462,6 +466,9 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
     if (other := values.get("training_runs_of")) is not None:
         of_other = cli.read_yaml(folder / f"{other}.yaml")
         values = {**{field: of_other[field] for field in OF_TRAINING_RUNS if field in of_other}, **values}
+    for part in values.get("joins") or ():
+        if part not in suites(folder):
+            raise UnknownNameError("suite", part, suites(folder))
     try:
         suite = Suite(**{**values, "name": name})
     except pydantic.ValidationError as error:

@@ -173,6 +173,8 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     and the other models continue. Raises ``LocusError`` if a file cannot be written or if another process is using
     the suite's records or training runs.
     """
+    if suite.joins:
+        return _run_joined(suite, config, echo)
     name, folder, published = suite.name, cells.choose(suite, config), cells.published()
     if folder.reason:
         rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
@@ -201,6 +203,27 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
         table_records, datasets = finalize(suite, planned, folder, existing, runs_dir if ran else None, config)
     reasons = tuple(f"{name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(reasons, table_records, datasets, folder)
+
+
+def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
+    """Join the records of the suite's parts that are missing, and write its tables."""
+    from locus.benchmark.suite import join  # slow imports
+    from locus.benchmark.suite.finalize import finalize_joined
+
+    folder = cells.choose(suite, config)
+    existing = cells.existing_records(folder.path)
+    todo = join.missing(suite, existing, cells.published())
+    echo(f"{suite.name}: {counted(len(todo), 'record')} to join")
+    if config.dry_run:
+        return Outcome((), existing, (), folder)
+    with records.only_writer(records.unpacked_folder(folder.path)):
+        for of_parts in todo:
+            record, rows = join.joined(suite, of_parts, cells.published())
+            records.cases.write(rows.to_dict("records"), record.cell, folder.path)  # type: ignore[arg-type]
+            records.write(record, folder.path)
+        planned = {join.cell_of(suite, of_parts).key for of_parts in join.parts(suite, cells.published()).values()}
+        table_records, datasets = finalize_joined(suite, planned, folder)
+    return Outcome((), table_records, datasets, folder)
 
 
 def _say_plan(

@@ -15,6 +15,7 @@ from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import COLUMNS, UNSOLVED, Comparison, Interval
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import DatasetTables, answer, notes
+from locus.benchmark.report.table import short
 from locus.benchmark.scoring.statistics import mrmc
 from locus.core.names import MAIN
 from tests.benchmark.report.given import leaderboard, texts
@@ -90,7 +91,7 @@ def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possi
     assert {one.above_baselines for one in weak} == {False}
     assert {one.kind for one in weak if one.significantly_worse is False} == {"method", "network", "effect"}
     assert {one.in_top_group for one in weak} == {False}
-    assert {main_table.verdict(one) for one in weak if not one.significantly_worse} == {"≤ floor"}
+    assert {main_table.verdict(one) for one in weak if not one.significantly_worse} == {"not shown to be above the floor"}
     lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([low])))
     assert {line["in_top_group"] for line in lines if line["above_baselines"]} == {"False"}
     frame = main_table.data_frame(low.methods)
@@ -150,8 +151,11 @@ def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_baselines_i
     assert row(board, "xgradcam").in_top_group is False
     table = main_table.thresholds(board)
     looks = {(cells[1], mark): cells[-1] for cells, mark in zip(table.rows, table.marks, strict=True)}
-    assert looks["cam", "bold"] == "+.550"
-    assert looks["gradcam", "grey"] == looks["xgradcam", "grey"] == looks["center", "baseline"] == "≤ floor"
+    assert looks["cam", "bold"].startswith("+.550 [")
+    for name in ("cam", "gradcam", "xgradcam"):
+        gap, cell = row(board, name).over_floor, looks[name, "bold" if name == "cam" else "grey"]
+        assert cell.removeprefix("+").startswith(short(gap.difference.value))
+        assert cell.endswith(" n.s.") == (gap.p > 0.05)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -161,7 +165,7 @@ def test_with_too_few_patients_nothing_is_said_about_prior(tmp_path, seeds):
             training(tmp_path, method, seed, count, patients=8)
     board = leaderboard(load(tmp_path), folder=tmp_path)
     assert [(one.in_top_group, one.above_baselines) for one in board.methods] == [(None, None)] * 2
-    assert "**Above the baselines**: not tested" in " ".join(answer(board))
+    assert "which see no image: not compared, there are too few patients." in " ".join(answer(board))
 
 
 def test_baselines_are_last_and_stand_once_or_once_per_grid_on_which_they_differ(board, folder, tmp_path):
@@ -262,7 +266,11 @@ def test_answer_is_about_a_users_row_beside_published_ones(tmp_path, count, abov
     first, second = answer(board)[:2]
     assert first.startswith(f"**Yours**: `mine` on small CNN with AVG: {count / 20:.3f}".replace("0.", "."))
     assert f"Of 2 published rows, {better} significantly better, {worse} significantly worse." in first
-    assert second.startswith(f"**Significantly above `prior` (.200)**, which see no image: {above} at IoU > .3")
+    if above == "no method":
+        assert second.startswith("**Beside `prior` (.200)**, which see no image: `mine` − `prior` is −.100 [")
+        assert "No method is shown to be above both at IoU > .3" in second
+    else:
+        assert second.startswith(f"**Significantly above `prior` (.200)**, which see no image: {above} at IoU > .3")
     table = main_table.thresholds(board, complete=False)
     assert table.rows[0][1] == "mine"
     assert main_table.by_finding(board).rows[0][0] == "mine"
