@@ -8,7 +8,7 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 from torch import nn
 
 from locus import backbones, methods
-from locus.benchmark.explain.batch import collect_evidence, explain
+from locus.benchmark.explain.batch import build_methods, collect_evidence, explain, maps_of
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 
@@ -107,6 +107,19 @@ def test_deeplift_explains_max_pooling_and_pcam(make_model):
         change = collect_evidence(model, images).logits - collect_evidence(model, torch.zeros_like(images)).logits
         found = attributions(model, images, "deeplift").sum((2, 3, 4))
         torch.testing.assert_close(found, change, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.oracle
+def test_the_mean_of_other_patients_images_as_deeplifts_baseline_gives_captums_map():
+    net, images, others = Chain().eval(), noise(side=16).abs(), noise(32, side=16).abs()
+    model = backbones.wrap(net, features="body", head="head")
+    evidence = collect_evidence(model, images, draw=lambda index, count, seed: others[:count])
+    found = maps_of(build_methods(["deeplift:baseline=mean"]), evidence)["deeplift:baseline=mean"]
+    for k in (0, 2):
+        expected = attr.DeepLift(net).attribute(images, others.mean(0, keepdim=True), target=k).abs().sum(1)
+        assert (found[:, k] - expected).abs().max() < 1e-4 * expected.max()
+    with pytest.raises(BadValueError, match=r"black.*grey or mean"):
+        build_methods(["deeplift:baseline=black"])
 
 
 @pytest.mark.parametrize("word", WORDS)
