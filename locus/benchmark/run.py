@@ -85,7 +85,7 @@ def _say_answer(outcome: Outcome) -> None:
     from locus.benchmark.report import tables
 
     cli.say(tables.headline(outcome.tables))
-    published, folder = cells.published() / outcome.folder.path.name, outcome.folder.path
+    published, folder = records.published() / outcome.folder.path.name, outcome.folder.path
     if folder.resolve() != published.resolve() and published in records.suites(published.parent):
         cli.say(f"to compare with the published records: python -m benchmark.compare {published} {folder}")
 

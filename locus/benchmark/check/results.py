@@ -40,7 +40,8 @@ TOLERANCE = 1e-4
 
 def run(config: ResultsCheckConfig, echo: Echo) -> int:
     """Check the results ``config.folder`` and ``echo`` its rows. Raises ``DataError`` if they cannot be merged."""
-    for record, rows in accepted(Path(config.folder), Path(config.results) / config.suite):
+    results = records.published() if config.results is None else Path(config.results)
+    for record, rows in accepted(Path(config.folder), results / config.suite):
         echo(f"{record.method}: {grouping.main_value(record)} at IoU > .3, as computed again from {len(rows)} cases")
     echo(f"{config.folder} can be merged into {config.suite}")
     return 0

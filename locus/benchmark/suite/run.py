@@ -116,7 +116,7 @@ def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) ->
 
 def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:
     """Return the folder of the published weights of the suite of ``runs_dir``; None if ``flags`` request training."""
-    return None if flags.published_weights == "never" else cells.published() / runs_dir.name / WEIGHTS_FOLDER
+    return None if flags.published_weights == "never" else records.published() / runs_dir.name / WEIGHTS_FOLDER
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
@@ -173,7 +173,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     and the other models continue. Raises ``LocusError`` if a file cannot be written or if another process is using
     the suite's records or training runs.
     """
-    name, folder, published = suite.name, cells.choose(suite, config), cells.published()
+    name, folder, published = suite.name, cells.choose(suite, config), records.published()
     if folder.reason:
         rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
         echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
