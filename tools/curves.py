@@ -22,7 +22,7 @@ from locus.benchmark.records import Record, cases, curves
 from locus.benchmark.records.curves import IOU_SCALE, THRESHOLDS, Curves
 from locus.benchmark.scoring.protocols import base, single_box
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite import plan
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, load_split
 from locus.core.names import MAIN_PROTOCOL
 from locus.core.types import FloatArray
@@ -37,7 +37,7 @@ CASE = ["image", "finding"]
 
 def published_records(suite: str) -> list[Record]:
     """Return the suite's published records of FullGrad on networks without further training options."""
-    rows = [record for record in records.load(cells.published() / suite) if record.source == "run"]
+    rows = [record for record in records.load(records.published() / suite) if record.source == "run"]
     of_method = [r for r in rows if r.cell.method == METHOD and r.cell.protocol == MAIN_PROTOCOL]
     names = {f"custom-{pooling}-128px-seed{seed}" for pooling in POOLINGS for seed in range(3)}
     return [record for record in of_method if record.cell.model_id in names]
@@ -51,7 +51,7 @@ def made_from_images(suite: str, images: str) -> Iterator[tuple[str, pd.DataFram
     loaded = plan.with_flags(plan.load(suite), data_root_dir=images)
     wanted = {record.cell.model_id for record in published_records(suite)}
     for model in (model for model in plan.models(loaded) if model.id in wanted):
-        files = model.weights_files(cells.published() / suite / WEIGHTS_FOLDER)
+        files = model.weights_files(records.published() / suite / WEIGHTS_FOLDER)
         scored: list[Case] = []
         for config, file in zip(model.trainings, files, strict=True):
             scored += explained_cases(locus.load(file), load_split(config, "test"))
@@ -105,7 +105,7 @@ def main() -> None:
     source.add_argument("--images")
     source.add_argument("--table", type=Path)
     flags = parser.parse_args()
-    folder = cells.published() / flags.suite
+    folder = records.published() / flags.suite
     made = dict(read_table(flags.table) if flags.table else made_from_images(flags.suite, flags.images))
     tables = []
     for record in published_records(flags.suite):

@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("suite")
     parser.add_argument("curves", type=Path)
     flags = parser.parse_args()
-    suite, folder = plan.load(flags.suite), cells.published() / flags.suite
+    suite, folder = plan.load(flags.suite), records.published() / flags.suite
     if suite.fitted_on is None:
         raise BadValueError(f"the suite {suite.name} has no `fitted_on`: name the other suite in its file")
     source = Source(suite, folder, fitted.read(suite.fitted_on, folder.parent), pd.read_parquet(flags.curves))

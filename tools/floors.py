@@ -21,7 +21,7 @@ from locus.benchmark.maps.fold_draws import over_fold_draws
 from locus.benchmark.records import Record, cases
 from locus.benchmark.scoring.protocols.base import Result, make_case
 from locus.benchmark.scoring.protocols.single_box import SingleBox
-from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite import plan
 from locus.benchmark.training.runs import load_split
 from locus.core.names import BLIND, FIXED_BOX, MAIN, MAIN_PROTOCOL
 from locus.core.types import Sample
@@ -78,7 +78,7 @@ def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
 
 def renew(suite: str) -> None:
     """Score the baselines of a suite again and pack its records."""
-    folder = cells.published() / suite
+    folder = records.published() / suite
     existing = records.load(folder)
     truth = truth_of(suite)
     results: dict[tuple[Any, ...], Result] = {}

@@ -285,3 +285,10 @@ def test_folder_of_benchmark_score_is_accepted(succeed, tmp_path):
     words = ["--dataset", "NIH:images=False", "--maps", maps, "--alignment", "conventional", "--entry", "random", "--results", tmp_path]
     succeed("benchmark.score", *map(str, words))
     assert "can be merged" in succeed("benchmark.check", "results", str(tmp_path / "random")).stdout
+
+
+def test_results_are_checked_in_a_folder_without_the_checkout(write, mine, tmp_path, monkeypatch, capsys):
+    folder = write(*mine)
+    monkeypatch.chdir(tmp_path)
+    assert check(["results", str(folder)]) == 0
+    assert "can be merged into nih" in capsys.readouterr().out

@@ -58,7 +58,8 @@ Checked = tuple[Record, pd.DataFrame]
 
 def run(config: ResultsCheckConfig, echo: Echo) -> int:
     """Check the results ``config.folder`` and ``echo`` its rows. Raises ``DataError`` if they cannot be merged."""
-    for record, rows in accepted(Path(config.folder), Path(config.results) / config.suite):
+    results = records.published() if config.results is None else Path(config.results)
+    for record, rows in accepted(Path(config.folder), results / config.suite):
         of_suite = f" (of {config.suite})" if record.method in BLIND else ""
         value = grouping.main_value(record)
         echo(f"{record.method}{of_suite}: {value} at IoU > .3, as computed again from {len(rows)} cases")

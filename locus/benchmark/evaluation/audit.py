@@ -3,14 +3,15 @@
 ``read_values``  the file, as a record
 ``run``          the command; ``_run_grounding`` for the truths of the suite ``grounding``
 
-No image is needed: NIH's boxes are in the package, the other baselines in the published records of the suite.
+No image is needed: NIH's boxes are in the package, the other baselines in the published records of the suite. With
+``--data_root_dir``, only the boxes on images of this folder count.
 """
 
 import itertools
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import duplicates
 from locus.core.scores import Score
+from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
 from locus.datasets.io.tables import read_csv
 from locus.datasets.nih import BOXED
@@ -40,6 +42,7 @@ OVERLAP_THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
 HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
 GROUNDING_RESULTS = CONFIGS.parent / "results" / "grounding"
+PUBLISHED_BOXES = 984
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
@@ -56,15 +59,25 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
     if "image" in table.columns:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
+    if config.truth != "NIH" and config.data_root_dir is not None:
+        raise BadValueError(f"--data_root_dir requires --truth NIH, not {config.truth}: leave it out")
     if config.truth != "NIH":
         return _run_grounding(config, file, table, name, echo)
+    return _run_nih(config, file, table, name, echo)
+
+
+def _run_nih(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
+    """Print the tables on NIH's boxes; return 0."""
     read_values(file, table, name, dict.fromkeys(BOXED, sys.maxsize))  # invalid files are reported at once
     from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
 
     log.info("reading NIH's boxes")
-    data = datasets.load("NIH", images=False)
-    samples, findings = [sample for sample in data if sample.boxes], data.findings
+    data = _nih(config.data_root_dir)
+    samples = [sample for sample in data if sample.boxes]
+    findings = [finding for finding in data.findings if any(finding in sample.boxes for sample in samples)]
     counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
+    if not samples:
+        raise DataError(f"{config.data_root_dir} has no image with one of NIH's boxes: give the folder of their images")
     mine = read_values(file, table, name, counts)
     log.info("scoring fixed_box on them")
     box = Box.of(_hits(fixed_box_cases(samples, data), findings))
@@ -72,7 +85,7 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     rows = [mine, box.record, *literature.published(of_papers)]
     if name in [*map(literature.result_name, rows[1:])]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
-    remark = f"Scored on {sum(counts.values())} boxes on {len(samples)} images, all that NIH published."
+    remark = _boxes_used(counts, len(samples), config.data_root_dir)
     legend = f"fixed_box {literature.FLOOR}\n{literature.LEGEND}\n"
     texts = (as_text(one) for one in literature.by_measure("NIH", rows, box))
     echo("\n".join([literature.sentence(mine, box), remark, legend, *texts]))
@@ -80,6 +93,25 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
         write_text(config.output, _as_csv(rows, box))
         echo(f"all rows as numbers: {config.output}")
     return 0
+
+
+def _nih(root: str | None) -> Dataset:
+    """Return NIH's official test images, which include all boxed ones: those in ``root``, or all of the lists."""
+    if root is None:
+        return datasets.load("NIH", images=False)
+    return datasets.load("NIH", root=root)
+
+
+def _boxes_used(counts: Mapping[str, int], images: int, root: str | None) -> str:
+    """Return a sentence on the boxes that the baseline was scored on; ``counts``: their number by finding."""
+    total = sum(counts.values())
+    if root is None:
+        return f"Scored on {total} boxes on {images} images, all that NIH published."
+    by_finding = ", ".join(f"{finding} {n}" for finding, n in counts.items())
+    return (
+        f"Scored on {total} of NIH's {PUBLISHED_BOXES} boxes, those on {images} images in {root} ({by_finding}); "
+        f"published results are on all of them, or on others."
+    )
 
 
 def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:

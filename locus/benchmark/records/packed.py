@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from locus.benchmark.records import cases, storage
 from locus.benchmark.records.record import Record
 from locus.benchmark.records.storage import DICT_STRING, parse, require_texts, stem, unpacked
+from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError, one_line
 from locus.core.files import writing
 from locus.core.scores import Score, ScoreColumns, ThresholdSource, require_range
@@ -79,6 +80,12 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     for file in unpacked_files:
         with writing(file):
             file.unlink(missing_ok=True)
+
+
+def published() -> Path:
+    """Return the folder of the published results: that of the checkout, or in another folder that of the package."""
+    here = Path(storage.RESULTS)
+    return here if here.is_dir() else CONFIGS.parent / storage.RESULTS
 
 
 def suites(results: Path | str) -> list[Path]:

@@ -404,7 +404,7 @@ def run(config: CompareConfig, echo: Echo) -> int:
             raise BadValueError("--output requires suites, models or methods: leave it out for two results folders")
         echo(compare_folders(*config.pair))
         return 0
-    homes = [Path(config.results)] if config.results else [cells.published(), cells.UNPUBLISHED]
+    homes = [Path(config.results)] if config.results else [records.published(), cells.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     text, rows = compare(first, second)
     echo(text)

@@ -133,7 +133,7 @@ def _published(name: str, of_entry: Sequence[Record], folder: Path) -> tuple[Pat
     main, box = of_main[name], of_main.get(FIXED_BOX)
     chosen: tuple[Path | None, list[Record]] = (None, [])
     most = 0
-    for suite in records.suites(cells.published()):
+    for suite in records.suites(records.published()):
         similar = [record for record in as_published(suite) if record.scores and record.may_have_cases_of(main)]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
         theirs = next((record for record in rows if record.cell.method == FIXED_BOX), None)

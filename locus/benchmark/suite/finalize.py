@@ -71,7 +71,7 @@ def finalize(
         _publish_weights([task.model for task in planned], runs_dir, folder.path)
     table_records, folders = _shown(final, folder)
     description = replace(describe(suite, linked_from), listed=cells.keys(suite))
-    if linked_from.parent.resolve() != cells.published().resolve():  # published pages depend on their records alone
+    if linked_from.parent.resolve() != records.published().resolve():  # published pages depend on their records alone
         description = _with_flags(description, flags, table_records)
     datasets = tables.write(folder.path, description, table_records, folders, linked_from)
     return table_records, datasets

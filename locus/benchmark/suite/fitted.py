@@ -31,7 +31,7 @@ from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.score_thresholds import FITTED, Indexed, ThresholdsBySource
-from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite import plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training.runs import load_split
@@ -126,7 +126,7 @@ def read(name: str, results: Path, suites: Path = plan.SUITES) -> Fit:
 
     ``suites``: folder of the YAML files. Raises ``DataError`` if the suite has no thresholds or its truth is missing.
     """
-    folder = results / name if results / name in records.suites(results) else cells.published() / name
+    folder = results / name if results / name in records.suites(results) else records.published() / name
     recorded = chosen_on_all(records.load(folder)) if folder in records.suites(folder.parent) else []
     if not recorded:
         raise DataError(f"{folder} has no score thresholds: run the suite {name} first (--suite {name})")

@@ -116,7 +116,7 @@ def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) ->
 
 def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:
     """Return the folder of the published weights of the suite of ``runs_dir``; None if ``flags`` request training."""
-    return None if flags.published_weights == "never" else cells.published() / runs_dir.name / WEIGHTS_FOLDER
+    return None if flags.published_weights == "never" else records.published() / runs_dir.name / WEIGHTS_FOLDER
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
@@ -175,7 +175,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     """
     if suite.joins:
         return _run_joined(suite, config, echo)
-    name, folder, published = suite.name, cells.choose(suite, config), cells.published()
+    name, folder, published = suite.name, cells.choose(suite, config), records.published()
     if folder.reason:
         rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
         echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
@@ -212,16 +212,16 @@ def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
 
     folder = cells.choose(suite, config)
     existing = cells.existing_records(folder.path)
-    todo = join.missing(suite, existing, cells.published())
+    todo = join.missing(suite, existing, records.published())
     echo(f"{suite.name}: {counted(len(todo), 'record')} to join")
     if config.dry_run:
         return Outcome((), existing, (), folder)
     with records.only_writer(records.unpacked_folder(folder.path)):
         for of_parts in todo:
-            record, rows = join.joined(suite, of_parts, cells.published())
+            record, rows = join.joined(suite, of_parts, records.published())
             records.cases.write(rows.to_dict("records"), record.cell, folder.path)  # type: ignore[arg-type]
             records.write(record, folder.path)
-        planned = {join.cell_of(suite, of_parts).key for of_parts in join.parts(suite, cells.published()).values()}
+        planned = {join.cell_of(suite, of_parts).key for of_parts in join.parts(suite, records.published()).values()}
         table_records, datasets = finalize_joined(suite, planned, folder)
     return Outcome((), table_records, datasets, folder)
 

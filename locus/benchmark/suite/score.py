@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from locus.benchmark import records
 from locus.benchmark.evaluation import scorer, supervised
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, cases
 from locus.benchmark.report.grouping import counted
 from locus.benchmark.suite import fitted, readers
-from locus.benchmark.suite.cells import ModelTask, published
+from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
 from locus.benchmark.training.runs import WEIGHTS_FOLDER
@@ -89,7 +90,7 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     """
     config = task.model.trainings[0]
     hardware.configure_torch(config.threads or flags.threads)
-    tuned, ours = published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
+    tuned, ours = records.published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
     if flags.published_weights != "never" and tuned.is_dir() and not ours.is_dir():
         shutil.copytree(tuned, ours)
     trained = finished_runs(task.model, runs_dir) if task.model.grid is None else [_truth_alone(config)]
