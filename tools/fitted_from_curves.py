@@ -107,7 +107,7 @@ def of_baseline(source: Source, cell: Cell) -> Scored:
 
 
 def iou_at(curves: pd.DataFrame, cell: Cell, rows: pd.DataFrame, thresholds: FloatArray) -> FloatArray:
-    """Return the IoU (N,) of each of the ``rows`` at the step of its threshold. Raises ``BadValueError`` if one lacks."""
+    """Return the IoU (N,) of the ``rows`` at the steps of their thresholds. Raises ``BadValueError`` if one lacks."""
     of_run = curves[(curves["global_pool"] == cell.global_pool) & (curves["seed"] == cell.seed)]
     pairs = zip(of_run["image"].astype(str), of_run["finding"].astype(str), of_run["iou"], strict=True)
     by_case = {(image, finding): values for image, finding, values in pairs}

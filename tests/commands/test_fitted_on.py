@@ -9,7 +9,8 @@ from locus.benchmark.records import cases, load
 pytestmark = pytest.mark.commands
 
 PHANTOM = "phantom:train=40,val=20,test=80,prevalence=0.4"
-TRAIN = {"dataset": PHANTOM, "partition": "kfold", "folds": 2}
+SIDE = 64
+TRAIN = {"dataset": PHANTOM, "img_size": SIDE, "partition": "kfold", "folds": 2}
 MODELS = [{"backbone": "custom", "global_pool": "AVG"}]
 COMMON = {"models": MODELS, "methods": ["cam"], "protocols": ["single_box"]}
 
@@ -52,9 +53,9 @@ def rows(results, suite, method, fitted_on):
 def truth(results, suite):
     """Finding -> truth boxes (M,4) of the suite's cases, as shares of the frame."""
     images = set(rows(results, suite, "cam", None)["image"])
-    samples = [one for one in datasets.load(PHANTOM, partition="all", img_size=128) if one.image_id in images]
+    samples = [one for one in datasets.load(PHANTOM, partition="all", img_size=SIDE) if one.image_id in images]
     findings = {finding for one in samples for finding in one.boxes}
-    return {finding: [one.boxes[finding] / 128 for one in samples if finding in one.boxes] for finding in findings}
+    return {finding: [one.boxes[finding] / SIDE for one in samples if finding in one.boxes] for finding in findings}
 
 
 def test_each_row_has_a_fitted_and_a_cross_fitted_record(results):
@@ -86,7 +87,7 @@ def test_fixed_box_hits_most_cases_of_the_other_suite(results):
     allowed = (width > 0) & (height > 0) & (width < 0.75) & (height < 0.75) & (width * height < 0.5)
     every = np.stack([x0, y0, x1, y1], axis=1)[allowed]
     for finding, boxes in truth(results, "first").items():
-        (box,) = used.get_group(finding).drop_duplicates().to_numpy() / 128
+        (box,) = used.get_group(finding).drop_duplicates().to_numpy() / SIDE
         counts = sum((overlaps(every, one[0]) > 0.3).astype(int) for one in boxes)
         assert sum(int(overlaps(box[None], one[0])[0] > 0.3) for one in boxes) == counts.max()
 

@@ -67,8 +67,9 @@ class Primary(Part):
     """The analysis of the next images, with the date of its registration: a sentence."""
 
     def has(self, row: Row) -> bool:
-        """Whether ``row`` is one of the contrasts."""
-        return any(contrast.is_of(row) for contrast in self.contrasts)
+        """Whether ``row`` is a contrast and an analysis of its thresholds has all floors, as the tables of rows do."""
+        sources = [analysis.fitted_on for analysis in self.analyses if {*analysis.floors} == {*BLIND}]
+        return row.cell.fitted_on in sources and any(contrast.is_of(row) for contrast in self.contrasts)
 
 
 @dataclass(frozen=True, eq=False)

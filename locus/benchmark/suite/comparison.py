@@ -114,9 +114,8 @@ def _scored(folder: Path) -> tuple[Record, ...]:
     """
     scored = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
     crossed = (record for record in scored if record.cell.fitted_on is None)
-    return tuple(
-        r for r in crossed if "external" in r.cell.recipe or (r.source, r.cell.alignment) == ("run", "aligned")
-    )
+    of_runs = ("run", "aligned")
+    return tuple(r for r in crossed if "external" in r.cell.recipe or (r.source, r.cell.alignment) == of_runs)
 
 
 def _parts(suite: str, rest: str, of_suite: Sequence[Record]) -> tuple[str | None, str | None]:

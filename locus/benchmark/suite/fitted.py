@@ -168,12 +168,11 @@ def without_images(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, dataset=name, partition="all", fold=0)
 
 
-def check(fit: Fit, tasks: Sequence[ModelTask]) -> None:
-    """Check that the scored images of ``tasks`` have other patients than the fit, and no other findings.
+def check(fit: Fit, scored: Sequence[Sample]) -> None:
+    """Check that the ``scored`` images with boxes have other patients than the fit, and no other findings.
 
     Raises ``LeakError`` for a shared patient and ``DataError`` for a finding without cases in the fit.
     """
-    scored = [sample for task in tasks for sample in scored_images(task.model) if sample.boxes]
     if shared := sorted(fit.patients & {sample.patient_id for sample in scored}):
         names = f"{len(shared)} patients ({first_names(shared)})" if len(shared) > 1 else f"the patient {shared[0]}"
         raise LeakError(f"fitted_on: {fit.suite} has {names} of the scored images: leave their images out of one suite")
@@ -184,10 +183,13 @@ def check(fit: Fit, tasks: Sequence[ModelTask]) -> None:
 
 
 def scored_images(model: ModelPlan) -> list[Sample]:
-    """Return the test images of a model, of all its folds."""
-    if model.external is not None:
-        return [sample for config in model.trainings for sample in images_of(config, "test", model.external)]
-    return [sample for config in model.trainings for sample in load_split(config, "test")]
+    """Return the test images of a model that have a box, of all its folds."""
+    external = model.external
+    splits = [
+        load_split(config, "test") if external is None else images_of(config, "test", external)
+        for config in model.trainings
+    ]
+    return [sample for split in splits for sample in split if sample.boxes]
 
 
 def of_tasks(tasks: Sequence[ModelTask], folder: Path, flags: RunConfig) -> Fit | None:

@@ -262,7 +262,7 @@ def _check_fit(todo: Tasks, folder: Path, flags: RunConfig) -> None:
 
         fit = fitted.of_tasks(todo, folder, flags)
         if fit is not None:
-            fitted.check(fit, todo)
+            fitted.check(fit, [sample for task in todo for sample in fitted.scored_images(task.model)])
 
 
 def _to_do(planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:

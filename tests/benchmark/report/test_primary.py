@@ -96,6 +96,18 @@ def test_only_what_was_fixed_before_scoring_is_called_confirmed():
     assert finding("evidence", 0.2).status == "not shown"
 
 
+def test_rows_are_tested_first_only_where_an_analysis_has_all_floors():
+    first = {"contrasts": [{"network": "net", "method": "cam"}], "analyses": []}
+    fitted, crossed = (
+        Row("method", "cam", (Record(cell=Cell(dataset="phantom", model_id="net-seed0", seed=0, method="cam", data=data)),))
+        for data in ({"fitted_on": "other"}, {})
+    )
+    both, one = {"status": "evidence", "chosen": "", "fitted_on": "other"}, {"status": "confirmation", "chosen": "", "floors": ["prior"]}
+    stated = Primary(**{**first, "analyses": [both, one]})
+    assert (stated.has(fitted), stated.has(crossed)) == (True, False)
+    assert Primary(**{**first, "analyses": [one]}).has(crossed) is False
+
+
 CONTRAST = {"network": "custom-PCAM-128px", "method": "cam"}
 ANALYSIS = {"status": "evidence", "chosen": "Afterwards."}
 
