@@ -159,7 +159,7 @@ REFUSED = {
     renamed("prior"): "no method with a score on NIH",
     renamed("gnp\u202e.cam"): "control or invisible characters",
     shown_as_a_published_method: "name of a method or baseline",
-    recipe_without_kind: "cell.recipe.kind",
+    recipe_without_kind: "cell.recipe.external.kind",
     network_of_the_benchmark: "cannot name a network",
     box_outside_its_image: "outside its image of 1024×1024 pixels",
     no_date: "is not a date",

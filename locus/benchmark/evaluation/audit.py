@@ -30,7 +30,7 @@ from locus.config import AuditConfig
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
-from locus.core.names import duplicates
+from locus.core.names import UNRANKED_METHODS, duplicates
 from locus.core.scores import Score
 from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
@@ -43,6 +43,10 @@ HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
 GROUNDING_RESULTS = CONFIGS.parent / "results" / "grounding"
 PUBLISHED_BOXES = 984
+NEVER_ABOVE = {"iou": "dice", "pointing": "pointing@cell"}
+"""Rule -> a rule whose value is never smaller."""
+ROUNDING = 0.0101
+"""Largest difference that values with two decimals may have because of rounding."""
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
@@ -57,6 +61,8 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     if file.suffix.lower() == ".json":
         raise DataError(f"{file} is JSON, but audit reads CSV with a row per finding: {BOXES} {file}")
     table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
+    if name in UNRANKED_METHODS:
+        raise BadValueError(f"the entry {name} has the name of a baseline: use --entry with another name")
     if "image" in table.columns:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
     if config.truth != "NIH" and config.data_root_dir is not None:
@@ -161,6 +167,8 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
             raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: write a share from 0 to 1{percent}")
         scores[column] = [Score(f, column, v, n=k) for f, v, k in zip(findings, values.tolist(), n, strict=True)]
     _refuse_rising(file, scores)
+    _refuse_larger(file, scores)
+    _refuse_other_mean(file, scores)
     if MEAN in counts and MEAN not in findings:
         for column, of_findings in scores.items():
             mean = float(np.mean([score.value or 0.0 for score in of_findings]))
@@ -179,6 +187,27 @@ def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
                     high_value = f"{names[0]} of {more.finding} is {fewer.value:g}"
                     sentence = f"{high_value}, more than {names[1]} with {more.value:g}"
                     raise DataError(f"{file}: {sentence}: a larger threshold cannot hit more boxes")
+
+
+def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
+    """Raise ``DataError`` for a value above that of a rule which can only be higher."""
+    for lower, higher in NEVER_ABOVE.items():
+        for less, more in zip(scores.get(lower, ()), scores.get(higher, ()), strict=False):
+            if (less.value or 0) > (more.value or 0) + ROUNDING:
+                values = f"{lower} of {less.finding} is {less.value:g}, more than {higher} with {more.value:g}"
+                raise DataError(f"{file}: {values}: {lower} cannot be larger")
+
+
+def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
+    """Raise ``DataError`` for a row ``mean`` that is not the mean of the other rows, unless cases are pooled."""
+    for column, of_findings in scores.items():
+        if column.endswith("@pooled"):
+            continue
+        means = [score.value or 0 for score in of_findings if score.finding == MEAN]
+        others = [score.value or 0 for score in of_findings if score.finding != MEAN]
+        if means and others and abs(means[0] - np.mean(others)) > ROUNDING:
+            values = f"the mean of {column} is {means[0]:g}, but its findings give {np.mean(others):.3f}"
+            raise DataError(f"{file}: {values}: correct one of them")
 
 
 def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: dict[str, int]) -> list[int]:

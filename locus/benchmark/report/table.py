@@ -114,15 +114,18 @@ def number(value: float | None) -> str:
 
 
 def short(value: float | None) -> str:
-    """Format a share with three decimals and without a leading zero; a dash for None.
+    """Format a share with three decimals and without a leading zero; a dash for None. A larger number is shown as such.
 
-    >>> short(0.3254), short(1.0), short(-0.006), short(None)
-    ('.325', '1.00', '−.006', '–')
+    >>> short(0.3254), short(1.0), short(-0.006), short(None), short(1.359), short(1.0004)
+    ('.325', '1.00', '−.006', '–', '1.36', '>1.00')
     """
     if value is None:
         return NOTHING
     sign, size = "−" if value < -0.0005 else "", abs(value)
-    return sign + ("1.00" if size >= 0.9995 else f"{size:.3f}".replace("0.", ".", 1))
+    if size < 0.9995:
+        return sign + f"{size:.3f}".replace("0.", ".", 1)
+    is_hidden = size > 1 and f"{size:.2f}" == "1.00"
+    return sign + (">1.00" if is_hidden else f"{size:.2f}")
 
 
 def signed_short(value: float | None) -> str:
