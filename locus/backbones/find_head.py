@@ -2,8 +2,8 @@
 
 ``observe`` records the outputs of the submodules for one image (``ForwardTrace``), ``find_model_spec`` detects features
 and head in them (``ModelSpec``). If a linear layer returns the logits and its input is the mean or maximum of a map,
-these are head and features. The outputs of the network may be in another order, fewer, or increasing functions of those
-of the layer (``_confirmed``). Otherwise the features are the last map on which the logits depend at every position, and
+these are head and features. The outputs of the network may be in another order, fewer, or the probabilities of those of
+the layer (``_confirmed``). Otherwise the features are the last map on which the logits depend at every position, and
 the head is opaque. Then the logits must not change with the image while this map is held (``_require_all_paths``).
 """
 
@@ -399,10 +399,35 @@ def _confirmed(trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
     if any(same_logits(first, values) for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))):
         return spec
     leaves = [(sign * numbers).requires_grad_() for sign in (1, -1)]
-    rows = _increasing([(run(other, leaf), leaf) for leaf in leaves])
+    runs = [(run(other, leaf), leaf) for leaf in leaves]
+    rows = _increasing(runs)
+    falling = _increasing([(-result, leaf) for result, leaf in runs])
+    _refuse_changed_logits(head, runs, rows, falling)
     if rows is None:
         return None
     return spec if rows == (*range(numbers.shape[1]),) else replace(spec, outputs=rows)
+
+
+def _refuse_changed_logits(
+    head: str, runs: list[tuple[Tensor, Tensor]], rows: tuple[int, ...] | None, falling: tuple[int, ...] | None
+) -> None:
+    """Raise ``BadValueError`` if outputs (1,K) are neither those of the last layer (1,J) nor their probabilities.
+
+    ``rows``: the number with which alone each output increases, ``falling``: decreases. Outputs that decrease are
+    refused if they are between 0 and 1 (1 - sigmoid); others are logits with the opposite sign.
+    """
+    (first, numbers), (second, _) = runs
+    used = first.isfinite() & (first != second)  # a finding that the network does not predict has a constant
+    outputs = first[used]
+    changed = falling is not None and bool(used.any() and (outputs >= 0).all() and (outputs <= 1).all())
+    if rows is not None:
+        readings = (numbers, numbers.sigmoid(), numbers.softmax(1), numbers.log_softmax(1))
+        changed = not any(same_logits(outputs, values[:, list(rows)][used]) for values in readings)
+    if changed:
+        raise BadValueError(
+            f"the network changes the outputs of its last linear layer {head!r} (by a temperature, an added constant, "
+            "1 - sigmoid or the like): let it return the outputs of that layer"
+        )
 
 
 def _ramp(image: Tensor) -> Tensor:

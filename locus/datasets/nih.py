@@ -106,10 +106,13 @@ def read_entries(root: Path) -> pd.DataFrame:
     path = _table_file(root, ENTRIES)
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])
+    raise_if_any(path, raw["Image Index"][raw["Patient ID"].str.strip() == ""], "images without a patient")
     words = {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}
     refuse_unknown(path, words, (*FINDINGS, NORMAL))
     labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
     table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
+    both = table.any(axis=1) & raw["Finding Labels"].str.contains(NORMAL, regex=False)
+    raise_if_any(path, raw["Image Index"][both], f"images with {NORMAL!r} beside a finding", "; remove one of them")
     about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})
     return pd.concat([about, table], axis=1).set_axis(raw["Image Index"], axis=0)
 

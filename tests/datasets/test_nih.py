@@ -150,3 +150,11 @@ def test_the_originals_decode_to_gray_with_and_without_alpha(nih_originals):
     assert {s.image.shape for s in data} == {(1024, 1024)}
     with pytest.raises(DataError, match=rf" {nih_originals} .*train.*--partition"):
         datasets.load("NIH", nih_originals, "train")
+
+
+def test_no_finding_beside_a_finding_is_an_error(nih_tree):
+    root = nih_tree()
+    table = root / "Data_Entry_2017_v2020.csv"
+    table.write_text(table.read_text().replace(",Infiltration", ",Infiltration|No Finding", 1))
+    with pytest.raises(DataError, match="'No Finding' beside a finding"):
+        datasets.load("NIH", root)
