@@ -21,8 +21,8 @@ from locus.benchmark.records import Record, cases, storage
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.grouping import grouped, run_names
-from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.rechosen import as_jackknife, chosen_again, with_fixed_hits
+from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, Sums
 from locus.core.names import DRAW_ERROR, MEAN_PREFIX
 from locus.core.types import FloatArray

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.statistics.mrmc import RowSamples, compared
 from locus.benchmark.scoring.rechosen import as_jackknife, chosen_again, with_fixed_hits
+from locus.benchmark.scoring.statistics.mrmc import RowSamples, compared
 from locus.benchmark.scoring.statistics.resample import CaseIndex
 
 PATIENTS = 60
