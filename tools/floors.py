@@ -83,7 +83,8 @@ def renew(suite: str) -> None:
     truth = truth_of(suite)
     results: dict[tuple[Any, ...], Result] = {}
     for record in existing:
-        if record.cell.method not in BLIND or record.cell.protocol != MAIN_PROTOCOL or not record.scores:
+        is_floor = record.cell.method in BLIND and record.cell.protocol == MAIN_PROTOCOL
+        if not is_floor or record.cell.fitted_on is not None or not record.scores:
             continue
         rows = cases.read(record.cell, folder)
         key = record.cell.method, record.cell.data_seed, *_pairs(rows)
