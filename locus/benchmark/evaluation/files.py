@@ -381,7 +381,8 @@ def read_values(
             flat.append(given[pair].where)
         if pair in truth and isinstance(where.grid, str):
             last = given[pair].findings_last
-            readings = (values, values.T, -values, np.full((1, 1), 0.0) if last is None else np.asarray(last()))
+            with_last: FloatArray = np.zeros((1, 1)) if last is None else np.asarray(last(), dtype=np.float64)
+            readings = (values, values.T, -values, with_last)
             inside.append([_inside(reading, *truth[pair]) for reading in readings])
     if flat and len(flat) == len(out):
         raise DataError(f"all {len(out)} maps are constant: {examples(flat)}")

@@ -28,7 +28,6 @@ from pydantic import (
 from locus.core import files
 from locus.core.scores import (
     CURVE_THRESHOLDS,
-    VALUE_AND_ENDS,
     FrozenModel,
     Name,
     Score,
@@ -99,7 +98,7 @@ def _validated(scores: Any, validate: Callable[[Any], Sequence[Score]]) -> Seque
         return scores
     validated = validate(scores)
     for score in validated:
-        numbers = [value for value in score[VALUE_AND_ENDS] if value is not None]
+        numbers = [value for value in (score.value, score.low, score.high) if value is not None]
         require_range(score.metric, np.array(numbers))
         require_range("n", np.array(score.n))
     return validated

@@ -50,7 +50,7 @@ class Analysis(Part):
 
     fitted_on: str | None = None
     """Suite that chose the thresholds and the floors; none: they are cross-fitted."""
-    floors: Annotated[list[Floor], pydantic.Field(min_length=1)] = list(BLIND)
+    floors: Annotated[list[Floor], pydantic.Field(min_length=1)] = ["prior", "fixed_box"]
     """The baselines that a method must be above."""
     status: Literal["confirmation", "evidence"]
     """``confirmation``: fixed before the images were scored; ``evidence``: decided afterwards."""

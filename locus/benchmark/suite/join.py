@@ -57,10 +57,11 @@ def parts(suite: Suite, results: Path) -> dict[tuple[str, str], Parts]:
 
 
 def _main_records(folder: Path) -> dict[tuple[str, str], Record]:
-    """Return (model, method) -> record of the main protocol, without people's boxes."""
+    """Return (model, method) -> cross-fitted record of the main protocol, without people's boxes."""
     scored = [record for record in records.load(folder) if record.source == "run" and record.status == "ok"]
-    main = [record for record in scored if record.cell.protocol == MAIN_PROTOCOL and record.cell.method not in PEOPLE]
-    return {(record.cell.model_id, record.cell.method): record for record in main}
+    main = [record for record in scored if record.cell.protocol == MAIN_PROTOCOL and record.cell.fitted_on is None]
+    of_networks = [record for record in main if record.cell.method not in PEOPLE]
+    return {(record.cell.model_id, record.cell.method): record for record in of_networks}
 
 
 def _check_cases(suite: str, of_parts: Parts, results: Path) -> None:

@@ -100,8 +100,8 @@ def read_table(path: Path, image: str = "image", unknown: list[str] | None = Non
             raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, raw))}: {ONE_ROW}")
     raw = raw[~raw["finding"].str.lower().isin(NO_FINDING_WORDS) | (raw["finding"] == "")]
     _refuse_several_readers(path, raw)
-    unread = pd.Series([unread_field(row) for row in raw.to_dict("records")], index=raw.index, dtype=str)
-    words = [f"row {number + 1} ({field})" for number, field in unread[unread != ""].items()]
+    unread = [unread_field(row) for row in raw.to_dict("records")]
+    words = [f"row {number + 1} ({field})" for number, field in zip(raw.index.tolist(), unread, strict=True) if field]
     if unknown is None:
         raise_if_any(path, words, "boxes with a field that is not read", "; correct or remove them")
     else:
@@ -294,7 +294,7 @@ def _voc_rows(files: Iterable[Path], folder: Path, unknown: list[str]) -> list[t
                     unknown.append(f"{file.name} ({word or 'no name'}: {', '.join(part.tag for part in one)})")
                     continue
                 fields = {part.tag: part.text or "" for part in one}
-                fields |= {part.findtext("name"): part.findtext("value") for part in one.iter("attribute")}
+                fields |= {part.findtext("name", ""): part.findtext("value", "") for part in one.iter("attribute")}
                 if field := unread_field(fields):
                     unknown.append(f"{file.name} ({word}: {field})")
                     continue

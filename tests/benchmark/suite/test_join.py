@@ -24,9 +24,10 @@ def write_weights(results, part, **flags):
     save_file({"weight": np.zeros(1)}, results / part / "weights" / "net-seed0.safetensors", {METADATA: about})
 
 
-def write_part(results, part, names, hits, patients=None):
+def write_part(results, part, names, hits, patients=None, **data):
     """Write the record of ``cam`` on one network, with a case per image of ``names``."""
-    cell = Cell(dataset="NIH", model_id="net-seed0", seed=0, method="cam", protocol="single_box", recipe={"part": part})
+    network = {"dataset": "NIH", "model_id": "net-seed0", "seed": 0}
+    cell = Cell(**network, method="cam", protocol="single_box", recipe={"part": part}, data=data)
     rows = [
         {"image": name, "patient": patient, "finding": "Mass", "reason": "", "threshold": 0.5, "iou": 0.4, MAIN: hit}
         for name, patient, hit in zip(names, patients or names, hits, strict=True)
@@ -54,6 +55,13 @@ def test_joined_row_has_all_cases_and_their_mean(results):
     assert record.find(MAIN, "mean", "cross-fitted").value == pytest.approx(0.4)
     assert rows["part"].value_counts().to_dict() == {"two": 6, "one": 4}
     assert record.rests_on == {"cases": 10}
+
+
+def test_rows_that_were_fitted_on_another_suite_are_not_joined(results):
+    write_part(results, "two", [f"b{n}" for n in range(6)], [True] * 6, fitted_on="one")
+    (of_parts,) = join.parts(SUITE, results).values()
+    record, _ = join.joined(SUITE, of_parts, results)
+    assert record.find(MAIN, "mean", "cross-fitted").value == pytest.approx(0.4)
 
 
 def test_error_of_the_draws_is_weighted_by_the_cases_of_each_part(results):
