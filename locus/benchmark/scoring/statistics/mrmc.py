@@ -89,8 +89,13 @@ class RowSamples:
             return self
         index = [self.runs.index(name) for name in runs]
         resampled = None if self.resampled is None else self.resampled[index]
-        scores = {"theta": self.theta[index], "jackknife": self.jackknife[index], "resampled": resampled}
-        return replace(self, runs=tuple(runs), **scores)
+        return replace(
+            self,
+            runs=tuple(runs),
+            theta=self.theta[index],
+            jackknife=self.jackknife[index],
+            resampled=resampled,
+        )
 
     @property
     def interval(self) -> MrmcEstimate | None:
