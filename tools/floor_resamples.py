@@ -14,6 +14,7 @@ from locus.benchmark import records
 from locus.benchmark.maps.floor_resamples import resampled_scores
 from locus.benchmark.records import Record, cases, floors
 from locus.benchmark.scoring.protocols.base import Case, make_case
+from locus.benchmark.scoring.rechosen import RESAMPLES
 from locus.core.names import MAIN_PROTOCOL, PRIOR
 from tools.floors import NO_MAP, truth_of
 
@@ -39,7 +40,7 @@ def hash_of(scored: Sequence[Case]) -> str:
     images = [one.image_id for one in scored]
     patients = [one.patient_id for one in scored]
     findings = [one.finding for one in scored]
-    return floors.hash_of_cases(images, patients, findings)
+    return floors.hash_of_cases(images, patients, findings, RESAMPLES)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

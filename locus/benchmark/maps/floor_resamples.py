@@ -25,6 +25,9 @@ from locus.core.frames import as_boxes, box_coverage
 from locus.core.names import FIXED_BOX, PRIOR
 from locus.core.types import FloatArray, patient_folds
 
+DRAWS_PER_RESAMPLE = 1
+"""Draws of the patient folds in each resample. Published scores are means over ``FOLD_DRAWS`` draws, so that with one
+draw the resamples vary more than the published score, by 0.95 of the variance of a draw; more draws take longer."""
 WHOLE = (1, 1)
 """Frame of boxes that are shares of their image."""
 MAP_FRAME = (SIDE, SIDE)
@@ -47,16 +50,19 @@ class FindingResamples:
     """(N,) fold for which the score threshold of each case is chosen, as that of a method."""
 
 
-def resampled_scores(cases: Sequence[Case], count: int = RESAMPLES) -> dict[str, FloatArray]:
+def resampled_scores(
+    cases: Sequence[Case], count: int = RESAMPLES, draws: int = DRAWS_PER_RESAMPLE
+) -> dict[str, FloatArray]:
     """Return ``prior`` and ``fixed_box`` -> scores (B,) in the first ``count`` resamples of patients.
 
-    Only the truth, the patient and the finding of the ``cases`` are used. Cases without a truth box are left out.
+    A score is the mean over ``draws`` of the patient folds. Only the truth, the patient and the finding of the
+    ``cases`` are used. Cases without a truth box are left out.
     """
     scored = with_truth(cases)
     index = case_index(scored)
-    times = drawn(index)[:count]
+    times = np.repeat(drawn(index)[:count], draws, axis=0)
     patients = index.patients.tolist()
-    fold = np.array([patient_folds(patients, FOLDS, seed) for seed in range(count)])
+    fold = np.array([patient_folds(patients, FOLDS, seed) for seed in range(count * draws)])
     threshold_fold = patient_folds(patients, FOLD_COUNT, 0)
     hits = {name: np.zeros(times.shape, dtype=np.float32) for name in (PRIOR, FIXED_BOX)}
     for held in index.groups(shared=False).values():
@@ -68,7 +74,8 @@ def resampled_scores(cases: Sequence[Case], count: int = RESAMPLES) -> dict[str,
         )
         hits[PRIOR][:, held] = prior_hits(of_finding)
         hits[FIXED_BOX][:, held] = fixed_box_hits(of_finding)
-    return {name: means(of_floor, times, index) for name, of_floor in hits.items()}
+    scores = {name: means(of_floor, times, index) for name, of_floor in hits.items()}
+    return {name: of_draws.reshape(count, draws).mean(1) for name, of_draws in scores.items()}
 
 
 def _as_shares(case: Case) -> FloatArray:

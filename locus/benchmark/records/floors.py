@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow
 
 from locus.benchmark.records import storage
-from locus.benchmark.scoring.rechosen import RESAMPLES
 from locus.core.files import json_hash
 from locus.core.types import FloatArray
 
@@ -27,10 +26,10 @@ def path(folder: Path | str) -> Path:
     return Path(folder) / FLOORS
 
 
-def hash_of_cases(images: Sequence[str], patients: Sequence[str], findings: Sequence[str]) -> str:
+def hash_of_cases(images: Sequence[str], patients: Sequence[str], findings: Sequence[str], resamples: int) -> str:
     """Return a hash of N cases, in any order, and of the number of resamples."""
     cases = sorted(zip(images, patients, findings, strict=True))
-    return json_hash([RESAMPLES, cases])
+    return json_hash([resamples, cases])
 
 
 def write(scores: Mapping[str, FloatArray], cases: str, folder: Path | str) -> Path:

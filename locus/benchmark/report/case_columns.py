@@ -21,7 +21,7 @@ from locus.benchmark.records import Record, cases, floors, storage
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.grouping import grouped, run_names
-from locus.benchmark.scoring.rechosen import as_jackknife, chosen_again, with_fixed_hits
+from locus.benchmark.scoring.rechosen import RESAMPLES, as_jackknife, chosen_again, with_fixed_hits
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, Sums
 from locus.core.names import DRAW_ERROR, MEAN_PREFIX
@@ -195,7 +195,7 @@ class MainColumn:
     def hash_of_cases(self) -> str:
         """Hash of the cases, to find the stored resamples of baselines."""
         patients, findings = self.index.patients.tolist(), self.index.findings.tolist()
-        return floors.hash_of_cases(self.images.tolist(), patients, findings)
+        return floors.hash_of_cases(self.images.tolist(), patients, findings, RESAMPLES)
 
     def _chosen_again(self, curves: Curves) -> FloatArray:
         """Return the resampled scores (B,) of a record with curves on the cases of this column."""

@@ -55,6 +55,17 @@ def test_same_cases_in_any_order_give_the_same_resamples(cases, scores):
         np.testing.assert_allclose(again[name], of_floor[:5], atol=1e-6)
 
 
+@pytest.mark.byhand
+def test_score_of_several_draws_is_their_mean(cases):
+    single, of_two = resampled_scores(cases, 1, draws=1), resampled_scores(cases, 1, draws=2)
+    patients = [case.patient_id for case in cases]
+    assert patient_folds(patients, FOLDS, 0).tolist() != patient_folds(patients, FOLDS, 1).tolist()
+    for name, (score,) in of_two.items():
+        second = 2 * score - single[name][0]
+        assert 0 <= second <= 1
+    assert any(of_two[name][0] != single[name][0] for name in of_two)
+
+
 @pytest.mark.oracle
 def test_fixed_box_is_the_one_chosen_on_cases_that_are_repeated_as_often_as_drawn(resamples):
     hits = floor_resamples.fixed_box_hits(resamples)
