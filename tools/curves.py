@@ -36,11 +36,11 @@ CASE = ["image", "finding"]
 
 
 def published_records(suite: str) -> list[Record]:
-    """Return the suite's published records of FullGrad on networks without further training options."""
+    """Return the suite's published cross-fitted records of FullGrad on networks without further training options."""
     rows = [record for record in records.load(records.published() / suite) if record.source == "run"]
     of_method = [r for r in rows if r.cell.method == METHOD and r.cell.protocol == MAIN_PROTOCOL]
     names = {f"custom-{pooling}-128px-seed{seed}" for pooling in POOLINGS for seed in range(3)}
-    return [record for record in of_method if record.cell.model_id in names]
+    return [record for record in of_method if record.cell.model_id in names and record.cell.fitted_on is None]
 
 
 def made_from_images(suite: str, images: str) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -84,7 +84,7 @@ def choose_boxes(truths: Sequence[FloatArray], fold: NDArray[np.int64]) -> Float
     total = np.zeros_like(hits)
     for start in range(0, len(truths), CASES_PER_BLOCK):
         block = slice(start, start + CASES_PER_BLOCK)
-        overlap = np.stack([_overlaps(boxes) for boxes in truths[block]])
+        overlap = np.stack([overlaps_with_candidates(boxes) for boxes in truths[block]])
         hits += is_in_fold[:, block] @ (overlap > HIT_IOU).astype(np.float64)
         total += is_in_fold[:, block] @ overlap
     by_draw = (sums.reshape(len(fold), FOLDS, -1) for sums in (hits, total))
@@ -93,7 +93,7 @@ def choose_boxes(truths: Sequence[FloatArray], fold: NDArray[np.int64]) -> Float
     return np.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], axis=-1)
 
 
-def _overlaps(boxes: FloatArray) -> FloatArray:
+def overlaps_with_candidates(boxes: FloatArray) -> FloatArray:
     """Return the IoU (C,) of each candidate with its best truth box of (M,4)."""
     of_boxes = []
     for x0, y0, x1, y1 in boxes:

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from locus.benchmark.records import Record, cases, storage
+from locus.benchmark.records import Record, cases, floors, storage
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.grouping import grouped, run_names
-from locus.benchmark.scoring.rechosen import as_jackknife, chosen_again, with_fixed_hits
+from locus.benchmark.scoring.rechosen import RESAMPLES, as_jackknife, chosen_again, with_fixed_hits
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, Sums
 from locus.core.names import DRAW_ERROR, MEAN_PREFIX
@@ -185,6 +185,17 @@ class MainColumn:
         """
         resamples = [self._chosen_again(found[key]) if key in found else self._with_fixed_hits(key) for key in keys]
         return replace(row, resampled=as_jackknife(np.stack(resamples)))
+
+    def made_again(self, row: RowSamples, scores: FloatArray) -> RowSamples:
+        """Return the scores of a baseline with its scores (B,) in resamples that make it again, equal for all runs."""
+        resampled = np.tile(scores, (len(row.runs), 1))
+        return replace(row, resampled=as_jackknife(resampled), resamples_draw_folds=True)
+
+    @property
+    def hash_of_cases(self) -> str:
+        """Hash of the cases, to find the stored resamples of baselines."""
+        patients, findings = self.index.patients.tolist(), self.index.findings.tolist()
+        return floors.hash_of_cases(self.images.tolist(), patients, findings, RESAMPLES)
 
     def _chosen_again(self, curves: Curves) -> FloatArray:
         """Return the resampled scores (B,) of a record with curves on the cases of this column."""

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from locus.benchmark.records import Record, curves
+from locus.benchmark.records import Record, curves, floors
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, grouping
@@ -87,6 +87,15 @@ class Leaderboard:
         """Return the baselines that see no image, those of ``names.BLIND``, beside a row."""
         rows = (self.baseline(name, beside) for name in names.BLIND)
         return [row for row in rows if row is not None]
+
+    @property
+    def floors_are_made_again(self) -> bool | None:
+        """Whether resamples that choose thresholds again also make the baselines again; None without such resamples."""
+        scores = [row.by_patient for row in self.blind() if row.by_patient is not None]
+        with_resamples = [of_row for of_row in scores if of_row.resampled is not None]
+        if not with_resamples:
+            return None
+        return all(of_row.resamples_draw_folds for of_row in with_resamples)
 
     def column(self, name: str, rows: Sequence[Row]) -> MainColumn | None:
         """Return a column of the ``rows`` with the same cases as the best row; None without cases."""
@@ -214,8 +223,8 @@ def _leaderboard(
     column, shares = column_of(grouping.ranked(runs), cases, MAIN), Shares.of(cases)
     solved = _solved(groups, shares)
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
-    found = curves.read(folders.own, [record.key for record in runs])
-    rows = grouping.told_apart([_row(group, column, shares, solved, auroc, found) for group in groups])
+    stored = _stored_resamples(runs, column, folders)
+    rows = grouping.told_apart([_row(group, column, shares, solved, auroc, stored) for group in groups])
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     if is_primary is not None:
         compared = comparisons.primary_first(compared, is_primary)
@@ -243,6 +252,36 @@ def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
     return [] if listed is None else [row for row in own if any(r.key not in listed for r in row.runs)]
 
 
+@dataclass(frozen=True, eq=False)
+class StoredResamples:
+    """What a suite stores to choose thresholds and to make baselines again in resamples of patients."""
+
+    curves: Mapping[str, Curves]
+    """Key of a record -> its curves."""
+    floors: Mapping[str, FloatArray]
+    """Baseline -> its scores (B,) on these cases; empty if they are not stored."""
+
+    def of_row(self, runs: Sequence[Record], column: MainColumn, by_patient: RowSamples) -> RowSamples:
+        """Return the scores of the ``runs`` of a row with resamples, unchanged if they cannot be computed."""
+        keys, method = [record.key for record in runs], runs[0].cell.method
+        if not self.curves or len(runs) < 2:
+            return by_patient
+        if method in self.floors:
+            return column.made_again(by_patient, self.floors[method])
+        has_fixed_hits = method in (*names.BLIND, *names.SUPERVISED)
+        if has_fixed_hits or all(key in self.curves for key in keys):
+            return column.with_thresholds_chosen_again(by_patient, keys, self.curves)
+        return by_patient
+
+
+def _stored_resamples(runs: Sequence[Record], column: MainColumn | None, folders: CaseFolders) -> StoredResamples:
+    """Read what the suite stores for the ``runs``; only cross-fitted rows have curves."""
+    found = curves.read(folders.own, [record.key for record in runs])
+    if column is None or not found:
+        return StoredResamples(found, {})
+    return StoredResamples(found, floors.read(folders.own, column.hash_of_cases))
+
+
 def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:
     """Return the AUROC of each model, on all images or those of another ``metric``."""
     values = ((r.cell.model_key, r.find(metric)) for r in grouping.scored(records, CLASSIFICATION))
@@ -265,18 +304,15 @@ def _row(
     shares: "Shares",
     solved: Sequence[str],
     auroc: Mapping[str, Mapping[tuple[object, ...], float]],
-    found: Mapping[str, Curves],
+    stored: StoredResamples,
 ) -> Row:
     """Return the row of ``runs`` before it is compared with others.
 
-    ``auroc``: metric -> model -> its value. ``found``: key -> curves of the records that have them.
+    ``auroc``: metric -> model -> its value.
     """
     first, by_patient = runs[0], None if column is None else column.entry(runs)
-    keys = [record.key for record in runs]
-    has_fixed_hits = first.cell.method in (*names.BLIND, *names.SUPERVISED)
-    chooses_again = has_fixed_hits or all(key in found for key in keys)
-    if column is not None and by_patient is not None and found and chooses_again and len(runs) > 1:
-        by_patient = column.with_thresholds_chosen_again(by_patient, keys, found)
+    if column is not None and by_patient is not None:
+        by_patient = stored.of_row(runs, column, by_patient)
     findings = _findings(runs, shares)
     scores = {name: share for name in grouping.COLUMNS if (share := _mean(runs, name, shares)).value is not None}
     if solved and (rest := [share.value for name, share in findings.items() if name not in solved]):

@@ -257,7 +257,7 @@ def _on(row: Row, marked: NDArray[np.bool_], cases: CaseColumns) -> float | None
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """Return at most four lines on what the tables are based on."""
+    """Return at most five lines on what the tables are based on."""
     if not board.methods:
         return []
     based_on = (board.theirs or board.methods)[0].runs[0].rests_on
@@ -285,7 +285,20 @@ def notes(board: Leaderboard) -> list[str]:
     if solved := board.solved:
         known = "its place is known without an image"
         lines.append(f"`prior` hits at least nine of ten cases of {grouping.listed(solved)}: {known}.")
+    if board.floors_are_made_again is not None:
+        lines.append(FLOORS_MADE_AGAIN if board.floors_are_made_again else FLOORS_HELD_FIXED)
     return lines
+
+
+FLOORS_MADE_AGAIN = (
+    "FullGrad's intervals: 1,000 resamples of patients choose its score thresholds again. Those of its differences "
+    "from `prior` and `fixed_box` also make both again, each time with new folds of the patients."
+)
+FLOORS_HELD_FIXED = (
+    "FullGrad's intervals: 1,000 resamples of patients choose its score thresholds again. Those of its differences "
+    "hold `prior` and `fixed_box` fixed, so they are too narrow: `floors.parquet` is missing or has other cases "
+    "(`python -m tools.floor_resamples`)."
+)
 
 
 NAME = TableColumn(METHOD, lambda row: row.name, "bold")

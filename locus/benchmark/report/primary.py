@@ -163,9 +163,23 @@ def sentences(primary: Primary | None, boards: Sequence[Leaderboard]) -> Iterato
         of_analysis = [finding for finding in found if finding.analysis == analysis]
         if of_analysis:
             words = "; ".join(_words(finding) for finding in of_analysis)
-            yield f"**Primary comparison**, thresholds and floors {_source(analysis)}: {words}. {analysis.chosen}"
+            title = f"**Primary comparison**, thresholds and floors {_source(analysis)}"
+            yield " ".join(filter(None, (f"{title}: {words}.", analysis.chosen.strip(), _resamples(analysis, boards))))
     if primary.registered:
         yield f"**Registered** for the next images: {primary.registered}"
+
+
+def _resamples(analysis: Analysis, boards: Sequence[Leaderboard]) -> str:
+    """Say what the intervals of a cross-fitted analysis include; empty for other analyses and without resamples."""
+    cross_fitted = [board for board in boards if board.methods and board.methods[0].cell.fitted_on is None]
+    again = [board.floors_are_made_again for board in cross_fitted]
+    if analysis.fitted_on is not None or not again or again[0] is None:
+        return ""
+    return INCLUDED if again[0] else HELD_FIXED
+
+
+INCLUDED = "Each resample of patients chooses the thresholds again and makes the floors again."
+HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.parquet` is missing or has other cases."
 
 
 def _words(finding: Finding) -> str:

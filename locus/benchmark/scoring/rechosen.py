@@ -2,6 +2,7 @@
 
 ``chosen_again``       scores of a training run whose thresholds are chosen again in each resample
 ``with_fixed_hits``    scores of a row whose hits stay, such as a baseline, in the same resamples
+``means``              scores from the hits of each resample
 ``as_jackknife``       resamples in the form of a jackknife, so that ``mrmc`` uses their variance
 """
 
@@ -36,13 +37,13 @@ def chosen_again(hits: NDArray[np.bool_], index: CaseIndex, seed: int = 0) -> Fl
             others = finding & (folds != number)
             counts = times[:, others] @ hits[others].astype(np.float32)
             at_threshold[:, scored] = hits[scored][:, middle_of_best(counts)].T
-    return _means(at_threshold, times, index)
+    return means(at_threshold, times, index)
 
 
 def with_fixed_hits(hits: FloatArray, index: CaseIndex) -> FloatArray:
     """Return the scores (B,) of the hits (N,) of a row in the same resamples."""
     times = drawn(index)
-    return _means(np.broadcast_to(hits.astype(np.float32), times.shape), times, index)
+    return means(np.broadcast_to(hits.astype(np.float32), times.shape), times, index)
 
 
 def middle_of_best(counts: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -58,7 +59,7 @@ def middle_of_best(counts: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.asarray((first + end - 1) // 2)
 
 
-def _means(hits: NDArray[np.float32], times: NDArray[np.float32], index: CaseIndex) -> FloatArray:
+def means(hits: NDArray[np.float32], times: NDArray[np.float32], index: CaseIndex) -> FloatArray:
     """Return the means (B,) over the findings with a drawn case, of hits (B,N) that count ``times`` (B,N)."""
     shares = []
     for finding in index.groups(shared=False).values():

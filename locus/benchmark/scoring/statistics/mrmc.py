@@ -75,6 +75,13 @@ class RowSamples:
     resampled: FloatArray | None = None
     """(S,B) the same scores in resamples of patients that choose their thresholds again, in the form of a jackknife
     (``scoring.rechosen.as_jackknife``); None if they were not computed."""
+    resamples_draw_folds: bool = False
+    """Whether ``resampled`` is of a baseline that is made again with new folds, so that it has the ``draw_error``."""
+
+    @property
+    def draw_error_of_resamples(self) -> float:
+        """The error from the draw of the patient folds that ``resampled`` lacks."""
+        return 0.0 if self.resamples_draw_folds else self.draw_error
 
     def restrict(self, runs: Sequence[str]) -> "RowSamples":
         """Return the scores of the given training runs, in the given order."""
@@ -82,9 +89,13 @@ class RowSamples:
             return self
         index = [self.runs.index(name) for name in runs]
         resampled = None if self.resampled is None else self.resampled[index]
-        theta = self.theta[index]
-        jackknife = self.jackknife[index]
-        return replace(self, runs=tuple(runs), theta=theta, jackknife=jackknife, resampled=resampled)
+        return replace(
+            self,
+            runs=tuple(runs),
+            theta=self.theta[index],
+            jackknife=self.jackknife[index],
+            resampled=resampled,
+        )
 
     @property
     def interval(self) -> MrmcEstimate | None:
@@ -350,16 +361,18 @@ def compared(one: RowSamples, other: RowSamples) -> MrmcEstimate | None:
 
     A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
     contributes patients only. If the sides have one common run, only that run is compared, over patients alone.
-    Thresholds are chosen again if both sides have such resamples. None for fewer than 10 patients.
+    If both sides have such resamples, thresholds are chosen again, and baselines are made again. None for fewer than 10
+    patients.
     """
     if one.jackknife.shape[1] < MIN_PATIENTS:
         return None
     common = [name for name in one.runs if name in other.runs]
     first, second = (row.restrict(common or row.runs) for row in (one, other))
     compare = difference if len(common) > 1 else difference_nested
-    draws = one.draw_error**2 + other.draw_error**2
     if first.resampled is not None and second.resampled is not None:
+        draws = one.draw_error_of_resamples**2 + other.draw_error_of_resamples**2
         return compare((first.theta, first.resampled), (second.theta, second.resampled), draws)
+    draws = one.draw_error**2 + other.draw_error**2
     return compare((first.theta, first.jackknife), (second.theta, second.jackknife), draws)
 
 
