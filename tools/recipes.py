@@ -53,8 +53,7 @@ def rows_of_network(leaderboard: Path) -> pd.DataFrame:
     """Return the rows, by method, of the small CNN with PCAM without options of training for localization."""
     rows = pd.read_csv(leaderboard)
     of_network = rows[rows["network"] == NETWORK]
-    scored = of_network[of_network["kind"].isin(["method", "baseline"])]
-    return scored.set_index("method", verify_integrity=True)
+    return of_network[of_network["kind"] == "method"].set_index("method")
 
 
 def _cells(rows: pd.DataFrame) -> Iterator[str]:
@@ -64,8 +63,13 @@ def _cells(rows: pd.DataFrame) -> Iterator[str]:
     yield number(fullgrad["auroc"])
     yield f"{number(fullgrad[SCORE])} [{number(fullgrad['low'])}, {number(fullgrad['high'])}]"
     yield number(rows.loc[list(FIVE_METHODS), SCORE].mean())
-    difference, low, high = (fullgrad[f"prior_{part}"] for part in ("difference", "low", "high"))
-    yield f"{_signed(difference)} [{_signed(low)}, {_signed(high)}]"
+    yield over_prior(fullgrad)
+
+
+def over_prior(row: pd.Series) -> str:
+    """Return the difference of a row of a leaderboard from ``prior``, with its interval."""
+    difference, low, high = (_signed(row[f"prior_{part}"]) for part in ("difference", "low", "high"))
+    return f"{difference} [{low}, {high}]"
 
 
 def number(value: float) -> str:
