@@ -37,10 +37,10 @@ def answer(results: Path) -> str:
     afterwards = [row for row in compared if row["thresholds and floors"] != "cross-fitted"]
     paragraphs = (
         "\n".join(_table(results)),
-        "**Fixed before scoring**: on 342 images that the recipe never saw, FullGrad is above `prior`, the mean map of "
-        f"other patients' boxes, by {_differences(before, '− prior')}.",
-        "**Decided after scoring**, with thresholds and both baselines chosen on the 538 other images: FullGrad is "
-        f"above the fixed box by {_differences(afterwards, '− fixed_box')}.",
+        "**Fixed before scoring**: on 342 images that the recipe never saw, the difference of FullGrad from `prior`, the "
+        f"mean map of other patients' boxes, is {_differences(before, '− prior')}.",
+        "**Decided after scoring**, with thresholds and both baselines chosen on the 538 other images: the difference "
+        f"from the fixed box is {_differences(afterwards, '− fixed_box')}.",
         _weaknesses(results),
     )
     return "\n\n".join(paragraphs) + "\n"
@@ -74,8 +74,8 @@ def _weaknesses(results: Path) -> str:
     over_prior = {suite: recipes.over_prior(row) for suite, row in fullgrad.items()}
     return (
         f"**Weak points**: the classifiers are weak (AUROC {auroc}; chance is .5), and 604 of the 984 boxes chose the "
-        "recipe. Networks first learn from findings that are drawn by the statistics of NIH's boxes. On these 604 boxes, "
-        f"FullGrad is {over_prior['nih-sample']} above `prior`; after findings drawn at uniform positions, it is "
+        "recipe. Networks first learn from findings that are drawn by the statistics of NIH's boxes. On these 604 "
+        f"boxes, FullGrad is {over_prior['nih-sample']} above `prior`; after findings drawn at uniform positions, it is "
         f"{over_prior['nih-sample-uniform']} above ([drawn findings](docs/limits.md#what-do-the-drawn-findings-add))."
     )
 
