@@ -183,15 +183,15 @@ def arranged(
 
 def _candidates(lesion: draw.Lesion, tries: int, rng: np.random.Generator, placement: Placement) -> list[draw.Lesion]:
     """Return the finding at ``tries`` random positions; a heart stays where it is."""
-    if placement == "uniform":
-        boxes = [uniform_box(u) for u in rng.random((tries, 4)).tolist()]
-        candidates = [replace(lesion, box=box) for box in boxes]
-    else:
-        rows = rng.random((tries - 1, 7)).tolist()
-        statistics = draw.BOX_STATISTICS[lesion.finding]
-        others = [replace(lesion, box=draw.place_box(statistics, u)) for u in rows]
-        candidates = [lesion, *others]
-    return [lesion] if lesion.finding == "Cardiomegaly" else candidates
+    is_uniform = placement == "uniform"
+    shape = (tries, 4) if is_uniform else (tries - 1, 7)
+    rows = rng.random(shape).tolist()  # also for a heart, so that the numbers of the other findings do not depend on it
+    if lesion.finding == "Cardiomegaly":
+        return [lesion]
+    if is_uniform:
+        return [replace(lesion, box=uniform_box(u)) for u in rows]
+    statistics = draw.BOX_STATISTICS[lesion.finding]
+    return [lesion, *(replace(lesion, box=draw.place_box(statistics, u)) for u in rows)]
 
 
 def uniform_box(u: Sequence[float]) -> draw.UnitBox:
