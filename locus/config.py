@@ -252,6 +252,9 @@ class AuditConfig:
     Required."""
     truth: Literal["NIH", "rsna_pneumonia", "siim_pneumothorax", "chestx_det10"] = "NIH"
     """Truth of the scores: NIH's 984 boxes, or that of the suite grounding with its split."""
+    data_root_dir: str | None = None
+    """Folder with a part of NIH's images, if your scores are of this part: only boxes on its images count. Default: all
+    boxes; no image is needed."""
     entry: str = ""
     """Name of the row in the table. Default: the name of the file."""
     output: str | None = None
@@ -331,8 +334,8 @@ class ResultsCheckConfig:
     """Folder that benchmark.score or benchmark.run wrote. Required."""
     suite: str = "nih"
     """Suite with the published results."""
-    results: str = "results"
-    """Folder of the published results, with one subfolder per suite."""
+    results: str | None = None
+    """Folder of the published results, with one subfolder per suite. Default: results, or those of the package."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Write the comparison of the two training recipes on radiographs into docs/limits.md.
+"""Write the comparison of two training recipes on radiographs into docs/limits.md.
 
     python -m tools.recipes
 
@@ -22,6 +22,7 @@ RECIPES = {
 FIVE_METHODS = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
 """Methods of the mean: the fast ones among those that represent a network in `nih-sample`."""
 SCORE = "hit@iou.3"
+NETWORK = "small CNN with PCAM"
 HEADER = (
     "first training",
     "suite",
@@ -37,7 +38,7 @@ def table(results: Path) -> str:
     """Return the Markdown table of the recipes, from the leaderboards below the folder ``results``."""
     lines = [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
     for suite, first_training in RECIPES.items():
-        rows = _rows_of_network(results / suite / "leaderboard.csv")
+        rows = rows_of_network(results / suite / "leaderboard.csv")
         lines.append(f"| {' | '.join([first_training, f'`{suite}`', *_cells(rows)])} |")
     return "\n".join(lines) + "\n"
 
@@ -48,28 +49,30 @@ def with_table(page: str, results: Path) -> str:
     return MARK.join([before, table(results), after])
 
 
-def _rows_of_network(leaderboard: Path) -> pd.DataFrame:
-    """Return the rows, by method, of the small CNN with PCAM that no option of training for localization changed."""
+def rows_of_network(leaderboard: Path) -> pd.DataFrame:
+    """Return the rows, by method, of the small CNN with PCAM without options of training for localization."""
     rows = pd.read_csv(leaderboard)
-    rows = rows[(rows["kind"] == "method") & (rows["backbone"] == "custom") & (rows["global_pool"] == "PCAM")]
-    most_runs = rows[rows["runs"] == rows["runs"].max()]
-    return most_runs.set_index("method")
+    of_network = rows[rows["network"] == NETWORK]
+    return of_network[of_network["kind"] == "method"].set_index("method")
 
 
 def _cells(rows: pd.DataFrame) -> Iterator[str]:
     """Yield the cells of a row of the table, from the number of runs on."""
-    columns = ("auroc", SCORE, "low", "high", "prior_difference", "prior_low", "prior_high")
-    fullgrad = {column: float(rows[column]["fullgrad"]) for column in columns}
-    five = [float(rows[SCORE][method]) for method in FIVE_METHODS]
-    yield f"{rows['runs']['fullgrad']:.0f}"
-    yield _number(fullgrad["auroc"])
-    yield f"{_number(fullgrad[SCORE])} [{_number(fullgrad['low'])}, {_number(fullgrad['high'])}]"
-    yield _number(sum(five) / len(five))
-    low, high = _signed(fullgrad["prior_low"]), _signed(fullgrad["prior_high"])
-    yield f"{_signed(fullgrad['prior_difference'])} [{low}, {high}]"
+    fullgrad = rows.loc["fullgrad"]
+    yield f"{fullgrad['runs']:.0f}"
+    yield number(fullgrad["auroc"])
+    yield f"{number(fullgrad[SCORE])} [{number(fullgrad['low'])}, {number(fullgrad['high'])}]"
+    yield number(rows.loc[list(FIVE_METHODS), SCORE].mean())
+    yield over_prior(fullgrad)
 
 
-def _number(value: float) -> str:
+def over_prior(row: pd.Series) -> str:
+    """Return the difference of a row of a leaderboard from ``prior``, with its interval."""
+    difference, low, high = (_signed(row[f"prior_{part}"]) for part in ("difference", "low", "high"))
+    return f"{difference} [{low}, {high}]"
+
+
+def number(value: float) -> str:
     """Return a share as in the tables: ``.342``."""
     return f"{value:.3f}".replace("0.", ".", 1)
 
@@ -77,7 +80,7 @@ def _number(value: float) -> str:
 def _signed(value: float) -> str:
     """Return a difference with its sign: ``+.083``, ``−.004``."""
     sign = "−" if value < 0 else "+"
-    return sign + _number(abs(value))
+    return sign + number(abs(value))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 ``observe`` records the outputs of the submodules for one image (``ForwardTrace``), ``find_model_spec`` detects features
 and head in them (``ModelSpec``). If a linear layer returns the logits and its input is the mean or maximum of a map,
-these are head and features. The outputs of the network may be in another order, fewer, or increasing functions of those
-of the layer (``_confirmed``). Otherwise the features are the last map on which the logits depend at every position, and
+these are head and features. The outputs of the network may be in another order, fewer, or the probabilities of those of
+the layer (``_confirmed``). Otherwise the features are the last map on which the logits depend at every position, and
 the head is opaque. Then the logits must not change with the image while this map is held (``_require_all_paths``).
 """
 
@@ -36,6 +36,8 @@ NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
 """Modules whose output is never used as features."""
 MIN_REACHED_SHARE = 0.9
 """Minimum share of the positions of a map that must affect the logits."""
+CLASS_TOKEN_EFFECT = 4
+"""Effect of a class token on the logits, as a multiple of that of a patch, above which it is a path of its own."""
 
 
 @dataclass
@@ -85,7 +87,7 @@ class ForwardTrace:
         """Return the logits of an image in evaluation mode, with forward ``hooks`` on submodules."""
         with unchanged(self.module, image.device), layers.hooked(self.module, hooks):
             try:
-                return logits_of(self.module(image))
+                return logits_of(self.module(image.clone()))  # the network may change its input in place
             except BadValueError:
                 raise
             except ANYTHING as error:
@@ -397,10 +399,35 @@ def _confirmed(trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
     if any(same_logits(first, values) for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))):
         return spec
     leaves = [(sign * numbers).requires_grad_() for sign in (1, -1)]
-    rows = _increasing([(run(other, leaf), leaf) for leaf in leaves])
+    runs = [(run(other, leaf), leaf) for leaf in leaves]
+    rows = _increasing(runs)
+    falling = _increasing([(-result, leaf) for result, leaf in runs])
+    _refuse_changed_logits(head, runs, rows, falling)
     if rows is None:
         return None
     return spec if rows == (*range(numbers.shape[1]),) else replace(spec, outputs=rows)
+
+
+def _refuse_changed_logits(
+    head: str, runs: list[tuple[Tensor, Tensor]], rows: tuple[int, ...] | None, falling: tuple[int, ...] | None
+) -> None:
+    """Raise ``BadValueError`` if outputs (1,K) are neither those of the last layer (1,J) nor their probabilities.
+
+    ``rows``: the number with which alone each output increases, ``falling``: decreases. Outputs that decrease are
+    refused if they are between 0 and 1 (1 - sigmoid); others are logits with the opposite sign.
+    """
+    (first, numbers), (second, _) = runs
+    used = first.isfinite() & (first != second)  # a finding that the network does not predict has a constant
+    outputs = first[used]
+    changed = falling is not None and bool(used.any() and (outputs >= 0).all() and (outputs <= 1).all())
+    if rows is not None:
+        readings = (numbers, numbers.sigmoid(), numbers.softmax(1), numbers.log_softmax(1))
+        changed = not any(same_logits(outputs, values[:, list(rows)][used]) for values in readings)
+    if changed:
+        raise BadValueError(
+            f"the network changes the outputs of its last linear layer {head!r} (by a temperature, an added constant, "
+            "1 - sigmoid or the like): let it return the outputs of that layer"
+        )
 
 
 def _ramp(image: Tensor) -> Tensor:
@@ -447,9 +474,15 @@ def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], f
     logits = trace.logits[trace.logits.isfinite()].sum()
     unknown = [name for name, output in trace.outputs.items() if not features and _is_unknown(name, output, trace)]
     gradients = _gradients(logits, [*parts, *(trace.outputs[name] for name in unknown)])
+    joined = False
     for (spec, _), gradient in zip(candidates, gradients, strict=False):
         reached = 0.0 if gradient is None else _reached(gradient, spec, trace)
         if reached >= MIN_REACHED_SHARE or (reached > 0 and _reaches_everywhere(trace, spec)):
+            if features is None and spec.prefix and _reads_class_tokens(trace, spec):
+                joined = True
+                continue
+            if joined and not _have_all_paths(trace, [spec]):
+                continue
             used = [name for name, G in zip(unknown, gradients[len(parts) :], strict=True) if G is not None and G.any()]
             _refuse_tokens(trace, spec.features, used)
             if features is None:
@@ -516,6 +549,15 @@ def _require_all_paths(trace: ForwardTrace, paths: list[ModelSpec]) -> None:
         f"the logits also depend on {other}, not only on the map of {names!r}: write {alone}the maps of all paths, "
         f"--features {names}+{maps[-1] if maps else 'NAME'}"
     )
+
+
+def _have_all_paths(trace: ForwardTrace, paths: list[ModelSpec]) -> bool:
+    """Return True if ``_require_all_paths`` accepts the maps of ``paths``."""
+    try:
+        _require_all_paths(trace, paths)
+    except NotAvailableError:
+        return False
+    return True
 
 
 def _reached(gradient: Tensor, spec: ModelSpec, trace: ForwardTrace) -> float:
@@ -593,6 +635,37 @@ def _reaches_everywhere(trace: ForwardTrace, spec: ModelSpec) -> bool:
         if not logits[finite].isnan().any():
             return False
     return True
+
+
+@torch.enable_grad()
+@torch.inference_mode(False)
+def _reads_class_tokens(trace: ForwardTrace, spec: ModelSpec) -> bool:
+    """Return True if the head reads class tokens that do not depend on the patches of the map.
+
+    Class tokens gather patches in blocks after the map. Where no block follows, they are a path of their own, as in a
+    head that joins the class token and the mean of the patches. In the mean of all tokens, they count as one position.
+    """
+    shape = trace.outputs[spec.features].shape
+    last = [name for name, output in trace.outputs.items() if output.shape == shape][-1]
+    seen: dict[str, Tensor] = {}
+
+    def remove_patches(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        return torch.cat([output[:, : spec.prefix], torch.full_like(output[:, spec.prefix :], torch.nan)], 1)
+
+    def see(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        seen["tokens"] = output.detach().clone().requires_grad_()
+        return seen["tokens"].clone()
+
+    if last != spec.features:
+        trace.run(trace.image.detach(), {spec.features: remove_patches, last: see})
+        if not seen["tokens"][:, : spec.prefix].isfinite().all():
+            return False
+    logits = trace.run(trace.image.detach(), {last: see})
+    (gradient,) = _gradients(logits[logits.isfinite()].sum(), [seen["tokens"]])
+    if gradient is None:
+        return False
+    effect = gradient[0].norm(dim=-1)  # (T,)
+    return bool(effect[: spec.prefix].max() > CLASS_TOKEN_EFFECT * effect[spec.prefix :].mean())
 
 
 def _hint(trace: ForwardTrace) -> str:

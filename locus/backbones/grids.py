@@ -4,6 +4,7 @@
 ``arithmetic``  computed from the strides, kernels and paddings of the layers (``GridTracer``)
 ``measured``    the grid of a part of any network, from arithmetic with its values, else from gradients
 ``parse``       a grid that the user gives (``--grid stride=32,offset=0``)
+``require_patch_order``  refuse tokens that are not the patches of the image, row by row
 
 Gradients are taken with the global path held: attention and means over the image pass no gradient, gates are open, and
 every convolution uses its central taps. A grid must cover the image (``Grid.covers``). A measured grid must have a
@@ -29,6 +30,10 @@ from locus.core.frames import Grid
 ADVICE = "use --grid stride=PIXELS,offset=PIXELS, pass grid= to locus.wrap, or choose another network or layer"
 STRIDE_TOLERANCE = 0.01
 """Maximum distance of a measured stride from a whole number of pixels."""
+CENTRE_TOLERANCE = 0.5
+"""Maximum distance in pixels of a position's measured centre from its regular grid."""
+ORDER_TOLERANCE, SMALLEST_ORDER = 0.25, 1e-3
+"""Maximum distance of tokens from the order of patches, as a share of the slope, and in positions."""
 
 
 class AxisGrid(NamedTuple):
@@ -312,6 +317,51 @@ def _is_view(tensor: Tensor, source: Tensor) -> bool:
 
 @torch.inference_mode(False)
 @torch.enable_grad()
+def require_patch_order(module: nn.Module, extractor: Any, image: Tensor) -> None:
+    """Raise ``NotAvailableError`` if the tokens of ``extractor`` are not the patches of ``image``, row by row.
+
+    With the global path held, a pixel reaches the tokens of its patch only. Their mean row and column must be linear
+    functions of those of the patch; the slope is below 1 if linear layers mix tokens. A network whose tokens pass on no
+    gradient to the pixels is not checked.
+    """
+    image = image.detach().clone().requires_grad_()
+    with unchanged(module, image.device), torch.compiler.set_stance("force_eager"), _CentralTaps(image):
+        A = extractor(image)
+    h, w = A.shape[-2:]
+    stride = extractor.strides((image.shape[-2], image.shape[-1]))[h, w]
+    total = _pixel_gradient(A, image, torch.ones(h, w))
+    if total is None or not total.isfinite().all() or not total.any():
+        return
+    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    y, x = (total.abs() > 1e-6 * total.abs().max()).nonzero(as_tuple=True)
+    for places, pixels in ((rows, y), (columns, x)):
+        weighted = _pixel_gradient(A, image, places)
+        if weighted is not None and not _is_ordered((weighted / total)[y, x], pixels // stride):
+            raise NotAvailableError(
+                f"the {h * w} tokens of this network are not the patches of the image in rows, after its other tokens: "
+                "name an earlier map with --features, or pass callables to locus.wrap"
+            )
+
+
+def _pixel_gradient(A: Tensor, image: Tensor, weight: Tensor) -> Tensor | None:
+    """Return the gradient (H,W) of a map times ``weight`` (h,w), summed over channels; None if there is none."""
+    grad_outputs = weight.to(A).expand_as(A).contiguous()
+    if not A.requires_grad:
+        return None
+    (gradient,) = torch.autograd.grad(A, image, grad_outputs, retain_graph=True, allow_unused=True)
+    return None if gradient is None else gradient.double().sum((0, 1)).cpu()
+
+
+def _is_ordered(measured: Tensor, expected: Tensor) -> bool:
+    """Return True if measured places (P,) are an increasing or constant linear function of the expected ones (P,)."""
+    centred = expected.double() - expected.double().mean()
+    slope = float((measured * centred).sum() / (centred**2).sum().clamp(min=1))
+    distance = float((measured - measured.mean() - slope * centred).abs().max())
+    return slope > -SMALLEST_ORDER and distance <= max(ORDER_TOLERANCE * slope, SMALLEST_ORDER)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
 def probed(module: nn.Module, features: Step, size: tuple[int, int], channels: int = 3) -> Grid:
     """Measure the grid with gradients, with the global path held.
 
@@ -332,10 +382,14 @@ def probed(module: nn.Module, features: Step, size: tuple[int, int], channels: i
 
 
 def _axes(A: Tensor, images: Tensor) -> Iterator[tuple[float, float]]:
-    """Yield (offset, stride) of rows and columns, from two neighbours in the middle; nothing without gradients."""
+    """Yield (offset, stride) of rows and columns, from two neighbours in the middle; nothing without gradients.
+
+    Positions near both edges must fit them, because rounding (such as by resizing to the nearest pixel) hides a stride.
+    """
     h, w = A.shape[-2:]
     centroids: list[dict[int, float]] = [{}, {}]
-    for i, j in {(h // 2, w // 2), (max(h // 2 - 1, 0), max(w // 2 - 1, 0))}:
+    middle = {(h // 2, w // 2), (max(h // 2 - 1, 0), max(w // 2 - 1, 0))}
+    for i, j in middle | {(min(1, h - 1), min(1, w - 1)), (max(h - 2, 0), max(w - 2, 0))}:
         try:
             (gradient,) = torch.autograd.grad(A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True)
         except RuntimeError:  # no graph (no_grad), or one that runs again without the mode (checkpoints)
@@ -346,15 +400,20 @@ def _axes(A: Tensor, images: Tensor) -> Iterator[tuple[float, float]]:
         mass = gradient.double().sum((0, 1)) / total
         for d, (position, seen) in enumerate(zip((i, j), centroids, strict=True)):
             seen[position] = float((mass.sum(1 - d) * torch.arange(mass.shape[d], device=mass.device)).sum())
-    lines = [_line(seen, side) for seen, side in zip(centroids, images.shape[-2:], strict=True)]
-    if all(stride > 0 for _, stride in lines):
+    lines = [_line(seen, *sides) for seen, *sides in zip(centroids, (h, w), images.shape[-2:], strict=True)]
+    regular = all(
+        abs(offset + stride * i - centre) <= CENTRE_TOLERANCE
+        for seen, (offset, stride) in zip(centroids, lines, strict=True)
+        for i, centre in seen.items()
+    )
+    if regular and all(stride > 0 for _, stride in lines):
         yield from lines
 
 
-def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
-    """Return (offset, stride) of the line through the points; a single position has the side as its stride."""
-    last = max(seen)
-    stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
+def _line(seen: dict[int, float], count: int, side: int) -> tuple[float, float]:
+    """Return (offset, stride) of the line through the middle of ``count`` points; one point has the side as stride."""
+    last = count // 2
+    stride = seen[last] - seen[last - 1] if count > 1 else side
     return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 turns -0.0 into 0.0
 
 

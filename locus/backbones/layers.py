@@ -350,7 +350,7 @@ class Extractor(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return A (N,C,h,w) of images (N,channels,H,W)."""
         take = until(self.module, self.features) if isinstance(self.features, str) else self.features
-        return self.activation(take(images))
+        return self.activation(take(images.clone()))  # the network may change its input in place
 
 
 class Network(nn.Module):

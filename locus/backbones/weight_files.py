@@ -53,7 +53,9 @@ COUNTER = "num_batches_tracked"
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """Keys under which tools store the weights in a file."""
 COPY_KEYS = ("module", "student", "teacher", "ema", "ema_state_dict", "state_dict_ema", "model_ema")
-"""Keys of copies of the weights, used if a file has one of them and none of ``WEIGHT_KEYS``."""
+"""Keys of copies of the weights, such as their moving average. A file with two sets of weights is an error."""
+COMPILED, AVERAGES = "_orig_mod.", "n_averaged"
+"""Part of the names that torch.compile adds, and the counter of torch's ``AveragedModel``."""
 OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 """Prefixes of a Lightning module's loss buffers (``pos_weight``)."""
 BROKEN_FILE_ERRORS = (
@@ -131,14 +133,14 @@ def weights(path: Path | str) -> dict[str, Tensor]:
 def extract_weights(content: dict[str, Any]) -> dict[str, Tensor]:
     """Return the weights in the ``content`` of a file, without Lightning's prefix for files of this project.
 
-    Raises ``DataError`` for a weight that declares more values than the file has.
+    Raises ``DataError`` for several sets of weights, and for a weight that declares more values than the file has.
     """
-    keys, copies = ([key for key in names if _has_tensors(content.get(key))] for names in (WEIGHT_KEYS, COPY_KEYS))
-    if len(keys or copies) > 1:
-        sets = ", ".join(keys or copies)
-        raise DataError(f"the file has several sets of weights ({sets}): save one of them as state_dict")
-    state = content[(keys or copies)[0]] if keys or copies else content
-    state = {name: value for name, value in state.items() if isinstance(name, str)}
+    keys = [key for key in (*WEIGHT_KEYS, *COPY_KEYS) if _has_tensors(content.get(key))]
+    if len(keys) > 1:
+        raise DataError(f"the file has several sets of weights ({', '.join(keys)}): save one of them as state_dict")
+    state = content[keys[0]] if keys else content
+    state = {name.replace(COMPILED, ""): value for name, value in state.items() if isinstance(name, str)}
+    state.pop(AVERAGES, None)
     if any(name.startswith(PREFIX + OURS) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}

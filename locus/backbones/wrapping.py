@@ -49,8 +49,13 @@ def connect(
 
 
 def wire(trace: find_head.ForwardTrace, spec: ModelSpec, locate: Locate | None = None) -> Classifier:
-    """Connect the parts that were found in ``trace``. Raises ``BadValueError`` if they do not give its logits."""
+    """Connect the parts that were found in ``trace``.
+
+    Raises ``BadValueError`` if they do not give its logits, ``NotAvailableError`` for tokens in another order.
+    """
     model = connect(trace.module, spec, trace.image.shape[1], locate)
+    if spec.patch and "+" not in spec.features:
+        grids.require_patch_order(trace.module, model.extractor, trace.image)
     theirs = trace.logits if spec.head is None else trace.linear[spec.head][1]
     ours = find_head.attempt(trace.module, model, trace.image)
     find_head.require_same(ours, spec.explained(theirs), "pass callables to locus.wrap, or choose another network")
@@ -116,7 +121,7 @@ class OpaqueHeadClassifier(Classifier):
 
     def _logits(self, images: Tensor) -> Tensor:
         network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
-        return layers.logits_of(network(self._as_input(images)))
+        return layers.logits_of(network(self._as_input(images).clone()))  # it may change its input in place
 
     def features(self, images: Tensor) -> Tensor:
         """Return the map of the layer (N,C,h,w) for images (N,3,H,W), without gradients."""
@@ -236,6 +241,9 @@ def wrap(
         raise BadValueError(f"the network is a {type(module).__name__}, not an nn.Module: give the network itself")
     for word, value in (("img_size", img_size), ("channels", channels), ("num_classes", num_classes)):
         require_side(value, word)
+    dtype = next((weight.dtype for weight in module.parameters() if weight.dtype.is_floating_point), torch.float32)
+    if dtype != torch.float32:
+        raise BadValueError(f"the weights of the network are {dtype}, images are torch.float32: use network.float()")
     channels = channels or channels_of(module)
     if (mean is None) != (std is None):
         raise BadValueError("mean and std require each other: give both, or leave both out")

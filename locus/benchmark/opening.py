@@ -314,7 +314,7 @@ def _normalisation(flags: NetworkFlags, network: ExternalNetwork, channels: int)
         raise BadValueError("--mean and --std require each other: use both, or leave both out")
     if flags.mean:
         mean, std, source = flags.mean, flags.std, "from the flags"
-    elif network.mean and network.std:
+    elif network.mean and network.std and len(network.mean) in (1, channels):
         mean, std, source = network.mean, network.std, "from its project"
     else:
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
@@ -336,7 +336,9 @@ def network_of(word: str, outputs: int | None, channels: int | None = None) -> E
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if user_code.runs_code(word):
-            return ExternalNetwork(*_in_float32(_from_file(word, outputs)))
+            module, weights = _in_float32(_from_file(word, outputs))
+            config = getattr(module, "pretrained_cfg", None) or {}  # of timm's networks
+            return ExternalNetwork(module, weights, mean=config.get("mean"), std=config.get("std"))
         return SOURCES[source](name, outputs, channels)
 
 

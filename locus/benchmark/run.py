@@ -81,11 +81,13 @@ def _index(folder: Path, written: "Mapping[Path, Sequence[DatasetTables]]") -> P
 
 
 def _say_answer(outcome: Outcome) -> None:
-    """Print the answer of a suite and, if it has published results elsewhere, how to compare with them."""
+    """Print the answer of a suite, its best rows, and how to compare with published results elsewhere."""
     from locus.benchmark.report import tables
 
     cli.say(tables.headline(outcome.tables))
-    published, folder = cells.published() / outcome.folder.path.name, outcome.folder.path
+    if table := tables.terminal(outcome.tables):
+        cli.say(f"\n{table}")
+    published, folder = records.published() / outcome.folder.path.name, outcome.folder.path
     if folder.resolve() != published.resolve() and published in records.suites(published.parent):
         cli.say(f"to compare with the published records: python -m benchmark.compare {published} {folder}")
 

@@ -132,6 +132,13 @@ def is_shown(text: str) -> bool:
     return all(c.isprintable() or unicodedata.category(c) == "Zs" for c in text)
 
 
+def require_shown(text: str) -> str:
+    """Return a text that tables show. Raises ``BadValueError`` unless ``is_shown``."""
+    if not is_shown(text):
+        raise BadValueError(f"the text {text!r} contains control or invisible characters: remove them")
+    return text
+
+
 def first_problem(error: "ValidationError") -> tuple[str, str]:
     """Return the dotted name of the first invalid field of a pydantic error (empty: the model) and its message."""
     first = error.errors()[0]

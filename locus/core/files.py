@@ -12,10 +12,16 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from locus.core.errors import BadValueError, WriteError
 
+FREE_SPACE = "free some space or choose another folder"
+ADVICE_BY_ERROR = {
+    **dict.fromkeys((errno.ENOSPC, errno.EFBIG, errno.EDQUOT), FREE_SPACE),
+    errno.ELOOP: "it is a link: remove it",
+}
+"""Number of an ``OSError`` of a write -> what to do."""
 TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.\w+")
 """Pattern of the temporary file names of ``atomic``."""
 
@@ -46,19 +52,28 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     """Remove the temporary files of killed processes among ``paths``. Running processes hold locks on theirs."""
     for path in paths:
         if TEMPORARY.fullmatch(path.name):
-            with contextlib.suppress(OSError), path.open("r+b") as file:
+            with contextlib.suppress(OSError), open_unlinked(path, "r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
 
 
+def open_unlinked(path: Path, mode: str) -> IO[Any]:
+    """Open a file that Locus writes, by a ``mode`` of ``open``. Raises ``OSError`` if the path is a link."""
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o644))
+
+
 @contextlib.contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Convert an ``OSError`` in the block to a ``WriteError`` with the ``path`` and the reason."""
+    """Convert an ``OSError`` in the block to a ``WriteError`` with the ``path`` and the reason.
+
+    Raises ``BadValueError`` for a path that begins with ``~``, which some libraries expand and others do not.
+    """
+    if str(path).startswith("~"):
+        raise BadValueError(f"the path {path} begins with ~, which is not expanded: write the full path")
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-        advice = "free some space or choose another folder" if full else "choose another folder"
+        advice = ADVICE_BY_ERROR.get(error.errno or 0, "choose another folder")
         raise WriteError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
 
 
@@ -127,15 +142,6 @@ def csv_value(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
-def markdown_cell(text: str) -> str:
-    r"""Escape a cell of a Markdown table: neither ends the cell nor is raw HTML.
-
-    >>> markdown_cell("a|b <img src=x> < 5")
-    'a\\|b &lt;img src=x> < 5'
-    """
-    return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text.replace("|", "\\|"))
-
-
 def require_path(value: object, word: str) -> None:
     """Raise ``BadValueError`` that names the argument ``word`` unless ``value`` is a path."""
     if not isinstance(value, str | Path):
@@ -158,6 +164,16 @@ def json_hash(value: Any) -> str:
     True
     """
     return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
+
+
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Return True for a file that other programs leave below ``folder``: its name or a folder begins with a dot.
+
+    >>> is_hidden(Path("d/._a.xml"), Path("d")), is_hidden(Path("d/__MACOSX/a.xml"), Path("d"))
+    (True, True)
+    """
+    parts = path.relative_to(folder).parts
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def safe_filename(*parts: str) -> str:

@@ -10,13 +10,23 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from locus.core.errors import BadValueError, UnknownNameError
+from locus.core.errors import BadValueError, UnknownNameError, require_shown
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Hashable)
 
 MAIN = "hit@iou.3"
 """Main metric. It ranks methods and selects thresholds."""
+HIT_COLUMNS = (
+    *(f"hit@iou.{tenth}" for tenth in range(1, 8)),
+    *(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9")),
+    "pointing",
+)
+"""Columns of hits in the main table."""
+MEAN_PREFIX = "mean_"
+"""Begin of the per-case columns of hits that are means over draws of the patient folds."""
+DRAW_ERROR = "draw_error"
+"""Standard error of the main metric of a baseline from the draw of the patient folds; its n is the number of draws."""
 MAIN_PROTOCOL = "single_box"
 """Protocol of the main table. Methods are compared on its cases."""
 ALL_RULES = "protocols"
@@ -130,6 +140,7 @@ def require_findings(findings: Iterable[str]) -> None:
         if not isinstance(finding, str) or not finding.strip() or finding == "mean":
             reason = "is the name of the mean over findings" if finding == "mean" else "is not a name"
             raise BadValueError(f"the finding {finding!r} {reason}: give it another name")
+        require_shown(finding)
         if (other := names.setdefault(canonical_finding(finding), finding)) != finding:
             same = "are the same name, because case, signs and synonyms do not count"
             raise BadValueError(f"the findings {other!r} and {finding!r} {same}: rename one of them")
@@ -206,6 +217,15 @@ def augment_words(augment: str) -> tuple[str, ...]:
     used = {"HaS": r"has\b|.*\bhide=", "CutMix": r"cutmix\b|.*\bcutmix="}
     unused = {"HaS": r"\bhide=[0.]+(,|$)", "CutMix": r"\bcutmix=[0.]+(,|$)"}
     return tuple(n for n, option in used.items() if re.match(option, augment) and not re.search(unused[n], augment))
+
+
+def marker_words(dataset: str) -> str:
+    """Return the option of a data set that draws a marker, or an empty text.
+
+    >>> marker_words("implanted:train=9,marker=Mass"), marker_words("implanted:train=9")
+    ('marker=Mass', '')
+    """
+    return next((word for word in re.split("[:,]", dataset) if word.startswith("marker=")), "")
 
 
 def backbone_words(backbone: str) -> str:

@@ -4,6 +4,7 @@
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self, overload
 
@@ -11,12 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from locus.core.errors import BadValueError, is_shown
+from locus.core.errors import require_shown
 
-ThresholdSource = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
+ThresholdSource = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "fitted", "oracle"]
 """Where a score threshold was chosen."""
 CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
 """Score thresholds of a record's ``hits_by_threshold``: 0, .05 … .95."""
+SHARES = re.compile(
+    r"(any|)hit@.+|(loc-|)acc@.+|io(u|bb)(_.+|)|mean_io(u|bb)|Io(U|BB)( .+|)|pointing|center_inside|out_of_reach|energy"
+    r"|agreement|auroc(@boxed|)|ap(@.+|)|dice(@.+|)|recall"
+)
+"""Metrics, and columns of rows per case, whose values are in [0, 1]."""
+COUNTS = re.compile("n|boxes|truths|anyhits|boxes_per_case")
+"""Metrics, and columns of rows per case, whose values are 0 or more."""
 
 
 class FrozenModel(BaseModel):
@@ -32,13 +40,7 @@ class FrozenModel(BaseModel):
         return copied
 
 
-def _printable(word: str) -> str:
-    if not is_shown(word):
-        raise BadValueError(f"the name {word!r} contains control or invisible characters: remove them")
-    return word
-
-
-Name = Annotated[str, AfterValidator(_printable)]
+Name = Annotated[str, AfterValidator(require_shown)]
 """Text shown in tables and messages. Raises ``BadValueError`` for control or invisible characters."""
 
 
@@ -93,6 +95,26 @@ def _rounded(value: float | None) -> float | None:
     if not math.isfinite(value):
         raise ValueError(f"a score is {value}: use None for a missing value")
     return round(float(value), 6) + 0.0
+
+
+def require_range(name: str, values: NDArray[Any]) -> None:
+    """Raise ``ValueError`` for ``values`` of any shape that are out of the range of the metric or column ``name``.
+
+    Shares are in [0, 1], counts are 0 or more; nan is missing. Other names have no range.
+
+    >>> require_range("hit@iou.3", np.array([0.5, np.nan, 1.5]))
+    Traceback (most recent call last):
+        ...
+    ValueError: hit@iou.3 is 1.5: allowed are 0 to 1
+    """
+    is_share = SHARES.fullmatch(name) is not None
+    if not is_share and COUNTS.fullmatch(name) is None:
+        return
+    highest = 1 if is_share else math.inf
+    wrong = values[(values < 0) | (values > highest)]
+    if wrong.size:
+        allowed = "0 to 1" if is_share else "0 or more"
+        raise ValueError(f"{name} is {wrong.flat[0]:g}: allowed are {allowed}")
 
 
 VALUE_AND_ENDS = slice(2, 5)

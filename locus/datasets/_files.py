@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
@@ -40,11 +39,11 @@ BoxesByImage = dict[str, dict[str, FloatArray]]
 
 def file_sample(
     image: str, patient: str, path: Path | str, frame: tuple[int, int], labels: NDArray[np.float32],
-    boxes: Mapping[str, FloatArray], meta: Mapping[str, Any] = MappingProxyType({}), **masks: Any,
+    boxes: Mapping[str, FloatArray], meta: Mapping[str, Any] | None = None, **masks: Any,
 ) -> Sample:  # fmt: skip
     """Return the sample of an image file, which is decoded on demand; ``masks``: ``read_masks``."""
     read = functools.partial(images.decode, path)
-    return Sample(image, patient, frame, labels, boxes, read, str(path), meta, **masks)
+    return Sample(image, patient, frame, labels, boxes, read, str(path), meta or {}, **masks)
 
 
 def without_pixels(samples: Iterable[Sample]) -> list[Sample]:
@@ -79,7 +78,7 @@ class TableRows(Sequence[Sample]):
         self._images, self._patients = table.index.tolist(), table["patient"].tolist()
         self._paths = [str(files[image]) for image in self._images]
         self._about = {name: table[name].tolist() for name in ABOUT if name in table}
-        self._frame_of_file = functools.cache(images.frame_or_dot)  # opening 190,000 files takes seconds
+        self._frames: dict[str, tuple[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._images)
@@ -90,6 +89,12 @@ class TableRows(Sequence[Sample]):
         truth = self._truth(image)
         truth["frame"] = truth["frame"] or self._frame_of_file(path)
         return file_sample(image, self._patients[index], path, labels=self._labels[index], meta=meta, **truth)
+
+    def _frame_of_file(self, path: str) -> tuple[int, int]:
+        """Return the size of a file, which is opened once: opening 190,000 files takes seconds."""
+        if path not in self._frames:
+            self._frames[path] = images.frame_or_dot(path)
+        return self._frames[path]
 
     def columns(self) -> Columns:
         """Return the columns without copying them. Files are opened only for images with boxes."""

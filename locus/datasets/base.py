@@ -319,13 +319,17 @@ class RelabeledDataset(DatasetWrapper):
         """Return the sample at ``index`` with the model's finding names."""
         sample = self.data.sample(self.indices[index])
         labels = np.array([np.nan if k is None else sample.labels[k] for k in self._order], np.float32)
-        masks = sample.read_masks and (lambda: _renamed(sample.masks, self.names))
+        masks = sample.read_masks and functools.partial(_renamed_masks, sample, self.names)
         return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
 
     def readings(self, index: int) -> dict[str, Any]:
         """Return each reader's boxes under the model's names, for data sets with several readers."""
         readings = super().readings(self.indices[index])
         return {reader: _renamed(boxes, self.names) for reader, boxes in readings.items()}
+
+
+def _renamed_masks(sample: Sample, names: Mapping[str, str]) -> dict[str, Any]:
+    return _renamed(sample.masks, names)
 
 
 def _renamed(by_finding: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

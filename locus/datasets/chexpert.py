@@ -11,7 +11,7 @@ Scores per study are in ``locus.datasets.base``, run-length masks in ``locus.dat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -162,7 +162,7 @@ class Drawings:
         self._packed: dict[str, dict[str, Any]] = {}
         for path in self.files:
             self._packed |= _read(path)
-        self._decoded = cache(lambda image: _unpacked(image, self._packed[image]))
+        self._decoded: dict[str, dict[str, rle.RunLengthMask]] = {}
 
     def __contains__(self, image: object) -> bool:
         """Return True if the image has a mask that is not empty."""
@@ -186,7 +186,9 @@ class Drawings:
         return {ABNORMAL: rle.union(parts)} if parts else {}
 
     def _runs(self, image: str) -> Mapping[str, rle.RunLengthMask]:
-        return self._decoded(image) if image in self._packed else {}
+        if image in self._packed and image not in self._decoded:
+            self._decoded[image] = _unpacked(image, self._packed[image])
+        return self._decoded.get(image, {})
 
 
 def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.RunLengthMask]:

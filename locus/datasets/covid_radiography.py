@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -74,13 +74,18 @@ class CovidRadiography(FileDataset):
         names = _splits(table, request, val, test)
         chosen = table[names == self.split]
         labels = chosen["finding"].to_numpy()[:, None] == np.array(self.findings)
-        self.rows = TableRows(chosen, labels, chosen["path"], lambda _: {"frame": FRAME, "boxes": {}})
+        self.rows = TableRows(chosen, labels, chosen["path"], _no_boxes)
         split_by = "folders" if _has_split_folders(table) else "seed"
         about = {"partition": request.partition, "split_by": split_by, "val": val, "test": test, "images": len(chosen)}
         counts = {name: int((names == name).sum()) for name in SPLITS}
         classes = {finding: int((chosen["finding"] == finding).sum()) for finding in CLASSES}
         files = json_hash(table.index.tolist())
         self.describe = {**about, "counts": counts, "classes": classes, "files": files, "patients": "unknown"}
+
+
+def _no_boxes(image: str) -> dict[str, Any]:
+    """Return the frame of every image, and no boxes."""
+    return {"frame": FRAME, "boxes": {}}
 
 
 def _images(root: Path) -> pd.DataFrame:

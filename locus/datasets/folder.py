@@ -232,7 +232,8 @@ class Folder(_files.FileDataset):
         truth, clipped = ({}, 0) if marks is None else _boxes(paths[1], marks, table, self.findings, set(present))
         table = table.loc[present]
         values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
-        self.rows = _files.TableRows(table, values, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
+        self._frames, self._truth = frames.to_dict(), truth
+        self.rows = _files.TableRows(table, values, files, self._truth_of)
         named = bool((table["patient"] != table.index).any())
         about: dict[str, Any] = {"patients_named": named, "boxed_images": len(truth)}
         for folder in filter(Path.is_dir, paths):
@@ -240,6 +241,10 @@ class Folder(_files.FileDataset):
             about["boxes"] = json_hash(hashes)
         without_file, csv_files = int((split_names == self.split).sum()) - len(present), filter(Path.is_file, paths)
         self.describe = _files.described(request.partition, present, without_file, clipped, csv_files, **about)
+
+    def _truth_of(self, image: str) -> dict[str, Any]:
+        """Return the frame of an image, None if the table does not state it, and its boxes."""
+        return {"frame": self._frames[image], "boxes": self._truth.get(image, {})}
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:

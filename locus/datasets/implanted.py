@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from locus.core.errors import DataError
+from locus.core.errors import DataError, UnknownNameError
 from locus.core.files import file_hash, json_hash
 from locus.core.frames import resize_image
 from locus.core.names import find_finding
@@ -310,8 +310,10 @@ class Implanted(Phantom):
     def render(self, number: int, without: str = "") -> NDArray[np.uint8]:
         """Return the (size, size) image ``number``, or the same image ``without`` a finding or the marker.
 
-        Raises ``DataError`` if its background cannot be decoded.
+        Raises ``DataError`` if its background cannot be decoded, ``UnknownNameError`` for another name.
         """
+        if without not in ("", MARKER) and find_finding(without, self.findings) is None:
+            raise UnknownNameError("finding", without, (*self.findings, MARKER))
         patient, background, exposure = self._plan(number)
         image = resize_image(decode(self._files[background]), (self.size, self.size))
         white, removed = whitest(whole := exposed(image, patient.heart, exposure)), find_finding(without, self.findings)

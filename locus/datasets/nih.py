@@ -106,10 +106,13 @@ def read_entries(root: Path) -> pd.DataFrame:
     path = _table_file(root, ENTRIES)
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])
+    raise_if_any(path, raw["Image Index"][raw["Patient ID"].str.strip() == ""], "images without a patient")
     words = {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}
     refuse_unknown(path, words, (*FINDINGS, NORMAL))
     labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
     table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
+    both = table.any(axis=1) & raw["Finding Labels"].str.contains(NORMAL, regex=False)
+    raise_if_any(path, raw["Image Index"][both], f"images with {NORMAL!r} beside a finding", "; remove one of them")
     about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})
     return pd.concat([about, table], axis=1).set_axis(raw["Image Index"], axis=0)
 
@@ -287,11 +290,17 @@ def _about_images(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def _image_files(folder: Path) -> dict[str, str]:
-    """Return image -> its file. Raises ``NoImagesError`` if there is none."""
+    """Return image -> its file, which may have another suffix than NIH's ``.png``.
+
+    Raises ``NoImagesError`` if there is none, and ``DataError`` for two files of an image.
+    """
     files = find(folder, *IMAGE_FOLDERS)
     if not files:
         raise NoImagesError(f"{folder} has no image file of NIH: {LAYOUT}")
-    return files
+    named = {Path(name).with_suffix(".png").name: path for name, path in files.items()}
+    if len(named) < len(files):
+        raise DataError(f"{folder} has images with two files, such as .png and .jpg: keep one file per image")
+    return named
 
 
 def _folder_of_tables(folder: str) -> Path:
@@ -372,7 +381,7 @@ class NIH(_files.FileDataset):
             listed = listed[listed.isin(list(files))]  # the other images are not missing
         table = table.loc[with_file(folder or self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
-        self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
+        self.rows = TableRows(table, labels, files, self._truth)
         about["boxed_images"] = sum(image in self._boxes for image in table.index)
         self.describe = described(request.partition, table, len(listed) - len(table), clipped, self._tables(), **about)
         lists = [(name,) for name in OFFICIAL if about.get("lists") == "official"]
@@ -422,7 +431,11 @@ class NIH(_files.FileDataset):
             table = table[table.index.isin(list(files))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index), {}
 
-    def _truth(self, image: str) -> dict[str, FloatArray]:
+    def _truth(self, image: str) -> dict[str, Any]:
+        """Return the frame of an image and its boxes."""
+        return {"frame": FRAME, "boxes": self._boxes_of(image)}
+
+    def _boxes_of(self, image: str) -> dict[str, FloatArray]:
         boxes = self._boxes.get(image, {})
         if boxes and self.findings == (ABNORMAL,):
             return {ABNORMAL: np.concatenate(list(boxes.values()))}

@@ -6,13 +6,14 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from locus.core.types import Sample
 from locus.datasets import _files
 from locus.datasets._files import described, file_sample, in_split, training_rows, with_file, without_pixels
 from locus.datasets.base import Request
 from locus.datasets.io import rle
-from locus.datasets.io.tables import read_csv, xrv_table
+from locus.datasets.io.tables import raise_if_any, read_csv, xrv_table
 from locus.datasets.splits import of_lovt
 
 FRAME = (1024, 1024)
@@ -68,6 +69,9 @@ def _masks(path: Path) -> dict[str, list[rle.RunLengthMask]]:
     table, masks = read_csv(path, ("ImageId", "EncodedPixels")), dict[str, list[rle.RunLengthMask]]()
     for image, text in zip(table["ImageId"], table["EncodedPixels"].str.strip(), strict=True):
         masks.setdefault(image, []).extend([] if text == "-1" else [rle.relative(text, FRAME, f"{path}: {image}")])
+    empty = table["ImageId"][table["EncodedPixels"].str.strip() == "-1"].unique()
+    both = [image for image in empty if masks[image]]
+    raise_if_any(path, both, "images with -1 (no pneumothorax) beside a mask", "; remove one of them")
     return masks
 
 
@@ -76,4 +80,8 @@ def _sample(image: str, file: Path | str, masks: list[rle.RunLengthMask]) -> Sam
         return file_sample(image, image, file, FRAME, np.zeros(1, np.float32), {}, read_masks=dict)
     whole = masks[0] if len(masks) == 1 else rle.union(masks)
     labels, truth = np.ones(1, np.float32), {FINDING: whole.boxes()}
-    return file_sample(image, image, file, FRAME, labels, truth, read_masks=lambda: {FINDING: whole.mask()})
+    return file_sample(image, image, file, FRAME, labels, truth, read_masks=partial(_mask, whole))
+
+
+def _mask(whole: rle.RunLengthMask) -> dict[str, NDArray[np.bool_]]:
+    return {FINDING: whole.mask()}

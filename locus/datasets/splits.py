@@ -6,13 +6,14 @@ read in the file of each data set.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.core.errors import BadValueError, LeakError, examples
+from locus.core.errors import BadValueError, DataError, LeakError, examples
 from locus.core.names import spelled_twice
 from locus.core.types import patient_ranks
 from locus.datasets.base import Request
@@ -104,7 +105,15 @@ def few_validation_images_warning(count: int) -> str:
 
 
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
-    """Raise ``LeakError`` if a patient is in more than one split, also if written as another number (001, 1, 1.0)."""
+    """Raise ``LeakError`` if a patient is in more than one split, also if written as another number (001, 1, 1.0).
+
+    Raises ``DataError`` for names that lost their digits, such as 8.39860E+35.
+    """
+    patients = list(patients)
+    rounded = [one for one in dict.fromkeys(patients) if re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", one)]
+    if rounded:
+        advice = "a spreadsheet dropped their digits, so write them again as text"
+        raise DataError(f"patients are numbers in scientific notation ({len(rounded)}): {examples(rounded)}: {advice}")
     split_of: dict[str, str] = {}
     pairs = zip(patients, names, strict=True)
     leaks = {one: (split_of[one], name) for one, name in pairs if split_of.setdefault(one, name) != name}

@@ -23,7 +23,7 @@ from locus.datasets.base import Request
 from locus.datasets.io import dicom, pd
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
-from locus.datasets.io.tables import first_of, numbers, read_csv, refuse_unknown, xrv_table
+from locus.datasets.io.tables import first_of, numbers, raise_if_any, read_csv, refuse_unknown, xrv_table
 
 FINDINGS = (
     "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration",
@@ -55,6 +55,9 @@ def read_marks(path: Path) -> pd.DataFrame:
     spelling = {word.lower(): word for word in (*TASKS[22], NORMAL)}
     finding = raw["class_name"].map(lambda word: spelling.get(word.lower(), word))
     refuse_unknown(path, finding, tuple(spelling.values()))
+    if "class_id" in raw:
+        several = raw.assign(finding=finding).groupby("class_id")["finding"].nunique()
+        raise_if_any(path, several.index[several > 1], "class_id with several class_name", "; correct them")
     edges = {edge: numbers(path, raw[edge][finding != NORMAL]).reindex(raw.index) for edge in EDGES}
     readers = raw.get("rad_id", SINGLE_READER)
     return pd.DataFrame({"image": raw["image_id"], "reader": readers, "finding": finding, **edges})

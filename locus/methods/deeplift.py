@@ -8,11 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from locus.core.errors import NotAvailableError
+from locus.core.errors import BadValueError, NotAvailableError
 from locus.methods._pixelwise import PixelMethod
 from locus.methods._tracing import ELEMENTWISE, Rule, Tracer, elementwise, passing
 from locus.methods.evidence import Evidence
 
+GREY, MEAN = "grey", "mean"
+"""The baselines."""
+REFERENCES = 32
+"""Number of images of other patients whose mean is a baseline."""
 CLOSE = 1e-2
 """Relative tolerance between the sum of the contributions and the difference of the logits."""
 EQUAL = 1e-6
@@ -28,9 +32,14 @@ class DeepLIFT(PixelMethod):
     (f(x) - f(x0)) / (x - x0), where x0 is the value for the baseline ``I0``. Source: Shrikumar et al., ICML 2017,
     the rescale rule (section 3.5.2).
 
-    The baseline is 0 in the normalised space, as for ``integrated_gradients``. Without magnitudes, all pixels sum to
-    S_k(I) - S_k(I0): this is verified, and networks for which it does not hold are not supported. A product is shared
-    equally by its factors, a maximum as in captum.
+    The baseline is 0 in the normalised space, as for ``integrated_gradients``: the mean grey. It needs no other image,
+    so a map depends on its image and network alone; but a pixel as grey as the mean gets 0.
+    ``deeplift:baseline=mean`` uses a mean image: an average chest, from which a pixel may differ at its place. It is
+    the mean of 32 scored images of other patients, drawn as for ``expected_gradients``, because the training images of
+    a given network are not at hand.
+
+    Without magnitudes, all pixels sum to S_k(I) - S_k(I0). This is verified, and networks for which it does not hold
+    are not supported. A product is shared equally by its factors, a maximum as in captum.
     """
 
     name = "deeplift"
@@ -38,15 +47,42 @@ class DeepLIFT(PixelMethod):
     networks = "networks without layer norm, group norm and attention"
     extra_cost = "30 forward passes for 8 findings (small CNN)"
 
+    def __init__(self, baseline: str = GREY) -> None:
+        """Set the ``baseline``: ``grey``, or ``mean``, the mean of 32 images of other patients."""
+        if baseline not in (GREY, MEAN):
+            raise BadValueError(f"baseline is {baseline!r}: use {GREY} or {MEAN}")
+        self.baseline = baseline
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """Return maps >= 0 (N,K,H,W). Raises ``NotAvailableError`` for ``mean`` without images of other patients."""
+        if self.baseline == GREY:
+            return super().maps(evidence)
+        shape = (len(evidence.images), len(evidence.findings), *evidence.images.shape[-2:])
+        maps = evidence.images.new_full(shape, torch.nan)
+        with torch.inference_mode(False), torch.enable_grad():
+            for n, image in enumerate(evidence.images.detach().split(1)):
+                mean = evidence.references(n, REFERENCES, seed=0).mean(0, keepdim=True)
+                if bool(image.isfinite().all()):
+                    maps[n] = contributions_to(evidence, image, mean).detach().abs().sum(1)
+        return maps
+
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """Return signed contributions (K,3,H,W) for an image (1,3,H,W). Raises ``NotAvailableError``: see above."""
-        pair = torch.cat([image, torch.zeros_like(image)])
-        multipliers = Multipliers()
-        contributions = image * torch.cat(list(multipliers.gradients(evidence, pair)))
-        with torch.no_grad():
-            logits = evidence.network(pair)
-        _require_sum(contributions, logits[0] - logits[1])
-        return contributions
+        """Return signed contributions (K,3,H,W) for an image (1,3,H,W) with the grey baseline."""
+        return contributions_to(evidence, image, torch.zeros_like(image))
+
+
+def contributions_to(evidence: Evidence, image: Tensor, baseline: Tensor) -> Tensor:
+    """Return signed contributions (K,3,H,W) to the logits of an image (1,3,H,W) less those of a baseline (1,3,H,W).
+
+    Raises ``NotAvailableError`` if they do not sum to this difference.
+    """
+    pair = torch.cat([image, baseline])
+    multipliers = Multipliers()
+    contributions = (image - baseline) * torch.cat(list(multipliers.gradients(evidence, pair)))
+    with torch.no_grad():
+        logits = evidence.network(pair)
+    _require_sum(contributions, logits[0] - logits[1])
+    return contributions
 
 
 def _require_sum(contributions: Tensor, difference: Tensor) -> None:

@@ -84,7 +84,6 @@ STRIDE = (4, 1.5)
         (tail_of(lambda net, A: net.fc(torch.relu_(A).mean((2, 3)))), ModelSpec("body", "fc", activation="relu"), STRIDE),
         (tail_of(lambda net, A: net.fc(A.amax((2, 3)))), ModelSpec("body", "fc", "MAX"), STRIDE),
         (tail_of(lambda net, A: net.fc(A.mean((2, 3))).sigmoid()), ModelSpec("body", "fc"), STRIDE),
-        (tail_of(lambda net, A: 3 * net.fc(A.mean((2, 3))) + 1), ModelSpec("body", "fc"), STRIDE),
         (tail_of(lambda net, A: net.fc(A.mean((2, 3)))[:, [3, 1, 0]].sigmoid()), ModelSpec("body", "fc", outputs=(3, 1, 0)), STRIDE),
         (tail_of(lambda net, A: -net.fc(A.mean((2, 3)))), ModelSpec("body", None), STRIDE),
         (tail_of(lambda net, A: net.fc(A.mean((2, 3))).square()), ModelSpec("body", None), STRIDE),
@@ -111,9 +110,24 @@ def test_a_network_has_these_features_head_grid_and_logits(build, spec, grid):
     assert found == spec
     assert model.grid((64, 64)) == Grid((64, 64), (stride, stride), (offset, offset))
     logits = model(image())
-    assert any(torch.allclose(same, expected, atol=1e-6) for same in (logits, logits.sigmoid(), 3 * logits + 1))
+    assert any(torch.allclose(same, expected, atol=1e-6) for same in (logits, logits.sigmoid()))
     maps = explain(model, image(), methods=["gradcam", "layercam", *(["cam"] if spec.head else [])])
     assert all(of_method.isfinite().all() for of_method in maps.values())
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        lambda net, A: 3 * net.fc(A.mean((2, 3))),
+        lambda net, A: net.fc(A.mean((2, 3))) + 1,
+        lambda net, A: (net.fc(A.mean((2, 3))) / 2).sigmoid(),
+        lambda net, A: 1 - net.fc(A.mean((2, 3))).sigmoid(),
+    ],
+    ids=["factor", "constant", "temperature", "1 - sigmoid"],
+)
+def test_a_network_that_changes_the_outputs_of_its_last_layer_is_refused(tail):
+    with pytest.raises(BadValueError, match="'fc'"):
+        backbones.wrap(net(tail), img_size=64)
 
 
 @pytest.mark.parametrize(

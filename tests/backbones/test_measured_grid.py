@@ -134,3 +134,16 @@ def test_tokens_at_unknown_positions_are_not_left_out_in_silence():
     with pytest.raises(NotAvailableError, match=r"'last'.*--features, such as 'body'"):
         backbones.wrap(network, img_size=64)
     assert backbones.wrap(network, features="body", img_size=64).layer == "body"
+
+
+@pytest.mark.parametrize(("size", "side"), [(64, 96), (96, 224), (256, 224)])
+def test_a_resize_to_the_nearest_pixel_has_no_whole_stride(size, side):
+    """The stride in pixels is 4 * size / side; two neighbouring positions are a whole number of pixels apart."""
+    resized = net(before=lambda x: nn.functional.interpolate(x, size=(side, side)))
+    with pytest.raises(NotAvailableError, match="--grid stride"):
+        backbones.wrap(resized, img_size=size).grid((size, size))
+
+
+def test_a_resize_to_a_multiple_keeps_its_grid():
+    resized = net(before=lambda x: nn.functional.interpolate(x, size=(128, 128)))
+    assert backbones.wrap(resized, img_size=64).grid((64, 64)) == Grid((64, 64), (2, 2), (0.5, 0.5))

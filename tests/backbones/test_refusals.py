@@ -342,9 +342,40 @@ def test_weights_of_another_kind_are_refused(kind):
     assert "none missing" in weight_files.load_external(Bands(), halves, "w.pt", "net")
 
 
-@pytest.mark.parametrize("keys", [("model", "net"), ("state_dict", "model"), ("ema", "teacher")])
+@pytest.mark.parametrize(
+    "keys", [("model", "net"), ("state_dict", "model"), ("ema", "teacher"), ("state_dict", "state_dict_ema"), ("model", "model_ema")]
+)
 def test_a_file_with_two_sets_of_weights_is_refused(keys):
     content = {key: Bands().state_dict() for key in keys}
     with pytest.raises(DataError, match=rf"\(({keys[0]}, {keys[1]}|{keys[1]}, {keys[0]})\)"):
         weight_files.extract_weights(content)
     assert weight_files.extract_weights({keys[0]: content[keys[0]], keys[1]: {"lr": 0.1}})
+
+
+def test_weights_of_an_averaged_or_compiled_network_load():
+    average = torch.optim.swa_utils.AveragedModel(Bands())
+    compiled = {name.replace("conv.", "conv._orig_mod."): value for name, value in Bands().state_dict().items()}
+    for state in (average.state_dict(), compiled):
+        assert "none missing" in weight_files.load_external(Bands(), weight_files.extract_weights(state), "w.pt", "net")
+
+
+class InPlace(Bands):
+    def features(self, images):
+        return super().features(images.sub_(0.5))
+
+
+def test_a_network_that_changes_its_input_in_place_gets_a_copy():
+    images = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)) + 1
+    given = images.clone()
+    maps = {
+        name: explain(locus.wrap(net.eval(), img_size=64), images, ["gradcam", "saliency"])
+        for name, net in (("in place", InPlace()), ("copy", Bands()))
+    }
+    assert torch.equal(images, given)
+    assert torch.allclose(maps["in place"]["saliency"], maps["copy"]["saliency"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_than_images_are_refused(dtype):
+    with pytest.raises(BadValueError, match=rf"{dtype}.*network\.float\(\)"):
+        locus.wrap(Bands().to(dtype), img_size=64)

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from locus import backbones
 from locus.backbones import grids, layers
+from locus.benchmark.explain.batch import explain
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 
@@ -97,3 +99,76 @@ def test_a_submodule_without_tokens_raises_a_clear_error():
     assert model.grid((96, 128), "blocks.3.norm1") == model.grid((96, 128))
     with pytest.raises(NotAvailableError, match=r"'blocks\.3\.attn\.q_norm'.*\(2, 3, 49, 64\).*\(N, C, h, w\)"):
         layers.run(model, images(96, 128), "blocks.3.attn.q_norm")
+
+
+class Patches(nn.Module):
+    """Finding k is the brightness of one patch of 8x8 pixels in an image of 64x64, SPOTS[k]; ``arrange`` moves tokens."""
+
+    def __init__(self, arrange, head=lambda net, tokens: net.fc(tokens.mean(1))):
+        super().__init__()
+        count = len(SPOTS)
+        self.patch, self.norm, self.act = nn.Conv2d(1, count, 8, stride=8), nn.LayerNorm(count), nn.ReLU()
+        self.fc, self.more = nn.Linear(count, count), nn.Linear(count, count)
+        self.arrange, self.head = arrange, head
+        spots = torch.zeros(1, count, 8, 8)
+        for k, (y, x) in enumerate(SPOTS):
+            spots[0, k, y, x] = 1
+        self.register_buffer("spots", spots)
+        with torch.no_grad():
+            self.patch.weight.fill_(1 / 64)
+            self.patch.bias.zero_()
+            for layer in (self.fc, self.more):
+                layer.weight.copy_(torch.eye(count))
+
+    def forward(self, images):
+        A = self.patch(images) * self.spots
+        return self.head(self, self.act(self.arrange(A)))
+
+
+SPOTS = [(0, 0), (1, 0), (2, 7), (3, 3), (5, 0), (6, 7)]
+
+
+def rows(A):
+    return A.flatten(2).mT
+
+
+def after_class_token(A, at=0):
+    tokens = rows(A)
+    return torch.cat([tokens[:, :at], tokens.mean(1, keepdim=True), tokens[:, at:]], 1)
+
+
+@pytest.mark.planted
+def test_tokens_in_rows_after_the_class_token_are_at_their_patches():
+    torch.manual_seed(0)
+    model = backbones.wrap(Patches(after_class_token).eval(), img_size=64)
+    layer_cam = explain(model, torch.rand(1, 1, 64, 64) + 0.5, ["layercam"])["layercam"][0]
+    assert [divmod(int(one.argmax()), 8) for one in layer_cam] == SPOTS
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        lambda A: rows(A.mT),
+        lambda A: rows(A.flip(3)),
+        lambda A: rows(A)[:, torch.randperm(64, generator=torch.Generator().manual_seed(0))],
+        lambda A: after_class_token(A, at=32),
+        lambda A: after_class_token(A, at=64),
+    ],
+    ids=["columns", "mirrored", "shuffled", "class token in the middle", "class token last"],
+)
+@pytest.mark.planted
+def test_tokens_in_another_order_than_the_patches_are_refused(arrange):
+    with pytest.raises(NotAvailableError, match="64 tokens"):
+        backbones.wrap(Patches(arrange).eval(), img_size=64)
+
+
+@pytest.mark.planted
+def test_a_head_that_joins_class_token_and_patches_is_explained_where_both_depend_on_the_map():
+    def joined(net, tokens):
+        return net.fc(tokens[:, 0]) + 0.01 * net.more(tokens[:, 1:].mean(1)).flip(1)
+
+    torch.manual_seed(0)
+    model = backbones.wrap(Patches(after_class_token, joined).eval(), img_size=64)
+    assert model.layer == "patch"
+    layer_cam = explain(model, torch.rand(1, 1, 64, 64) + 0.5, ["layercam"])["layercam"][0]
+    assert [divmod(int(one.argmax()), 8) for one in layer_cam] == SPOTS

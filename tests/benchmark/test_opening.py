@@ -74,6 +74,14 @@ def test_an_unknown_network_of_a_library_raises_an_error_with_the_nearest(word):
         opening.network_of(word, 3)
 
 
+def test_a_timm_network_of_a_file_keeps_its_own_mean_and_std(tmp_path):
+    code = "import timm\n\ndef build():\n    return timm.create_model('test_vit', num_classes=2)\n"
+    (tmp_path / "net.py").write_text(code)
+    network = opening.network_of(f"{tmp_path / 'net.py'}:build", 2)
+    assert (network.mean, network.std) == (network.module.pretrained_cfg["mean"], network.module.pretrained_cfg["std"])
+    assert network.mean != IMAGENET_MEAN
+
+
 def test_an_unknown_number_of_outputs_raises_an_error():
     with pytest.raises(BadValueError, match="--findings"):
         opening.network_of("timm:test_vit", None)

@@ -4,8 +4,10 @@ import gzip
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.commands
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,3 +97,51 @@ def test_scores_on_another_truth_stand_beside_its_baselines(succeed, tmp_path):
 def test_invalid_scores_on_another_truth_are_one_sentence(run_command, sentence, tmp_path, truth, text, fact):
     file = write_scores(tmp_path / "mine.csv", text)
     assert fact in sentence(run_command("benchmark.audit", file, "--truth", truth))
+
+
+@pytest.fixture(scope="module")
+def part(tmp_path_factory, truth):
+    """A folder with ten of NIH's boxed images of each finding; the pixels are 0."""
+    folder = tmp_path_factory.mktemp("part")
+    (folder / "images").mkdir()
+    common = truth.groupby("finding").head(10)
+    for image in common["image"].unique():
+        Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(folder / "images" / image)
+    return folder
+
+
+def test_scores_on_a_part_of_nih_are_compared_with_a_box_on_this_part(succeed, truth, values, part, tmp_path):
+    output = tmp_path / "all.csv"
+    done = succeed("benchmark.audit", values, "--truth", "NIH", "--data_root_dir", part, "--output", output)
+    images = {path.name for path in (part / "images").iterdir()}
+    there = truth[truth["image"].isin(images)]
+    remark = f"Scored on {len(there)} of NIH's 984 boxes, those on {there['image'].nunique()} images in {part}"
+    assert remark in done.stdout
+    by_finding = there["finding"].value_counts()
+    assert ", ".join(f"{finding} {by_finding[finding]}" for finding in sorted(by_finding.index)) in done.stdout
+    whole = tmp_path / "whole.csv"
+    succeed("benchmark.audit", values, "--output", whole)
+    shares = [pd.read_csv(file).set_index(["result", "findings", "threshold"])["value"] for file in (output, whole)]
+    assert shares[0]["fixed_box", "mean", "iou.3"] != shares[1]["fixed_box", "mean", "iou.3"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "fact"),
+    [
+        (("--truth", "siim_pneumothorax"), "--data_root_dir requires --truth NIH"),
+        ((), "n of Atelectasis is 180"),
+    ],
+)
+def test_a_part_that_does_not_fit_the_file_is_one_sentence(run_command, sentence, truth, part, tmp_path, flags, fact):
+    text = "finding,dice\nPneumothorax,.1\n"
+    if not flags:
+        findings = sorted(truth["finding"].unique())
+        text = "finding,n,iou.3\n" + "".join(f"{finding},180,.2\n" for finding in findings)
+    file = write_scores(tmp_path / "mine.csv", text)
+    assert fact in sentence(run_command("benchmark.audit", file, "--data_root_dir", part, *flags))
+
+
+def test_a_folder_without_a_boxed_image_is_one_sentence(run_command, sentence, values, tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(tmp_path / "images" / "00000001_000.png")
+    assert "no image with one of NIH's boxes" in sentence(run_command("benchmark.audit", values, "--data_root_dir", tmp_path))

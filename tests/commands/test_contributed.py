@@ -1,5 +1,6 @@
 """Results that someone else made on NIH: what is checked, what is refused, and the row that is merged."""
 
+import resource
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from locus.benchmark.check.__main__ import main as check
 from locus.benchmark.check.results import accepted
 from locus.benchmark.maps import method_code
 from locus.benchmark.records import Score, cases
-from locus.core.names import MAIN, MAIN_PROTOCOL
+from locus.core.errors import DataError
+from locus.core.names import BLIND, MAIN, MAIN_PROTOCOL
 
 pytestmark = pytest.mark.commands
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -38,8 +40,7 @@ def write(tmp_path):
     def folder(record, rows):
         made = tmp_path / "mine"
         cases.write(rows, record.cell, made)
-        records.write(record, made)
-        records.pack(made)
+        records.pack(made, [record])
         shutil.rmtree(made / "records")
         return made
 
@@ -98,7 +99,70 @@ def other_data(record, rows):
     return record.model_copy(update={"cell": record.cell.model_copy(update={"dataset": "phantom"})}), rows
 
 
+def forged_column(name):
+    def change(record, rows):
+        return record, [{**row, name: True} for row in rows]
+
+    change.__name__ = f"forged_column_{name}"
+    return change
+
+
+def huge_share(record, rows):
+    return record.model_copy(update={"scores": (*record.scores, Score("mean", "hit@iou.7", 7.0, n=984))}), rows
+
+
+def negative_count(record, rows):
+    return record.model_copy(update={"scores": (*record.scores, Score("mean", "hit@iou.7", 0.5, n=-984))}), rows
+
+
+def negative_count_of_a_case(record, rows):
+    return record, [{**rows[0], "boxes": -1}, *rows[1:]]
+
+
+def renamed(name):
+    def change(record, rows):
+        return record.model_copy(update={"cell": record.cell.model_copy(update={"method": name})}), rows
+
+    change.__name__ = f"renamed_{name!r}"
+    return change
+
+
+def shown_as_a_published_method(record, rows):
+    return record.model_copy(update={"method_name": "gradcam"}), rows
+
+
+def recipe_without_kind(record, rows):
+    cell = record.cell.model_copy(update={"recipe": {"external": {"entry": "mine"}}})
+    return record.model_copy(update={"cell": cell}), rows
+
+
+def network_of_the_benchmark(record, rows):
+    return record.model_copy(update={"cell": record.cell.model_copy(update={"backbone": "densenet121"})}), rows
+
+
+def box_outside_its_image(record, rows):
+    return record, [{**rows[0], "x1": 5000.0}, *rows[1:]]
+
+
+def no_date(record, rows):
+    return record.model_copy(update={"created": "![x](y)"}), rows
+
+
 REFUSED = {
+    **{forged_column(f"hit@{word}"): f"hit@{word}" for word in ("iou.2", "iou.4", "iou.6", "iou.7", "iobb.25", "iobb.9")},
+    forged_column("energy"): "columns that its protocol does not write (energy)",
+    huge_share: "hit@iou.7 is 7: allowed are 0 to 1",
+    negative_count: "n is -984: allowed are 0 or more",
+    negative_count_of_a_case: "boxes is -1: allowed are 0 or more",
+    renamed("Grad-CAM"): "name of a method or baseline",
+    renamed("Fixed Box"): "name of a method or baseline",
+    renamed("prior"): "no method with a score on NIH",
+    renamed("gnp\u202e.cam"): "control or invisible characters",
+    shown_as_a_published_method: "name of a method or baseline",
+    recipe_without_kind: "cell.recipe.external.kind",
+    network_of_the_benchmark: "cannot name a network",
+    box_outside_its_image: "outside its image of 1024×1024 pixels",
+    no_date: "is not a date",
     higher_score: "hit@iou.3 of mean",
     score_of_larger_overlaps: "but its boxes give",
     fewer_cases: "lacks 3 of 984 cases",
@@ -118,12 +182,50 @@ def test_changed_results_are_refused_in_one_sentence(change, write, mine, capsys
     assert REFUSED[change] in error
 
 
-def test_unknown_and_damaged_files_are_refused(write, mine, capsys):
+@pytest.mark.parametrize("name", ["install.sh", "weights/mine.safetensors", "weights/supervised/a/b.json", "records/cases/x/y.png"])
+def test_unknown_files_and_weights_are_refused(name, tmp_path):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("")
+    with pytest.raises(DataError, match=f"files that are not results .{name}"):
+        accepted(tmp_path, RESULTS / "nih")
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "/etc"])
+def test_links_are_refused(target, tmp_path):
+    (tmp_path / "index.html").symlink_to(target)
+    with pytest.raises(DataError, match=r"has links .index\.html"):
+        accepted(tmp_path, RESULTS / "nih")
+
+
+def test_pointing_of_maps_and_other_protocols_and_baselines_are_not_taken(write, mine, tmp_path):
+    record, rows = mine
+    folder = write(record, [{**row, "pointing": True} for row in rows])
+    energy = record.cell.model_copy(update={"protocol": "energy"})
+    records.write(record.model_copy(update={"cell": energy, "scores": (Score("mean", "energy", 1.0, n=984),)}), folder)
+    low = record.cell.model_copy(update={"method": "prior"})
+    records.write(
+        record.model_copy(update={"cell": low, "scores": (Score("mean", MAIN, 0.0, n=984, threshold_source="cross-fitted"),)}), folder
+    )
+    records.pack(folder)
+    shutil.rmtree(folder / "records")
+    (mine_again, rows_again), *baselines = accepted(folder, RESULTS / "nih")
+    assert mine_again.cell == record.cell
+    assert "pointing" not in rows_again
+    assert {score.metric for score in mine_again.scores} == {
+        "hit@iou.1",
+        MAIN,
+        "hit@iou.5",
+        "hit@iobb.1",
+        "hit@iobb.5",
+        "mean_iou",
+        "center_inside",
+    }
+    of_suite = {r.method: r for r in records.load(RESULTS / "nih") if r.cell.method in BLIND}
+    assert {r.method: [*r.scores] for r, _ in baselines} == {name: [*r.scores] for name, r in of_suite.items()}
+
+
+def test_damaged_files_are_refused(write, mine, capsys):
     folder = write(*mine)
-    (folder / "install.sh").write_text("")
-    assert check(["results", str(folder), "--results", str(RESULTS)]) == 2
-    assert "install.sh" in capsys.readouterr().err
-    (folder / "install.sh").unlink()
     content = bytearray((folder / "cases.parquet").read_bytes())
     content[len(content) // 2] ^= 1
     (folder / "cases.parquet").write_bytes(content)
@@ -153,9 +255,23 @@ def test_run_of_the_same_code_is_accepted_with_the_scores_of_its_cases(write):
     cell = record.cell.model_copy(update={"recipe": {**record.cell.recipe, "epochs": 17}})  # the suite has its own row of this cell
     code = {"network": backbones.network_code({"name": "custom"}), "method": method_code("gradcam")}
     folder = write(record.model_copy(update={"cell": cell, "code": code, "scores": tuple(record.scores)}), rows)
-    ((again, _),) = accepted(folder, RESULTS / "nih-sample")
+    (again, _), *_ = accepted(folder, RESULTS / "nih-sample")
     assert {score.threshold_source for score in again.scores} == {"cross-fitted"}
     assert again.select(MAIN) == [score for score in record.select(MAIN) if score.threshold_source == "cross-fitted"]
+
+
+def test_failed_merge_leaves_the_published_folder_unchanged(write, mine, results, monkeypatch, capsys):
+    monkeypatch.chdir(results.parent)
+    before = {path: path.read_bytes() for path in (results / "nih").iterdir()}
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    words = ["--merge", str(write(*mine)), "--results", str(results), "--by", "A. Radiologist"]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))  # below the size of the page
+    try:
+        assert run.main(words) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert "File too large" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (results / "nih").iterdir()} == before
 
 
 @pytest.mark.slow
@@ -169,3 +285,10 @@ def test_folder_of_benchmark_score_is_accepted(succeed, tmp_path):
     words = ["--dataset", "NIH:images=False", "--maps", maps, "--alignment", "conventional", "--entry", "random", "--results", tmp_path]
     succeed("benchmark.score", *map(str, words))
     assert "can be merged" in succeed("benchmark.check", "results", str(tmp_path / "random")).stdout
+
+
+def test_results_are_checked_in_a_folder_without_the_checkout(write, mine, tmp_path, monkeypatch, capsys):
+    folder = write(*mine)
+    monkeypatch.chdir(tmp_path)
+    assert check(["results", str(folder)]) == 0
+    assert "can be merged into nih" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,16 @@ def test_samples_match_the_attributes_of_the_data_set(load):
     assert (data.labels[:20] == np.stack([sample.labels for sample in few])).all()
     assert data.patients[:20] == [sample.patient_id for sample in few]
     assert len({sample.image_id for sample in few}) == len(few)
+
+
+def test_data_sets_and_samples_can_be_sent_to_processes(load):
+    """DataLoader pickles the data set for workers that are spawned, and every sample that a worker returns."""
+    data = load()
+    sent = pickle.loads(pickle.dumps(data))
+    pairs = zip([*data[:3], *data[:3]], [*sent[:3], *pickle.loads(pickle.dumps(data[:3]))], strict=True)
+    for sample, copy in pairs:
+        assert (copy.image_id, copy.frame, [*copy.masks]) == (sample.image_id, sample.frame, [*sample.masks])
+        assert np.array_equal(copy.image, sample.image)
 
 
 def test_every_box_is_inside_its_frame(load):

@@ -123,3 +123,20 @@ def test_a_png_whose_pixels_end_early_is_truncated(tmp_path, rows):
     path.write_bytes(path.read_bytes()[:8] + parts[b"IHDR"] + idat + parts[b"IEND"])
     with pytest.raises(DataError, match=r"a\.png.*truncated"):
         decode(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}])
+def test_a_whole_jpeg_with_a_black_lower_edge_is_read(tmp_path, options):
+    path, pixels = tmp_path / "a.jpg", np.zeros((64, 64), np.uint8)
+    pixels[:32, :32] = 200
+    Image.fromarray(pixels).save(path, quality=95, **options)
+    assert np.abs(decode(path).astype(int) - pixels).max() < 6
+
+
+def test_a_jpeg_whose_pixels_end_before_its_end_marker_is_truncated(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
+    with pytest.raises(DataError, match=r"a\.jpg.*truncated"):
+        decode(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from locus import datasets
-from locus.core.errors import BadValueError, DataError
+from locus.core.errors import BadValueError, DataError, UnknownNameError
 from locus.datasets import implanted
 from locus.datasets.implanted import USUAL_HEART, air, arranged, exposed
 from locus.datasets.io import cache
@@ -122,6 +122,11 @@ def reach(sample, finding, size):
         dx, dy = (wide * side + 4 for side in (x1 - x0, y1 - y0))
         near[max(int(y0 - dy), 0) : int(y1 + dy) + 1, max(int(x0 - dx), 0) : int(x1 + dx) + 1] = True
     return near
+
+
+def test_an_image_without_an_unknown_finding_is_an_error(load):
+    with pytest.raises(UnknownNameError, match="'Masss'"):
+        load(train=4)[0].without("Masss")
 
 
 def test_an_image_without_a_finding_differs_only_where_that_is_drawn(load):

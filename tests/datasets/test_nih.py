@@ -39,6 +39,15 @@ def test_images_are_found_in_a_mixture_of_both_layouts(nih_tree):
     assert {Path(s.source).parts[-3] for s in data} >= {"images_001"}
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".PNG"])
+def test_copies_with_another_suffix_are_the_same_images(nih_tree, suffix):
+    root = nih_tree()
+    names = [sample.image_id for sample in datasets.load("NIH", root)]
+    for path in [*root.rglob("*.png")]:
+        path.rename(path.with_suffix(suffix))
+    assert [sample.image_id for sample in datasets.load("NIH", root)] == names
+
+
 def test_lists_that_share_a_patient_raise_a_leak_error(nih_tree):
     """Pitfall: a random split has patients on both sides."""
     root = nih_tree()
@@ -141,3 +150,11 @@ def test_the_originals_decode_to_gray_with_and_without_alpha(nih_originals):
     assert {s.image.shape for s in data} == {(1024, 1024)}
     with pytest.raises(DataError, match=rf" {nih_originals} .*train.*--partition"):
         datasets.load("NIH", nih_originals, "train")
+
+
+def test_no_finding_beside_a_finding_is_an_error(nih_tree):
+    root = nih_tree()
+    table = root / "Data_Entry_2017_v2020.csv"
+    table.write_text(table.read_text().replace(",Infiltration", ",Infiltration|No Finding", 1))
+    with pytest.raises(DataError, match="'No Finding' beside a finding"):
+        datasets.load("NIH", root)

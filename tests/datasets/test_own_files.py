@@ -84,6 +84,7 @@ VOC = "<annotation{ns}><size><width>16</width><height>16</height></size><object>
 EDGES = "<bndbox><xmin>2</xmin><ymin>4</ymin><xmax>10</xmax><ymax>12</ymax></bndbox>"
 GOOD = VOC.format(ns="", box=EDGES)
 CVAT = '<annotations><image name="d.png"><box label="Mass" xtl="2" ytl="4" xbr="10" ybr="12"/></image></annotations>'
+ROTATION = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes>"
 POLYGON = "<object><name>Mass</name><polygon><x1>2</x1></polygon></object>"
 COCO = {"images": [{"id": 1, "file_name": "d.png", "width": 16, "height": 16}], "categories": [{"id": 3, "name": "Mass"}]}
 MARK = {"id": 7, "image_id": 1, "category_id": 3, "bbox": [2, 4, 8, 8]}
@@ -100,11 +101,13 @@ def coco(*marks, **more):
         ("y", {"y/d.TXT": "0 .375 .5 .5 .5\n", "y/classes.txt": "Mass\n"}),
         ("y", {"y/d.txt": "0 .375 .5 .5 .5\n", "y/obj.names": "Mass\n"}),
         ("t.json", {"t.json": coco()}), ("t.json", {"t.json": coco(images=[{"id": 1, "file_name": "x/d.png"}])}),
+        ("t.json", {"t.json": coco(images=[{"id": 1.0, "file_name": "x\\d.png"}])}),
+        ("t.json", {"t.json": coco(categories=[{"id": 3.0, "name": "Mass"}])}),
         ("n.csv", {"n.csv": "Image Index,Finding Label,Bbox [x,y,w,h],,,\nd.png,Mass,2,4,8,8,,,\n"}),
         ("n.csv", {"n.csv": "image_id,class_name,rad_id,x_min,y_min,x_max,y_max\nd,Mass,R8,2,4,10,12\na,No finding,R8,,,,\n"}),
         ("n.csv", {"n.csv": "image,finding,x,y,w,h,x0,y0,x1,y1,width,height\nd.png,mass,2,4,8,8,2,4,10,12,16,16\n"}),
     ],
-    ids=range(10),
+    ids=range(12),
 )  # fmt: skip
 def test_boxes_of_tools_and_competitions_are_read(tmp_path, place, files):
     assert boxes(load(tmp_path, files, f"folder:boxes={place}")) == {"Mass": [[2, 4, 10, 12]]}
@@ -127,8 +130,12 @@ def test_rsnas_table_has_boxes_of_pneumonia(tmp_path):
         ("v", {"v/d.xml": GOOD.replace("<object>", f"<item>{EDGES}</item><object>")}, r"1 .*d\.xml \(<item>\)"),
         ("t.json", {"t.json": coco({"id": 8, "iscrowd": 1})}, r"t\.json has 1 .*8 \(iscrowd\)"),
         ("t.json", {"t.json": coco({"id": 8, "bbox": []}, {"id": 9, "bbox": None})}, r"2 .*8 \(no bbox\), 9"),
+        ("t.json", {"t.json": coco({"id": 8, "ignore": 1}, {"id": 9, "attributes": {"rotation": 9}})}, r"2 .*8 \(ignore\), 9 \(rotation\)"),
+        ("v", {"v/d.xml": GOOD, "v/a.xml": GOOD.replace("<bndbox>", "<difficult>1</difficult><bndbox>")}, r"1 .*\(Mass: difficult\)"),
+        ("v", {"v/d.xml": GOOD, "v/a.xml": GOOD.replace("<bndbox>", f"{ROTATION}<bndbox>")}, r"1 .*a\.xml \(Mass: rotation\)"),
+        ("b.csv", {"b.csv": "image,finding,x0,y0,x1,y1,angle\nd.png,Mass,2,4,10,12,0\na.png,Mass,2,4,10,12,9.5\n"}, r"1 .*row 2 \(angle\)"),
     ],
-    ids=range(8),
+    ids=range(12),
 )  # fmt: skip
 def test_what_a_reader_does_not_know_is_refused_or_left_out_on_request(tmp_path, caplog, place, files, facts):
     with pytest.raises(DataError, match=facts):
@@ -154,8 +161,11 @@ def test_what_a_reader_does_not_know_is_refused_or_left_out_on_request(tmp_path,
         ("b.csv", {"b.csv": "image,finding,x,y,w,h,x0,y0,x1,y1\nd.png,Mass,2,4,8,8,2,4,8,8\n"}, "row 1, x0, y0, x1, y1 .* x, y, w, h"),
         ("b.csv", {"b.csv": "image,finding,x0,y0,x1,y1,x0\nd.png,Mass,1,2,5,6,3\n"}, r"same name \(1\): x0"),
         ("t.json", {"t.json": coco()[:-1] + ', "images": []}'}, "'images' is given twice"),
+        ("t.json", {"t.json": coco({"id": 8, "annotator": "b"}).replace('"id": 7,', '"id": 7, "annotator": "a",', 1)}, "2 readers"),
+        ("b.csv", {"b.csv": "image,finding,rad_id,x0,y0,x1,y1\nd,Mass,R8,2,4,10,12\nd,Mass,R9,2,4,9,12\n"}, r"2 readers .*rad_id"),
+        ("t.json", {"t.json": json.dumps({**COCO, "annotations": [{**MARK, "bbox": [2, 4, 10, 12], "area": 64}]})}, "corners"),
     ],
-    ids=range(16),
+    ids=range(19),
 )  # fmt: skip
 def test_contradictions_absences_and_other_formats_are_refused_with_their_names(tmp_path, place, files, facts):
     with pytest.raises(DataError, match=facts):
@@ -241,3 +251,21 @@ def test_sizes_with_width_and_height_exchanged_are_refused(tmp_path, size, turne
         return
     with pytest.raises(DataError, match=rf"exchanged \(1\): e\.png is 16x32, not {size[0]}x{size[1]}"):
         load(tmp_path, files, labels=labels)
+
+
+@pytest.mark.parametrize("place", ["v/._a.xml", "v/.ipynb_checkpoints/d-checkpoint.xml", "v/__MACOSX/d.xml"])
+def test_hidden_files_of_other_programs_are_not_data(tmp_path, place):
+    assert boxes(load(tmp_path, {"v/d.xml": GOOD, place: b"\0\5\x16\7\xb0"}, "folder:boxes=v")) == {"Mass": [[2, 4, 10, 12]]}
+
+
+def test_patients_that_lost_their_digits_are_refused(tmp_path):
+    table = "image,patient,split,Mass\na.png,8.39860E+35,test,1\nd.png,8.39860E+35,test,0\n"
+    with pytest.raises(DataError, match=r"8\.39860E\+35"):
+        load(tmp_path, {}, labels=table)
+
+
+def test_a_link_to_a_file_without_suffix_says_how_to_copy_the_folder(tmp_path):
+    (tmp_path / "blob").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,4,10,12\n")
+    (tmp_path / "boxes.csv").symlink_to("blob")
+    with pytest.raises(DataError, match=r"boxes\.csv.*cp -rL"):
+        load(tmp_path, {})

@@ -49,6 +49,13 @@ def test_an_unknown_augmentation_raises_an_error():
         training("lite")
 
 
+@pytest.mark.parametrize("word", ["has:hide=True", "light:rotation=True", "light:flip=3"])
+def test_an_amount_that_is_a_switch_and_a_switch_that_is_an_amount_are_errors(word):
+    option, _, value = word.split(":")[1].partition("=")
+    with pytest.raises(BadValueError, match=f"{option}={value}"):
+        training(word)
+
+
 @pytest.mark.planted
 def test_a_zero_augmentation_moves_nothing_and_a_flip_mirrors():
     images = IMAGES.unsqueeze(1).float() / 255

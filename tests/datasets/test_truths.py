@@ -56,6 +56,22 @@ def test_a_box_that_is_published_twice_counts_once(chestx_det10_tree):
     assert len(datasets.load("chestx_det10", root, images=False)[0].boxes["Mass"]) == 2
 
 
+def test_an_empty_mask_beside_a_mask_is_an_error(siim_pneumothorax_tree):
+    root = siim_pneumothorax_tree()
+    table = root / "train-rle.csv"
+    table.write_text(f"{table.read_text().rstrip()}\n1.2.3, -1\n")
+    with pytest.raises(DataError, match=r"-1 .*beside a mask.*1\.2\.3"):
+        datasets.load("siim_pneumothorax", root, partition="all")
+
+
+def test_a_class_id_with_two_names_is_an_error(vindr_cxr_tree):
+    root = vindr_cxr_tree()
+    table = root / "train.csv"
+    table.write_text(table.read_text().replace("Lung opacity,7", "Lung opacity,3", 1))
+    with pytest.raises(DataError, match=r"class_id .*\(1\): 3"):
+        datasets.load("vindr_cxr", root)
+
+
 def test_relative_run_lengths_are_joined(siim_pneumothorax_tree):
     (sample,) = [one for one in datasets.load("siim_pneumothorax", siim_pneumothorax_tree(), partition="all") if one.image_id == "1.2.3"]
     mask = sample.masks["Pneumothorax"]

@@ -7,6 +7,7 @@ import pytest
 
 from locus.benchmark import records
 from locus.benchmark.check import method
+from locus.benchmark.suite import plan
 from tests.gallery import pictures, scores_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,3 +31,23 @@ def test_each_figure_of_a_published_gallery_stands_in_the_records(page):
     shown = [(p["method"], p["image"], p["finding"], float(p["threshold"]), float(p["iou"])) for p in pictures(text)]
     assert [each for each in shown if each not in known] == []
     assert shown
+
+
+def test_the_page_about_suites_lists_every_suite():
+    table = (ROOT / "docs/reproduce.md").read_text(encoding="utf-8").partition("## What is in")[0]
+    assert [name for name in plan.suites() if f"`{name}`" not in table] == []
+
+
+def test_the_page_about_suites_names_the_hits_that_the_rows_per_case_have():
+    text = (ROOT / "docs/reproduce.md").read_text(encoding="utf-8")
+    columns = pd.read_parquet(ROOT / "results/demo/cases.parquet").columns
+    assert [name for name in columns if name.startswith("hit@")] == ["hit@iou.1", "hit@iou.3", "hit@iou.5", "hit@iobb.1", "hit@iobb.5"]
+    assert "hits (`hit@iou.1`, `.3`, `.5`, `hit@iobb.1`, `.5`)" in text
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+def test_no_empty_line_interrupts_a_table(page):
+    """Rows behind it would be a paragraph."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    starts = [n for n in range(2, len(lines)) if lines[n].startswith("| ") and lines[n - 1] == "" and lines[n - 2].startswith("|")]
+    assert [n + 1 for n in starts if not lines[n + 1].startswith("|--")] == []

@@ -34,6 +34,14 @@ def test_a_planted_error_fails_the_matching_check(name):
     assert verdicts(name, only)[asked_by(name)] == "fail"
 
 
+def test_a_mirrored_map_is_told_from_a_right_one_and_a_method_for_other_networks_is_na():
+    (position,) = [question for question in conformance.QUESTIONS if question.name == "position"]
+    found = {word: conformance.examine(word, [position])[-1] for word in ("cam", "gradcam", "center", "rollout")}
+    assert [answer.verdict for answer in found.values()] == ["pass", "pass", "info", "info"]
+    assert all(found[word].seen.startswith("n/a") for word in ("center", "rollout"))
+    assert verdicts("PositionMirrored", [position])["position"] == "fail"
+
+
 def test_checks_show_progress_and_are_logged(terminal, caplog):
     with caplog.at_level(logging.INFO):
         conformance.examine("center", conformance.QUESTIONS[:1])

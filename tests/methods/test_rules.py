@@ -8,9 +8,10 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 from torch import nn
 
 from locus import backbones, methods
-from locus.benchmark.explain.batch import collect_evidence, explain
+from locus.benchmark.explain.batch import build_methods, collect_evidence, explain, maps_of
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+from locus.methods.deeplift import contributions_to
 
 WORDS = ["lrp", "deeplift"]
 
@@ -27,6 +28,13 @@ class Chain(nn.Module):
 
     def forward(self, x):
         return self.head(self.pool(self.body(x)).flatten(1))
+
+
+class Copy(nn.Module):
+    """Copy of the input: captum applies both rules of two layers only if the second reads another tensor."""
+
+    def forward(self, x):
+        return x.clone()
 
 
 def attributions(model, images, word):
@@ -107,6 +115,51 @@ def test_deeplift_explains_max_pooling_and_pcam(make_model):
         change = collect_evidence(model, images).logits - collect_evidence(model, torch.zeros_like(images)).logits
         found = attributions(model, images, "deeplift").sum((2, 3, 4))
         torch.testing.assert_close(found, change, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.byhand
+def test_deeplift_from_the_mean_of_other_patients_images_is_a_worked_example():
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(2, 1, 1), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1))
+    with torch.no_grad():
+        net[0][0].weight.copy_(torch.tensor([2.0, 1.0]).reshape(1, 2, 1, 1)), net[0][0].bias.fill_(-1)
+        net[3].weight.fill_(3), net[3].bias.fill_(0.5)
+    model = backbones.wrap(net, features="0", head="3", channels=2, grid=lambda size: Grid(size, (1, 1), (0, 0)))
+    image = torch.tensor([[[[1.0, 3.0]], [[-3.0, 2.0]]]])  # the rectifier gets -2 and 7
+    others = torch.tensor([0.0, 1.0, 0.0, 3.0]).reshape(2, 2, 1, 1).expand(2, 2, 1, 2).repeat(16, 1, 1, 1)  # mean 0 and 2: it gets 1
+    evidence = collect_evidence(model, image, draw=lambda index, count, seed: others[:count])
+    (found,) = maps_of(build_methods(["deeplift:baseline=mean"]), evidence).values()
+    torch.testing.assert_close(found.flatten(), torch.tensor([1 + 5 / 2, 9.0]))  # multipliers 1/3 and 1, times 3/2
+    with pytest.raises(BadValueError, match=r"black.*grey or mean"):
+        methods.build("deeplift:baseline=black")
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("k", [0, 2])
+def test_deeplift_from_the_mean_of_other_patients_images_equals_captum(k):
+    """Where the values of the baseline are not 0, captum needs ``Copy`` and windows that do not overlap.
+
+    Without them its contributions do not sum to the difference of the logits; those of ``Chain`` itself do here.
+    """
+    net = Chain().eval()
+    net.body[2] = nn.Sequential(Copy(), nn.MaxPool2d(2))
+    images, others = noise(side=16).abs(), noise(32, side=16).abs()
+    model = backbones.wrap(net, features="body", head="head")
+    evidence = collect_evidence(model, images, draw=lambda index, count, seed: others[:count])
+    (found,) = maps_of(build_methods(["deeplift:baseline=mean"]), evidence).values()
+    mean = others.mean(0, keepdim=True)
+    theirs, missing = attr.DeepLift(net).attribute(images, mean, target=k, return_convergence_delta=True)
+    assert missing.abs().max() < 1e-6
+    expected = theirs.abs().sum(1)
+    assert (found[:, k] - expected).abs().max() < 1e-4 * expected.max()
+
+
+def test_deeplift_sums_to_the_change_from_a_mean_image_if_windows_of_a_max_pooling_overlap():
+    images, mean = noise(side=16).abs(), noise(32, side=16).abs().mean(0, keepdim=True)
+    evidence = collect_evidence(backbones.wrap(Chain().eval(), features="body", head="head"), images)
+    with torch.no_grad():
+        expected = evidence.network(images) - evidence.network(mean)
+    found = torch.stack([contributions_to(evidence, image, mean).sum((1, 2, 3)) for image in images.split(1)])
+    torch.testing.assert_close(found.detach(), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -3,6 +3,7 @@
 import ast
 import functools
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -89,3 +90,33 @@ def test_every_extra_but_test_is_used():
     words = {node.value for path in files for node in nodes_of(path) if isinstance(node, ast.Constant)}
     known = set().union(*imports().values()) | {word for word in words if isinstance(word, str)}
     assert [extra for extra, brought in EXTRAS.items() if extra not in ("all", "test") and not brought & known] == []
+
+
+TEXT_SUFFIXES = {"", ".html", ".ipynb", ".md", ".py", ".toml", ".yaml", ".yml"}
+INSTALLED = re.compile(r"pip\s+install\s+(?:-\S+\s+)*['\"]?(\.|[A-Za-z][\w.-]*)(?:\[([\w,]+)\])?")
+"""Command that installs a package: its name (or ``.``) and its extras."""
+WITH_EXTRAS = re.compile(r"\b(locus[\w-]*)\[([\w,]+)\]")
+OTHERS = {"build", "kaggle", "optuna", "twine", "uv"}
+"""Packages of other projects that a text tells the reader to install."""
+
+
+def installations():
+    """Yield file, package and extras of every installation that a committed text names."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in listed:
+        path = ROOT / name
+        if path.suffix in TEXT_SUFFIXES and path.is_file():
+            text = path.read_text(encoding="utf-8").replace("\\", "").replace("&#39;", "'")
+            for pattern in (INSTALLED, WITH_EXTRAS):
+                for package, extras in pattern.findall(text):
+                    yield name, package, [extra for extra in extras.split(",") if extra]
+
+
+def test_every_text_that_names_an_installation_names_this_distribution_and_its_extras():
+    """``locus`` on the package index is the package of another project."""
+    found = list(installations())
+    assert len(found) > 20
+    assert [(name, package) for name, package, _ in found if package not in {STATED["name"], ".", *OTHERS}] == []
+    ours = [(name, extra) for name, package, extras in found if package not in OTHERS for extra in extras]
+    assert len(ours) > 10
+    assert [(name, extra) for name, extra in ours if extra not in EXTRAS] == []

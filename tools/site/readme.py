@@ -1,59 +1,95 @@
-"""Write the answer in README from the leaderboards of ``nih-heldout`` and ``nih-sample``."""
+"""Write the answer in README: a table on all boxes of NIH, the primary comparison, and what it rests on.
 
-import re
-from collections.abc import Iterator, Sequence
+    python -m tools.site.readme
+
+Every number comes from the leaderboards below ``results``.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from locus.core.names import FIXED_BOX, PRIOR
+from tools import recipes
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- answer -->\n"
-ANSWER = re.compile(r"^\*\*(?:Best|Significantly above `prior`).*$", re.MULTILINE)
-CHOSEN_ON = re.compile(r"^\*\*(?:Best|Significantly above `prior`|What boxes add).*$", re.MULTILINE)
-METHODS = 2
-"""Number of methods of the table."""
-COLUMNS = (
-    "method", "IoU > .1", "IoU > .3 [95%]", "without Cardiomegaly", "IoU > .5", "IoBB > .5", "− prior / fixed_box",
-)  # fmt: skip
+COLUMNS = ("result", "IoU > .1", ".3", ".5", "trained on", "cut chosen on")
+HEADER = ("result on NIH's 984 boxes", "IoU > .1", "IoU > .3", "IoU > .5", "trained on", "score threshold chosen on")
+ROWS = {
+    "RpSalWeaklyDet": "best result from image labels that states its boxes",
+    "fullgrad (ours)": "image labels after drawn findings",
+    "fixed_box": "one box per finding, sees no image",
+    "Wang": "first published result",
+}
+"""Beginning of a row's name in the table of published results -> what README adds to the name."""
+POOLINGS = ("PCAM", "LSE")
 
 
-def with_answer(readme: str, heldout: str, sample: str) -> str:
-    """Replace what is between README's two marks by the answers of both leaderboards and a part of the first table."""
+def with_answer(readme: str, results: Path) -> str:
+    """Replace what is between README's two marks by the answer, from the leaderboards below ``results``."""
     before, _, after = readme.split(MARK)
-    answer = ANSWER.findall(heldout)
-    network = answer[0].partition(" on ")[2].partition(" (AUROC")[0]
-    table = "\n".join(_table(heldout, network))
-    where = "On the 538 images [on which the recipe was chosen](results/nih-sample/leaderboard.md):"
-    chosen_on = " ".join([where, *CHOSEN_ON.findall(sample)])
-    return MARK.join([before, "\n\n".join([" ".join(answer), table, chosen_on]) + "\n", after])
+    return MARK.join([before, answer(results), after])
 
 
-def _table(leaderboard: str, network: str) -> Iterator[str]:
-    """Yield the lines of the header, of the network's best methods, of ``fixed_box`` and of ``prior``."""
-    start = leaderboard.index("| network (AUROC)")
-    lines = leaderboard[start:].partition("\n\n")[0].splitlines()
-    header, _, *rows = (line[2:-2].split(" | ") for line in lines)
-    positions = [[*_headings(header)].index(column) for column in COLUMNS]
-    yield f"| {' | '.join(COLUMNS)} |"
-    yield f"|{'---|' * len(COLUMNS)}"
-    name, left = "", METHODS
-    for row in rows:
-        name, method = row[0] or name, row[1]
-        of_network = name.startswith(f"{network} (") and left > 0
-        left -= of_network
-        if of_network or method in (FIXED_BOX, PRIOR):
-            yield f"| {' | '.join(row[n] for n in positions)} |"
+def answer(results: Path) -> str:
+    """Return the table, the two comparisons and the weaknesses, as Markdown."""
+    compared = _rows(results / "nih-heldout" / "leaderboard.md", "## Primary comparison")
+    before = [row for row in compared if row["thresholds and floors"] == "cross-fitted"]
+    afterwards = [row for row in compared if row["thresholds and floors"] != "cross-fitted"]
+    paragraphs = (
+        "\n".join(_table(results)),
+        "**Fixed before scoring**: on 342 images that the recipe never saw, the difference of FullGrad from `prior`, the "
+        f"mean map of other patients' boxes, is {_differences(before, '− prior')}.",
+        "**Decided after scoring**, with thresholds and both baselines chosen on the 538 other images: the difference "
+        f"from the fixed box is {_differences(afterwards, '− fixed_box')}.",
+        _weaknesses(results),
+    )
+    return "\n\n".join(paragraphs) + "\n"
 
 
-def _headings(header: Sequence[str]) -> Iterator[str]:
-    """Yield the headings with the name of the overlap before each threshold: ``.3 [95%]`` is ``IoU > .3 [95%]``."""
-    overlap = ""
-    for cell in header:
-        overlap = cell.partition(" > ")[0] if " > " in cell else overlap
-        yield f"{overlap} > {cell}" if cell.startswith(".") else cell
+def _table(results: Path) -> list[str]:
+    """Return the lines of the table: a few rows of the published results, best first."""
+    published = _rows(results / "nih" / "leaderboard.md", "## NIH: published results")
+    lines = [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
+    for name, words in ROWS.items():
+        row = next(row for row in published if row["result"].startswith(name))
+        cells = [row[column].strip(" ↑↓=*") or "–" for column in COLUMNS]
+        lines.append(f"| {' | '.join([f'{cells[0]}: {words}', *cells[1:]])} |")
+    return lines
+
+
+def _differences(rows: Sequence[Mapping[str, str]], column: str) -> str:
+    """Return the difference of each pooling with its interval and status, in words."""
+    words = []
+    for pooling in POOLINGS:
+        row = next(row for row in rows if pooling in row["network"])
+        words.append(f"{row[column]} with {pooling} ({row['status']})")
+    return " and ".join(words)
+
+
+def _weaknesses(results: Path) -> str:
+    """Return what the result rests on: weak classifiers, and drawn findings."""
+    of_suite = {suite: recipes.rows_of_network(results / suite / "leaderboard.csv") for suite in recipes.RECIPES}
+    fullgrad = {suite: rows.loc["fullgrad"] for suite, rows in of_suite.items()}
+    auroc = recipes.number(fullgrad["nih-sample"]["auroc"])
+    over_prior = {suite: recipes.over_prior(row) for suite, row in fullgrad.items()}
+    return (
+        f"**Weak points**: the classifiers are weak (AUROC {auroc}; chance is .5), and 604 of the 984 boxes chose the "
+        "recipe. Networks first learn from findings that are drawn by the statistics of NIH's boxes. On these 604 "
+        f"boxes, FullGrad is {over_prior['nih-sample']} above `prior`; after findings drawn at uniform positions, it is "
+        f"{over_prior['nih-sample-uniform']} above ([drawn findings](docs/limits.md#what-do-the-drawn-findings-add))."
+    )
+
+
+def _rows(leaderboard: Path, heading: str) -> list[dict[str, str]]:
+    """Return the rows of the first table below a ``heading`` of a leaderboard: column -> cell."""
+    text = leaderboard.read_text()
+    below = text[text.index(heading) :]
+    start = below.index("\n|") + 1
+    header, _, *lines = below[start:].partition("\n\n")[0].splitlines()
+    columns = header.strip("| ").split(" | ")
+    return [dict(zip(columns, line[2:-2].split(" | "), strict=True)) for line in lines]
 
 
 if __name__ == "__main__":
     file = ROOT / "README.md"
-    boards = [(ROOT / "results" / suite / "leaderboard.md").read_text() for suite in ("nih-heldout", "nih-sample")]
-    file.write_text(with_answer(file.read_text(), *boards))
+    file.write_text(with_answer(file.read_text(), ROOT / "results"))

@@ -11,6 +11,7 @@ A question is a function with the decorator ``question``; it is asked on small m
 * side effects: the method does not change its inputs, the model or the process (``inputs``, ``model``, ``process``)
 * invariance: a map does not depend on its batch, other methods and findings, earlier calls or gradient modes
   (``batch``, ``company``, ``findings``, ``sensitivity``, ``repeat``, ``modes``)
+* place: a map shows the patch on which the logits of a planted network depend (``position``)
 * values: maps are float32 on the images' device and finite for any input (``dtype``, ``device``, ``finite``)
 """
 
@@ -38,6 +39,7 @@ from tqdm import tqdm
 from locus import methods
 from locus.backbones import Classifier
 from locus.benchmark.check.question import (
+    PLANTED_MODEL,
     AnswerRow,
     MethodOnModel,
     Observation,
@@ -47,6 +49,9 @@ from locus.benchmark.check.question import (
     first_failure,
     judged,
     on_models,
+    patch_images,
+    plant_patches,
+    quadrant_means,
     question,
     same,
 )
@@ -54,6 +59,7 @@ from locus.benchmark.explain.batch import ModifiedInputError, run_method
 from locus.benchmark.explain.evidence import NetworkEvidence
 from locus.benchmark.report.table import render
 from locus.core.errors import BadValueError, NotAvailableError
+from locus.core.names import BASELINES
 from locus.core.types import Echo
 from locus.core.user_code import ANYTHING
 from locus.methods.evidence import NEEDS, Evidence, EvidenceView
@@ -196,6 +202,23 @@ def sensitivity(subject: MethodOnModel) -> Observation:
     blind = not subject.make().needs & ABOUT_FINDINGS
     same_for_all = "one map for all findings"
     return Observation("info", f"class-blind: {same_for_all}") if blind else Observation("fail", same_for_all)
+
+
+@question("the map is in another place than what the logit depends on: look for a flip, a transposition or a shift")
+def position(subject: MethodOnModel) -> Observation:
+    """Check that a map follows a bright patch, on which alone the logits depend, into each quadrant of the image."""
+    if subject.make().name in BASELINES:
+        return Observation("info", "n/a: a baseline, which does not read the network")
+    if subject.name != PLANTED_MODEL:
+        return Observation("info", "n/a: the answer is known for the small CNN with average pooling only")
+    plant_patches(subject.model)
+    maps = subject.maps(patch_images(*subject.images.shape[-2:]))
+    means = quadrant_means(maps)
+    right = means.argmax(-1) == torch.arange(len(maps))[:, None]
+    strongest = (means == means.amax(-1, keepdim=True)).sum(-1) == 1
+    missed = int((~(right & strongest)).sum())
+    words = f"{missed} of {right.numel()} maps are strongest in another quadrant than that of the patch"
+    return judged(not missed, words if missed else "the maps follow a patch into each quadrant")
 
 
 @question("two calls differ: draw from locus.core.types.generator, keyed by the image, and keep no state on self")

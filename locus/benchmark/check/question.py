@@ -3,6 +3,7 @@
 ``AnswerRow``, ``conclude``  a row of the table of a method, network or data set, and the verdict
 ``Question``, ``Observation``  a question about a method, and its answer on one model
 ``MethodOnModel``, ``on_models``  a method on the small models, which have random weights
+``plant_patches``, ``patch_images``  weights and images for which the right place in a map is known
 
 The questions themselves are in ``locus.benchmark.check.method``.
 """
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from locus import backbones
 from locus.backbones import Classifier
@@ -156,6 +157,65 @@ def _model(backbone: str, pooling: str, side: int) -> Classifier:
         model.weight.copy_(_noise("weights", *model.weight.shape))
     model.grid((side, side))  # cached, also in copies
     return model.eval()
+
+
+PLANTED_MODEL = "custom-AVG"
+"""The small CNN with average pooling, whose weights ``plant_patches`` can set. Under PCAM, Grad-CAM's weights may be
+negative, so the right place of its maps is unknown."""
+PATCH = 8
+"""Side of a patch in pixels: the stride of the small CNN."""
+PATCH_THRESHOLD = 0.5
+"""A patch has grey value 1, its surroundings 0; the network ignores lower values than this one."""
+
+
+@torch.no_grad()
+def plant_patches(model: Classifier) -> None:
+    """Set positive weights of the small CNN so that each position sees its own patch and answers bright patches only.
+
+    The logits of an image with one bright patch then depend on nothing else.
+    """
+    for part in model.extractor.modules():
+        if isinstance(part, nn.Conv2d):
+            _connect_centre(part)
+        elif isinstance(part, nn.BatchNorm2d):
+            part.reset_running_stats()
+            part.weight.copy_(0.5 + _noise("gain", *part.weight.shape).abs())
+            part.bias.zero_()
+    first = next(part for part in model.extractor.modules() if isinstance(part, nn.BatchNorm2d))
+    first.bias.copy_(-PATCH_THRESHOLD * first.weight)
+    model.weight.abs_()
+
+
+def _connect_centre(convolution: nn.Conv2d) -> None:
+    """Keep the central taps of a kernel, with positive weights whose sum is 1: windows do not overlap."""
+    side, stride = convolution.kernel_size[0], convolution.stride[0]
+    edge = (side - stride) // 2
+    central = torch.zeros_like(convolution.weight)
+    taps = slice(edge, edge + stride)
+    central[..., taps, taps] = convolution.weight[..., taps, taps].abs()
+    convolution.weight.copy_(central / central.sum((1, 2, 3), keepdim=True))
+
+
+def patch_images(height: int, width: int) -> Tensor:
+    """Return four images (4,3,H,W) of zeros with a bright patch in the quadrants of ``QUADRANTS``, in their order."""
+    images = torch.zeros(len(QUADRANTS), 3, height, width)
+    for image, (lower, right) in zip(images, QUADRANTS, strict=True):
+        top = height // 4 + lower * (height // 2 - PATCH)
+        left = width // 4 + right * (width // 2 - PATCH)
+        image[:, top : top + PATCH, left : left + PATCH] = 1
+    return images
+
+
+QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Whether a quadrant is the lower and the right one."""
+
+
+def quadrant_means(maps: Tensor) -> Tensor:
+    """Return the means (N,K,4) of maps (N,K,h,w) in the four ``QUADRANTS``, without a middle row or column."""
+    h, w = maps.shape[-2] // 2, maps.shape[-1] // 2
+    rows, columns = (slice(0, h), slice(-h, None)), (slice(0, w), slice(-w, None))
+    parts = [maps[..., rows[lower], columns[right]] for lower, right in QUADRANTS]
+    return torch.stack([part.mean((-2, -1)) for part in parts], -1)
 
 
 def _noise(name: str, *shape: int) -> torch.Tensor:

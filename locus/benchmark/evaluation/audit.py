@@ -3,14 +3,15 @@
 ``read_values``  the file, as a record
 ``run``          the command; ``_run_grounding`` for the truths of the suite ``grounding``
 
-No image is needed: NIH's boxes are in the package, the other baselines in the published records of the suite.
+No image is needed: NIH's boxes are in the package, the other baselines in the published records of the suite. With
+``--data_root_dir``, only the boxes on images of this folder count.
 """
 
 import itertools
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,9 @@ from locus.config import AuditConfig
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
-from locus.core.names import duplicates
+from locus.core.names import UNRANKED_METHODS, duplicates
 from locus.core.scores import Score
+from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
 from locus.datasets.io.tables import read_csv
 from locus.datasets.nih import BOXED
@@ -40,6 +42,11 @@ OVERLAP_THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
 HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
 GROUNDING_RESULTS = CONFIGS.parent / "results" / "grounding"
+PUBLISHED_BOXES = 984
+NEVER_ABOVE = {"iou": "dice", "pointing": "pointing@cell"}
+"""Rule -> a rule whose value is never smaller."""
+ROUNDING = 0.0101
+"""Largest difference that values with two decimals may have because of rounding."""
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
@@ -54,17 +61,29 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     if file.suffix.lower() == ".json":
         raise DataError(f"{file} is JSON, but audit reads CSV with a row per finding: {BOXES} {file}")
     table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
+    if name in UNRANKED_METHODS:
+        raise BadValueError(f"the entry {name} has the name of a baseline: use --entry with another name")
     if "image" in table.columns:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
+    if config.truth != "NIH" and config.data_root_dir is not None:
+        raise BadValueError(f"--data_root_dir requires --truth NIH, not {config.truth}: leave it out")
     if config.truth != "NIH":
         return _run_grounding(config, file, table, name, echo)
+    return _run_nih(config, file, table, name, echo)
+
+
+def _run_nih(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
+    """Print the tables on NIH's boxes; return 0."""
     read_values(file, table, name, dict.fromkeys(BOXED, sys.maxsize))  # invalid files are reported at once
     from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
 
     log.info("reading NIH's boxes")
-    data = datasets.load("NIH", images=False)
-    samples, findings = [sample for sample in data if sample.boxes], data.findings
+    data = _nih(config.data_root_dir)
+    samples = [sample for sample in data if sample.boxes]
+    findings = [finding for finding in data.findings if any(finding in sample.boxes for sample in samples)]
     counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
+    if not samples:
+        raise DataError(f"{config.data_root_dir} has no image with one of NIH's boxes: give the folder of their images")
     mine = read_values(file, table, name, counts)
     log.info("scoring fixed_box on them")
     box = Box.of(_hits(fixed_box_cases(samples, data), findings))
@@ -72,7 +91,7 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     rows = [mine, box.record, *literature.published(of_papers)]
     if name in [*map(literature.result_name, rows[1:])]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
-    remark = f"Scored on {sum(counts.values())} boxes on {len(samples)} images, all that NIH published."
+    remark = _boxes_used(counts, len(samples), config.data_root_dir)
     legend = f"fixed_box {literature.FLOOR}\n{literature.LEGEND}\n"
     texts = (as_text(one) for one in literature.by_measure("NIH", rows, box))
     echo("\n".join([literature.sentence(mine, box), remark, legend, *texts]))
@@ -80,6 +99,25 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
         write_text(config.output, _as_csv(rows, box))
         echo(f"all rows as numbers: {config.output}")
     return 0
+
+
+def _nih(root: str | None) -> Dataset:
+    """Return NIH's official test images, which include all boxed ones: those in ``root``, or all of the lists."""
+    if root is None:
+        return datasets.load("NIH", images=False)
+    return datasets.load("NIH", root=root)
+
+
+def _boxes_used(counts: Mapping[str, int], images: int, root: str | None) -> str:
+    """Return a sentence on the boxes that the baseline was scored on; ``counts``: their number by finding."""
+    total = sum(counts.values())
+    if root is None:
+        return f"Scored on {total} boxes on {images} images, all that NIH published."
+    by_finding = ", ".join(f"{finding} {n}" for finding, n in counts.items())
+    return (
+        f"Scored on {total} of NIH's {PUBLISHED_BOXES} boxes, those on {images} images in {root} ({by_finding}); "
+        f"published results are on all of them, or on others."
+    )
 
 
 def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
@@ -129,6 +167,8 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
             raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: write a share from 0 to 1{percent}")
         scores[column] = [Score(f, column, v, n=k) for f, v, k in zip(findings, values.tolist(), n, strict=True)]
     _refuse_rising(file, scores)
+    _refuse_larger(file, scores)
+    _refuse_other_mean(file, scores)
     if MEAN in counts and MEAN not in findings:
         for column, of_findings in scores.items():
             mean = float(np.mean([score.value or 0.0 for score in of_findings]))
@@ -147,6 +187,27 @@ def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
                     high_value = f"{names[0]} of {more.finding} is {fewer.value:g}"
                     sentence = f"{high_value}, more than {names[1]} with {more.value:g}"
                     raise DataError(f"{file}: {sentence}: a larger threshold cannot hit more boxes")
+
+
+def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
+    """Raise ``DataError`` for a value above that of a rule which can only be higher."""
+    for lower, higher in NEVER_ABOVE.items():
+        for less, more in zip(scores.get(lower, ()), scores.get(higher, ()), strict=False):
+            if (less.value or 0) > (more.value or 0) + ROUNDING:
+                values = f"{lower} of {less.finding} is {less.value:g}, more than {higher} with {more.value:g}"
+                raise DataError(f"{file}: {values}: {lower} cannot be larger")
+
+
+def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
+    """Raise ``DataError`` for a row ``mean`` that is not the mean of the other rows, unless cases are pooled."""
+    for column, of_findings in scores.items():
+        if column.endswith("@pooled"):
+            continue
+        means = [score.value or 0 for score in of_findings if score.finding == MEAN]
+        others = [score.value or 0 for score in of_findings if score.finding != MEAN]
+        if means and others and abs(means[0] - np.mean(others)) > ROUNDING:
+            values = f"the mean of {column} is {means[0]:g}, but its findings give {np.mean(others):.3f}"
+            raise DataError(f"{file}: {values}: correct one of them")
 
 
 def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: dict[str, int]) -> list[int]:

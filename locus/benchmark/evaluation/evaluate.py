@@ -32,7 +32,7 @@ from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols as protocol_registry
 from locus.benchmark.training import hardware
 from locus.benchmark.training.data import decode
-from locus.benchmark.training.evaluate import predict, predictions_csv
+from locus.benchmark.training.evaluate import MAX_SAMPLED, predict, predictions_csv, require_independent
 from locus.benchmark.training.runs import identity, read_predictions, recipe_of_weights, shared_cell
 from locus.config import EngineFlags, TrainConfig
 from locus.core import cli, names
@@ -92,8 +92,9 @@ def evaluate(
         garbage-collected; ``.save()`` keeps the tables.
 
     Raises:
-        BadValueError: a network that is not a ``Classifier`` (wrap it first) or has no findings or image size; models
-            of different recipes; a class that is not a method.
+        BadValueError: a network that is not a ``Classifier`` (wrap it first) or has no findings or image size, or whose
+            logits of an image depend on the other images of its batch; models of different recipes; a class that is
+            not a method.
         UnknownNameError: an unknown method, protocol or check.
         DataError: no image has a truth box, or an image is broken.
         LeakError: all patients were in the training data. If only some were, they are left out.
@@ -118,6 +119,8 @@ def evaluate(
         with showing(progress):
             for run in _runs(result, zip(listed, networks, strict=True), images, seed, cache_dir):
                 id_ = f"{safe_filename(result.name)}-{run.config.img_size}px-seed{run.config.seed}"
+                if run.scorable_images:
+                    require_independent(run.model("cpu"), run.pixels[:MAX_SAMPLED])
                 maps = result.work / "maps" / f"{id_}-{run.digest[:8]}"
                 result.models.append(ScoredModel(id_, [run], maps, run.code))
                 cells = [*_cells(result.models[-1], run, method_names, [*protocol_names, *check_names])]
@@ -315,7 +318,8 @@ class InMemoryRun(ModelRun):
 
     def model(self, device: str) -> Classifier:
         """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
-        model = copy.deepcopy(self.network)
+        with torch.inference_mode(False):  # copies of weights made in this mode have no gradients
+            model = copy.deepcopy(self.network)
         return (with_random_weights(model, self.config.seed) if self.random_weights else model).to(device).eval()
 
     @cached_property

@@ -30,6 +30,7 @@ from locus.benchmark.evaluation.arrays import Pair, as_map
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
+from locus.core.files import is_hidden
 from locus.core.frames import Alignment, Grid, box_coverage, conventional, resolve
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
@@ -157,6 +158,8 @@ class MapSource:
     """Its name in errors."""
     array: Callable[[], Array]
     """Function that reads its values, of any shape and type."""
+    findings_last: Callable[[], Array] | None = None
+    """The same for an array (h,w,K), if its shape (K,h,w) does not tell them apart."""
 
     def read(self) -> Map:
         """Return the map (h,w). Raises ``DataError`` if it is not one: see ``as_2d_map``."""
@@ -180,7 +183,8 @@ def find(path: Path, names: Names, findings: Sequence[str]) -> dict[Pair, MapSou
 
 def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapSource]]:
     """Return the maps in ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = [file for file in found if not is_hidden(file, folder)]
     if not files:
         raise DataError(f"{folder} has no maps: it must contain {MAP_NAME_ADVICE}")
     out, unknown = [], []
@@ -208,15 +212,17 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
             raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
         if len(stacked) != len(words):
             raise DataError(f"{file} has {len(stacked)} maps, but --findings has {len(words)} names")
-        return [((image, word), _numbered(file, n)) for n, word in enumerate(words)]
+        is_cube = len({*stacked.shape}) == 1
+        return [((image, word), _numbered(file, n, is_cube)) for n, word in enumerate(words)]
     if file.suffix.lower() != ".npz":
         raise DataError(f"the file name {file} has no finding: it must be {MAP_NAME_ADVICE}")
     sources = {name: MapSource(file, f"{name} in {file}", partial(_single, file, name)) for name in content}
     return [((image, names.finding(name, str(file))), source) for name, source in sources.items()]
 
 
-def _numbered(file: Path, n: int) -> MapSource:
-    return MapSource(file, f"map {n + 1} of {file}", lambda: _stack(file)[n])
+def _numbered(file: Path, n: int, is_cube: bool) -> MapSource:
+    last = (lambda: _stack(file)[..., n]) if is_cube else None
+    return MapSource(file, f"map {n + 1} of {file}", lambda: _stack(file)[n], last)
 
 
 def _stack(file: Path) -> Array:
@@ -355,7 +361,7 @@ def read_values(
     out: dict[Pair, Map | LazyMap] = {}
     flat, broken = list[str](), list[str]()
     frames = {s.image_id: s.frame for s in scorable}
-    inside: list[tuple[float, float]] = []
+    inside: list[list[float]] = []
     total_bytes = 0
     for pair in bar:
         try:
@@ -374,7 +380,10 @@ def read_values(
         if values.min() == values.max():
             flat.append(given[pair].where)
         if pair in truth and isinstance(where.grid, str):
-            inside.append((_inside(values, *truth[pair]), _inside(values.T, *truth[pair])))
+            last = given[pair].findings_last
+            with_last: FloatArray = np.zeros((1, 1)) if last is None else np.asarray(last(), dtype=np.float64)
+            readings = (values, values.T, -values, with_last)
+            inside.append([_inside(reading, *truth[pair]) for reading in readings])
     if flat and len(flat) == len(out):
         raise DataError(f"all {len(out)} maps are constant: {examples(flat)}")
     if flat:
@@ -383,14 +392,30 @@ def read_values(
         fate = {"miss": "count as misses", "skip": "are left out"}[missing]
         text = "%d of %d maps have NaN or infinite values and %s: %s"
         log.warning(text, len(broken), len(available), fate, examples(broken))
-    shares = np.array(inside, dtype=np.float64).reshape(-1, 2)
-    if fits_better(*shares.T):
-        log.warning(
-            "transposed maps fit the truth better (%.3f instead of %.3f of their heat is in the boxes); "
-            "if your maps are (w, h), save map.T instead",
-            *np.nanmean(shares, axis=0)[::-1],
-        )
+    _log_other_reading(np.array(inside, dtype=np.float64).reshape(-1, 1 + len(READINGS)))
     return out
+
+
+READINGS = {
+    "transposed maps": "if your maps are (w, h), save map.T instead",
+    "inverted maps": "if low values mark the finding, save 1 - map instead",
+    "maps read as (h, w, K)": "if findings are the last axis, save map.transpose(2, 0, 1) instead",
+}
+"""Other readings of maps -> what to do if they are the right ones."""
+
+
+def _log_other_reading(shares: FloatArray) -> None:
+    """Log a warning if another reading fits the truth better; the best one if several do.
+
+    ``shares``: (cases, 1 + readings) shares of the heat in the boxes, as given and in the order of ``READINGS``.
+    """
+    means = {word: np.nanmean(shares[:, n]) for n, word in enumerate(READINGS, 1) if np.isfinite(shares[:, n]).any()}
+    if not means:
+        return
+    best = max(means, key=lambda word: means[word])
+    if fits_better(shares[:, 0], shares[:, 1 + list(READINGS).index(best)]):
+        text = "%s fit the truth better (%.3f instead of %.3f of their heat is in the boxes); %s"
+        log.warning(text, best, means[best], np.nanmean(shares[:, 0]), READINGS[best])
 
 
 def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "miss", "skip"]) -> None:

@@ -41,6 +41,7 @@ from locus.benchmark.maps import code_of, method_code, subgroups
 from locus.benchmark.maps.baselines import Prior
 from locus.benchmark.maps.cases import CaseStore, GridCases, baseline_cases, training_cases
 from locus.benchmark.maps.fixed_region import fixed_cases
+from locus.benchmark.maps.fold_draws import over_fold_draws
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.records import Cell, Record, Score
@@ -98,6 +99,10 @@ def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = 
     def compute() -> Result:
         cases = source.cases(cell)
         validation = source.validation(cell) if protocol.chooses_thresholds else []
+        is_cross_fitted = cell.fitted_on is None
+        if cell.method in names.BLIND and is_cross_fitted and isinstance(protocol, SingleBox):
+            draws = over_fold_draws(cell.method, cases)
+            return protocol.evaluate_draws(draws, source.findings, cell.data_seed, validation)
         result: Result = protocol.evaluate(cases, source.findings, cell.data_seed, validation)
         return result
 
@@ -105,7 +110,8 @@ def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = 
     if "scores" not in fields:
         return fields, rows
     if cell.protocol == names.MAIN_PROTOCOL:
-        fields["subgroups"] = subgroups.scores(rows, source.groups, source.findings, cell.data_seed)
+        seed, chosen = cell.data_seed, cell.threshold_source
+        fields["subgroups"] = subgroups.scores(rows, source.groups, source.findings, seed, chosen)
     for variable, group in source.groups.items():
         rows = [{**row, variable: group.get((row["image"], row["finding"]), "")} for row in rows]
     return fields, rows

@@ -298,7 +298,7 @@ def _finest_first(model: Classifier, layers: str, images: Tensor) -> list[str]:
 class Maps(dict[str, Tensor]):
     """Raw maps: name of a method -> (N,K,h,w) float32; ``grids[name]`` is their grid, ``logits`` is (N,K).
 
-    ``absent``: method of a requested group that does not support the model -> reason. It has no map.
+    ``absent``: method that does not support the model -> reason. It has no map.
     """
 
     def __init__(self, evidence: NetworkEvidence) -> None:
@@ -336,8 +336,7 @@ def explain(
         model: a ``locus.backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is not changed.
         images: (N,3,H,W) float, normalised, on the model's device: ``model.prepare(samples)``.
         methods: names, ``path/to/file.py:Class``, classes or instances; maps do not depend on their order or number.
-            Unsupported methods of the groups ``all``, ``fast`` and ``slow`` are left out, and listed in ``.absent`` and
-            in the log.
+            Unsupported methods are left out, and listed in ``.absent`` and in the log.
         findings: indices of the model's outputs to explain, or names of its findings; all by default.
         layer: an earlier layer (one of ``model.layer_names``, or any submodule whose output is a map).
             None: ``model.layer``, which is the pooled map by default.
@@ -351,8 +350,8 @@ def explain(
 
     Raises:
         UnknownNameError: for an unknown method or layer.
-        NotAvailableError: for a method requested by name that does not support this model (``cam`` requires a linear
-            head; a model wrapped with a callable head has none).
+        NotAvailableError: no method requested by name supports this model (``cam`` requires a linear head; a model
+            wrapped with a callable head has none).
         BadValueError: for images of a wrong shape or size, values that are not normalised or not finite, and a finding
             that the model does not have; see ``check_images``.
     """
@@ -371,19 +370,25 @@ def explain(
 def maps_of(
     methods: Mapping[str, Method], evidence: NetworkEvidence, optional: Set[str] = frozenset(), guard: bool = True
 ) -> Maps:
-    """Return the maps of ``methods`` (name -> method) without checking the images; ``optional`` ones may be absent.
+    """Return the maps of ``methods`` (name -> method) without checking the images; unsupported ones are ``absent``.
 
-    ``guard``: see ``run_methods``.
+    ``optional``: methods whose absence is no warning. ``guard``: see ``run_methods``. Raises ``NotAvailableError`` if
+    no method has maps and one of them is not optional.
     """
     maps = Maps(evidence)
+    refused: list[NotAvailableError] = []
     for word, answer in run_methods(methods, evidence, guard).items():
-        if isinstance(answer, NotAvailableError) and word in optional:
+        if isinstance(answer, NotAvailableError):
             maps.absent[word] = str(answer)
-            log.info("left out: %s: %s", word, answer)
+            is_named = word not in optional
+            refused += [answer] if is_named else []
+            log.log(logging.WARNING if is_named else logging.INFO, "left out: %s: %s", word, answer)
         elif isinstance(answer, LocusError):
             raise answer
         else:
             maps[word], maps.grids[word] = answer.maps, answer.grid
+    if refused and not maps:
+        raise refused[0]
     return maps
 
 

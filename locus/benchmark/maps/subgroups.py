@@ -30,14 +30,14 @@ from locus.benchmark.scoring.statistics import summary
 from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, Estimate, estimate
 from locus.core.frames import area
-from locus.core.names import MAIN
+from locus.core.names import MAIN, MEAN_PREFIX
 from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray, Sample
 
 CaseLabels = Mapping[tuple[str, str], str]
 """(image, finding) -> group of a case, without cases of unknown group."""
-METRICS: dict[str, ThresholdSource] = {MAIN: "cross-fitted", "pointing": "none"}
-"""Columns of ``single_box``'s rows that are scored within groups -> threshold source; only the main one by finding."""
+METRICS = (MAIN, "pointing")
+"""Columns of ``single_box``'s rows that are scored within groups; only the main one by finding."""
 MIN_PER_CLASS = 5
 """Smallest number of positives, and of negatives, for a cut-off."""
 
@@ -108,15 +108,20 @@ def cut_offs(
 
 
 def scores(
-    rows: Sequence[Mapping[str, Any]], labels: Mapping[str, CaseLabels], findings: Sequence[str], seed: int = 0
+    rows: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, CaseLabels],
+    findings: Sequence[str],
+    seed: int = 0,
+    source: ThresholdSource = "cross-fitted",
 ) -> tuple[Subgroup, ...]:
     """Score ``single_box``'s rows per group of ``labels``: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
 
-    All groups use the same patient resamples as the protocol's scores (same ``seed``). A finding without cases in a
-    group has no score; scores of fewer than 10 patients have no interval.
+    ``source``: threshold source of the rows. All groups use the same patient resamples as the protocol's scores (same
+    ``seed``). A finding without cases in a group has no score; scores of fewer than 10 patients have no interval.
     """
-    values = {metric: np.array([row[metric] for row in rows], dtype=np.float64) for metric in METRICS}
-    columns = [Column(metric, METRICS[metric], column, np.ones(len(rows))) for metric, column in values.items()]
+    values = {metric: np.array([hit_of(row, metric) for row in rows], dtype=np.float64) for metric in METRICS}
+    sources: dict[str, ThresholdSource] = {MAIN: source, "pointing": "none"}
+    columns = [Column(metric, sources[metric], column, np.ones(len(rows))) for metric, column in values.items()]
     parts = [(variable, group, mask) for variable, cases in labels.items() for group, mask in _masks(rows, cases)]
     if not parts:
         return ()
@@ -125,6 +130,11 @@ def scores(
     remaining = iter(estimate(inside, index, findings, seed))
     estimates = [list(itertools.islice(remaining, len(columns))) for _ in parts]
     return tuple(_subgroup(name, group, e, findings) for (name, group, _), e in zip(parts, estimates, strict=True))
+
+
+def hit_of(row: Mapping[str, Any], metric: str) -> float:
+    """Return the hit of a row per case, 0 or 1, or the mean over draws of the folds where a baseline has one."""
+    return float(row.get(f"{MEAN_PREFIX}{metric}", row[metric]))
 
 
 def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[str, summary.Mask]]:

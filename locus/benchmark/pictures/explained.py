@@ -39,7 +39,7 @@ from locus.benchmark.training.runs import load_split
 from locus.config import HeatmapConfig, TrainConfig
 from locus.core.cli import read_yaml
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, examples
-from locus.core.files import atomic, json_hash, safe_filename, write_json
+from locus.core.files import atomic, is_hidden, json_hash, safe_filename, write_json
 from locus.core.frames import Alignment, resize_image
 from locus.core.names import MAIN_PROTOCOL, match
 from locus.core.types import Echo, Sample
@@ -201,7 +201,8 @@ def users_images(path: Path, steps: str) -> list[Sample]:
         raise DataError(f"image file or folder {str(path)!r} not found")
     files = [path]
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in images.SUFFIXES)
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in images.SUFFIXES)
+        files = [file for file in found if not is_hidden(file, path)]
     if not files:
         raise DataError(f"the folder {str(path)!r} has no image file ({', '.join(images.SUFFIXES)})")
     return [preprocess.one(_sample(file), steps) for file in files]

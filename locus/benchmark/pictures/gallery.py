@@ -46,7 +46,7 @@ from locus.core.types import Echo, Sample
 
 DRAWN = "phantom"
 """Data set with images drawn by code; images of other data sets are not shown on pages that are published."""
-EXAMPLE_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8}
+EXAMPLE_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8, "text.parse_math": False}
 MAX_IMAGE_SIDE = 320
 """Largest side of an image on the page, in pixels."""
 MAP_SIDE = 64
@@ -173,9 +173,17 @@ def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
 
 def _command(config: PageConfig, address: str) -> str:
     """Return the command that draws the gallery of SUITE/MODEL or of an entry from the same folders."""
+    return shlex.join(["python", "-m", "benchmark.gallery", address, *typed_folder_flags(config)])
+
+
+def typed_folder_flags(config: FolderFlags) -> list[str]:
+    """Return the folder flags of a command that differ from their defaults, as words of a command line.
+
+    >>> typed_folder_flags(FolderFlags(runs="first", trust=True))
+    ['--runs', 'first', '--trust', 'True']
+    """
     given = [(field.name, getattr(config, field.name), field.default) for field in fields(FolderFlags)]
-    flags = [word for name, value, default in given if value != default for word in (f"--{name}", str(value))]
-    return shlex.join(["python", "-m", "benchmark.gallery", address, *flags])
+    return [word for name, value, default in given if value != default for word in (f"--{name}", str(value))]
 
 
 def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:
@@ -408,7 +416,8 @@ def write_examples(
 
 def _best(records: Sequence[Record]) -> Record | None:
     """Return the first training run of the best method, or None if nothing was scored."""
-    rows = [Row.of(runs) for runs in grouping.trainings(grouping.main_methods(records))]
+    crossed = [record for record in grouping.main_methods(records) if record.cell.fitted_on is None]
+    rows = [Row.of(runs) for runs in grouping.trainings(crossed)]
     means = {row: value for row in rows if (value := row.value(MAIN, "cross-fitted")) is not None}
     return max(means, key=means.__getitem__).runs[0] if means else None
 

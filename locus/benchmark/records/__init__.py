@@ -1,11 +1,11 @@
 """Records: one per cell, the source of all numbers in tables."""
 
-from locus.benchmark.records.packed import load, ordered, pack, suites
+from locus.benchmark.records.packed import load, ordered, pack, published, suites
 from locus.benchmark.records.record import Cell, Record, Subgroup
 from locus.benchmark.records.storage import only_writer, path, read, unpacked, unpacked_folder, write
 from locus.core.scores import Score
 
 __all__ = [
-    "Cell", "Record", "Score", "Subgroup", "load", "only_writer", "ordered", "pack", "path", "read",
+    "Cell", "Record", "Score", "Subgroup", "load", "only_writer", "ordered", "pack", "path", "published", "read",
     "suites", "unpacked", "unpacked_folder", "write",
 ]  # fmt: skip

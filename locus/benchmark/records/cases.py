@@ -18,9 +18,10 @@ import pyarrow
 from locus.benchmark.records import storage
 from locus.benchmark.records.record import Cell
 from locus.benchmark.records.storage import rows_with, stem, unpacked_folder
-from locus.core.errors import DataError
+from locus.core.errors import BadValueError, DataError, one_line
 from locus.core.files import writing
 from locus.core.names import ALL_RULES, CONTROLS, MAIN_PROTOCOL
+from locus.core.scores import COUNTS, SHARES, require_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,10 @@ CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
 STORED_PROTOCOLS = (MAIN_PROTOCOL, ALL_RULES, CONTROLS)
 BOX = ("x0", "y0", "x1", "y1")
+WORDS = ("key", *CELL, "image", "patient", "finding")
+"""Columns of texts without missing values."""
+NUMBERS = ("threshold", *BOX)
+"""Columns of numbers without a range."""
 OTHER_SOURCES = ("threshold_", "iou_")
 RUN_AGAIN = "run the suite again with --overwrite always"
 ADVICE = f"restore it from version control, or delete it and {RUN_AGAIN}"
@@ -97,7 +102,7 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     tables = []
     for cell in cells if (unpacked_folder(folder) / "cases").is_dir() else ():
         if (unpacked := path(folder, cell)).is_file():
-            tables.append(storage.dictionaries(storage.read_parquet(unpacked, ADVICE, columns)))
+            tables.append(storage.dictionaries(_checked(unpacked, columns)))
             del remaining[cell.key]
     paths = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
     tables += [rows_with(_packed(file, columns), "key", remaining) for file in paths if file.is_file()]
@@ -156,7 +161,35 @@ def _packed(file: Path, columns: tuple[str, ...] | None = None) -> pyarrow.Table
 
 @lru_cache(maxsize=16)
 def _read(file: Path, columns: tuple[str, ...] | None, *state: int) -> pyarrow.Table:
+    return _checked(file, columns)
+
+
+def _checked(file: Path, columns: Sequence[str] | None) -> pyarrow.Table:
+    """Read rows and check their schema. Raises ``DataError`` for a missing or empty key, and an invalid type or value.
+
+    Keys, images, patients, findings and names are texts without missing values; shares and counts have a range.
+    """
     rows = storage.read_parquet(file, ADVICE, columns)
     if "key" not in rows.column_names:
         raise DataError(f"{file} has no column 'key': {ADVICE}")
+    try:
+        for name in rows.column_names:
+            _require_column(name, rows[name])
+    except (BadValueError, TypeError, ValueError, pyarrow.ArrowException) as error:
+        raise DataError(f"{file} has an invalid column {name!r}: {one_line(error)}; {ADVICE}") from error
     return rows
+
+
+def _require_column(name: str, column: pyarrow.ChunkedArray) -> None:
+    is_number = pyarrow.types.is_floating(column.type) or pyarrow.types.is_integer(column.type)
+    if is_number or pyarrow.types.is_boolean(column.type):
+        if name in WORDS:
+            raise ValueError("its values are numbers, not texts")
+        numbers = storage.numbers(column.cast(pyarrow.float64()).combine_chunks(), np.nan)
+        require_range(name, numbers)
+        return
+    if name in NUMBERS or SHARES.fullmatch(name) or COUNTS.fullmatch(name):
+        raise ValueError("its values are not numbers")
+    if name in WORDS and column.null_count:
+        raise ValueError(f"{column.null_count} values are missing")
+    storage.require_texts(column.unique().to_pylist())

@@ -7,9 +7,9 @@ Rows per case are in other files: see ``locus.benchmark.records.cases``.
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from locus.benchmark.records import cases, storage
 from locus.benchmark.records.record import Record
-from locus.benchmark.records.storage import DICT_STRING, parse, stem, unpacked
-from locus.core.errors import DataError, one_line
+from locus.benchmark.records.storage import DICT_STRING, parse, require_texts, stem, unpacked
+from locus.core.cli import CONFIGS
+from locus.core.errors import BadValueError, DataError, one_line
 from locus.core.files import writing
-from locus.core.scores import Score, ScoreColumns
+from locus.core.scores import Score, ScoreColumns, ThresholdSource, require_range
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
 ADVICE = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
@@ -81,6 +82,12 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
             file.unlink(missing_ok=True)
 
 
+def published() -> Path:
+    """Return the folder of the published results: that of the checkout, or in another folder that of the package."""
+    here = Path(storage.RESULTS)
+    return here if here.is_dir() else CONFIGS.parent / storage.RESULTS
+
+
 def suites(results: Path | str) -> list[Path]:
     """Return the folders in ``results`` that contain records, sorted."""
     folders = (folder for folder in Path(results).glob("*") if folder.is_dir())
@@ -115,7 +122,7 @@ def read_packed(folder: Path) -> dict[str, Record]:
         scores_by_key = _by_key(storage.dictionaries(scores))
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
         contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {})) for k, n, text in rows}
-    except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
+    except (BadValueError, LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
         raise DataError(f"the Parquet files in {folder} are not records of Locus ({reason}); {ADVICE}") from error
     return {name: parse(content, folder / CELLS_FILE, ADVICE) for name, content in contents.items()}
@@ -174,6 +181,7 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     coded = {name: _coded(scores[name]) for name in scores.column_names if name not in NUMBERS}
     numbers = {name: storage.numbers(scores[name].combine_chunks(), np.nan if name != "n" else 0) for name in NUMBERS}
     columns = [numbers[name] if name in numbers else _words(*coded[name]) for name in Score._fields]
+    _require_valid(coded, numbers)
     names = _names(*(coded[name] for name in ("metric", "finding", "threshold_source")))
     grouped = [coded[name] for name in ("key", "variable", "group")]
     starts = np.flatnonzero(np.any([np.diff(codes, prepend=-1) != 0 for codes, _ in grouped], axis=0))
@@ -184,6 +192,25 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
         if names[start][0] is not None:  # a record without scores has a row without a metric
             out.setdefault(key, {})[variable, group] = ScoreColumns(columns, names, slice(start, stop))
     return out
+
+
+def _require_valid(coded: Mapping[str, "Coded"], numbers: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ``ValueError`` for scores without a finding, with an unknown source, or with an invalid number or text."""
+    for _, words in coded.values():
+        require_texts(words)
+    unknown = {*coded["threshold_source"][1]} - {None, *get_args(ThresholdSource)}
+    if unknown:
+        raise ValueError(f"the threshold source {unknown.pop()!r} is not known")
+    codes, metrics = coded["metric"]
+    missing = len(metrics) - 1
+    findings, finding_words = coded["finding"]
+    if ((codes != missing) & (findings == len(finding_words) - 1)).any():
+        raise ValueError("a score has no finding")
+    require_range("n", numbers["n"])
+    for code, metric in enumerate(metrics[:-1]):
+        of_metric = codes == code
+        for name in NUMBERS[:3]:
+            require_range(str(metric), numbers[name][of_metric])
 
 
 Coded = tuple[NDArray[np.integer], list[str | None]]

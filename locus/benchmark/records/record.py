@@ -14,10 +14,27 @@ from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WrapValidator, field_validator
+import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictInt,
+    WrapValidator,
+    field_validator,
+)
 
 from locus.core import files
-from locus.core.scores import CURVE_THRESHOLDS, FrozenModel, Name, Score, ScoreColumns
+from locus.core.scores import (
+    CURVE_THRESHOLDS,
+    FrozenModel,
+    Name,
+    Score,
+    ScoreColumns,
+    ThresholdSource,
+    require_range,
+)
 
 NOT_RECORDED = "not recorded"
 
@@ -79,7 +96,12 @@ CONTRIBUTED = "contributed by"
 def _validated(scores: Any, validate: Callable[[Any], Sequence[Score]]) -> Sequence[Score]:
     if isinstance(scores, ScoreColumns) or (isinstance(scores, tuple) and {*map(type, scores)} <= {Score}):
         return scores
-    return validate(scores)
+    validated = validate(scores)
+    for score in validated:
+        numbers = [value for value in (score.value, score.low, score.high) if value is not None]
+        require_range(score.metric, np.array(numbers))
+        require_range("n", np.array(score.n))
+    return validated
 
 
 def _dicts(scores: Sequence[Score]) -> list[dict[str, Any]]:
@@ -137,6 +159,52 @@ class Reference(FrozenModel):
     """What is compared with the truth: one box, the best of several, all regions together, a mask."""
 
 
+class Declared(BaseModel):
+    """The keys of a dictionary that tables read, and their types. Further keys are allowed; defaults are not used."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+
+class External(Declared):
+    """Maps or boxes made elsewhere, as their authors declare them."""
+
+    kind: Literal["maps", "boxes"]
+    entry: Name = ""
+
+
+class Recipe(Declared):
+    """``Cell.recipe``."""
+
+    external: External = External(kind="maps")
+    grid: Annotated[Sequence[StrictInt], Field(min_length=2, max_length=2)] = (1, 1)
+    seed: StrictInt | None = None
+    data_seed: StrictInt | None = None
+    epochs: StrictInt = 0
+    augment: Name = ""
+    trained_on: Name = ""
+    weights: Name = ""
+    init: dict[str, Any] | None = None
+
+
+class ScoredData(Declared):
+    """``Cell.data``."""
+
+    dataset: Name = ""
+    images: StrictInt | None = None
+    findings: StrictInt | None = None
+    fitted_on: Name = ""
+
+
+def _checked_by(schema: type[Declared]) -> WrapValidator:
+    """Return a validator of dictionaries that checks them by ``schema`` and keeps them, because the key hashes them."""
+
+    def check(value: Any, validate: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        schema.model_validate(value)
+        return validate(value)
+
+    return WrapValidator(check)
+
+
 class Cell(FrozenModel):
     """Data set, split, model, method and protocol: everything that determines the scores; its hash is the key."""
 
@@ -152,10 +220,11 @@ class Cell(FrozenModel):
     method: Name = ""
     alignment: Name = ""
     protocol: Name = ""
-    data: dict[str, Any] = Field(default_factory=dict)
-    """The data set with its options, the number of findings and, if they apply, the size of the random subset of images
-    and the other data set of training. ``Record.data`` is different: it describes the images."""
-    recipe: dict[str, Any] = Field(default_factory=dict)
+    data: Annotated[dict[str, Any], _checked_by(ScoredData)] = Field(default_factory=dict)
+    """The data set with its options, the number of findings and, if they apply, the size of the random subset of
+    images, the other data set of training, and the suite of ``fitted_on``. ``Record.data`` is different: it describes
+    the images."""
+    recipe: Annotated[dict[str, Any], _checked_by(Recipe)] = Field(default_factory=dict)
     """Everything that the weights depend on: training flags with the seed, folds and the initial training run. For
     external maps and boxes, what their authors declare."""
 
@@ -163,6 +232,16 @@ class Cell(FrozenModel):
     def images(self) -> int | None:
         """Number of scored images if they are a random subset of the boxed images; None: all."""
         return self.data.get("images")
+
+    @property
+    def fitted_on(self) -> str | None:
+        """Suite on whose cases thresholds and baselines were chosen; None: on other patients of the scored cases."""
+        return self.data.get("fitted_on")
+
+    @property
+    def threshold_source(self) -> ThresholdSource:
+        """Source of the score threshold of its rows per case and of the main column."""
+        return "cross-fitted" if self.fitted_on is None else "fitted"
 
     @property
     def data_seed(self) -> int:
@@ -258,12 +337,12 @@ class Record(FrozenModel):
     """UTC, ISO 8601."""
     seconds: float | None = None
     """Duration of scoring, usually without training and explaining."""
-    rests_on: dict[str, Any] = Field(default_factory=dict)
+    rests_on: dict[str, Annotated[StrictInt, Field(ge=0)] | Name] = Field(default_factory=dict)
     """Sample counts (training runs, images, patients, cases, truth boxes) and remarks on the data."""
     data: dict[str, Any] = Field(default_factory=dict)
     """Description of the images (``Dataset.describe``): hashes of tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
-    """Source of the score threshold (cross-fitted, validation, oracle, fixed, otsu) -> finding -> chosen thresholds."""
+    """Source of the score threshold (see ``ThresholdSource``) -> finding -> chosen thresholds."""
     hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     """``hit@iou.3``, mean over findings, at each of ``CURVE_THRESHOLDS``; empty except for ``single_box``."""
     scores: Scores = ()

@@ -16,7 +16,7 @@ import mmap
 import os
 import re
 import socket
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ from pyarrow import parquet
 from pydantic import ValidationError
 
 from locus.benchmark.records.record import SCHEMA_VERSION, Cell, Record
-from locus.core.errors import DataError, HeldError, first_problem, one_line
-from locus.core.files import atomic, write_json, writing
+from locus.core.errors import BadValueError, DataError, HeldError, first_problem, one_line, require_shown
+from locus.core.files import atomic, open_unlinked, write_json, writing
 
 log = logging.getLogger(__name__)
 RESULTS, RUNS = "results", "runs"
@@ -112,15 +112,37 @@ def parse(loaded: Any, file: Path | str, advice: str = ADVICE) -> Record:
         supported = f"this version of Locus reads version {SCHEMA_VERSION}: update Locus"
         raise DataError(f"the record {file} has schema version {version!r}; {supported}")
     try:
+        require_texts(_texts(fields))
         record = Record.model_validate(fields)
     except ValidationError as error:
         where, message = first_problem(error)
         position = f" at {where}" if where else ""
         raise DataError(f"the record {file} is invalid{position}: {message}; {advice}") from error
+    except BadValueError as error:
+        raise DataError(f"the record {file} is invalid: {error}; {advice}") from error
     if loaded.get("key") not in (None, record.key):
         keys = f"the key {loaded['key']}, but its cell has the key {record.key}"
         raise DataError(f"the record {file} has {keys}, so it was edited: {advice}")
     return record
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in JSON, also the keys of objects."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts([*value])
+        yield from _texts([*value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def require_texts(texts: Iterable[str | None]) -> None:
+    """Raise ``BadValueError`` for a text with control, invisible or direction-changing characters; None is missing."""
+    for text in texts:
+        if text is not None:
+            require_shown(text)
 
 
 MAX_VALUES = 200_000_000
@@ -237,7 +259,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     path = folder / LOCK_NAME
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b", buffering=0)
+        file = open_unlinked(path, "a+b")
     with file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -250,4 +272,5 @@ def only_writer(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # a full disk must not stop the run
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+            file.flush()
         yield

@@ -8,7 +8,7 @@ The files of these rows are read and written in ``locus.benchmark.records.cases`
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +17,14 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from locus.benchmark.records import Record, cases, storage
+from locus.benchmark.records import Record, cases, floors, storage
+from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.grouping import grouped, run_names
+from locus.benchmark.scoring.rechosen import RESAMPLES, as_jackknife, chosen_again, with_fixed_hits
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
-from locus.benchmark.scoring.statistics.resample import CaseGroups, Sums
+from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, Sums
+from locus.core.names import DRAW_ERROR, MEAN_PREFIX
 from locus.core.types import FloatArray
 
 CASE = ("image", "patient", "finding")
@@ -92,8 +95,17 @@ class CaseColumns:
         """Return a column of the threshold table (N,) as 0 and 1; nan where it is unknown.
 
         It is the stored column or, without one, made from the overlap of the box. Overlaps are stored in single
-        precision, in which the threshold is compared.
+        precision, in which the threshold is compared. Where a baseline has a mean over draws of the folds, it is that
+        mean, between 0 and 1.
         """
+        of_one = self._hits_of_one_draw(name)
+        if f"{MEAN_PREFIX}{name}" not in self.rows.column_names:
+            return of_one
+        means = column_as_floats(self.rows, f"{MEAN_PREFIX}{name}")
+        return np.where(np.isfinite(means), means, of_one)
+
+    def _hits_of_one_draw(self, name: str) -> FloatArray:
+        """Return a column of the threshold table (N,) of the boxes in the rows."""
         measure, _, level = name.removeprefix("hit@").partition(".")
         stored = column_as_floats(self.rows, name) if name in self.rows.column_names else None
         if measure not in self._overlaps or (stored is not None and np.isfinite(stored).all()):
@@ -152,13 +164,48 @@ class MainColumn:
     columns: Mapping[str, int]
     """Key of a record -> its column."""
     hits: FloatArray
-    """(N,M) 0 or 1."""
+    """(N,M) 0 or 1, or a mean over draws of the folds."""
     groups: CaseGroups
     """The cases by patient and finding."""
     theta: FloatArray
     """(M,) scores: means over findings."""
     jackknife: FloatArray
     """(M,P) the scores with one patient left out."""
+    index: CaseIndex
+    """Finding and patient of the cases."""
+    images: NDArray[np.str_]
+    """(N,) image of the cases."""
+
+    def with_thresholds_chosen_again(
+        self, row: RowSamples, keys: Sequence[str], found: Mapping[str, Curves]
+    ) -> RowSamples:
+        """Return the scores of the records ``keys`` of a row with resamples of patients.
+
+        In each resample, records with curves choose their thresholds again; the hits of the others stay.
+        """
+        resamples = [self._chosen_again(found[key]) if key in found else self._with_fixed_hits(key) for key in keys]
+        return replace(row, resampled=as_jackknife(np.stack(resamples)))
+
+    def made_again(self, row: RowSamples, scores: FloatArray) -> RowSamples:
+        """Return the scores of a baseline with its scores (B,) in resamples that make it again, equal for all runs."""
+        resampled = np.tile(scores, (len(row.runs), 1))
+        return replace(row, resampled=as_jackknife(resampled), resamples_draw_folds=True)
+
+    @property
+    def hash_of_cases(self) -> str:
+        """Hash of the cases, to find the stored resamples of baselines."""
+        patients, findings = self.index.patients.tolist(), self.index.findings.tolist()
+        return floors.hash_of_cases(self.images.tolist(), patients, findings, RESAMPLES)
+
+    def _chosen_again(self, curves: Curves) -> FloatArray:
+        """Return the resampled scores (B,) of a record with curves on the cases of this column."""
+        row_of = {pair: n for n, pair in enumerate(zip(curves.images, curves.findings, strict=True))}
+        order = [row_of[pair] for pair in zip(self.images, self.index.findings, strict=True)]
+        return chosen_again(curves.hits()[order], self.index)
+
+    def _with_fixed_hits(self, key: str) -> FloatArray:
+        """Return the resampled scores (B,) of a record whose hits stay."""
+        return with_fixed_hits(self.hits[:, self.columns[key]], self.index)
 
     def entry(self, group: Sequence[Record]) -> RowSamples | None:
         """Return the scores of the training runs of a row.
@@ -168,7 +215,13 @@ class MainColumn:
         if any(record.key not in self.columns for record in group):
             return None
         index = [self.columns[record.key] for record in group]
-        return RowSamples(run_names(group), self.theta[index], self.jackknife[index])
+        errors = [error for record in group if (error := record.find(DRAW_ERROR)) is not None]
+        return RowSamples(
+            runs=run_names(group),
+            theta=self.theta[index],
+            jackknife=self.jackknife[index],
+            draw_error=max((error.value or 0.0 for error in errors), default=0.0),
+        )
 
     def sums(self, keys: Sequence[str]) -> Sums:
         """Return hits and cases of the records ``keys`` by patient and finding."""
@@ -187,4 +240,6 @@ def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainCo
     same = np.flatnonzero((present == mine[:, None]).all(0))
     hits, groups = wide[np.ix_(mine, same)], CaseGroups.of(rows.findings[mine], rows.patients[mine])
     columns = {order[n]: column for column, n in enumerate(same.tolist())}
-    return MainColumn(columns, hits, groups, *leave_one_out(hits, np.broadcast_to(1.0, hits.shape), groups))
+    theta, jackknife = leave_one_out(hits, np.broadcast_to(1.0, hits.shape), groups)
+    index = CaseIndex.of(rows.findings[mine].tolist(), rows.patients[mine].tolist())
+    return MainColumn(columns, hits, groups, theta, jackknife, index, rows.images[mine])

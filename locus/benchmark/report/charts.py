@@ -37,6 +37,7 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 8.5,
     "legend.columnspacing": 1,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar sign in a name is text
 }
 UNDATED = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 

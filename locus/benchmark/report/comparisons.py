@@ -9,7 +9,7 @@ docs/protocols.md.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -89,7 +89,11 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     keys = {row: row.runs[0].key for row in rows if row.runs[0].key in column.columns}
     tested, sides = [row for row in keys if _is_tested(row)], dict[str, list[MrmcEstimate]]()
     for name, key in ((row.name, key) for row, key in keys.items() if row.name in BLIND and tested):
-        sides[name] = mrmc.over_patients(column.sums([keys[row] for row in tested]), column.sums([key]))
+        gaps = mrmc.over_patients(column.sums([keys[row] for row in tested]), column.sums([key]))
+        error = next(
+            (row.by_patient.draw_error for row in keys if row.name == name and row.by_patient is not None), 0.0
+        )
+        sides[name] = [mrmc.with_draw_error(gap, error) for gap in gaps]
     estimates = {row: {name: sides[name][n] for name in BLIND if name in sides} for n, row in enumerate(tested)}
     return _adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
 
@@ -99,9 +103,51 @@ def _adjusted(estimates: Mapping[Any, Estimates], corrected: Sequence[Any]) -> d
     largest = np.array([max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected])
     p = dict(zip(corrected, (None if np.isnan(p) else p for p in holm(largest).tolist()), strict=True))
     return {
-        row: tuple(Comparison(name, _interval(gap), p.get(row)) for name, gap in gaps.items())
+        row: tuple(Comparison(name, _interval(gap), p.get(row), _known(gap.p)) for name, gap in gaps.items())
         for row, gaps in estimates.items()
     }
+
+
+def _known(p: float) -> float | None:
+    return None if np.isnan(p) else p
+
+
+def primary_first(groups: Sequence[Sequence[Row]], is_primary: Callable[[Row], bool]) -> list[list[Row]]:
+    """Return the rows of each network with p-values of which the primary rows come first.
+
+    Holm's correction is over the primary rows of all networks, then over the other rows of each network. A row that is
+    not primary is significant only if all primary rows are, so the error rate of 5% holds for all these rows together.
+
+    ``groups``: rows of each network with their ``over_baselines``.
+    """
+    first = [row for group in groups for row in group if is_primary(row) and _largest_p(row) is not None]
+    of_first = _holm_of_rows(first)
+    gate = max(of_first.values(), default=0.0)
+    return [[_with_p(row, of_first, _of_others(group, first, gate)) for row in group] for group in groups]
+
+
+def _of_others(group: Sequence[Row], first: Sequence[Row], gate: float) -> dict[Row, float]:
+    """Return the p-values of the corrected rows of a network that are not primary, at least ``gate``."""
+    corrected = [row for row in group if row not in first and any(gap.p is not None for gap in row.over_baselines)]
+    return {row: max(p, gate) for row, p in _holm_of_rows(corrected).items()}
+
+
+def _holm_of_rows(rows: Sequence[Row]) -> dict[Row, float]:
+    """Return the larger p-value of both baselines of each row, after Holm's correction over the ``rows``."""
+    largest = np.array([_largest_p(row) for row in rows], dtype=np.float64)
+    return dict(zip(rows, holm(largest).tolist(), strict=True))
+
+
+def _largest_p(row: Row) -> float | None:
+    return max((gap.single_p for gap in row.over_baselines if gap.single_p is not None), default=None)
+
+
+def _with_p(row: Row, *corrected: Mapping[Row, float]) -> Row:
+    """Return the row with its p-value in one of the ``corrected`` ones; other rows are unchanged."""
+    p = next((values[row] for values in corrected if row in values), None)
+    if p is None:
+        return row
+    return replace(row, over_baselines=tuple(replace(gap, p=p) for gap in row.over_baselines))
 
 
 def _interval(estimate: MrmcEstimate) -> Interval:
@@ -257,7 +303,8 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
     pairs = [[side[name].restrict(runs) for side in (one, other)] for name, runs in common.items() if len(runs) > 1]
     if len(pairs) < 2 or pairs[0][0].jackknife.shape[1] < MIN_PATIENTS:
         return None
-    return mrmc.method_effect([(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs])
+    errors = [a.draw_error**2 + b.draw_error**2 for a, b in pairs]  # all networks share the draws
+    return mrmc.method_effect([(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs], max(errors))
 
 
 def above_baselines_at(rows: Sequence[Row], baselines: Sequence[Row], column: MainColumn) -> list[Row]:

@@ -14,13 +14,12 @@ from locus.benchmark.report import NOTES
 from locus.benchmark.report.grouping import Row, basis_lines, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import NOTHING, Kind, Table, TableColumn, share, tabulated, with_interval, with_n
-from locus.core.names import CENTER, MAIN, PRIOR, backbone_words
+from locus.core.names import CENTER, MAIN, PRIOR
 from locus.core.scores import Score, ThresholdSource
 
 NAMES = (
-    TableColumn("backbone", lambda row: backbone_words(row.cell.backbone) or NOTHING, "network"),
-    TableColumn("pooling", lambda row: row.cell.global_pool or NOTHING, "network"),
-    TableColumn("attention", lambda row: row.cell.attention_map or NOTHING, "varying"),
+    TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
+    TableColumn("data set", lambda row: str(row.cell.data.get("dataset", NOTHING)), "varying"),
     TableColumn("size", lambda row: str(row.cell.img_size or NOTHING), "varying"),
     TableColumn("seed", lambda row: NOTHING if row.cell.seed is None else str(row.cell.seed), "varying"),
     TableColumn("trained on", lambda row: str(row.cell.recipe.get("trained_on", NOTHING)), "declared"),
@@ -67,7 +66,11 @@ def _with_n(score: Score | None) -> str:
     return NOTHING if score is None or score.value is None else f"{with_interval(score)} (n {score.n})"
 
 
-THRESHOLDS = "cross-fitted by patient in 5 folds, per finding"
+THRESHOLDS: dict[ThresholdSource, str] = {
+    "cross-fitted": "cross-fitted by patient in 5 folds, per finding",
+    "fitted": "chosen on all cases of another suite, per finding and training run",
+}
+"""Threshold source of the rows -> what it means."""
 
 
 def by_threshold(board: Leaderboard) -> Table:
@@ -79,13 +82,14 @@ def by_threshold(board: Leaderboard) -> Table:
     columns = (
         *(score(MAIN, word, word) for word in ("fixed", "otsu", "validation")),
         score(shared, "validation", "validation, shared", kind="optional"),
+        score(MAIN, "fitted", "fitted on another suite", with_interval, kind="optional"),
         score(MAIN, "cross-fitted", "cross-fitted", with_interval),
         score(shared, "cross-fitted", "cross-fitted, shared", with_interval),
         score(MAIN, "oracle", "oracle", with_interval),
         score(shared, "oracle", "oracle, shared", with_interval),
         score("optimism", formatter=with_interval),
         score("optimism@shared", heading="optimism, shared", formatter=with_interval),
-        count(MAIN, "cross-fitted"),
+        count(MAIN, board.threshold_source),
     )
     intro = f"{basis_lines(rows, NOTES['threshold_sources'])}\n{NOTES['shared_thresholds']}"
     return tabulated(f"{board.title}: thresholds ({MAIN})", intro, [*NAMES, *columns], rows)
@@ -93,14 +97,14 @@ def by_threshold(board: Leaderboard) -> Table:
 
 def per_training_run(board: Leaderboard) -> Table:
     """Return a row per training run of the rows that have several: the spread between seeds."""
-    rows = [Row.of([run]) for row in board.methods if len(row.runs) > 1 for run in row.runs]
+    rows = [row.of_run(run) for row in board.methods if len(row.runs) > 1 for run in row.runs]
     columns = [
         *(replace(column, kind="network") if column.heading == "seed" else column for column in NAMES),
-        score(MAIN, "cross-fitted", f"{MAIN} [95%, this run only]", with_interval),
+        score(MAIN, board.threshold_source, f"{MAIN} [95%, this run only]", with_interval),
         score("pointing", formatter=with_interval),
-        count(MAIN, "cross-fitted"),
+        count(MAIN, board.threshold_source),
     ]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{NOTES['one_run']}"
+    intro = f"{basis_lines(rows, THRESHOLDS[board.threshold_source])}\n{NOTES['one_run']}"
     return tabulated(f"{board.title}: individual training runs", intro, columns, rows)
 
 
@@ -112,10 +116,11 @@ def subgroups(board: Leaderboard) -> Table:
     """
     best = [group[0] for group in by_network(board.methods).values()]
     blind = [row for row in board.baselines if row.name in (PRIOR, CENTER)]
-    rows = [Row.of(row.runs[:1]) for row in (*best, *blind) if row.runs[0].subgroups]
+    rows = [row.of_run(row.runs[0]) for row in (*best, *blind) if row.runs[0].subgroups]
     groups = dict.fromkeys((s.variable, s.group) for row in rows for s in row.runs[0].subgroups)
     columns = [_of_group(*name, rows) for name in groups]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{NOTES['subgroups']}" if rows else ""
+    thresholds = THRESHOLDS[board.threshold_source]
+    intro = f"{basis_lines(rows, thresholds)}\n{NOTES['subgroups']}" if rows else ""
     return tabulated(f"{board.title}: {MAIN} by group of cases", intro, [*NAMES, *columns], rows)
 
 
@@ -124,7 +129,7 @@ def _of_group(variable: str, group: str, rows: Sequence[Row]) -> TableColumn:
 
     def pick(row: Row) -> Score | None:
         subgroups = (s for s in row.runs[0].subgroups if (s.variable, s.group) == (variable, group))
-        wanted = (MAIN, "mean", "cross-fitted")
+        wanted = (MAIN, "mean", row.cell.threshold_source)
         scores = (s for subgroup in subgroups for s in subgroup.scores)
         return next((s for s in scores if (s.metric, s.finding, s.threshold_source) == wanted), None)
 

@@ -173,6 +173,16 @@ def published(records: Sequence[Record]) -> list[Record]:
     return [*(record for record in records if record.source == "external"), *literature.reviewed(records)]
 
 
+def _left_out(records: Sequence[Record], metric: str) -> str:
+    """Return the sentence about results of ``metric`` that were not reviewed; empty if there are none."""
+    not_reviewed = [record for record in records if record.reference is not None and record.reference.hand == "grey"]
+    values = [score.value for record in not_reviewed if (score := record.find(metric)) and score.value is not None]
+    if not values:
+        return ""
+    count = f"{len(values)} result that was" if len(values) == 1 else f"{len(values)} results that were"
+    return f" Left out: {count} not reviewed (up to {short(max(values))})."
+
+
 def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
     """Return what a paper may say of a result."""
     score, other, of, rule = record.find(metric), blind(records, metric), gap(record, metric, records), RULES[metric]
@@ -230,6 +240,7 @@ class GroundingReport(CheckReport):
                 f" **Where an empty mask counts as 1** on images without the finding, empty masks everywhere have "
                 f"{short(empty.value)}, above {below} of {len(others)} fine-tuned results."
             )
+            line += _left_out(self.records, EMPTY_IS_1)
         yield line
 
     def chart(self) -> Chart | None:

@@ -13,7 +13,7 @@ is for one fold. Boxed images have a truth box. Sentences are about the data, tr
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -24,11 +24,11 @@ from locus.core.errors import examples
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE, backbone_words
 from locus.core.scores import Score
 
-IOU = tuple(f"hit@iou.{tenth}" for tenth in range(1, 8))
-IOBB = tuple(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9"))
-POINTING = "pointing"
-COLUMNS = (*IOU, *IOBB, POINTING)
+COLUMNS = names.HIT_COLUMNS
 """Columns of hits, 0 or 1 in each row per case; `leaderboard` fills other columns, and `main_table` shows both."""
+IOU = tuple(name for name in COLUMNS if name.startswith("hit@iou"))
+IOBB = tuple(name for name in COLUMNS if name.startswith("hit@iobb"))
+POINTING = "pointing"
 UNSOLVED = f"{MAIN}, without solved findings"
 """Mean of the main column over the findings that ``prior`` does not solve; only if there are some that it solves."""
 BOXED = "auroc@boxed"
@@ -59,6 +59,8 @@ class Comparison:
     difference: Interval
     p: float | None = None
     """Two-sided p-value, after Holm's correction."""
+    single_p: float | None = None
+    """Two-sided p-value of this difference alone, without a correction; None if it is unknown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,8 @@ class Row:
     over_baselines: tuple[Comparison, ...] = ()
     """Differences from the baselines that see no image, ``BLIND``; p is the larger one of both, after Holm."""
     note: str = ""
+    settings: str = ""
+    """Settings that tell its network apart from others with the same name: see ``told_apart``."""
     by_patient: RowSamples | None = None
     """Its main column by patient; None without rows per case or with other cases than the best row."""
 
@@ -90,6 +94,10 @@ class Row:
     def of(cls, runs: Sequence[Record]) -> Self:
         """Return the row of a method on the training ``runs`` of one network, by any protocol."""
         return cls("method", runs[0].method, tuple(runs))
+
+    def of_run(self, run: Record) -> Self:
+        """Return the row of one of its training runs, with the same network."""
+        return replace(self.of([run]), settings=self.settings)
 
     def find(self, metric: str, finding: str = "mean", threshold_source: str | None = None) -> Score | None:
         """Return the mean of a metric over training runs; see ``Record.find`` and ``select``."""
@@ -176,16 +184,36 @@ class Row:
         return all((end or 0.0) > 0 for end in ends) and all(gap.p is None or gap.p <= ALPHA for gap in gaps)
 
     @property
+    def over_floor(self) -> Comparison | None:
+        """Its difference from the higher one of the baselines of ``over_baselines``; None if it was not compared."""
+        known = [gap for gap in self.over_baselines if gap.difference.value is not None]
+        return min(known, key=lambda gap: gap.difference.value or 0.0, default=None)
+
+    @property
+    def differs_from_floor(self) -> bool | None:
+        """Whether it is significantly above all baselines, or below the higher one; None if that was not tested."""
+        if self.above_baselines is not False or self.over_floor is None:
+            return self.above_baselines
+        high, p = self.over_floor.difference.high, self.over_floor.p
+        return high is not None and high < 0 and (p is None or p <= ALPHA)
+
+    @property
     def in_top_group(self) -> bool | None:
         """Whether no other row is significantly better and it is above the baselines; None if nothing was compared."""
         worse = self.significantly_worse
         return None if worse is None else not worse and self.above_baselines is not False
 
     @property
+    def has_network(self) -> bool:
+        """Whether its records name a network, or maps or boxes made elsewhere."""
+        return bool(self.cell.backbone) or self.is_external
+
+    @property
     def network(self) -> str:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
         words = network_words(self.cell)
-        return words.removeprefix("own ") if self.contributed_by else words
+        words = words.removeprefix("own ") if self.contributed_by else words
+        return f"{words}, {self.settings}" if self.settings else words
 
     @property
     def key_of_network(self) -> str:
@@ -199,7 +227,9 @@ def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
 
 
 def network_words(cell: Cell) -> str:
-    """Return backbone, pooling, attention and, for some, augmentation; for maps or boxes made elsewhere, what they are.
+    """Return the name of a network: backbone, pooling, attention, augmentation and marker.
+
+    The name of maps or boxes made elsewhere says what they are.
 
     >>> network_words(Cell(dataset="phantom", backbone="custom", global_pool="PCAM", attention_map="none"))
     'small CNN with PCAM'
@@ -208,9 +238,53 @@ def network_words(cell: Cell) -> str:
     """
     if "external" in cell.recipe:
         return f"own {cell.recipe['external']['kind']}"
+    was_trained_here = "epochs" in cell.recipe
+    marker = names.marker_words(cell.recipe["dataset"]) if was_trained_here and "dataset" in cell.recipe else ""
+    words = " and ".join(filter(None, (*_parts(cell), marker)))
+    return " with ".join(filter(None, (backbone_words(cell.backbone), words))) or "network unknown"
+
+
+def _parts(cell: Cell) -> list[str]:
+    """Return the names of pooling, attention and augmentation for localization."""
     words = [word for word in (cell.global_pool, cell.attention_map) if word not in ("", "none")]
-    words += names.augment_words(cell.recipe.get("augment", ""))
-    return " with ".join(filter(None, (backbone_words(cell.backbone), " and ".join(words)))) or "network unknown"
+    return [*words, *names.augment_words(cell.recipe.get("augment", ""))]
+
+
+def without_marker(cell: Cell) -> tuple[str, ...]:
+    """Return what a network trained with a marker shares with the network trained without it."""
+    return (cell.backbone, *_parts(cell))
+
+
+def told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows; networks with one name get the settings in which they differ, or the name of their model.
+
+    >>> cells = [Cell(dataset="phantom", backbone="custom", recipe={"epochs": n, "lr": 0.1}) for n in (5, 9)]
+    >>> [row.network for row in told_apart([Row.of([Record(cell=cell)]) for cell in cells])]
+    ['small CNN, epochs=5', 'small CNN, epochs=9']
+    """
+    cells = {row.key_of_network: row.cell for row in rows if row.cell.backbone}
+    settings: dict[str, str] = {}
+    for keys in grouped(cells, lambda key: network_words(cells[key])).values():
+        if len(keys) > 1:
+            settings |= _different_settings({key: cells[key] for key in keys})
+    return [replace(row, settings=settings.get(row.key_of_network, "")) for row in rows]
+
+
+def _different_settings(cells: Mapping[str, Cell]) -> dict[str, str]:
+    """Return key -> the training flags in which a cell differs from the others, or the name of its model."""
+    recipes = {key: _flat(cell.without_seed.recipe) for key, cell in cells.items()}
+    flags = dict.fromkeys(flag for recipe in recipes.values() for flag in recipe)
+    different = [flag for flag in flags if len({str(recipe.get(flag)) for recipe in recipes.values()}) > 1]
+    if not different:
+        return {key: cell.model_of_any_seed for key, cell in cells.items()}
+    return {key: ", ".join(f"{flag}={recipe.get(flag)}" for flag in different) for key, recipe in recipes.items()}
+
+
+def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose initial training run has a flag of its own for each setting, such as ``init.epochs``."""
+    initial = recipe.get("init") or {}
+    rest = {flag: value for flag, value in recipe.items() if flag != "init"}
+    return rest | {f"init.{flag}": value for flag, value in initial.items()}
 
 
 def runs_words(count: int) -> str:
@@ -300,11 +374,11 @@ def main_methods(records: Iterable[Record]) -> list[Record]:
 
 
 def main_score(record: Record, finding: str = "mean") -> Score | None:
-    """Return hits at IoU .3 at the cross-fitted threshold, of one finding or the unweighted mean; None if not scored.
+    """Return hits at IoU .3 at the threshold of its rows, of one finding or the unweighted mean; None if not scored.
 
     A hit is a case (image x finding) whose scored box has IoU above .3 with a truth box.
     """
-    return record.find(MAIN, finding, "cross-fitted")
+    return record.find(MAIN, finding, record.cell.threshold_source)
 
 
 def main_value(record: Record, finding: str = "mean") -> float | None:
@@ -349,7 +423,7 @@ NOT_RANKED = {
     names.SECOND_READERS: "another team of radiologists, no threshold",
 }
 """Method -> why it is not ranked."""
-LABELS = {"seed": "seed", "img_size": "image size", "attention_map": "attention", "alignment": "alignment"}
+LABELS = {"seed": "seed", "img_size": "image size", "alignment": "alignment"}
 """Field of a cell -> its label above a table; left out if no cell has a value."""
 COUNTED = {"boxed images": "images with boxes"}
 """Name of a stored count -> its label, if it differs."""

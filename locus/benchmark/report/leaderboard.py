@@ -5,13 +5,14 @@
 """
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from locus.benchmark.records import Record
+from locus.benchmark.records import Record, curves, floors
+from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, grouping
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
@@ -20,6 +21,7 @@ from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.resample import ratio
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
+from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
 
 AUROC = "auroc"
@@ -60,9 +62,15 @@ class Leaderboard:
     cases: CaseColumns
     """The rows per case of methods and baselines."""
 
+    @property
+    def threshold_source(self) -> ThresholdSource:
+        """Source of the score thresholds of its rows."""
+        return self.methods[0].cell.threshold_source if self.methods else "cross-fitted"
+
     def of_protocol(self, protocol: str) -> list[Row]:
         """Return a row per record that a protocol or a check scored, in a fixed order."""
-        return [Row.of([record]) for record in grouping.of_protocol(self.records, self.dataset, protocol)]
+        records = grouping.of_protocol(self.records, self.dataset, protocol)
+        return grouping.told_apart([Row.of([record]) for record in records])
 
     @property
     def of_networks(self) -> list[list[Row]]:
@@ -80,6 +88,15 @@ class Leaderboard:
         rows = (self.baseline(name, beside) for name in names.BLIND)
         return [row for row in rows if row is not None]
 
+    @property
+    def floors_are_made_again(self) -> bool | None:
+        """Whether resamples that choose thresholds again also make the baselines again; None without such resamples."""
+        scores = [row.by_patient for row in self.blind() if row.by_patient is not None]
+        with_resamples = [of_row for of_row in scores if of_row.resampled is not None]
+        if not with_resamples:
+            return None
+        return all(of_row.resamples_draw_folds for of_row in with_resamples)
+
     def column(self, name: str, rows: Sequence[Row]) -> MainColumn | None:
         """Return a column of the ``rows`` with the same cases as the best row; None without cases."""
         keys = {record.key for row in rows for record in row.runs}
@@ -92,13 +109,20 @@ class Leaderboard:
 
 
 def leaderboards(
-    records: Sequence[Record], folders: CaseFolders, rank_methods: Sequence[str] = (), listed: Set[str] | None = None
+    records: Sequence[Record],
+    folders: CaseFolders,
+    rank_methods: Sequence[str] = (),
+    listed: Set[str] | None = None,
+    is_primary: Callable[[Row], bool] | None = None,
 ) -> list[Leaderboard]:
     """Return the rows of each data set; rows on different cases are in leaderboards of their own, a user's first.
 
+    Rows that were fitted on another suite come before the cross-fitted ones, in a leaderboard of their own.
+
     ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
     mean represents a network, by default all common methods. ``listed``: the keys of the cells that the suite lists;
-    the other rows are a user's, as are those beside published ones. None: no row is.
+    the other rows are a user's, as are those beside published ones. None: no row is. ``is_primary``: whether a row is
+    tested before the others.
 
     Raises ``DataError`` for invalid rows.
     """
@@ -106,15 +130,33 @@ def leaderboards(
     run = {*grouping.datasets(record for record in records if record.source != "paper")}
     for dataset in sorted(grouping.datasets(records), key=lambda name: (name not in run, name)):
         of_dataset = [r for r in records if r.cell.dataset == dataset or is_of_pairs(r)]
-        runs = _without_people(grouping.main_records(of_dataset, dataset))
-        cases, title = read_columns(runs, folders, READ), dataset
-        parts = _by_cases(of_dataset, runs, cases.case_sets)
-        for part in parts:
-            if len(parts) > 1:
-                cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
-                title = f"{dataset}, {_cases_in_words(part, cases)}"
-            boards.append(_leaderboard(title, dataset, part, folders, cases, rank_methods, listed))
+        for source, of_source in _by_fit(of_dataset).items():
+            runs = _without_people(grouping.main_records(of_source, dataset))
+            cases, title = read_columns(runs, folders, READ), f"{dataset}{source}"
+            parts = _by_cases(of_source, runs, cases.case_sets)
+            for part in parts:
+                if len(parts) > 1:
+                    cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
+                    title = f"{dataset}{source}, {_cases_in_words(part, cases)}"
+                of_part = title, dataset, part, folders, cases
+                boards.append(_leaderboard(*of_part, rank_methods, listed, is_primary))
     return boards
+
+
+def _by_fit(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return words for a title -> the records fitted on each other suite, with those of the classifiers, then the rest.
+
+    Without a fitted record, all have the words "".
+    """
+    suites = sorted({record.cell.fitted_on for record in records if record.cell.fitted_on is not None})
+    if not suites:
+        return {"": list(records)}
+    classifiers = [record for record in records if record.cell.protocol == CLASSIFICATION]
+    of_suites = {
+        f", fitted on {suite}": [*(record for record in records if record.cell.fitted_on == suite), *classifiers]
+        for suite in suites
+    }
+    return {**of_suites, ", cross-fitted": [record for record in records if record.cell.fitted_on is None]}
 
 
 def is_of_pairs(record: Record) -> bool:
@@ -122,7 +164,7 @@ def is_of_pairs(record: Record) -> bool:
     return record.cell.method == names.READERS and record.cell.protocol != names.MAIN_PROTOCOL
 
 
-READ = (*grouping.COLUMNS, "iou", "iobb")
+READ = (*grouping.COLUMNS, *(f"{names.MEAN_PREFIX}{name}" for name in grouping.COLUMNS), "iou", "iobb")
 """Columns of the rows per case."""
 
 
@@ -173,6 +215,7 @@ def _leaderboard(
     cases: CaseColumns,
     rank_methods: Sequence[str],
     listed: Set[str] | None,
+    is_primary: Callable[[Row], bool] | None,
 ) -> Leaderboard:
     scored = grouping.main_records(records, dataset)
     groups = grouping.trainings(_without_people(scored))
@@ -180,8 +223,11 @@ def _leaderboard(
     column, shares = column_of(grouping.ranked(runs), cases, MAIN), Shares.of(cases)
     solved = _solved(groups, shares)
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
-    rows = [_row(group, column, shares, solved, auroc) for group in groups]
+    stored = _stored_resamples(runs, column, folders)
+    rows = grouping.told_apart([_row(group, column, shares, solved, auroc, stored) for group in groups])
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
+    if is_primary is not None:
+        compared = comparisons.primary_first(compared, is_primary)
     rank_methods = rank_methods or comparisons.common_methods(compared)
     of_networks = comparisons.networks(compared, rank_methods)
     methods = [_noted(row) for group in compared for row in by_score(group) if row.is_method]
@@ -206,6 +252,36 @@ def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
     return [] if listed is None else [row for row in own if any(r.key not in listed for r in row.runs)]
 
 
+@dataclass(frozen=True, eq=False)
+class StoredResamples:
+    """What a suite stores to choose thresholds and to make baselines again in resamples of patients."""
+
+    curves: Mapping[str, Curves]
+    """Key of a record -> its curves."""
+    floors: Mapping[str, FloatArray]
+    """Baseline -> its scores (B,) on these cases; empty if they are not stored."""
+
+    def of_row(self, runs: Sequence[Record], column: MainColumn, by_patient: RowSamples) -> RowSamples:
+        """Return the scores of the ``runs`` of a row with resamples, unchanged if they cannot be computed."""
+        keys, method = [record.key for record in runs], runs[0].cell.method
+        if not self.curves or len(runs) < 2:
+            return by_patient
+        if method in self.floors:
+            return column.made_again(by_patient, self.floors[method])
+        has_fixed_hits = method in (*names.BLIND, *names.SUPERVISED)
+        if has_fixed_hits or all(key in self.curves for key in keys):
+            return column.with_thresholds_chosen_again(by_patient, keys, self.curves)
+        return by_patient
+
+
+def _stored_resamples(runs: Sequence[Record], column: MainColumn | None, folders: CaseFolders) -> StoredResamples:
+    """Read what the suite stores for the ``runs``; only cross-fitted rows have curves."""
+    found = curves.read(folders.own, [record.key for record in runs])
+    if column is None or not found:
+        return StoredResamples(found, {})
+    return StoredResamples(found, floors.read(folders.own, column.hash_of_cases))
+
+
 def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:
     """Return the AUROC of each model, on all images or those of another ``metric``."""
     values = ((r.cell.model_key, r.find(metric)) for r in grouping.scored(records, CLASSIFICATION))
@@ -228,9 +304,15 @@ def _row(
     shares: "Shares",
     solved: Sequence[str],
     auroc: Mapping[str, Mapping[tuple[object, ...], float]],
+    stored: StoredResamples,
 ) -> Row:
-    """Return the row of ``runs`` before it is compared with others. ``auroc``: metric -> model -> its value."""
+    """Return the row of ``runs`` before it is compared with others.
+
+    ``auroc``: metric -> model -> its value.
+    """
     first, by_patient = runs[0], None if column is None else column.entry(runs)
+    if column is not None and by_patient is not None:
+        by_patient = stored.of_row(runs, column, by_patient)
     findings = _findings(runs, shares)
     scores = {name: share for name in grouping.COLUMNS if (share := _mean(runs, name, shares)).value is not None}
     if solved and (rest := [share.value for name, share in findings.items() if name not in solved]):
@@ -238,8 +320,8 @@ def _row(
         scores[grouping.UNSOLVED] = Interval(sum(values) / len(values) if values else None)
     if MAIN in scores:
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
-    keys = [record.cell.model_key for record in runs]
-    measured = {m: np.mean([of[key] for key in keys]) for m, of in auroc.items() if all(key in of for key in keys)}
+    models = [record.cell.model_key for record in runs]
+    measured = {m: np.mean([of[key] for key in models]) for m, of in auroc.items() if all(key in of for key in models)}
     means = {metric: float(value) for metric, value in measured.items()}
     scores |= {grouping.BOXED: Interval(means[grouping.BOXED])} if grouping.BOXED in means else {}
     return Row("method", first.method, tuple(runs), scores, findings, auroc=means.get(AUROC), by_patient=by_patient)
@@ -260,7 +342,7 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Interval:
     if all(record.key in shares.index for record in runs):
         values = [shares.mean(record.key, name) for record in runs]
     else:
-        value = Row.of(runs).value(name, "none" if name == grouping.POINTING else "cross-fitted")
+        value = Row.of(runs).value(name, "none" if name == grouping.POINTING else runs[0].cell.threshold_source)
         values = [math.nan if value is None else value]
     mean = sum(values) / len(values)
     return Interval(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
@@ -273,7 +355,7 @@ def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Interval]:
         pairs = {name: (sum(v for v, _ in values) / len(runs), values[0][1]) for name, values in by_run.items()}
         return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
     names = dict.fromkeys(score.finding for score in runs[0].select(MAIN) if score.finding != "mean")
-    found = {name: Row.of(runs).find(MAIN, name, "cross-fitted") for name in names}
+    found = {name: Row.of(runs).find(MAIN, name, runs[0].cell.threshold_source) for name in names}
     return {name: Interval(score.value, n=score.n) for name, score in found.items() if score is not None}
 
 
@@ -293,6 +375,11 @@ def _grid_words(row: Row) -> str:
     return backbone_words(row.cell.backbone) or row.network if sides is None else f"{sides[0]}×{sides[1]} grid"
 
 
+def _network_words(row: Row) -> str:
+    """Return the network of a row and whether it is a published one beside a user's."""
+    return f"{row.network} ({PUBLISHED})" if row.is_published else row.network
+
+
 def _baselines(rows: Sequence[Row]) -> list[Row]:
     """Return each baseline once, or once per grid on which it differs; of several networks, that with most runs."""
     chosen: list[Row] = []
@@ -305,7 +392,7 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
         distinct = grouping.grouped(of_grid.values(), lambda row: round(row.main.value or 0.0, 4))
         for same in distinct.values():
             grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
-            note = same[0].network if name in names.SUPERVISED else grids
+            note = _network_words(same[0]) if name in (names.UNTRAINED, *names.SUPERVISED) else grids
             chosen.append(replace(same[0], note=note, significantly_worse=None, best_other=None))
     return chosen
 

@@ -16,8 +16,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 from matplotlib.lines import Line2D
 
+from locus.benchmark.records import load, suites
 from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Cell, Record, Reference
 from locus.benchmark.report import NOTES, charts, grouping
+from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
 from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -152,6 +154,8 @@ def trained_on(record: Record) -> str:
     """Return what a paper's network was trained on, or what a baseline knows."""
     if record.reference is not None:
         return record.reference.supervision
+    if TRAINED_ON in record.rests_on:
+        return str(record.rests_on[TRAINED_ON])
     return "yours" if record.source == "external" else NOT_RANKED[record.cell.method].removeprefix("baseline: ")
 
 
@@ -168,7 +172,32 @@ def results(board: Leaderboard, box: Box) -> list[Record]:
     """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS`` and the published results."""
     rows = board.without_network
     others = [row for row in rows if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)]
-    return [box.record, *(_baseline(row, board) for row in others), *published(board.records)]
+    return [box.record, *(_baseline(row, board) for row in others), *ours(board), *published(board.records)]
+
+
+OURS = "nih-boxes"
+"""Suite on the same boxes as the published results, beside theirs."""
+OUR_METHOD, OUR_POOLING = "fullgrad", "PCAM"
+OUR_SUPERVISION = "ours: image labels, after drawn findings that follow NIH's box statistics"
+
+
+@lru_cache(maxsize=4)
+def ours(board: Leaderboard) -> list[Record]:
+    """Return the shares of FullGrad on the small CNN with PCAM on all boxes, a mean over training runs.
+
+    Empty for another data set, or if the neighbouring suite ``OURS`` has no results.
+    """
+    folder = board.folders.own.parent / OURS
+    if board.dataset != "NIH" or folder not in suites(folder.parent) or not of_papers(board):
+        return []
+    scored = [record for record in load(folder) if record.cell.method == OUR_METHOD]
+    runs = [record for record in scored if record.cell.global_pool == OUR_POOLING]
+    columns = read_columns(runs, CaseFolders(folder), ("iou", "iobb"))
+    keys = [record.key for record in runs]
+    hits = {name: columns.spread(keys, columns.hits(name)).mean(1) for name in COLUMNS}
+    name = f"{OUR_METHOD} (ours), small CNN with {OUR_POOLING}"
+    record = of_hits(OUR_METHOD, (hits, columns.findings.tolist(), columns.patients.tolist()), name)
+    return [record.model_copy(update={"rests_on": {TRAINED_ON: OUR_SUPERVISION}})]
 
 
 def published(records: Sequence[Record]) -> list[Record]:
@@ -430,7 +459,8 @@ def chart(board: Leaderboard) -> Chart | None:
         return None
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
-        f"dashed: {FIXED_BOX}, which never sees the image. Dotted: the largest possible share of a map on that grid. "
+        f"dashed: {FIXED_BOX}, which never sees the image; thin and dashed: {PRIOR}. Solid black: ours. Dotted: the "
+        "largest possible share of a map on that grid. "
         "Marks: one threshold is known. Quoted: read in another paper. *: cut chosen on the scored boxes, or not known "
         "to be scored on all boxes. Papers differ in supervision and rules."
     )
@@ -439,20 +469,26 @@ def chart(board: Leaderboard) -> Chart | None:
 
 
 def curves(board: Leaderboard, box: Box) -> list[Line2D]:
-    """Return ``fixed_box`` dashed, a line per published result, dotted upper bounds, and results with one point."""
+    """Return both baselines, ours, a line per published result, dotted upper bounds, and results with one point."""
     bounds = [row for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
     nothing, truths = _curve(box.record, box), [_curve(_baseline(row, board), box) for row in bounds]
+    priors = [_curve(_baseline(row, board), box) for row in board.without_network if row.name == PRIOR][:1]
+    own = [_curve(record, box) for record in ours(board)]
     papers = [_curve(record, box) for record in published(board.records) if _findings(record, IOU)]
     known = [curve for curve in papers if np.size(curve.get_xdata()) > 1]
     points = [curve for curve in papers if curve not in known]
     nothing.set(color="black", linestyle=(0, (2, 1)), linewidth=3)
+    for curve in priors:
+        curve.set(color="black", linestyle="--", linewidth=1.6)
+    for curve in own:
+        curve.set(color="black", linewidth=2.4)
     for curve, colour in zip(known, itertools.cycle(PALETTE), strict=False):
         curve.set(color=colour, linewidth=1.6)
     for curve, gap in zip(truths, (1, 3), strict=False):
         curve.set(color=GREY, linestyle=(0, (1, gap)), linewidth=1.6)
     for curve, shape in zip(points, itertools.cycle("os^D+vX"), strict=False):
         curve.set(color=GREY, marker=shape, markerfacecolor="none", markeredgewidth=1.4, linestyle="none")
-    return [nothing, *known, *truths, *points]
+    return [nothing, *priors, *own, *known, *truths, *points]
 
 
 def _curve(record: Record, box: Box) -> Line2D:

@@ -25,25 +25,29 @@ from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import Comparison, Interval, Row, by_network, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Table, TableColumn, of_interval, short, signed_short, tabulated
+from locus.benchmark.report.table import NOTHING, Table, TableColumn, of_interval, short, signed_interval, tabulated
 from locus.benchmark.scoring.statistics.rank_reversals import corrected_best
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
 from locus.core.files import csv_text
-from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, MEAN_PREFIX, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NETWORK, METHOD = "network (AUROC)", "method"
 MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
-NOT_ABOVE = "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
-NOT_ABOVE_WORDS = "≤ floor"
-"""Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
-FROM_BASELINES = "− prior / fixed_box"
-"""Heading of the differences from both."""
+"""Meaning of bold in a threshold table."""
+FLOOR = "the higher of `prior` and `fixed_box`, which see no image"
+NOT_SIGNIFICANT = "n.s."
+"""Mark of a difference from the floor that is not significant."""
+NOT_SIGNIFICANT_MEANING = "not significantly different from `prior` and `fixed_box`, after Holm's correction"
+FROM_FLOOR = "− floor"
+"""Heading of the differences from the floor."""
+NOT_SHOWN_ABOVE = "not shown to be above the floor"
+"""Verdict on a row that is not shown to be above the floor."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
-LEGEND = f"`{NOT_ABOVE_WORDS}`: {NOT_ABOVE}. **Bold**: {MAY_BE_BEST}."
+LEGEND = f"Floor: {FLOOR}. `{NOT_SIGNIFICANT}`: {NOT_SIGNIFICANT_MEANING}. **Bold**: {MAY_BE_BEST}."
 MAX_ROWS = 10
 """Largest number of methods in a short table, if there are few networks."""
 MIN_ROWS_PER_NETWORK = 3
@@ -91,6 +95,29 @@ def shown(board: Leaderboard) -> list[Row]:
     return [row for group in groups for row in group[:count]]
 
 
+MAX_TERMINAL_ROWS = 8
+"""Largest number of rows of the table in a terminal, with the two baselines that see no image."""
+
+
+def terminal(board: Leaderboard) -> Table:
+    """Return the table that a run prints: the best methods, a user's first, and the baselines that see no image."""
+    others = [row for row in board.methods if row not in board.theirs]
+    ranked_rows = [*by_score(board.theirs), *by_score(others)]
+    blind = board.blind(ranked_rows[0]) if ranked_rows else []
+    methods = ranked_rows[: MAX_TERMINAL_ROWS - len(blind)]
+    columns = (
+        TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else BASELINES),
+        NAME,
+        replace(MEAN, heading="IoU > .3"),
+        _shares("hit@iou.5", "IoU > .5"),
+        _shares(grouping.POINTING, grouping.POINTING),
+        ABOVE,
+    )
+    rest = len(board.methods) - len(methods)
+    table = tabulated(f"{board.title}: best methods", "", columns, (*methods, *blind))
+    return replace(table, footnote=f"{counted(rest, 'more row')} on the page." if rest else "")
+
+
 def _columns(board: Leaderboard) -> Iterator[TableColumn]:
     """Yield the columns of the threshold table."""
     yield TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)
@@ -108,10 +135,12 @@ def _shares(name: str, heading: str) -> TableColumn:
     return TableColumn(heading, lambda row: short(row.share(name)))
 
 
-def _over_baselines(row: Row) -> str:
-    if row.above_baselines is False:
-        return NOT_ABOVE_WORDS
-    return " / ".join(signed_short(gap.difference.value) for gap in row.over_baselines) or NOTHING
+def over_floor(row: Row) -> str:
+    """Return the difference from the floor with its interval, and a mark if it is not significant."""
+    if row.over_floor is None:
+        return NOTHING
+    difference = signed_interval(row.over_floor.difference)
+    return f"{difference} {NOT_SIGNIFICANT}" if row.differs_from_floor is False else difference
 
 
 def network_cell(row: Row) -> str:
@@ -199,7 +228,7 @@ def verdict(row: Row) -> str:
     if row.in_top_group:
         return "may be the best"
     if row.best_other is None or not row.significantly_worse:
-        return NOT_ABOVE_WORDS
+        return NOT_SHOWN_ABOVE
     return f"behind {row.best_other.name} by {of_interval(row.best_other.difference)}"
 
 
@@ -208,7 +237,7 @@ def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
     rows, lines = [*best_network(board)[:MAX_BEST], *board.blind()], []
     records = [record for row in (*board.people, *rows) for record in row.runs]
-    cases = read_columns(records if board.people else [], board.folders, (AGREEMENT, MAIN))
+    cases = read_columns(records if board.people else [], board.folders, (AGREEMENT, MAIN, f"{MEAN_PREFIX}{MAIN}"))
     for person in (person for person in board.people if person.runs[0].key in cases.columns):
         marked = np.isfinite(cases.wide([person.runs[0].key], AGREEMENT)[:, 0])
         lines.append((person.name, of_interval(person.main), str(person.main.n)))
@@ -222,12 +251,13 @@ def _on(row: Row, marked: NDArray[np.bool_], cases: CaseColumns) -> float | None
     """Return the main column of a row on the ``marked`` cases: mean over findings, then over training runs."""
     if any(record.key not in cases.columns for record in row.runs):
         return None
-    hits, findings = cases.wide([record.key for record in row.runs], MAIN)[marked], cases.findings[marked]
+    keys = [record.key for record in row.runs]
+    hits, findings = cases.spread(keys, cases.hits(MAIN))[marked], cases.findings[marked]
     return float(np.mean([np.nanmean(hits[findings == finding], 0) for finding in np.unique(findings)]))
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """Return at most four lines on what the tables are based on."""
+    """Return at most five lines on what the tables are based on."""
     if not board.methods:
         return []
     based_on = (board.theirs or board.methods)[0].runs[0].rests_on
@@ -255,12 +285,25 @@ def notes(board: Leaderboard) -> list[str]:
     if solved := board.solved:
         known = "its place is known without an image"
         lines.append(f"`prior` hits at least nine of ten cases of {grouping.listed(solved)}: {known}.")
+    if board.floors_are_made_again is not None:
+        lines.append(FLOORS_MADE_AGAIN if board.floors_are_made_again else FLOORS_HELD_FIXED)
     return lines
+
+
+FLOORS_MADE_AGAIN = (
+    "FullGrad's intervals: 1,000 resamples of patients choose its score thresholds again. Those of its differences "
+    "from `prior` and `fixed_box` also make both again, each time with new folds of the patients."
+)
+FLOORS_HELD_FIXED = (
+    "FullGrad's intervals: 1,000 resamples of patients choose its score thresholds again. Those of its differences "
+    "hold `prior` and `fixed_box` fixed, so they are too narrow: `floors.parquet` is missing or has other cases "
+    "(`python -m tools.floor_resamples`)."
+)
 
 
 NAME = TableColumn(METHOD, lambda row: row.name, "bold")
 MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
-ABOVE, VERDICT = TableColumn(FROM_BASELINES, _over_baselines), TableColumn("verdict", verdict)
+ABOVE, VERDICT = TableColumn(FROM_FLOOR, over_floor), TableColumn("verdict", verdict)
 """Columns that several tables have."""
 
 CELL = tuple(name for name in CELL_FIELDS if name not in ("method", "protocol"))
@@ -283,7 +326,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     import pandas as pd  # slow to import, and not needed for tables
 
     has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
-    lines = pd.DataFrame([{**_numbers(row, has_solved), "network": row.network} for row in rows])
+    lines = pd.DataFrame([_numbers(row, has_solved) for row in rows])
     table = lines.rename(columns={f"{name}_difference": name for name in BLIND})
     names = ("network", "method", "runs", "auroc", *grouping.COLUMNS, "low", "high", grouping.UNSOLVED, *BLIND)
     return table[[name for name in (*names, "above_baselines", "in_top_group", "note") if name in table]]
@@ -313,7 +356,7 @@ def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
 def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     """Return a line of ``leaderboard.csv``."""
     of_network = row.kind == "network"
-    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
+    line = _named(row)
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
     line |= {"runs": len(row.runs), "auroc": row.auroc}
     line |= {name: row.share(name) for name in (grouping.BOXED, *grouping.COLUMNS, *[grouping.UNSOLVED] * solved)}
@@ -328,6 +371,12 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
         line[name] = None if of_network else row.value(metric, threshold_source)
     line |= {f"n_{name}": share.n for name, share in row.findings.items()}
     return line | {name: share.value for name, share in row.findings.items()} | {"note": row.note}
+
+
+def _named(row: Row) -> dict[str, Value]:
+    """Return the name of the network and the fields of the cell."""
+    network = row.network if row.has_network else ""
+    return {"network": network, **{name: getattr(row.cell, name) for name in CELL}}
 
 
 def _kind(row: Row) -> str:
@@ -345,7 +394,7 @@ def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
 
 def _of_protocol(row: Row) -> dict[str, Value]:
     """Return the line of a row of another protocol or a check: all its means, the main ones with their interval."""
-    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
+    line = _named(row)
     line |= {"protocol": row.cell.protocol, "method": row.name}
     for one in row.select("mean"):
         is_main = one.threshold_source in ("none", "cross-fitted")

@@ -24,8 +24,9 @@ from locus.benchmark.report.comparisons import above_baselines_at, by_grid, comp
 from locus.benchmark.report.grouping import Row, by_score, counted, network_words
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
-from locus.benchmark.report.table import Table, of_interval, render, short
-from locus.benchmark.scoring.statistics.mrmc import ALPHA
+from locus.benchmark.report.primary import Primary
+from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
+from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core.cli import CONFIGS
 from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
 
@@ -80,6 +81,10 @@ class DatasetTables:
     leaderboard: Leaderboard
     checks: Sequence[type[CheckReport]] = ()
     """Reports of the validity checks that its records may have."""
+    primary: Table | None = None
+    """The primary comparison of the suite, on its first data set."""
+    primary_lines: tuple[str, ...] = ()
+    """The same in sentences."""
 
     @cached_property
     def reports(self) -> tuple[CheckReport, ...]:
@@ -100,7 +105,12 @@ class DatasetTables:
     def main(self) -> tuple[Table, ...]:
         """The ``short`` tables, with published results after the threshold table or, without one, first."""
         count = 1 if self.leaderboard.methods else 0
-        return (*self.short[:count], *self.literature, *self.short[count:])
+        return (*self.of_primary, *self.short[:count], *self.literature, *self.short[count:])
+
+    @property
+    def of_primary(self) -> tuple[Table, ...]:
+        """The table of the primary comparison, if there is one."""
+        return () if self.primary is None else _given([self.primary])
 
     @property
     def printed(self) -> tuple[Table, ...]:
@@ -128,6 +138,12 @@ class DatasetTables:
         scored = {record.cell.protocol for record in self.leaderboard.records if record.source != "paper"}
         words = sorted(scored - {MAIN_PROTOCOL, CLASSIFICATION, *(check.check for check in self.checks)})
         return _given(detail_tables.of_protocol(self.leaderboard, word) for word in words)
+
+    @property
+    def all_tables(self) -> tuple[Table, ...]:
+        """All tables, short and complete."""
+        of_papers = (*self.literature, *self.papers)
+        return (*self.full, *self.short, *self.of_checks, *self.details, *self.protocols, *of_papers)
 
     @cached_property
     def literature(self) -> tuple[Table, ...]:
@@ -165,6 +181,8 @@ class Description:
     """See ``locus.benchmark.report.comparisons``."""
     listed: Set[str] | None = None
     """Keys of the cells that the suite lists; other rows are a user's. None: no row is."""
+    primary: Primary | None = None
+    """The comparison that is made before all others."""
     maps_of: Path | None = None
     """Folder of the suite whose maps it scores."""
     checks: Sequence[type[CheckReport]] = ()
@@ -173,6 +191,8 @@ class Description:
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     has_maps: bool = False
     """Whether ``benchmark.gallery`` can draw its maps."""
+    gallery_flags: str = ""
+    """Flags of ``benchmark.gallery`` with which it finds the maps, other than ``--results``; a space comes first."""
     pictures: Mapping[str, str] = field(default_factory=dict)
     """Pictures of the first screen, by their path two folders above the page -> caption."""
 
@@ -214,8 +234,24 @@ def _supervised(board: Leaderboard) -> Iterator[str]:
     way = ""
     if len(values) == 3 and values[0] > values[2]:
         share = (values[1] - values[2]) / (values[0] - values[2])
-        way = f" `{methods[0].name}` goes {share:.0%} of the way from `{floor[0].name}` to `{tuned[0].name}`."
+        ends = _ends_of_way(methods[0], floor[0], tuned[0])
+        way = f" `{methods[0].name}` goes {share:.0%}{ends} of the way from `{floor[0].name}` to `{tuned[0].name}`."
     yield f"**What boxes add** on {tuned[0].network}, after fine-tuning on other patients' boxes: {words}.{way}"
+
+
+def _ends_of_way(method: Row, floor: Row, tuned: Row) -> str:
+    """Return the interval over runs and patients of the share of the way; empty with one run or too few patients."""
+    rows = method.by_patient, floor.by_patient, tuned.by_patient
+    scores = [row for row in rows if row is not None]
+    if len(scores) < len(rows) or any(row.runs != scores[0].runs for row in scores):
+        return ""
+    thetas = [row.theta for row in scores]
+    left_out = [row.jackknife if row.resampled is None else row.resampled for row in scores]
+    if len({values.shape for values in left_out}) > 1 or (thetas[2] <= thetas[1]).any():
+        return ""
+    theta, without = ((of - low) / (high - low) for of, low, high in (thetas, left_out))
+    estimate = RowSamples(scores[0].runs, theta, without).interval
+    return "" if estimate is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
 
 
 def _row_words(row: Row) -> str:
@@ -274,12 +310,24 @@ def _counted(rows: Iterable[Row]) -> str:
 def _above(first: Row, board: Leaderboard) -> str:
     """Say which methods of the first row's network are above the baselines, and up to which threshold."""
     rows, blind = board.theirs or best_network(board), board.blind(first)
-    if all(row.above_baselines is None for row in rows):
-        return "**Above the baselines**: not tested, there are too few patients."
-    above = [row for row in rows if row.above_baselines]
-    words = f"{_listed(above)} at IoU > .3" if above else "no method at IoU > .3"
     names = " and ".join(f"`{row.name}` ({short(row.main.value)})" for row in blind)
-    return f"**Significantly above {names}**, which see no image: {words}{_at_others(rows, above, blind, board)}."
+    if all(row.above_baselines is None for row in rows):
+        return f"**Beside {names}**, which see no image: not compared, there are too few patients."
+    above = [row for row in rows if row.above_baselines]
+    others = _at_others(rows, above, blind, board)
+    if not above:
+        none = f"No method is shown to be above both at IoU > .3{others}."
+        return f"**Beside {names}**, which see no image: {_from_floor(first)}. {none}"
+    return f"**Significantly above {names}**, which see no image: {_listed(above)} at IoU > .3{others}."
+
+
+def _from_floor(row: Row) -> str:
+    """Return the difference of a row from the higher baseline, with its p."""
+    gap = row.over_floor
+    if gap is None:
+        return f"`{row.name}` is not compared"
+    p = "" if gap.p is None else f" (p = {short(gap.p)} after Holm's correction)"
+    return f"`{row.name}` − `{gap.name}` is {signed_interval(gap.difference)}{p}"
 
 
 def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], board: Leaderboard) -> str:
@@ -351,7 +399,7 @@ def leaderboard_md(
 def answers(tables: DatasetTables) -> list[str]:
     """Return the lines of the answer of a data set and of its checks."""
     board = tables.leaderboard
-    lines = [*answer(board), *literature.answer(board)]
+    lines = [*tables.primary_lines, *answer(board), *literature.answer(board)]
     for report in tables.reports:
         lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
         lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []

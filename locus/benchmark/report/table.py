@@ -16,7 +16,6 @@ from markupsafe import Markup, escape
 from tabulate import tabulate
 
 from locus.benchmark.report.grouping import NO_NETWORK, Row
-from locus.core.files import markdown_cell
 from locus.core.scores import Score
 
 if TYPE_CHECKING:
@@ -115,15 +114,18 @@ def number(value: float | None) -> str:
 
 
 def short(value: float | None) -> str:
-    """Format a share with three decimals and without a leading zero; a dash for None.
+    """Format a share with three decimals and without a leading zero; a dash for None. A larger number is shown as such.
 
-    >>> short(0.3254), short(1.0), short(-0.006), short(None)
-    ('.325', '1.00', '−.006', '–')
+    >>> short(0.3254), short(1.0), short(-0.006), short(None), short(1.359), short(1.0004)
+    ('.325', '1.00', '−.006', '–', '1.36', '>1.00')
     """
     if value is None:
         return NOTHING
     sign, size = "−" if value < -0.0005 else "", abs(value)
-    return sign + ("1.00" if size >= 0.9995 else f"{size:.3f}".replace("0.", ".", 1))
+    if size < 0.9995:
+        return sign + f"{size:.3f}".replace("0.", ".", 1)
+    is_hidden = size > 1 and f"{size:.2f}" == "1.00"
+    return sign + (">1.00" if is_hidden else f"{size:.2f}")
 
 
 def signed_short(value: float | None) -> str:
@@ -143,6 +145,16 @@ def of_interval(interval: tuple[Any, ...]) -> str:
     """
     value, low, high = interval[:3]
     return short(value) if low is None or high is None else f"{short(value)} [{short(low)}, {short(high)}]"
+
+
+def signed_interval(interval: tuple[Any, ...]) -> str:
+    """Format the ``Interval`` of a difference of shares, with its sign.
+
+    >>> signed_interval((0.067, 0.015, 0.118)), signed_interval((-0.2, None, None))
+    ('+.067 [.015, .118]', '−.200')
+    """
+    value = interval[0]
+    return of_interval(interval).replace(short(value), signed_short(value), 1)
 
 
 def share(score: Score | None) -> str:
@@ -185,7 +197,7 @@ def with_n(score: Score | None) -> str:
 
 
 def markdown(table: Table) -> str:
-    """Return a Markdown section: heading, notes, table, footnote. ``|`` and HTML in a cell are escaped.
+    """Return a Markdown section: heading, notes, table, footnote. Their text is escaped by ``markdown_text``.
 
     >>> print(markdown(Table("phantom", "501 images.", ("method", "auroc"), (("cam", "0.910"),))))
     ## phantom
@@ -197,9 +209,13 @@ def markdown(table: Table) -> str:
     | cam | 0.910 |
     <BLANKLINE>
     """
-    head, *lines = (f"| {' | '.join(map(markdown_cell, cells))} |" for cells in (table.headings, *_with_marks(table)))
+    rows = [
+        [markdown_text(cell).replace("|", "\\|") for cell in cells] for cells in (table.headings, *_with_marks(table))
+    ]
+    head, *lines = (f"| {' | '.join(cells)} |" for cells in rows)
     lines = [head, "|" + "---|" * len(table.header), *lines]
-    parts = [f"## {table.title}", table.intro, "\n".join(lines), table.footnote]
+    title, intro, footnote = map(markdown_text, (table.title, table.intro, table.footnote))
+    parts = [f"## {title}", intro, "\n".join(lines), footnote]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -264,7 +280,14 @@ def _environment(folder: Path) -> "Environment":
     loader = FileSystemLoader([folder, FOLDER])
     options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(autoescape=lambda name: str(name).endswith(".html"), loader=loader, **options)
-    environment.filters |= {"marked": marked, "data": data, "tex": in_latex, "markdown": markdown, "anchor": anchor}
+    environment.filters |= {
+        "marked": marked,
+        "data": data,
+        "tex": in_latex,
+        "markdown": markdown,
+        "text": markdown_text,
+        "anchor": anchor,
+    }
     environment.globals["file"] = lambda name: Markup(loader.get_source(environment, name)[0])  # a style or script
     return environment
 
@@ -289,6 +312,32 @@ def marked(text: str) -> Markup:
         return escape(text)
     code = re.sub(r"`([^`]+)`", lambda m: f"<code>{_whole(m[1])}</code>", escape(text))
     return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", code))
+
+
+CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
+"""A word in code, as the texts of pages mark it up."""
+ACTIVE = {
+    r"<(?=[a-zA-Z/!?])": "&lt;",  # HTML, comments, and addresses in angle brackets
+    r"\](?=[(\[:])": r"\\]",  # links, images and their definitions
+    r"(?<=http|ttps)://": "&#58;//",  # addresses that GitHub makes links
+    r"(?i)\bwww\.": "www&#46;",
+    "`": r"\\`",  # outside a word in code
+}
+"""Pattern that Markdown would act on -> the same as text."""
+
+
+def markdown_text(text: str) -> str:
+    r"""Escape text for Markdown except its `code` and **bold** words; ``Markup`` is returned unchanged.
+
+    >>> print(markdown_text("`a[1](b)` <img src=x> < 5, [.1, .2], ![x](y) and ```z"))
+    `a[1](b)` &lt;img src=x> < 5, [.1, .2], ![x\](y) and \`\`\`z
+    """
+    if isinstance(text, Markup):
+        return text
+    parts = CODE.split(text)
+    for pattern, plain in ACTIVE.items():
+        parts[::2] = [re.sub(pattern, plain, part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def link_documents(text: str, checkout: Path | None) -> str:

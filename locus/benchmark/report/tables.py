@@ -3,7 +3,7 @@
 ``suite_page``  ``index.html`` of a suite: one file with the answer, a chart, pictures and all tables
 ``write``     the files of one suite: ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``
 ``index``     the overview of all suites, ``results/index.html`` and ``README.md``, with the agreement of their rankings
-``headline``  the answer for a terminal
+``headline``, ``terminal``  the answer and a table of at most eight rows for a terminal
 
 The contents come from ``page``, ``main_table``, ``literature`` and ``charts``.
 """
@@ -15,22 +15,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record, load, ordered
-from locus.benchmark.report import NOTES, literature, main_table, page
+from locus.benchmark.report import NOTES, literature, main_table, page, primary
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
-from locus.benchmark.report.table import NOTHING, Table, anchor, latex, link_documents, of_interval, render, short
+from locus.benchmark.report.table import (
+    NOTHING,
+    Table,
+    anchor,
+    as_text,
+    latex,
+    link_documents,
+    of_interval,
+    render,
+    short,
+)
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.cli import CONFIGS
 from locus.core.files import write_text
-from locus.core.names import MAIN, PRIOR, UPPER_BOUND
+from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 
 PAGE = "index.html"
 GALLERY, EXAMPLES = "gallery.html", "examples.svg"
@@ -52,6 +63,7 @@ def suite_page(
     """
     name, homes = folder.name, (folder, description.maps_of or folder)
     drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
+    gallery = f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
     return render(
         "suite.html",
         name=name,
@@ -61,8 +73,7 @@ def suite_page(
         drawn_in=drawn_in.name,
         gallery=_link(drawn_in / GALLERY, folder),
         examples=_link(drawn_in / EXAMPLES, folder),
-        gallery_command=f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
-        * description.has_maps,
+        gallery_command=f"{gallery}{description.gallery_flags}" if description.has_maps else "",
         missing=page.cells_without_score(records),
         command=description.command,
     )
@@ -93,7 +104,7 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     complete: tuple[Table, ...] = ()
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
-    shown = (*tables.literature, *rest, *tables.of_checks[: tables.shown])
+    shown = (*tables.of_primary, *tables.literature, *rest, *tables.of_checks[: tables.shown])
     more = (*complete, *tables.of_checks[tables.shown :], *tables.details, *tables.protocols, *tables.papers)
     shown, more = (shown, more) if first is not None or shown else (more, ())
     texts = {"name": board.title, "answer": page.answers(tables), "notes": page.notes(board)}
@@ -119,10 +130,10 @@ def hits_chart(board: Leaderboard) -> Chart | None:
 
 
 def hit_curves(board: Leaderboard, methods: Sequence[Row]) -> list[Line2D]:
-    """Return a line per method: the best ``MAX_COLOURED`` in colour, others grey, ``prior`` and ``truth`` dashed."""
+    """Return a line per method: the best ``MAX_COLOURED`` in colour, others grey; baselines and ``truth`` dashed."""
     curves = [_hits(row, color=GREY, alpha=0.4, linewidth=1) for row in methods[MAX_COLOURED:]]
     curves += [_hits(row, label=row.name, color=c) for row, c in zip(methods[:MAX_COLOURED], PALETTE, strict=False)]
-    for name, dashes in ((PRIOR, "--"), (UPPER_BOUND, ":")):
+    for name, dashes in ((PRIOR, "--"), (FIXED_BOX, "-."), (UPPER_BOUND, ":")):
         if (row := board.baseline(name, methods[0])) is not None:
             curves.append(_hits(row, label=name, color="black", linestyle=dashes))
     return curves
@@ -148,7 +159,7 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     folder, suites = Path(folder), dict(sorted(suites.items()))
     rows = tuple(_suite(*suite) for suite in suites.items())
     table, agreements = Table("Suites", NOTES["suites"], HEADER, rows), rank_agreement(suites)
-    linked = replace(table, rows=tuple((f"[{name}]({name}/leaderboard.md)", *rest) for name, *rest in rows))
+    linked = replace(table, rows=tuple((Markup(f"[{name}]({name}/leaderboard.md)"), *rest) for name, *rest in rows))
     write_text(folder / "README.md", render("index.md", tables=[linked, agreements]))
     write_text(folder / PAGE, render("index.html", suites=table, agreements=agreements))
     return folder / PAGE
@@ -262,8 +273,13 @@ def write(
     linked_from = linked_from or folder
     folders = folders or CaseFolders(folder)
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
-    boards = leaderboards(all_records, folders, description.rank_methods, description.listed)
+    is_primary = None if description.primary is None else description.primary.has
+    boards = leaderboards(all_records, folders, description.rank_methods, description.listed, is_primary)
     datasets = [DatasetTables(board, description.checks) for board in boards]
+    if datasets:
+        lines = tuple(primary.sentences(description.primary, boards))
+        of_suite = primary.table(description.primary, boards)
+        datasets[0] = replace(datasets[0], primary=of_suite, primary_lines=lines)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
     shown = [table for data in datasets for table in (*data.main, *data.of_checks)]
     in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)
@@ -283,3 +299,9 @@ def headline(datasets: Sequence[DatasetTables]) -> str:
     """Return the answer of a suite for a terminal, with the reasons for missing cells."""
     lines = [line.replace("**", "").replace("`", "") for data in datasets for line in page.answers(data)]
     return "\n".join([*lines, *page.cells_without_score([r for data in datasets for r in data.leaderboard.records])])
+
+
+def terminal(datasets: Sequence[DatasetTables]) -> str:
+    """Return the short tables of the data sets with methods, for a terminal below ``headline``; empty without one."""
+    boards = (data.leaderboard for data in datasets if data.leaderboard.methods)
+    return "\n".join(as_text(main_table.terminal(board)) for board in boards)

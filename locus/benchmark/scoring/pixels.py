@@ -15,7 +15,7 @@ from locus.benchmark.scoring.surface import as_heat_map, min_max
 from locus.benchmark.scoring.surface.bilinear import to_frame
 from locus.core.compiled import compiled
 from locus.core.errors import BadValueError
-from locus.core.frames import Alignment, Grid, as_boxes, iou, resample, resolve
+from locus.core.frames import Alignment, Grid, as_boxes, conventional, iou, resample, resolve
 from locus.core.types import FloatArray
 
 MAP_SIDE = 224
@@ -73,7 +73,7 @@ def segment(
         truth.
     """
     height, width = truth.shape
-    picture = min_max_float32(to_frame(min_max(values), (height, width), grid))
+    picture = min_max_float32(_on_pixels(min_max(values), grid, (height, width)))
     otsu, above = cv2.threshold((255 * picture).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)
     inside, predicted = _count(picture, truth, levels)
     drawn = above.view(np.bool_)
@@ -82,6 +82,13 @@ def segment(
     either = predicted + np.count_nonzero(truth) - inside
     iou = np.divide(inside, either, out=np.full(len(inside), np.nan), where=either > 0)
     return iou, otsu / 255, bool(truth.flat[picture.argmax()])
+
+
+def _on_pixels(values: FloatArray, grid: Grid | Alignment, frame: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a map (h,w) at the pixels of the ``frame``; a map in these pixels is not interpolated."""
+    if values.shape == frame and resolve(grid, frame, frame) == conventional(frame, frame):
+        return values.astype(np.float32)
+    return to_frame(values, frame, grid)
 
 
 def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:

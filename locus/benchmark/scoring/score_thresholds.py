@@ -3,6 +3,7 @@
 ``oracle``        chosen on the scored cases. It overstates the score and is an upper bound.
 ``cross-fitted``  patients are split into folds, and each fold's threshold is chosen on the other folds. Every case is
                   scored once, at a threshold chosen without its own patient.
+``fitted``        chosen on all cases of another suite, without the scored patients.
 ``validation``    chosen on the validation images of the same training run: maps of another network have another scale.
 
 ``fixed`` and ``otsu`` do not use the truth and are set by the protocols. There is one threshold per finding, or one
@@ -10,7 +11,7 @@
 finds the best threshold of some cases: ``SampledThresholds`` in a list, ``ExactThresholds`` among all numbers.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +35,8 @@ COMPARED_DECIMALS = 12
 """Decimals to which thresholds and mean qualities are compared; smaller differences are rounding."""
 CROSS_FITTED: ThresholdKey = ("cross-fitted", "")
 """Chosen on other patients, per finding."""
+FITTED: ThresholdKey = ("fitted", "")
+"""Chosen on all cases of another suite, per finding."""
 
 
 class ThresholdSelector(Protocol):
@@ -124,6 +127,11 @@ def from_validation(
         for number in np.unique(index.trainings[group])
     )
     return _chosen(selector, pairs, np.full(len(index), np.nan))
+
+
+def of_findings(thresholds: Mapping[str, float], index: CaseIndex) -> FloatArray:
+    """Return the threshold (N,) of each case from finding -> threshold; nan for a finding without one."""
+    return np.array([thresholds.get(finding, np.nan) for finding in index.findings.tolist()], dtype=np.float64)
 
 
 def _chosen(selector: ThresholdSelector, pairs: Iterable[tuple[Mask, Mask]], default: FloatArray) -> FloatArray:

@@ -28,7 +28,6 @@ from locus.benchmark.training import runs
 from locus.benchmark.training.runs import shared_cell
 from locus.config import SOURCES, FolderFlags, RunConfig, SuiteConfig, TrainConfig, network_flags
 from locus.core import names
-from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, normalize_data_set
 from locus.core.user_code import refuse_code, runs_code
@@ -86,7 +85,19 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}
         rows = [word for word, included in people.items() if included]
         selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.images) for word in rows]
+    if suite.fitted_on is not None:
+        selected += [_fitted(cell, suite.fitted_on) for cell in selected if can_be_fitted(cell)]
     return selected
+
+
+def can_be_fitted(cell: Cell) -> bool:
+    """Whether a cell has a threshold that another suite can choose: not a person's boxes, no network that saw boxes."""
+    return cell.protocol == names.MAIN_PROTOCOL and cell.method not in (*names.PEOPLE, *names.SUPERVISED)
+
+
+def _fitted(cell: Cell, suite: str) -> Cell:
+    """Return the cell with the thresholds and baselines of another suite."""
+    return cell.model_copy(update={"data": {**cell.data, "fitted_on": suite}})
 
 
 def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:
@@ -312,18 +323,13 @@ class ResultsFolder:
     @property
     def published_folder(self) -> Path | None:
         """The published folder of the suite, whose rows are shown, too; None if the run writes there."""
-        folder = published() / self.path.name
+        folder = records.published() / self.path.name
         return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
 
     @property
     def published(self) -> list[Record]:
         """The published records of the suite that are shown with those of the run."""
         return [] if self.published_folder is None else as_published(self.published_folder)
-
-
-def published() -> Path:
-    """Return the published results folder, whatever the working directory."""
-    return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
 
 
 def as_published(folder: Path) -> list[Record]:

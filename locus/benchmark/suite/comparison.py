@@ -108,9 +108,14 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
 
 
 def _scored(folder: Path) -> tuple[Record, ...]:
-    """Return the scored records of ``single_box``: of runs on the aligned grid, of external entries on any grid."""
+    """Return the scored records of ``single_box``: of runs on the aligned grid, of external entries on any grid.
+
+    Those fitted on another suite are left out: rows are compared at their cross-fitted thresholds.
+    """
     scored = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
-    return tuple(r for r in scored if "external" in r.cell.recipe or (r.source, r.cell.alignment) == ("run", "aligned"))
+    crossed = (record for record in scored if record.cell.fitted_on is None)
+    of_runs = ("run", "aligned")
+    return tuple(r for r in crossed if "external" in r.cell.recipe or (r.source, r.cell.alignment) == of_runs)
 
 
 def _parts(suite: str, rest: str, of_suite: Sequence[Record]) -> tuple[str | None, str | None]:
@@ -398,7 +403,7 @@ def run(config: CompareConfig, echo: Echo) -> int:
             raise BadValueError("--output requires suites, models or methods: leave it out for two results folders")
         echo(compare_folders(*config.pair))
         return 0
-    homes = [Path(config.results)] if config.results else [cells.published(), cells.UNPUBLISHED]
+    homes = [Path(config.results)] if config.results else [records.published(), cells.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     text, rows = compare(first, second)
     echo(text)

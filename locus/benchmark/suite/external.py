@@ -31,7 +31,7 @@ from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, remove_leftovers, write_json, write_text
 from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
 from locus.core.types import Echo
-from locus.core.user_code import refuse_code
+from locus.core.user_code import refuse_code, runs_code
 
 SOURCES = "sources.csv"
 """Table of the files with the first 16 hex digits of their SHA-256."""
@@ -59,9 +59,17 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         suite, published = _published(entry.name, all_records, folder)
         beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
         listed = frozenset(record.key for record in published)
-        description = Description(entry.name, f"{entry.about} {beside}", listed=listed, has_maps=entry.boxes is None)
+        names_code = any(map(runs_code, flags.values()))
+        description = Description(
+            entry.name,
+            f"{entry.about} {beside}",
+            listed=listed,
+            has_maps=entry.boxes is None,
+            gallery_flags=" --trust True" if names_code else "",
+        )
         datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))
     echo(tables.headline(datasets))
+    echo(f"\n{tables.terminal(datasets)}")
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
@@ -125,7 +133,7 @@ def _published(name: str, of_entry: Sequence[Record], folder: Path) -> tuple[Pat
     main, box = of_main[name], of_main.get(FIXED_BOX)
     chosen: tuple[Path | None, list[Record]] = (None, [])
     most = 0
-    for suite in records.suites(cells.published()):
+    for suite in records.suites(records.published()):
         similar = [record for record in as_published(suite) if record.scores and record.may_have_cases_of(main)]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
         theirs = next((record for record in rows if record.cell.method == FIXED_BOX), None)

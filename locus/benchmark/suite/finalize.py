@@ -3,9 +3,12 @@
 The imports are slow, so a dry run does without this module.
 """
 
+import contextlib
 import logging
+import shlex
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,7 @@ from locus.benchmark import records
 from locus.benchmark.check.results import accepted
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
+from locus.benchmark.pictures.gallery import typed_folder_flags
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import CONTRIBUTED
 from locus.benchmark.report import grouping, tables
@@ -29,9 +33,11 @@ from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity import REPORTS
-from locus.config import RunConfig
-from locus.core.errors import BadValueError
+from locus.config import FolderFlags, RunConfig
+from locus.core.errors import BadValueError, require_shown
+from locus.core.files import atomic
 from locus.core.types import Sample
+from locus.core.user_code import runs_code
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +48,16 @@ def finalize(
     folder: ResultsFolder,
     records_now: Sequence[Record],
     runs_dir: Path | None,
+    flags: FolderFlags,
+    linked_from: Path | None = None,
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran. Raises
+    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran; ``flags``: the
+    folders, for the commands on the page; ``linked_from``: final folder of the tables, by default ``folder``. Raises
     ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be written.
     """
+    linked_from = linked_from or folder.path
     ran = runs_dir is not None
     changed = ran or bool(records.unpacked(folder.path))
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
@@ -60,33 +70,73 @@ def finalize(
     if runs_dir is not None and suite.training_runs_of is None:
         _publish_weights([task.model for task in planned], runs_dir, folder.path)
     table_records, folders = _shown(final, folder)
-    description = replace(describe(suite, folder.path), listed=cells.keys(suite))
-    datasets = tables.write(folder.path, description, table_records, folders)
+    description = replace(describe(suite, linked_from), listed=cells.keys(suite))
+    if linked_from.parent.resolve() != records.published().resolve():  # published pages depend on their records alone
+        description = _with_flags(description, flags, table_records)
+    datasets = tables.write(folder.path, description, table_records, folders, linked_from)
     return table_records, datasets
+
+
+def finalize_joined(suite: Suite, planned: Set[str], folder: ResultsFolder) -> tuple[list[Record], list[DatasetTables]]:
+    """Pack the records of a joined suite whose keys are ``planned``, and write its tables; return both."""
+    existing = cells.existing_records(folder.path)
+    final = records.ordered([record for record in existing if record.key in planned])
+    if records.unpacked(folder.path) or len(final) < len(existing):
+        records.pack(folder.path, final)
+    return final, tables.write(folder.path, describe(suite, folder.path), final, CaseFolders(folder.path))
 
 
 def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
     """Check the results in ``config.merge``, add their rows to the suite's, and return the suite's folder and tables.
 
-    The same folder again changes nothing. Raises ``BadValueError`` for rows that the suite has from someone else, and
+    All files are made in a temporary folder first, so that an error changes nothing. The same folder again changes
+    nothing. Raises ``BadValueError`` for rows that the suite has from someone else and for an unfinished run, and
     ``DataError`` for results that are not accepted.
     """
     name, *more = config.suite or ("nih",)
-    if more or not config.by.strip() or not config.by.isprintable():
+    if more or not config.by.strip():
         raise BadValueError("--merge requires --by NAME, the name in the tables, and at most one --suite")
+    require_shown(config.by)
     suite, folder = cells.read_suite(name, config), cells.base(config) / name
     with records.only_writer(records.unpacked_folder(folder)):
-        owners = {r.key: r.rests_on.get(CONTRIBUTED, "") for r in cells.existing_records(folder)}
+        if records.unpacked(folder):
+            raise BadValueError(f"a run of {name} is not finished: finish it with --suite {name}, then merge")
+        existing = cells.existing_records(folder)
+        owners = {r.key: r.rests_on.get(CONTRIBUTED, "") for r in existing}
         checked = accepted(Path(config.merge or ""), folder)
         mark = f"{config.by.strip()}, {checked[0][0].created[:10]}"
         if others := {owners.get(record.key, mark) for record, _ in checked} - {mark}:
-            raise BadValueError(f"{folder} already has rows of {config.merge}, by {min(others)}")
-        for record, rows in checked:
-            made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
-            records.cases.write(rows.to_dict("records"), record.cell, folder)  # type: ignore[arg-type]
-            records.write(record.model_copy(update=made), folder)
-        merged, planned = cells.existing_records(folder), cells.planned_cells(suite)
-        return folder, finalize(suite, planned, ResultsFolder(folder), merged, None)[1]
+            raise BadValueError(f"{folder} already has rows of {config.merge}, by {min(map(str, others))}")
+        with tempfile.TemporaryDirectory() as temporary:
+            scratch = Path(temporary, name)
+            shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns(WEIGHTS_FOLDER))
+            for record, rows in checked:
+                made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
+                records.cases.write(rows.to_dict("records"), record.cell, scratch)  # type: ignore[arg-type]
+                records.write(record.model_copy(update=made), scratch)
+            old = _corrected(existing, [record for record, _ in checked], config.by.strip())
+            current = [record for record in records.load(scratch) if record.key not in old]
+            planned = cells.planned_cells(suite)
+            finalize(suite, planned, ResultsFolder(scratch), current, None, config, linked_from=folder)
+            _replace_files(scratch, folder)
+    return folder, tables_of(folder)
+
+
+def _corrected(existing: Sequence[Record], merged: Sequence[Record], by: str) -> set[str]:
+    """Return the keys of earlier rows of the ``merged`` entries, and of their baselines, by the same person."""
+    keys, names = {record.key for record in merged}, {record.method for record in merged}
+    theirs = [r for r in existing if str(r.rests_on.get(CONTRIBUTED, "")).rpartition(", ")[0] == by]
+    external = (r for r in theirs if "external" in r.cell.recipe)
+    return {r.key for r in external if r.cell.recipe["external"].get("entry") in names} - keys
+
+
+def _replace_files(scratch: Path, folder: Path) -> None:
+    """Replace the files of ``folder`` by those of ``scratch``; if one of them cannot be written, none is replaced."""
+    with contextlib.ExitStack() as all_or_none:
+        for file in sorted(path for path in scratch.iterdir() if path.is_file()):
+            target = folder / file.name
+            if not target.is_file() or target.read_bytes() != file.read_bytes():
+                shutil.copyfile(file, all_or_none.enter_context(atomic(target)))
 
 
 def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
@@ -147,7 +197,9 @@ def tables_of(folder: Path) -> list[DatasetTables]:
     """Return the tables of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name
     suite = plan.load(name) if name in plan.suites() else None
-    known = () if suite is None else (suite.rank_methods, cells.keys(suite))
+    is_primary = None if suite is None or suite.primary is None else suite.primary.has
+    listed = None if suite is None or suite.joins else cells.keys(suite)
+    known = () if suite is None else (suite.rank_methods, listed, is_primary)
     return [DatasetTables(board, REPORTS) for board in leaderboards(*_shown(records.load(folder), results), *known)]
 
 
@@ -159,11 +211,32 @@ def describe(suite: Suite, folder: Path) -> Description:
         suite.about,
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
+        primary=suite.primary,
         maps_of=other if other in records.suites(folder.parent) else None,
         checks=REPORTS,
         answers_first=bool(suite.truths),
-        has_maps=not suite.truths,
+        has_maps=not suite.truths and not suite.joins,
         pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},
+    )
+
+
+def _with_flags(description: Description, flags: FolderFlags, shown: Sequence[Record]) -> Description:
+    """Add the folders of the run to the commands on its page, and ``--trust`` if a method of the gallery is a file."""
+    names_code = any(runs_code(record.cell.method) for record in shown)
+    of_gallery = typed_folder_flags(
+        FolderFlags(
+            suites=flags.suites,
+            data_root_dir=flags.data_root_dir,
+            runs=flags.runs,
+            cache_dir=flags.cache_dir,
+            trust=flags.trust or names_code,
+        )
+    )
+    typed = typed_folder_flags(flags)
+    return replace(
+        description,
+        command=" ".join([description.command, *map(shlex.quote, typed)]),
+        gallery_flags="".join(f" {shlex.quote(word)}" for word in of_gallery),
     )
 
 

@@ -80,7 +80,7 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
     Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an unknown model.
     """
     main = (r for r in records if (r.cell.protocol, r.source) == (MAIN_PROTOCOL, "run") and r.cell.method not in PEOPLE)
-    aligned = ranked(r for r in main if r.cell.alignment == "aligned")
+    aligned = ranked(r for r in main if r.cell.alignment == "aligned" and r.cell.fitted_on is None)
     counts = Counter(r.cell.model_id for r in aligned)  # some models have fewer methods
     methods = [r for r in aligned if is_method(r) and main_value(r) is not None]
     leader = next((r for r in methods if counts[r.cell.model_id] == max(counts.values())), None)

@@ -19,6 +19,7 @@ import pydantic
 from locus import backbones, methods
 from locus.benchmark.maps import code_of_config
 from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.report.primary import Primary
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.pixels import MAP_SIDE
 from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
@@ -26,7 +27,7 @@ from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_w
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from locus.core.files import json_hash, safe_filename
-from locus.core.names import CLASSIFICATION, duplicates
+from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, duplicates
 from locus.core.registry import named
 from locus.core.user_code import runs_code
 
@@ -238,6 +239,13 @@ class Suite(pydantic.BaseModel):
     training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other. Its
     fields ``OF_TRAINING_RUNS`` are used, too, unless this suite has its own."""
+    fitted_on: str | None = None
+    """Another suite, with other patients, from whose cases thresholds, ``prior`` and ``fixed_box`` are taken; none: no
+    other. With it, each row of ``single_box`` has two records: fitted on that suite, and cross-fitted."""
+    primary: Primary | None = None
+    """The comparison that is made before all others; none: all rows are corrected together."""
+    joins: Annotated[list[str], Distinct] = []
+    """Other suites whose cases this suite joins: it has a row for each method and network that all of them have."""
     added: Annotated[list[dict[str, Any]], pydantic.Field(max_length=0)] = []
     """Models that flags add to those of the file: their rows are a user's."""
 
@@ -262,8 +270,12 @@ class Suite(pydantic.BaseModel):
         """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and self.protocols:
             yield "`check` cannot be combined with `protocols`: leave one out"
-        if bool(self.models) == bool(self.truths):
-            yield "it must have either `models` or `truths`"
+        if sum(map(bool, (self.models, self.truths, self.joins))) != 1:
+            yield "it must have either `models`, `truths` or `joins`"
+        if len(self.joins) == 1:
+            yield f"`joins` has one suite, {self.joins[0]}: name two or more"
+        if self.fitted_on is not None and (self.check is not None or MAIN_PROTOCOL not in self.protocols_or_check):
+            yield f"`fitted_on` requires the protocol {MAIN_PROTOCOL}: add it to `protocols`, or leave `fitted_on` out"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
         for flag in sorted(flags_with(TrainConfig, MODE)):
@@ -448,11 +460,15 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
     if not path.is_file():
         raise UnknownNameError("suite", name, suites(folder), also="--suites FOLDER for a YAML file of your own")
     values = cli.read_yaml(path)
+    for field in ("training_runs_of", "fitted_on"):
+        if values.get(field) not in (None, *suites(folder)):
+            raise UnknownNameError(f"suite in `{field}`:", str(values[field]), suites(folder))
     if (other := values.get("training_runs_of")) is not None:
-        if other not in suites(folder):
-            raise UnknownNameError("suite", other, suites(folder))
         of_other = cli.read_yaml(folder / f"{other}.yaml")
         values = {**{field: of_other[field] for field in OF_TRAINING_RUNS if field in of_other}, **values}
+    for part in values.get("joins") or ():
+        if part not in suites(folder):
+            raise UnknownNameError("suite", part, suites(folder))
     try:
         suite = Suite(**{**values, "name": name})
     except pydantic.ValidationError as error:
@@ -462,9 +478,27 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
         raise DataError(f"the suite {path}{f', field {field}' if field else ''}: {message}") from error
     for problem in _problems(suite, models(suite)):
         raise BadValueError(f"the suite {name!r} {problem}")
+    if suite.primary is not None:
+        _check_primary(suite, suite.primary)
     if not trust:
         user_code.refuse_code([*suite.all_words, *networks(suite)], path)
     return suite
+
+
+def _check_primary(suite: Suite, primary: Primary) -> None:
+    """Raise ``UnknownNameError`` for a network, method or other suite of ``primary`` that the suite does not have."""
+    plans = models(suite)
+    names = sorted({plan.id.removesuffix(f"-seed{plan.trainings[0].seed}") for plan in plans})
+    words = methods.expand(suite.all_words)
+    sources = [] if suite.fitted_on is None else [suite.fitted_on]
+    for contrast in primary.contrasts:
+        if contrast.network not in names:
+            raise UnknownNameError("network in `primary`:", contrast.network, names)
+        if contrast.method not in words:
+            raise UnknownNameError("method in `primary`:", contrast.method, words)
+    for analysis in primary.analyses:
+        if analysis.fitted_on is not None and analysis.fitted_on not in sources:
+            raise UnknownNameError("suite of `fitted_on` in `primary`:", analysis.fitted_on, sources)
 
 
 def networks(suite: Suite) -> list[str]:

@@ -116,7 +116,7 @@ def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) ->
 
 def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:
     """Return the folder of the published weights of the suite of ``runs_dir``; None if ``flags`` request training."""
-    return None if flags.published_weights == "never" else cells.published() / runs_dir.name / WEIGHTS_FOLDER
+    return None if flags.published_weights == "never" else records.published() / runs_dir.name / WEIGHTS_FOLDER
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
@@ -173,7 +173,9 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     and the other models continue. Raises ``LocusError`` if a file cannot be written or if another process is using
     the suite's records or training runs.
     """
-    name, folder, published = suite.name, cells.choose(suite, config), cells.published()
+    if suite.joins:
+        return _run_joined(suite, config, echo)
+    name, folder, published = suite.name, cells.choose(suite, config), records.published()
     if folder.reason:
         rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
         echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
@@ -192,14 +194,36 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
                 return Outcome((), existing, (), folder)
             if not todo:
                 break
+            _check_fit(todo, folder.path, flags)
             stopped |= _run_steps(todo, runs_dir, folder.path, flags, executor, echo)
             existing, ran = cells.existing_records(folder.path), True
 
         from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-        table_records, datasets = finalize(suite, planned, folder, existing, runs_dir if ran else None)
+        table_records, datasets = finalize(suite, planned, folder, existing, runs_dir if ran else None, config)
     reasons = tuple(f"{name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(reasons, table_records, datasets, folder)
+
+
+def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
+    """Join the records of the suite's parts that are missing, and write its tables."""
+    from locus.benchmark.suite import join  # slow imports
+    from locus.benchmark.suite.finalize import finalize_joined
+
+    folder = cells.choose(suite, config)
+    existing = cells.existing_records(folder.path)
+    todo = join.missing(suite, existing, records.published())
+    echo(f"{suite.name}: {counted(len(todo), 'record')} to join")
+    if config.dry_run:
+        return Outcome((), existing, (), folder)
+    with records.only_writer(records.unpacked_folder(folder.path)):
+        for of_parts in todo:
+            record, rows = join.joined(suite, of_parts, records.published())
+            records.cases.write(rows.to_dict("records"), record.cell, folder.path)  # type: ignore[arg-type]
+            records.write(record, folder.path)
+        planned = {join.cell_of(suite, of_parts).key for of_parts in join.parts(suite, records.published()).values()}
+        table_records, datasets = finalize_joined(suite, planned, folder)
+    return Outcome((), table_records, datasets, folder)
 
 
 def _say_plan(
@@ -229,6 +253,16 @@ def _log_training_images(todo: Tasks) -> None:
         from locus.benchmark.maps.runs import log_training_images  # imports PyTorch
 
         log_training_images(given)
+
+
+def _check_fit(todo: Tasks, folder: Path, flags: RunConfig) -> None:
+    """Check the suite that ``todo`` is fitted on, if there is one, before anything runs. Raises ``DataError``."""
+    if any(cell.fitted_on is not None for task in todo for cell in task.cells):
+        from locus.benchmark.suite import fitted  # imports PyTorch
+
+        fit = fitted.of_tasks(todo, folder, flags)
+        if fit is not None:
+            fitted.check(fit, [sample for task in todo for sample in fitted.scored_images(task.model)])
 
 
 def _to_do(planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:

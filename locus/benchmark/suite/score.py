@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from locus.benchmark import records
 from locus.benchmark.evaluation import scorer, supervised
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, cases
 from locus.benchmark.report.grouping import counted
-from locus.benchmark.suite import readers
-from locus.benchmark.suite.cells import ModelTask, published
+from locus.benchmark.suite import fitted, readers
+from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
 from locus.benchmark.training.runs import WEIGHTS_FOLDER
@@ -89,11 +90,12 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     """
     config = task.model.trainings[0]
     hardware.configure_torch(config.threads or flags.threads)
-    tuned, ours = published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
+    tuned, ours = records.published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
     if flags.published_weights != "never" and tuned.is_dir() and not ours.is_dir():
         shutil.copytree(tuned, ours)
     trained = finished_runs(task.model, runs_dir) if task.model.grid is None else [_truth_alone(config)]
-    scorer.write_records(SuiteScorer(scored_model(task.model, trained, runs_dir), task.cells, flags), folder)
+    fit = fitted.of_tasks([task], folder, flags)
+    scorer.write_records(SuiteScorer(scored_model(task.model, trained, runs_dir), task.cells, flags, fit=fit), folder)
 
 
 @lru_cache(maxsize=1)
@@ -107,10 +109,15 @@ EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score
 
 @dataclass(eq=False)
 class SuiteScorer(scorer.NetworkScorer):
-    """Scores the cells of a suite: those of a network, and people's boxes."""
+    """Scores the cells of a suite: those of a network, those fitted on another suite, and people's boxes."""
+
+    fit: fitted.Fit | None = None
+    """What the suite ``fitted_on`` chose; None if no cell needs it."""
 
     def evaluate(self, cell: Cell) -> scorer.Scored:
         """Return the scores of a cell and its rows per case."""
+        if self.fit is not None and cell.fitted_on is not None:
+            return fitted.score(self.fit, self.store, cell)
         if cell.method in EVALUATE_PEOPLE:
             evaluate = EVALUATE_PEOPLE[cell.method] if cell.protocol == MAIN_PROTOCOL else readers.score_reader_pairs
             arguments = self.model.trained, self.store.findings, cell.data_seed, cell.images

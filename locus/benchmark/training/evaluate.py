@@ -1,5 +1,6 @@
 """Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``."""
 
+import copy
 import dataclasses
 import json
 import logging
@@ -10,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from locus.backbones import Classifier, weight_files
+from locus.backbones.find_head import same_logits
 from locus.benchmark import opening
 from locus.benchmark.training import data, hardware, provenance, runs
 from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
@@ -100,6 +103,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     model = opening.load(folder / "best.ckpt", hardware.device_type(config), trust)
     model.to(memory_format=memory_format(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT if name in splits}
+    require_independent(model, sampled_pixels(held_out["test"]))
     logits = {name: predict(model, split, config.batch_size) for name, split in held_out.items()}
     write(folder, held_out, logits, config, facts)
 
@@ -127,6 +131,43 @@ def _round_weights(path: Path) -> None:
     content["state_dict"] = weight_files.cast(half, torch.float32)
     with atomic(path) as temporary:
         torch.save(content, temporary)
+
+
+MAX_SAMPLED = 64
+"""Largest number of images from which ``require_independent`` chooses."""
+
+
+def sampled_pixels(split: SplitImages) -> NDArray[np.uint8]:
+    """Return the pixels (n,S,S) of up to ``MAX_SAMPLED`` images, spread evenly over the split."""
+    rows = np.unique(np.linspace(0, len(split) - 1, MAX_SAMPLED).astype(np.int64))
+    return split.pixels.read(split.rows[rows])[0]
+
+
+@torch.inference_mode()
+def require_independent(model: Classifier, pixels: NDArray[np.uint8]) -> None:
+    """Raise ``BadValueError`` if the logits of an image depend on the other images of its batch.
+
+    Up to six of the images, those with the lowest and the highest minimum, maximum and mean, and one of them at half
+    contrast, are compared in one batch and alone. A copy of the network computes them on the CPU.
+
+    Args:
+        model: the network; it stays unchanged.
+        pixels: (n,S,S) grey values of at least one image.
+    """
+    measured = (pixels.min((1, 2)), pixels.max((1, 2)), pixels.mean((1, 2)))
+    rows = sorted({int(row) for values in measured for row in (values.argmin(), values.argmax())})
+    chosen = np.concatenate([pixels[rows], pixels[rows[:1]] // 2])
+    images = transforms.evaluation()(torch.from_numpy(chosen))
+    network = copy.deepcopy(model).cpu().eval()
+    together = network.predict(images)
+    alone = torch.cat([network.predict(image[None]) for image in images])
+    if not same_logits(alone, together):
+        difference = float((alone - together).abs().max())
+        raise BadValueError(
+            f"the network gives an image of this data set other logits in a batch of {len(images)} than alone (they "
+            f"differ by up to {difference:.2g}): let no image depend on the others, for example scale each image by "
+            "its own minimum and maximum, not by those of its batch"
+        )
 
 
 @torch.inference_mode()

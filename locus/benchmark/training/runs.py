@@ -17,7 +17,6 @@ import json
 import logging
 import math
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Sequence, Set
@@ -30,7 +29,7 @@ from locus import backbones, datasets
 from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, RecipeFlags, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
-from locus.core.names import augment_words
+from locus.core.names import augment_words, marker_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +140,7 @@ def model_name(config: TrainConfig) -> str:
     'custom-AVG-marker=Mass-224px-seed0'
     """
     attention = config.attention_map if config.attention_map not in (None, "none") else ""
-    marker = next((word for word in re.split("[:,]", config.dataset) if word.startswith("marker=")), "")
+    marker = marker_words(config.dataset)
     words = [config.backbone, config.global_pool, attention, *augment_words(config.augment), marker]
     words += [f"{config.img_size}px", f"seed{config.seed}"]
     return "-".join(word.replace(":", "_") for word in words if word)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.charts import Chart
-from locus.benchmark.report.grouping import Interval, Row, basis_lines, counted, run_names
+from locus.benchmark.report.grouping import Interval, Row, basis_lines, counted, run_names, without_marker
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
 from locus.benchmark.report.main_table import auroc_words
 from locus.benchmark.report.page import CheckReport
@@ -100,15 +100,18 @@ def networks(board: Leaderboard) -> tuple[NetworkAnswers, ...]:
     if not records:
         return ()
     columns = read_columns(records, board.folders, COLUMNS)
-    rows = [Row.of(runs) for runs in grouping.trainings(one for one in records if one.key in columns.columns)]
+    groups = grouping.trainings(record for record in records if record.key in columns.columns)
+    rows = grouping.told_apart([Row.of(runs) for runs in groups])
     is_marked = {row: "marker=" in str(row.cell.data.get("dataset", "")) for row in rows}
-    marked = {(row.network, row.name): row for row in rows if is_marked[row]}
-    groups = grouping.grouped([row for row in rows if not is_marked[row]], lambda row: row.key_of_network)
-    of_groups = [_network(group, marked, columns) for group in groups.values()]
+    marked = {(without_marker(row.cell), row.name): row for row in rows if is_marked[row]}
+    unmarked = grouping.by_network([row for row in rows if not is_marked[row]])
+    of_groups = [_network(group, marked, columns) for group in unmarked.values()]
     return tuple(sorted(of_groups, key=lambda network: network.used is None))
 
 
-def _network(rows: Sequence[Row], marked: Mapping[tuple[str, str], Row], columns: CaseColumns) -> NetworkAnswers:
+def _network(
+    rows: Sequence[Row], marked: Mapping[tuple[tuple[str, ...], str], Row], columns: CaseColumns
+) -> NetworkAnswers:
     methods, used = [], None
     for row in rows:
         wide = {name: _wide(row, columns, name) for name in COLUMNS}
@@ -116,7 +119,7 @@ def _network(rows: Sequence[Row], marked: Mapping[tuple[str, str], Row], columns
         parts = {name: (row, wide[name], np.isfinite(wide[name])) for name in (MAIN, "own", "swap", "class", "weights")}
         parts |= {name: (row, wide[name], np.nan_to_num(wide["fall"])) for name in ("use", "sufficiency")}
         effect = np.abs(wide["marker_change"])
-        if (other := marked.get((row.network, row.name))) is not None and np.isfinite(effect).any():
+        if (other := marked.get((without_marker(row.cell), row.name))) is not None and np.isfinite(effect).any():
             limits = np.nanpercentile(effect, CHANCE_PERCENTILE, axis=0)
             change = np.abs(_wide(other, columns, "marker_change"))
             uses = change > limits.mean()

@@ -58,14 +58,15 @@ def comparisons(board: Leaderboard, first_run: bool = False) -> list[Comparisons
     ``first_run``: only the first training run of each network, under the rules that papers use.
     """
     records = [r for r in grouping.of_protocol(board.records, board.dataset, ALL_RULES) if grouping.is_method(r)]
-    rows = [Row.of(runs[:1] if first_run else runs) for runs in grouping.trainings(records)]
+    groups = [runs[:1] if first_run else runs for runs in grouping.trainings(records)]
+    rows = grouping.told_apart([Row.of(runs) for runs in groups])
     all_rules = dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores)
     rules = PUBLISHED if first_run else tuple(all_rules)
     if not rows:
         return []
     columns = case_columns.read_columns(records, board.folders, (*rules, *TRAITS))
-    groups = grouping.grouped(rows, lambda row: row.runs[0].cell.without_seed.model_key).values()
-    return [_compared(group, columns, rules) for group in groups if len(group) > 1]
+    networks = grouping.grouped(rows, lambda row: row.runs[0].cell.without_seed.model_key).values()
+    return [_compared(group, columns, rules) for group in networks if len(group) > 1]
 
 
 def _compared(rows: Sequence[Row], columns: CaseColumns, rules: tuple[str, ...]) -> Comparisons:

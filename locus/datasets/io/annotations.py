@@ -18,11 +18,12 @@ from xml.etree import ElementTree
 import numpy as np
 
 from locus.core.errors import DataError, UnknownNameError, examples
+from locus.core.files import is_hidden
 from locus.core.frames import xywh_to_xyxy
 from locus.core.names import find_finding, identity
 from locus.datasets.io import pd
 from locus.datasets.io.images import SUFFIXES
-from locus.datasets.io.tables import check_links, numbers, read_csv, read_json, read_text
+from locus.datasets.io.tables import check_links, numbers, raise_if_any, read_csv, read_json, read_text
 
 log = logging.getLogger(__name__)
 BoxFormat = Literal["xyxy", "xywh"]
@@ -45,6 +46,10 @@ COCO = (
     "or be a list of results"
 )
 IDS = "a list of results has ids: give the COCO file with its images and categories (truth.json) with --index"
+UNREAD = ("iscrowd", "ignore", "difficult", "rotation", "angle")
+"""Fields of an annotation that change its meaning and are not read: they must be 0, false or empty."""
+READERS = ("rad_id", "reader", "reader_id", "radiologist", "annotator", "rater")
+"""Fields that name the reader of a box."""
 TOOLS = {"shapes": "LabelMe", "data": "Label Studio", "_via_img_metadata": "VIA"}
 """Key of a JSON file or of its entries -> the tool that writes it."""
 
@@ -65,7 +70,7 @@ def read_boxes(path: Path, image: str = "image", skip_unknown: bool = False) -> 
         edges = xywh_to_xyxy(raw[["x", "y", "w", "h"]].to_numpy(np.float64)).T
         rows = raw[["image", "finding", "width", "height"]].assign(**dict(zip(ROW[2:6], edges, strict=True)))
     else:
-        rows = _with_edges(path, read_table(path, image))
+        rows = _with_edges(path, read_table(path, image, unknown))
     what = f"{path} has {len(unknown)} annotations that are not read: {examples(unknown)}"
     if unknown and not skip_unknown:
         raise DataError(f"{what}; correct or remove them, or use the option skip_unknown=True to leave them out")
@@ -76,10 +81,12 @@ def read_boxes(path: Path, image: str = "image", skip_unknown: bool = False) -> 
     return rows.assign(fractions=rows.get("fractions", False))
 
 
-def read_table(path: Path, image: str = "image") -> pd.DataFrame:
+def read_table(path: Path, image: str = "image", unknown: list[str] | None = None) -> pd.DataFrame:
     """Return the cells of a table of boxes, with the columns image and finding, as text.
 
-    NIH's, VinBigData's and RSNA's columns are renamed. Their rows without a finding are left out.
+    NIH's, VinBigData's and RSNA's columns are renamed. Their rows without a finding are left out. Rows with a field
+    that is not read (``UNREAD``) are added to ``unknown``. Raises ``DataError`` for them if it is None, and for boxes
+    of several readers of one image.
     """
     raw = read_csv(path, ())
     if "PredictionString" in raw:
@@ -91,7 +98,38 @@ def read_table(path: Path, image: str = "image") -> pd.DataFrame:
     for column in ("image", "finding"):
         if column not in raw:
             raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, raw))}: {ONE_ROW}")
-    return raw[~raw["finding"].str.lower().isin(NO_FINDING_WORDS) | (raw["finding"] == "")].reset_index(drop=True)
+    raw = raw[~raw["finding"].str.lower().isin(NO_FINDING_WORDS) | (raw["finding"] == "")]
+    _refuse_several_readers(path, raw)
+    unread = [unread_field(row) for row in raw.to_dict("records")]
+    words = [f"row {number + 1} ({field})" for number, field in zip(raw.index.tolist(), unread, strict=True) if field]
+    if unknown is None:
+        raise_if_any(path, words, "boxes with a field that is not read", "; correct or remove them")
+    else:
+        unknown += words
+    is_read = [not field for field in unread]
+    return raw[is_read].reset_index(drop=True)
+
+
+def unread_field(fields: Mapping[Any, Any]) -> str:
+    """Return the first field of ``UNREAD`` whose value is not 0, false or empty; "" if there is none.
+
+    >>> unread_field({"Difficult": "0", "rotation": 90.0}), unread_field({"ignore": False, "angle": None})
+    ('rotation', '')
+    """
+    for name, value in fields.items():
+        is_set = not re.fullmatch(r"-?0*\.?0*|false|no|none|null|nan", str(value).strip().lower())
+        if str(name).lower() in UNREAD and is_set:
+            return str(name)
+    return ""
+
+
+def _refuse_several_readers(path: Path, table: pd.DataFrame) -> None:
+    """Raise ``DataError`` if a ``table`` has boxes of several readers of one image, which would all be the truth."""
+    for column in table.columns.intersection([*READERS]):
+        readers = table.groupby("image")[column].nunique()
+        if (readers > 1).any():
+            image, advice = readers.idxmax(), "keep one reader's boxes, or average them (data set vindr_cxr does)"
+            raise DataError(f"{path} has boxes of {readers.max()} readers ({column}) in the image {image}: {advice}")
 
 
 ONE_ROW = "write a row per box: image, finding, and x0, y0, x1, y1 (edges) or x, y, w, h (corner and size)"
@@ -132,7 +170,8 @@ def read_coco(file: Path, index: Path | None = None, unknown: list[str] | None =
 
     A list of results has the images and categories of the COCO file ``index``; without one, its image_id and
     category_id must be names. Numbers that the file does not state are nan. Annotations that are regions to ignore
-    (iscrowd) or have no box are added to ``unknown``. Raises ``DataError`` for broken files and unknown ids.
+    (iscrowd), have no box or another field that is not read are added to ``unknown``. Raises ``DataError`` for broken
+    files, unknown ids, boxes as corners and several readers of one image.
     """
     content, listed = read_json(file), False
     first = content[0] if isinstance(content, list) and content else content
@@ -146,13 +185,15 @@ def read_coco(file: Path, index: Path | None = None, unknown: list[str] | None =
         else:
             source, rows = content, content["annotations"]
         if unknown is not None:
-            ignored = [row for row in rows if row.get("iscrowd") or not row.get("bbox")]
-            unknown += [f"{row.get('id')} ({'iscrowd' if row.get('iscrowd') else 'no bbox'})" for row in ignored]
-            rows = [row for row in rows if not (row.get("iscrowd") or not row.get("bbox"))]
+            reasons = [_unread_annotation(row) for row in rows]
+            unknown += [f"{row.get('id')} ({why})" for row, why in zip(rows, reasons, strict=True) if why]
+            rows = [row for row, why in zip(rows, reasons, strict=True) if not why]
         named = listed and index is None
         images = {} if named else _by_id(source["images"], index or file)
         words = {} if named else _by_id(source["categories"], index or file)
-        keys = [(row["image_id"], row["category_id"]) for row in rows]
+        keys = [(_whole(row["image_id"]), _whole(row["category_id"])) for row in rows]
+        _refuse_several_readers(file, pd.DataFrame(rows).assign(image=[image for image, _ in keys]))
+        _refuse_corners(file, rows)
         values = np.array([[*row["bbox"], row.get("score", np.nan)] for row in rows], np.float64).reshape(len(rows), 5)
         table = pd.DataFrame(values, columns=["x", "y", "w", "h", "score"])
         if named:
@@ -167,14 +208,37 @@ def read_coco(file: Path, index: Path | None = None, unknown: list[str] | None =
         about = [images[str(image)] for image, _ in keys]
         sides = {side: np.array([one.get(side) or np.nan for one in about], np.float64) for side in ("width", "height")}
         finding = [str(words[str(word)]["name"]) for _, word in keys]
-        return table.assign(image=[str(one["file_name"]) for one in about], finding=finding, **sides)
+        paths = [str(one["file_name"]).replace("\\", "/") for one in about]
+        return table.assign(image=paths, finding=finding, **sides)
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
         raise DataError(f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): {COCO}") from error
 
 
+def _unread_annotation(row: dict[str, Any]) -> str:
+    """Return why a COCO annotation is not read; "" if it is read."""
+    attributes = row.get("attributes")
+    fields = {**attributes, **row} if isinstance(attributes, dict) else row
+    return unread_field(fields) or ("" if row.get("bbox") else "no bbox")
+
+
+def _whole(value: Any) -> Any:
+    """Return an id as JSON compares it: 3.0 is 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _refuse_corners(file: Path, rows: list[dict[str, Any]]) -> None:
+    """Raise ``DataError`` if the areas of all boxes are those of xyxy and not of COCO's xywh."""
+    boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
+    areas = np.array([row.get("area") or np.nan for row in rows], np.float64)
+    corners = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    sizes = np.prod(boxes[:, 2:], axis=1)
+    if len(rows) and np.isclose(corners, areas).all() and not np.isclose(sizes, areas).any():
+        raise DataError(f"{file} has boxes whose area is that of corners (xyxy): write COCO's x, y, width, height")
+
+
 def _by_id(entries: list[dict[str, Any]], file: Path) -> dict[str, dict[str, Any]]:
     """Return id -> entry. Ids are compared as text, because some tools write 3 and others "3"."""
-    by_id = {str(entry["id"]): entry for entry in entries}
+    by_id = {str(_whole(entry["id"])): entry for entry in entries}
     if len(by_id) < len(entries):
         raise DataError(f"{file} has {len(entries) - len(by_id)} repeated ids: give each image and category its own")
     return by_id
@@ -182,7 +246,8 @@ def _by_id(entries: list[dict[str, Any]], file: Path) -> dict[str, dict[str, Any
 
 def _read_folder(folder: Path, unknown: list[str]) -> pd.DataFrame:
     """Return the boxes of a folder with files of one kind. An image is called as its file, without suffix."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".txt", ".json"))
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".txt", ".json"))
+    files = [path for path in found if not is_hidden(path, folder)]
     check_links(files, folder)
     classes = [path for path in files if path.name in ("classes.txt", "obj.names")]
     classes += [path for path in [folder / "obj.names"] if path.is_file()]
@@ -228,6 +293,11 @@ def _voc_rows(files: Iterable[Path], folder: Path, unknown: list[str]) -> list[t
                 edges = [float(one.findtext(f"bndbox/{edge}") or "nan") for edge in ("xmin", "ymin", "xmax", "ymax")]
                 if not word or np.isnan(edges).any() or len(one.findall("bndbox")) > 1:
                     unknown.append(f"{file.name} ({word or 'no name'}: {', '.join(part.tag for part in one)})")
+                    continue
+                fields = {part.tag: part.text or "" for part in one}
+                fields |= {part.findtext("name", ""): part.findtext("value", "") for part in one.iter("attribute")}
+                if field := unread_field(fields):
+                    unknown.append(f"{file.name} ({word}: {field})")
                     continue
                 rows.append((_name(file, folder), word, *edges, *size))
         except (ElementTree.ParseError, ValueError) as error:

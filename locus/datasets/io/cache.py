@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from locus.core import limits
 from locus.core.errors import DataError, examples, one_line
-from locus.core.files import atomic, remove_leftovers, writing
+from locus.core.files import atomic, open_unlinked, remove_leftovers, writing
 from locus.core.frames import resize_image
 from locus.core.types import Sample
 from locus.datasets.base import content_key
@@ -133,8 +133,8 @@ class PixelCache:
         self._pool, self._tasks = None, {}
 
     def _open(self, shape: tuple[int, int, int]) -> bool:
-        """Map the files; return False if they are missing or damaged."""
-        if not (self._path.exists() and self._state_file.exists()):
+        """Map the files; return False if they are missing, links or damaged."""
+        if any(file.is_symlink() or not file.exists() for file in (self._path, self._state_file)):
             return False
         try:
             self.images = np.load(self._path, mmap_mode="r+")
@@ -214,8 +214,8 @@ class PixelCache:
         return self._data[row].source or self._data[row].image_id
 
     def _mark_bad(self, row: int, reason: str) -> None:
-        with writing(self._reasons), self._reasons.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([row, reason]) + "\n")
+        with writing(self._reasons), open_unlinked(self._reasons, "ab") as file:
+            file.write(json.dumps([row, reason]).encode() + b"\n")
         self.states[row] = BAD
 
     def report(self) -> None:
@@ -278,7 +278,7 @@ def _lock(path: Path) -> Iterator[None]:
     """Lock the array. The lock is released when this process dies; child processes do not inherit it."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.with_suffix(".lock").open("w")
+        handle = open_unlinked(path.with_suffix(".lock"), "w")
     with handle:
         fcntl.lockf(handle, fcntl.LOCK_EX)
         yield

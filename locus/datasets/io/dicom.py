@@ -141,8 +141,17 @@ def _padding(pixels: NDArray[Any], file: Any) -> NDArray[np.bool_]:
     if first in (None, ""):
         return np.zeros(pixels.shape, bool)
     last = file.get("PixelPaddingRangeLimit")
-    ends = sorted((int(first), int(first if last in (None, "") else last)))
+    ends = sorted(_as_stored(int(value), pixels.dtype) for value in (first, first if last in (None, "") else last))
     return np.asarray((pixels >= ends[0]) & (pixels <= ends[1]))
+
+
+def _as_stored(value: int, kind: np.dtype[Any]) -> int:
+    """Return a value of 16 bits as pixels of 16 bits have it: writers confuse the types US and SS.
+
+    >>> _as_stored(63536, np.dtype("int16")), _as_stored(-2000, np.dtype("uint16"))
+    (-2000, 63536)
+    """
+    return int(np.array(value).astype(kind)) if kind.itemsize == 2 else value
 
 
 def _window(file: Any) -> tuple[int, float, float] | None:

@@ -27,6 +27,7 @@ KINDS: tuple[Literal["PNG", "JPEG"], ...] = ("PNG", "JPEG")
 """Allowed formats, detected by content."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 """Errors that reading a broken file may raise."""
+JPEG_END, PADDING = b"\xff\xd9", b"\xff\x00" * 16
 ROWS_PER_STEP = 256
 """Number of 16-bit rows converted to 8 bit at a time."""
 
@@ -46,6 +47,8 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
         pixels, turn = _gray(image), _turn(image)
         if image.format == "PNG" and not pixels[-1].any():
             _refuse_half(path, Path(path).read_bytes() if content is None else content)
+        if image.format == "JPEG" and (pixels[-1] == pixels[-1, 0]).all() and not image.info.get("progressive"):
+            _refuse_half_jpeg(path, Path(path).read_bytes() if content is None else content)
         return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
 
@@ -151,6 +154,19 @@ def _refuse_half(path: Path | str, content: bytes) -> None:
     count = len(zlib.decompressobj().decompress(packed, expected))
     if count < expected and not interlaced:
         raise DataError(f"cannot decode {path}: it is truncated ({count} of {expected} bytes of pixels)")
+
+
+def _refuse_half_jpeg(path: Path | str, content: bytes) -> None:
+    """Raise ``DataError`` for a JPEG whose pixels end before its end marker: libjpeg fills the other rows with grey.
+
+    Without the marker, the decoder waits for the missing pixels; a complete image does not need the marker.
+    """
+    body = content[: content.rfind(JPEG_END)] + PADDING  # the decoder reads a few bytes ahead
+    try:
+        with open_image(io.BytesIO(body), ("JPEG",)) as image:
+            image.load()
+    except OSError as error:
+        raise DataError(f"cannot decode {path}: it is truncated before its end marker") from error
 
 
 def _gray(image: Image.Image) -> NDArray[np.uint8]:

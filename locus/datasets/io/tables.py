@@ -43,6 +43,7 @@ MAX_CELL_LENGTH, MAX_NAME_BYTES = 1000, 200
 """Maximum characters of a path in a table, and bytes of a name in it."""
 STAY = "the files of a data set must be in its folder, named by relative paths"
 NO_LINK = "correct it, or give the folder with the files themselves with --data_root_dir (benchmark.check: --root)"
+COPY = "copy the folder with its files (cp -rL), or download it with snapshot_download(..., local_dir=...)"
 TABLES = (".csv", ".txt", ".json", ".xml")
 """Extensions of tables and lists."""
 
@@ -116,7 +117,7 @@ def check_links(paths: Iterable[Path], root: Path) -> None:
             raise DataError(f"the link {path} leads to {end}, which is neither a file nor a folder: {NO_LINK}")
         suffix = path.suffix.lower()
         if stat.S_ISREG(mode) and suffix in TABLES and end.suffix.lower() != suffix:
-            raise DataError(f"the link {path} leads to {end}, which is not a {suffix} file: {NO_LINK}")
+            raise DataError(f"the link {path} leads to {end}, which is not a {suffix} file: {COPY}")
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:

@@ -141,7 +141,8 @@ def _amounts(augment: str) -> Augment:
         raise UnknownNameError("augmentation", name, AUGMENTS)
     amounts: Augment = construct(Augment, "augmentation", augment, asdict(AUGMENTS[name]))
     for option, value in asdict(amounts).items():
-        if not isinstance(value, int | float) or value < 0:
+        is_number = isinstance(value, int | float) and isinstance(value, bool) == (option == "flip")
+        if not is_number or value < 0:
             raise BadValueError(f"{augment!r} has {option}={value}: give a number of at least 0 (flip: True or False)")
     if max(amounts.hide, amounts.cutmix) > 1:
         raise BadValueError(f"{augment!r} has a probability above 1: give hide and cutmix from 0 to 1")

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.evaluation.audit import read_values
+from locus.benchmark.evaluation.audit import read_values, run
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.report.literature import COLUMNS, Box, gap, share
-from locus.core.errors import DataError
+from locus.config import AuditConfig
+from locus.core.errors import BadValueError, DataError
 from locus.datasets.io.tables import read_csv
 
 COUNTS = {"Mass": 4, "Infiltration": 3}
@@ -52,6 +53,30 @@ def test_invalid_values_are_one_sentence(tmp_path, lines, facts):
     with pytest.raises(DataError, match=facts) as caught:
         values(tmp_path, *lines)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "facts"),
+    [
+        (("finding,pointing", "Mass,.5", "Infiltration,.2", "mean,.9"), r"mean of pointing is 0\.9, but its findings give 0\.350"),
+        (("finding,iou,dice", "Mass,.5,.4", "Infiltration,.2,.3"), r"iou of Mass is 0\.5, more than dice with 0\.4"),
+        (("finding,pointing,pointing@cell", "Mass,.5,.4", "Infiltration,.2,.3"), r"pointing of Mass is 0\.5, more than pointing@cell"),
+    ],
+)
+def test_values_that_contradict_each_other_are_one_sentence(tmp_path, lines, facts):
+    with pytest.raises(DataError, match=facts):
+        read_values(*table(tmp_path, *lines), "mine", {**COUNTS, "mean": 7}, "chestx_det10")
+
+
+def test_a_mean_that_rounding_explains_is_accepted(tmp_path):
+    mine = table(tmp_path, "finding,pointing", "Mass,.50", "Infiltration,.21", "mean,.36")
+    assert read_values(*mine, "mine", {**COUNTS, "mean": 7}, "chestx_det10").find("pointing", "mean").value == 0.36
+
+
+def test_the_name_of_a_baseline_is_refused_as_an_entry(tmp_path):
+    file, _ = table(tmp_path, "finding,iou.3", "Mass,.5")
+    with pytest.raises(BadValueError, match="entry prior"):
+        run(AuditConfig(file=str(file), entry="prior"), print)
 
 
 def one_share(n):

@@ -1,6 +1,7 @@
 """``locus.evaluate`` gives the scores of the command, for all kinds of networks, and refuses invalid arguments."""
 
 import re
+import runpy
 
 import numpy as np
 import pandas as pd
@@ -288,3 +289,34 @@ def test_images_of_training_patients_are_left_out(checkpoints, tmp_path, caplog)
     kept = scored(checkpoints[0], other, tmp_path).cases("pointing").patient
     assert 0 < kept.nunique() < len({sample.patient_id for sample in other if sample.boxes})
     assert "of patients in the training data" in caplog.text
+
+
+SCALED_BY_BATCH = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(1, 8, 3, 4, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = (x - x.min()) / (x.max() - x.min())
+        return self.head(self.layers(x).mean((2, 3)))
+"""
+
+
+@pytest.mark.planted
+def test_a_network_that_scales_each_batch_by_its_own_range_is_an_error_on_the_data(command, splits, tmp_path, capsys):
+    file = tmp_path / "net.py"
+    file.write_text(SCALED_BY_BATCH)
+    findings = splits["test"].findings
+    model = locus.wrap(runpy.run_path(str(file))["Net"](), findings=findings, img_size=64, channels=1)
+    with pytest.raises(BadValueError, match="batch of 7 than alone"):
+        locus.evaluate(model, splits["test"], ["gradcam"], ["single_box"], cache_dir=command / "cache_dir")
+    given = [f"--model={file}:Net", "--img_size=64", "--channels=1", "--findings", *findings, "--method", "gradcam"]
+    places = [f"--results={tmp_path}", f"--runs={command / 'runs'}", f"--cache_dir={command / 'cache_dir'}"]
+    assert run.main(["--suite", "tiny", f"--suites={command}", "--threads=1", *given, *places]) == 2
+    assert "than alone" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import boxes
 from locus.core.errors import BadValueError, DataError, LocusError
-from locus.core.frames import Grid
+from locus.core.frames import Grid, box_coverage
 from locus.core.names import WITHOUT_TRAINING
 from locus.core.types import Sample
 from locus.datasets.base import Samples
@@ -134,6 +134,29 @@ def test_transposed_maps_log_a_warning(tmp_path, caplog):
     assert "transposed" not in caplog.text
     entry.read(config(maps=str(write(tmp_path / "wrong", np.transpose))))
     assert re.search(r"transposed .*\(0\.\d+ instead of 0\.\d+ of their heat", caplog.text)
+
+
+def test_inverted_maps_log_a_warning(tmp_path, caplog):
+    entry.read(config(maps=str(write(tmp_path / "right"))))
+    assert "fit the truth better" not in caplog.text
+    entry.read(config(maps=str(write(tmp_path / "wrong", lambda values: 1 - values))))
+    assert re.search(r"inverted maps .*1 - map", caplog.text)
+
+
+def test_findings_as_the_last_axis_of_a_cube_log_a_warning(tmp_path, caplog):
+    count = len(DATA.findings)
+    for sample in BOXED:
+        maps = np.random.default_rng(0).random((count, count, count)) * 0.1
+        for finding, truth in sample.boxes.items():
+            maps[DATA.findings.index(finding)] += box_coverage(truth, sample.frame, (count, count))
+        for axes, folder in (((0, 1, 2), tmp_path / "right"), ((1, 2, 0), tmp_path / "wrong")):
+            folder.mkdir(exist_ok=True)
+            np.save(folder / f"{sample.image_id}.npy", maps.transpose(axes))
+    flags = {"findings": DATA.findings, "alignment": "conventional"}
+    entry.read(config(maps=str(tmp_path / "right"), **flags))
+    assert "fit the truth better" not in caplog.text
+    entry.read(config(maps=str(tmp_path / "wrong"), **flags))
+    assert "(h, w, K)" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -292,7 +292,13 @@ def test_group_leaves_out_unsupported_methods_with_a_reason(images, caplog):
     assert ("pcam" in maps, list(maps.absent)) == (False, ["pcam"])
     assert maps.absent["pcam"] in caplog.text
     with pytest.raises(NotAvailableError, match=r"'pcam'.*AVG"):
-        explain(small("AVG"), images, ["fast", "pcam"])
+        explain(small("AVG"), images, ["pcam"])
+
+
+def test_an_unsupported_method_does_not_lose_the_maps_of_the_others(images, caplog):
+    maps = explain(small("AVG"), images, ["cam", "pcam"])
+    assert ([*maps], [*maps.absent]) == (["cam"], ["pcam"])
+    assert maps.absent["pcam"] in caplog.text
 
 
 def test_a_small_budget_records_an_earlier_layer_image_by_image_and_changes_no_map():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from locus.benchmark.records import only_writer
-from locus.core.errors import HeldError
+from locus.core.errors import HeldError, WriteError
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
@@ -49,3 +49,13 @@ def test_lock_file_that_is_left_over_does_not_block(tmp_path):
         with only_writer(tmp_path):
             pass
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_lock_that_is_a_link_is_refused_and_its_target_unchanged(tmp_path):
+    target, folder = tmp_path / "precious.txt", tmp_path / "suite"
+    target.write_text("content")
+    folder.mkdir()
+    (folder / ".lock").symlink_to(target)
+    with pytest.raises(WriteError, match="it is a link"), only_writer(folder):
+        pass
+    assert target.read_text() == "content"

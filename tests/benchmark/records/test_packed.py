@@ -5,6 +5,7 @@ import pickle
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, Score, Subgroup, cases, load, pack, storage, write
@@ -167,3 +168,44 @@ def test_packed_rows_have_no_other_threshold_sources_and_corners_of_boxes_for_th
     kept = {"image", "patient", "finding", "threshold", "iou", "iobb", "hit@iou.3", "pointing", "key", "model_id", "method", "alignment"}
     assert set(pd.read_parquet(tmp_path / "cases-seed3.parquet")) == kept | {"x0"}
     assert set(pd.read_parquet(tmp_path / "cases-seed4.parquet")) == kept
+
+
+@pytest.mark.parametrize(
+    ("score", "fact"),
+    [
+        (Score("mean", "hit@iou.3", 1.5, n=1), "hit@iou.3 is 1.5"),
+        (Score("mean", "auroc", -0.5, n=1), "auroc is -0.5"),
+        (Score("mean", "hit@iou.3", 0.5, n=-1), "n is -1"),
+        (Score("a\u202eb", "hit@iou.3", 0.5, n=1), "control or invisible"),
+        (Score("mean", "hit@iou.3", 0.5, n=1, threshold_source="guess"), "'guess' is not known"),
+    ],
+)
+def test_scores_beyond_their_range_are_refused_when_they_are_read(score, fact, tmp_path):
+    records.packed.write_packed([RECORDS[0].model_copy(update={"scores": (score,)})], tmp_path)
+    with pytest.raises(DataError, match=fact):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        ({"iou": 1.5}, "'iou'.*1.5"),
+        ({"iou": "high"}, "'iou'"),
+        ({"image": 7}, "'image'"),
+        ({"finding": None}, "'finding'"),
+        ({"boxes": -2}, "'boxes'.*-2"),
+    ],
+)
+def test_rows_of_another_type_or_range_are_refused_when_they_are_read(change, fact, tmp_path):
+    cases.write([{**ROWS[0], **change}], RECORDS[0].cell, tmp_path)
+    with pytest.raises(DataError, match=fact):
+        cases.read(RECORDS[0].cell, tmp_path)
+
+
+RECIPES = [{"external": {}}, {"external": {"kind": "masks"}}, {"grid": 7}, {"grid": ["a", "b"]}, {"epochs": "17"}, {"augment": None}]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_of_other_types_is_refused(recipe):
+    with pytest.raises(ValidationError, match="recipe"):
+        cell(recipe=recipe)

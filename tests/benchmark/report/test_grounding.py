@@ -12,6 +12,8 @@ import pytest
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report import grounding
+from locus.benchmark.report.case_columns import CaseFolders
+from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.scores import Score
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -111,6 +113,12 @@ def test_figures_of_the_first_look_are_in_the_records(published):
 
 
 @pytest.mark.byhand
+def test_the_count_of_fine_tuned_results_names_those_left_out_because_they_were_not_reviewed(published):
+    boards = leaderboards(published, CaseFolders(ROOT / "results/grounding"))
+    (line,) = {text for board in boards if "siim" in board.dataset for text in grounding.GroundingReport(board).sentences()}
+    assert "above 30 of 30 fine-tuned results. Left out: 3 results that were not reviewed (up to .887)." in line
+
+
 def test_a_difference_has_the_spread_of_the_baseline():
     """Baseline .4 ± .03 on 100 images, a value of .45 on 25: ± .03 · √(1 + 4)."""
     base = Record(cell=Cell(dataset="d", method="fixed_region"), scores=(Score("mean", "dice", 0.4, 0.37, 0.43, 100, "validation"),))

@@ -14,7 +14,8 @@ from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import COLUMNS, UNSOLVED, Comparison, Interval
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.page import answer, notes
+from locus.benchmark.report.page import DatasetTables, answer, notes
+from locus.benchmark.report.table import short
 from locus.benchmark.scoring.statistics import mrmc
 from locus.core.names import MAIN
 from tests.benchmark.report.given import leaderboard, texts
@@ -90,7 +91,7 @@ def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possi
     assert {one.above_baselines for one in weak} == {False}
     assert {one.kind for one in weak if one.significantly_worse is False} == {"method", "network", "effect"}
     assert {one.in_top_group for one in weak} == {False}
-    assert {main_table.verdict(one) for one in weak if not one.significantly_worse} == {"≤ floor"}
+    assert {main_table.verdict(one) for one in weak if not one.significantly_worse} == {"not shown to be above the floor"}
     lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([low])))
     assert {line["in_top_group"] for line in lines if line["above_baselines"]} == {"False"}
     frame = main_table.data_frame(low.methods)
@@ -101,14 +102,60 @@ def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possi
     assert "not shown to be above the baselines" in text
 
 
+def test_terminal_table_has_at_most_eight_rows_with_the_users_own_first_and_ends_with_the_baselines(tmp_path):
+    for method, count in {**{f"m{n}": 4 + n for n in range(9)}, "prior": 3, "fixed_box": 2, "mine": 1}.items():
+        training(tmp_path, method, 0, count)
+    pack(tmp_path)
+    held = load(tmp_path)
+    published = [record if record.cell.method == "mine" else record.model_copy(update={"source": PUBLISHED}) for record in held]
+    table = main_table.terminal(leaderboard(published, folder=tmp_path))
+    shown = [(row[1], row[2][:4]) for row in table.rows]
+    best = [(f"m{n}", f".{(4 + n) * 5}0") for n in (8, 7, 6, 5, 4)]
+    assert shown == [("mine", ".050"), *best, ("prior", ".150"), ("fixed_box", ".100")]
+    assert table.footnote.startswith("4 more rows")
+
+
+def test_networks_with_one_name_are_named_with_the_settings_in_which_they_differ(tmp_path):
+    for method in ("cam", "prior"):
+        for epochs in (2, 5):
+            training(tmp_path, method, 0, 9, pinned={"epochs": epochs})
+        training(tmp_path, method, 0, 9, pinned={"augment": "has:hide=.5"})
+    pack(tmp_path)
+    board = leaderboard(load(tmp_path), folder=tmp_path)
+    wanted = ["small CNN with PCAM and HaS", "small CNN with PCAM, epochs=2", "small CNN with PCAM, epochs=5"]
+    assert sorted(one.network for one in board.methods) == wanted
+    lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([board])))
+    assert sorted(line["network"] for line in lines if line["method"] == "cam") == wanted
+    tables = DatasetTables(board).all_tables
+    networks = [table.rows[n][0] for table in tables if "network" in table.header for n in range(3)]
+    assert {*networks} == {*wanted}
+
+
+def test_untrained_beside_a_users_rows_is_named_as_the_published_network(tmp_path):
+    for method in ("cam", "prior", "untrained"):
+        training(tmp_path, method, 0, 9)
+    training(tmp_path, "mine", 0, 9, backbone="net.py", pinned={"weights": "ab"})
+    pack(tmp_path)
+    held = load(tmp_path)
+    published = [record if record.cell.method == "mine" else record.model_copy(update={"source": PUBLISHED}) for record in held]
+    cells = {}
+    for name, records in {"published": held, "of a user": published}.items():
+        table = main_table.thresholds(leaderboard(records, folder=tmp_path))
+        cells[name] = {row[1]: row[0] for row in table.rows}["untrained"]
+    assert cells == {"published": "small CNN with PCAM", "of a user": "small CNN with PCAM (published)"}
+
+
 def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_baselines_is_grey_and_never_bold(board):
     above = {name: row(board, name).above_baselines for name in ("cam", "gradcam", "xgradcam", "prior", "center")}
     assert above == {"cam": True, "gradcam": False, "xgradcam": False, "prior": None, "center": False}
     assert row(board, "xgradcam").in_top_group is False
     table = main_table.thresholds(board)
     looks = {(cells[1], mark): cells[-1] for cells, mark in zip(table.rows, table.marks, strict=True)}
-    assert looks["cam", "bold"] == "+.550"
-    assert looks["gradcam", "grey"] == looks["xgradcam", "grey"] == looks["center", "baseline"] == "≤ floor"
+    assert looks["cam", "bold"].startswith("+.550 [")
+    for name in ("cam", "gradcam", "xgradcam"):
+        gap, cell = row(board, name).over_floor, looks[name, "bold" if name == "cam" else "grey"]
+        assert cell.removeprefix("+").startswith(short(gap.difference.value))
+        assert cell.endswith(" n.s.") == (gap.p > 0.05)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -118,7 +165,7 @@ def test_with_too_few_patients_nothing_is_said_about_prior(tmp_path, seeds):
             training(tmp_path, method, seed, count, patients=8)
     board = leaderboard(load(tmp_path), folder=tmp_path)
     assert [(one.in_top_group, one.above_baselines) for one in board.methods] == [(None, None)] * 2
-    assert "**Above the baselines**: not tested" in " ".join(answer(board))
+    assert "which see no image: not compared, there are too few patients." in " ".join(answer(board))
 
 
 def test_baselines_are_last_and_stand_once_or_once_per_grid_on_which_they_differ(board, folder, tmp_path):
@@ -175,7 +222,7 @@ def test_runs_of_another_recipe_are_another_row():
 
 def test_individual_runs_have_a_table(folder):
     lines = texts(folder)["phantom: individual training runs"].splitlines()
-    shown = [[word.strip() for word in line.strip("|").split("|")][2:5] for line in lines if line.startswith("| small")]
+    shown = [[word.strip() for word in line.strip("|").split("|")][1:4] for line in lines if line.startswith("| small")]
     assert [(seed, method, score[:5]) for seed, method, score in shown[:3]] == [
         ("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850"),
     ]  # fmt: skip
@@ -219,7 +266,11 @@ def test_answer_is_about_a_users_row_beside_published_ones(tmp_path, count, abov
     first, second = answer(board)[:2]
     assert first.startswith(f"**Yours**: `mine` on small CNN with AVG: {count / 20:.3f}".replace("0.", "."))
     assert f"Of 2 published rows, {better} significantly better, {worse} significantly worse." in first
-    assert second.startswith(f"**Significantly above `prior` (.200)**, which see no image: {above} at IoU > .3")
+    if above == "no method":
+        assert second.startswith("**Beside `prior` (.200)**, which see no image: `mine` − `prior` is −.100 [")
+        assert "No method is shown to be above both at IoU > .3" in second
+    else:
+        assert second.startswith(f"**Significantly above `prior` (.200)**, which see no image: {above} at IoU > .3")
     table = main_table.thresholds(board, complete=False)
     assert table.rows[0][1] == "mine"
     assert main_table.by_finding(board).rows[0][0] == "mine"

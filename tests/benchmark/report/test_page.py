@@ -8,7 +8,7 @@ import pytest
 from locus.benchmark.records import Cell, Record, Score, Subgroup, write
 from locus.benchmark.report import detail_tables, tables
 from locus.benchmark.report.detail_tables import NAMES, score
-from locus.benchmark.report.grouping import Row
+from locus.benchmark.report.grouping import Row, network_words
 from locus.benchmark.report.page import Description, answer, cells_without_score, leaderboard_md
 from locus.benchmark.report.table import tabulated
 from tests.benchmark.report.given import leaderboard, tables_on_page
@@ -59,8 +59,9 @@ def test_equal_baselines_without_a_network_are_merged():
     all_records = [main(0.2, method, pooling) for method in methods for pooling in POOLINGS]
     all_records += [main(0.3, "prior"), main(0.1, "prior", "PCAM")]
     columns = [*NAMES, score("hit@iou.3")]
-    result = sorted((row["method"], row["pooling"]) for row in rows(tabulated("", "", columns, [Row.of([one]) for one in all_records])))
-    apart = [(method, pooling) for method in ("cam", "prior", "untrained") for pooling in POOLINGS]
+    result = sorted((row["method"], row["network"]) for row in rows(tabulated("", "", columns, [Row.of([one]) for one in all_records])))
+    networks = [network_words(cell(pooling=pooling)) for pooling in POOLINGS]
+    apart = [(method, network) for method in ("cam", "prior", "untrained") for network in networks]
     assert result == sorted([*apart, ("center", "any")])
 
 
@@ -68,8 +69,8 @@ def test_constant_columns_are_omitted():
     both = [main(0.2), Record(cell=cell(pooling="PCAM", img_size=224), scores=(scores("hit@iou.3", 0.1, "cross-fitted")[-1],))]
     columns = [*NAMES, score("hit@iou.3")]
     each = [Row.of([one]) for one in both]
-    assert tabulated("", "", columns, each[:1]).header == ("backbone", "pooling", "method", "hit@iou.3")
-    assert tabulated("", "", columns, each).header == ("backbone", "pooling", "size", "method", "hit@iou.3")
+    assert tabulated("", "", columns, each[:1]).header == ("network", "method", "hit@iou.3")
+    assert tabulated("", "", columns, each).header == ("network", "size", "method", "hit@iou.3")
     assert "image size: 128; alignment: aligned" in detail_tables.by_threshold(leaderboard(both[:1], "NIH")).intro
 
 

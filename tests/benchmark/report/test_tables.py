@@ -1,6 +1,7 @@
 """Tables are pure functions of records."""
 
 import csv
+import re
 import shutil
 import subprocess
 
@@ -166,3 +167,30 @@ def test_order_of_records_does_not_change_the_files(suite, tmp_path):
     sections = tables.write(handed, records=load(suite)[::-1])
     assert {p.name: p.read_bytes() for p in handed.iterdir()} == {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
     assert tables.headline(sections) == tables.headline(tables.write(suite))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<img src=x onerror=y>",
+        "[a](https://x.y)",
+        "![a](x)",
+        "[a][b]",
+        "[a]: x",
+        "https://x.y",
+        "www.x.y",
+        "```[a](x)`",
+        "`a``[x](u)`",
+        "<!-- a",
+    ],
+)
+def test_text_of_others_makes_no_link_picture_or_html_in_markdown(text):
+    markdown_it = pytest.importorskip("markdown_it")
+    escaped = table.markdown_text(text)
+    assert not re.search(r"<(a|img|!--)", markdown_it.MarkdownIt("commonmark").render(escaped))
+    assert not re.search(r"https://|www\.", escaped), "GitHub makes links of them"
+    assert "<img" not in str(table.marked(text))
+
+
+def test_code_and_bold_words_stay_in_markdown():
+    assert table.markdown_text("**Best**: `cam` [.1, .2] < 5") == "**Best**: `cam` [.1, .2] < 5"

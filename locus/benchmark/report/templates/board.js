@@ -2,7 +2,7 @@
 // Sorting and visible columns; without JavaScript the page shows everything.
 (() => {
   const value = (row, column) => {
-    const text = row.cells[column].textContent.trim(), number = parseFloat(text.replace("−", "-").replace("≤ floor", "-1"));
+    const text = row.cells[column].textContent.trim(), number = parseFloat(text.replace("−", "-"));
     return Number.isNaN(number) ? text : number;
   };
   const order = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? 1 : -1);

@@ -50,7 +50,7 @@ def inside(heat: Surface, boxes: ArrayLike) -> float:
 
 def inside_mask(heat: Surface, mask: NDArray[np.bool_]) -> float:
     """Return the share of the surface's integral inside an (H,W) mask; nan if the integral is 0."""
-    cells = heat.integrals(*(np.arange(side + 1) for side in heat.frame))
+    cells = heat.pixel_integrals
     return _ratio(cells[mask].sum(), cells.sum())
 
 

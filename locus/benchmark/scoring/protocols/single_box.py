@@ -8,6 +8,8 @@ alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,15 +20,15 @@ from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.protocols.pointing import distance
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, Indexed, ThresholdKey, ThresholdsBySource
-from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
+from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.benchmark.scoring.surface.bilinear import Surface, whole_weights
-from locus.benchmark.scoring.surface.trace import Trace, trace
+from locus.benchmark.scoring.surface.trace import GivenBoxes, Trace, trace
 from locus.core.compiled import compiled
 from locus.core.frames import Grid, holds, resolve
-from locus.core.names import MAIN
-from locus.core.scores import CURVE_THRESHOLDS
+from locus.core.names import DRAW_ERROR, HIT_COLUMNS, MAIN, MEAN_PREFIX
+from locus.core.scores import CURVE_THRESHOLDS, Score
 from locus.core.types import FloatArray
 
 DEFAULT_THRESHOLD = 0.5
@@ -42,47 +44,130 @@ class SingleBox(base.Protocol):
     A map is scaled to [0,1]; the box is that of the surface component with the highest vertex, chosen without the
     truth. The threshold maximizes ``hit@iou.3`` exactly, over all thresholds in [0,1). If a range of thresholds is
     best, its middle is used; ties go to the larger mean IoU, then to the lower threshold. It is chosen on other
-    patients (``cross-fitted``), on the validation split (``validation``), on the scored cases (``oracle``), from the
-    map alone (``otsu``), or is always .5 (``fixed``). There is one threshold per finding; ``hit@iou.3@shared`` uses one
-    for all findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3`` is the share of truth boxes hit by the box
-    of any component; read it with ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box
-    contains the centre of a truth box. ``out_of_reach``: share of cases whose truth is so small that no box of at least
-    one grid cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted boxes, the one with the highest
-    confidence is used at every threshold (of equal ones a random one, whatever their order), and its centre is the
-    point for ``pointing``.
+    patients (``cross-fitted``), on another suite (``fitted``), on the validation split (``validation``), on the scored
+    cases (``oracle``), from the map alone (``otsu``), or is always .5 (``fixed``). There is one threshold per finding;
+    ``hit@iou.3@shared`` uses one for all findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3`` is the share
+    of truth boxes hit by the box of any component; read it with ``boxes_per_case``, since many boxes hit by chance.
+    ``center_inside``: the box contains the centre of a truth box. ``out_of_reach``: share of cases whose truth is so
+    small that no box of at least one grid cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted
+    boxes, the one with the highest confidence is used at every threshold (of equal ones a random one, whatever their
+    order), and its centre is the point for ``pointing``.
     """
 
     name = "single_box"
     main = MAIN
     chooses_thresholds = True
     takes_boxes = True
+    row_source: ClassVar[ThresholdKey] = CROSS_FITTED
+    """Threshold source of the rows per case."""
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return all metrics for each threshold source, and one row per case at its cross-fitted threshold."""
-        scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
-        batch, index, val_index = CaseBatch(scored), base.case_index(scored), base.case_index(val_cases)
-        on_validation = CaseBatch(val_cases).selector, val_index
-        chosen = self.choose((batch.selector, index), seed, on_validation)
-        chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
-        boxes_at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
-        box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
-        pairs = [(boxes, box_counts.get(key)) for key, boxes in boxes_at.items()]
-        columns = [column for boxes, counts in pairs for column in _columns(boxes, counts, batch.truth)]
-        columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
-        reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
-        columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
-        hits = batch.selector.oracle_hits(index.findings)[:, None]
+        """Return all metrics for each threshold source, and one row per case at its threshold of ``row_source``."""
+        return self.evaluate_draws([cases], findings, seed, validation)
+
+    def evaluate_draws(
+        self, draws: Sequence[Cases], findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
+        """Return the mean over several draws of a baseline, each with its own maps or boxes and thresholds.
+
+        The cases of all draws are the same but for their maps. A row has the threshold and the hits of the first draw
+        and, as ``mean_`` columns, the means over the draws. The score ``draw_error`` is the standard error of the main
+        metric from the draw.
+        """
+        val_cases = base.of_findings(validation, findings)
+        on_validation = CaseBatch(val_cases).selector, base.case_index(val_cases)
+        parts = [self._at_thresholds(base.of_findings(cases, findings), seed, on_validation) for cases in draws]
+        first, index = parts[0], base.case_index(parts[0].batch.cases)
+        oracle = ("optimism", _stacked([part.oracle_hits(index) for part in parts]), np.ones(len(index)))
+        columns = _mean_columns([part.columns for part in parts])
+        scores = base.scores_with_optimism(columns, index, findings, seed, {MAIN: oracle})
+        rows = first.rows
+        if len(parts) > 1:
+            scores += _draw_errors([part.hits(MAIN) for part in parts], index.findings, findings)
+            rows = rows | _mean_hits(parts)
+        curves = [hits_by_threshold(part.batch.selector.hits(CURVE_THRESHOLDS), index.findings) for part in parts]
         return Result(
-            base.scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
-            base.rows(scored, batch.reasons, _row_columns(batch, boxes_at, box_counts[CROSS_FITTED])),
-            score_thresholds.distinct_thresholds(chosen, index),
-            base.failures(scored, batch.reasons),
-            hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
+            scores,
+            base.rows(first.batch.cases, first.batch.reasons, rows),
+            score_thresholds.distinct_thresholds(first.chosen, index),
+            base.failures(first.batch.cases, first.batch.reasons),
+            np.mean(curves, axis=0).round(6).tolist(),
         )
+
+    def _at_thresholds(self, scored: Sequence[base.Case], seed: int, on_validation: Indexed) -> "ScoredDraw":
+        """Return the cases of one draw at the thresholds of all sources."""
+        batch = CaseBatch(scored)
+        chosen = self.choose((batch.selector, base.case_index(scored)), seed, on_validation)
+        chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
+        return ScoredDraw(batch, chosen, self.row_source)
 
     def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsBySource:
         """Return the thresholds of all sources that use the truth."""
         return score_thresholds.choose(scored, DEFAULT_THRESHOLD, seed, validation)
+
+
+class ScoredDraw:
+    """N cases of one draw at the thresholds of all sources; ``row_source`` is that of the rows per case."""
+
+    def __init__(self, batch: "CaseBatch", chosen: ThresholdsBySource, row_source: ThresholdKey) -> None:
+        self.batch = batch
+        self.chosen = chosen
+        self.row_source = row_source
+        self.boxes_at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
+        counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
+        pairs = [(boxes, counts.get(key)) for key, boxes in self.boxes_at.items()]
+        columns = [column for boxes, of_boxes in pairs for column in _columns(boxes, of_boxes, batch.truth)]
+        columns.append(Column("pointing", "none", batch.pointing, np.ones(len(batch.cases))))
+        reach = np.array([largest_iou(case) for case in batch.cases], dtype=np.float64)
+        columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
+        self.columns = columns
+        self.rows = dict(_row_columns(batch, self.boxes_at, counts, row_source))
+        """Name of a column of the rows per case -> its values (N,)."""
+
+    def oracle_hits(self, index: CaseIndex) -> NDArray[np.bool_]:
+        """Return the hits (N,M) at all thresholds that can be best."""
+        return self.batch.selector.oracle_hits(index.findings)
+
+    def hits(self, name: str) -> FloatArray:
+        """Return a column of hits (N,) at the threshold of the rows, by its name in a table."""
+        if name == "pointing":
+            return self.batch.pointing.astype(np.float64)
+        measure, _, level = name.removeprefix("hit@").partition(".")
+        overlap: FloatArray = getattr(self.boxes_at[self.row_source], measure)
+        return (overlap > float(f".{level}")).astype(np.float64)
+
+
+def _stacked(tables: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Stack the tables (N,M) of D draws to (N,D,M'), padded without hits."""
+    width = max(table.shape[1] for table in tables)
+    return np.stack([np.pad(table, ((0, 0), (0, width - table.shape[1]))) for table in tables], axis=1)
+
+
+def _mean_columns(draws: Sequence[Sequence[Column]]) -> list[Column]:
+    """Return the columns with the means over draws of their numerators and denominators."""
+    means = []
+    for columns in zip(*draws, strict=True):
+        numerator = np.mean([column.numerator for column in columns], axis=0)
+        denominator = np.mean([column.denominator for column in columns], axis=0)
+        means.append(replace(columns[0], numerator=numerator, denominator=denominator))
+    return means
+
+
+def _mean_hits(draws: Sequence[ScoredDraw]) -> dict[str, FloatArray]:
+    """Return the columns of hits as means (N,) over draws."""
+    return {f"{MEAN_PREFIX}{name}": np.mean([draw.hits(name) for draw in draws], axis=0) for name in HIT_COLUMNS}
+
+
+def _draw_errors(hits: Sequence[FloatArray], of_case: NDArray[np.str_], findings: Sequence[str]) -> list[Score]:
+    """Return the standard error of the mean over D draws, per finding and of the mean over findings.
+
+    ``hits``: D arrays (N,). ``of_case``: finding of each case.
+    """
+    present = [finding for finding in findings if (of_case == finding).any()]
+    shares = np.array([[of_draw[of_case == finding].mean() for finding in present] for of_draw in hits])
+    values = dict(zip([*present, "mean"], [*shares.T, shares.mean(1)], strict=True))
+    errors = {name: float(of_draws.std(ddof=1) / np.sqrt(len(hits))) for name, of_draws in values.items()}
+    return [Score(name, DRAW_ERROR, error, n=len(hits)) for name, error in errors.items()]
 
 
 def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> list[float]:
@@ -93,6 +178,16 @@ def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> li
     """
     shares = [hits[findings == finding].mean(0) for finding in np.unique(findings)]
     return np.mean(shares, axis=0).round(6).tolist() if shares else []
+
+
+TracedMap = tuple[Surface | GivenBoxes | None, str, float, Trace]
+"""The prediction of a case or None and the reason, Otsu's threshold, and the trace."""
+
+
+def _traced(case: base.Case) -> TracedMap:
+    prediction, reason = case.prediction
+    level = otsu(prediction) if isinstance(prediction, Surface) else DEFAULT_THRESHOLD
+    return prediction, reason, level, trace(prediction)
 
 
 class CaseBatch:
@@ -107,12 +202,17 @@ class CaseBatch:
         points, otsus = list[bool](), list[float]()
 
         def traces() -> Iterator[tuple[Trace, FloatArray]]:
+            shared: dict[tuple[int, tuple[int, int]], TracedMap] = {}
             for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
-                prediction, reason = case.prediction
+                key = id(case.map), case.frame  # cases of a baseline share one array, and so its surface
+                traced = shared.get(key) or _traced(case)
+                if isinstance(case.map, np.ndarray):
+                    shared[key] = traced
+                prediction, reason, level, of_map = traced
                 self.reasons.append(reason)
                 points.append(prediction is not None and distance(prediction.peak, case.boxes) == 0)
-                otsus.append(otsu(prediction) if isinstance(prediction, Surface) else DEFAULT_THRESHOLD)
-                yield trace(prediction), case.boxes
+                otsus.append(level)
+                yield of_map, case.boxes
 
         self.selector = score_thresholds.ExactThresholds(IOU, traces())
         self.truth = self.selector.truth
@@ -181,19 +281,22 @@ def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBox
 
 
 def _row_columns(
-    batch: CaseBatch, at: Mapping[ThresholdKey, BoxesAtThreshold], box_counts: BoxCounts
+    batch: CaseBatch,
+    at: Mapping[ThresholdKey, BoxesAtThreshold],
+    box_counts: Mapping[ThresholdKey, BoxCounts],
+    source: ThresholdKey,
 ) -> dict[str, ArrayLike]:
-    crossed = at[CROSS_FITTED]
-    edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
-    numbers = {"threshold": crossed.thresholds, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
-    anyhits, boxes = (count.astype(np.int64) for count in box_counts)
+    chosen = at[source]
+    edges = dict(zip(("x0", "y0", "x1", "y1"), chosen.boxes.T, strict=True))
+    numbers = {"threshold": chosen.thresholds, **edges, "iou": chosen.iou, "iobb": chosen.iobb}
+    anyhits, boxes = (count.astype(np.int64) for count in box_counts[source])
     counts = {"boxes": boxes, "truths": batch.truth.count, "anyhits": anyhits}
     others = {
         key: {"threshold": one.thresholds, "iou": np.where(one.has_threshold, one.iou, np.nan)}
         for key, one in at.items()
-        if one is not crossed
+        if one is not chosen
     }
-    hits = {**crossed.hits(), "center_inside": crossed.center, "pointing": batch.pointing}
+    hits = {**chosen.hits(), "center_inside": chosen.center, "pointing": batch.pointing}
     return {**numbers, **hits, **counts, **base.other_sources(others)}
 
 

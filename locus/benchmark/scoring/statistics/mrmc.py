@@ -69,19 +69,40 @@ class RowSamples:
     """(S,) scores."""
     jackknife: FloatArray
     """(S,P) scores with one patient left out."""
+    draw_error: float = 0.0
+    """Standard error from the draw of the patient folds, for baselines that are means over several draws."""
+
+    resampled: FloatArray | None = None
+    """(S,B) the same scores in resamples of patients that choose their thresholds again, in the form of a jackknife
+    (``scoring.rechosen.as_jackknife``); None if they were not computed."""
+    resamples_draw_folds: bool = False
+    """Whether ``resampled`` is of a baseline that is made again with new folds, so that it has the ``draw_error``."""
+
+    @property
+    def draw_error_of_resamples(self) -> float:
+        """The error from the draw of the patient folds that ``resampled`` lacks."""
+        return 0.0 if self.resamples_draw_folds else self.draw_error
 
     def restrict(self, runs: Sequence[str]) -> "RowSamples":
         """Return the scores of the given training runs, in the given order."""
         if tuple(runs) == self.runs:
             return self
         index = [self.runs.index(name) for name in runs]
-        return RowSamples(tuple(runs), self.theta[index], self.jackknife[index])
+        resampled = None if self.resampled is None else self.resampled[index]
+        return replace(
+            self,
+            runs=tuple(runs),
+            theta=self.theta[index],
+            jackknife=self.jackknife[index],
+            resampled=resampled,
+        )
 
     @property
     def interval(self) -> MrmcEstimate | None:
         """Mean with its interval over training runs and patients; None for one run or fewer than 10 patients."""
         enough = len(self.theta) > 1 and self.jackknife.shape[1] >= MIN_PATIENTS
-        return interval(self.theta, self.jackknife) if enough else None
+        left_out = self.jackknife if self.resampled is None else self.resampled
+        return interval(self.theta, left_out) if enough else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +122,8 @@ class VarianceParts:
     """(...) covariance over patients between different runs, 0 if it is negative."""
     jackknife: FloatArray
     """(...) jackknife variance of the weighted sum, with these runs fixed."""
+    draws: float = 0.0
+    """Variance from the draw of the patient folds."""
 
     @classmethod
     def of_sums(
@@ -125,8 +148,8 @@ class VarianceParts:
 
     @property
     def variance(self) -> FloatArray:
-        """(...) total variance, at least the jackknife variance over patients."""
-        return np.maximum(self.runs.sum(-1) + self.patients, self.jackknife)
+        """(...) total variance: that over runs and patients, at least the jackknife variance, and that of draws."""
+        return np.maximum(self.runs.sum(-1) + self.patients, self.jackknife) + self.draws
 
     @property
     def df(self) -> FloatArray:
@@ -172,18 +195,18 @@ def interval(theta: ArrayLike, jackknife: ArrayLike) -> MrmcEstimate:
     return replace(_student([_checked((theta, jackknife))], [1.0], 0), p=float("nan"))
 
 
-def difference(a: Row, b: Row) -> MrmcEstimate:
+def difference(a: Row, b: Row, draws: float = 0.0) -> MrmcEstimate:
     """Return A − B of two rows on the same S training runs, such as two methods on one network, clipped to ±1.
 
-    Two rows that are equal for every run and patient give [0, 0] and p = 1. Raises ``BadValueError`` for arrays of
-    different shapes or without a number.
+    ``draws``: variance of the difference from the draw of the patient folds. Two rows that are equal for every run and
+    patient give [0, 0] and p = 1. Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
     (first, left_a), (second, left_b) = _same_patients([a, b])
     if len(first) != len(second):
         counts = f"A has {len(first)} training runs, B {len(second)}"
         raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested")
     gaps = (first - second, left_a - left_b)
-    return _student([gaps], [1.0], -1, equal=_is_zero(gaps))
+    return _student([gaps], [1.0], -1, equal=_is_zero(gaps), draws=draws)
 
 
 def all_differences(rows: Row) -> list[MrmcEstimate]:
@@ -214,25 +237,27 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
     return _intervals(replace(parts, runs=pooled, run_df=df), left_out.shape[-1], -1, equal)
 
 
-def difference_nested(a: Row, b: Row) -> MrmcEstimate:
+def difference_nested(a: Row, b: Row, draws: float = 0.0) -> MrmcEstimate:
     """Return A − B of two rows on different training runs, such as two networks, and the same patients, clipped to ±1.
 
     The spread of a row with one run is unknown, so this run counts as fixed and contributes the variance over patients
     only. The interval then applies to new runs of the other row, compared with this run; if both rows have one run, to
-    new patients alone. Raises ``BadValueError`` for arrays of different shapes or without a number.
+    new patients alone. ``draws``: as in ``difference``. Raises ``BadValueError`` for arrays of different shapes or
+    without a number.
     """
     rows = _same_patients([a, b])
     equal = all((np.ptp(np.concatenate(side), 0) <= MIN_SPREAD).all() for side in zip(*rows, strict=True))
-    return _estimate(rows, [1.0, -1.0], -1, equal)
+    return _estimate(rows, [1.0, -1.0], -1, equal, draws)
 
 
-def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
+def method_effect(differences: Sequence[Row], draws: float = 0.0) -> MrmcEstimate:
     """Return the mean difference of two methods over N networks, for new training runs and patients, clipped to ±1.
 
     The networks are fixed: the interval does not apply to other networks.
 
     Args:
         differences: For each network, ``theta`` (S_n,) and ``jackknife`` (S_n, P) of method A minus those of B.
+        draws: Variance of the mean difference from the draw of the patient folds.
 
     Raises:
         BadValueError: Fewer than two networks, a network with one run, or arrays of different shapes.
@@ -241,19 +266,24 @@ def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
     runs = [len(scores) for scores, _ in rows]
     if len(rows) < 2 or min(runs) < 2:
         raise BadValueError(f"networks with {runs} training runs: give two or more networks with two or more runs each")
-    return _estimate(rows, [1 / len(rows)] * len(rows), -1, all(map(_is_zero, rows)))
+    return _estimate(rows, [1 / len(rows)] * len(rows), -1, all(map(_is_zero, rows)), draws)
 
 
-def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False) -> MrmcEstimate:
+def _student(
+    rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False, draws: float = 0.0
+) -> MrmcEstimate:
     """Return the weighted sum with its interval over runs and patients; nan if a row has one run."""
     if min(len(scores) for scores, _ in rows) == 1:
         return MrmcEstimate(float(variance_parts(rows, weights).value), np.nan, np.nan, np.nan)
-    return _estimate(rows, weights, lowest, equal)
+    return _estimate(rows, weights, lowest, equal, draws)
 
 
-def _estimate(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool) -> MrmcEstimate:
+def _estimate(
+    rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool, draws: float
+) -> MrmcEstimate:
     """Return the weighted sum of the ``rows`` with its interval; ``equal``: whether nothing differs."""
-    (estimate,) = _intervals(variance_parts(rows, weights), rows[0][1].shape[-1], lowest, np.array([equal]))
+    parts = replace(variance_parts(rows, weights), draws=draws)
+    (estimate,) = _intervals(parts, rows[0][1].shape[-1], lowest, np.array([equal]))
     return estimate
 
 
@@ -330,15 +360,31 @@ def compared(one: RowSamples, other: RowSamples) -> MrmcEstimate | None:
     """Return ``one`` − ``other``: paired on common training runs, nested if there are fewer than two of them.
 
     A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
-    contributes patients only. If the sides have one common run, only that run is compared, over patients alone. None
-    for fewer than 10 patients.
+    contributes patients only. If the sides have one common run, only that run is compared, over patients alone.
+    If both sides have such resamples, thresholds are chosen again, and baselines are made again. None for fewer than 10
+    patients.
     """
     if one.jackknife.shape[1] < MIN_PATIENTS:
         return None
     common = [name for name in one.runs if name in other.runs]
     first, second = (row.restrict(common or row.runs) for row in (one, other))
     compare = difference if len(common) > 1 else difference_nested
-    return compare((first.theta, first.jackknife), (second.theta, second.jackknife))
+    if first.resampled is not None and second.resampled is not None:
+        draws = one.draw_error_of_resamples**2 + other.draw_error_of_resamples**2
+        return compare((first.theta, first.resampled), (second.theta, second.resampled), draws)
+    draws = one.draw_error**2 + other.draw_error**2
+    return compare((first.theta, first.jackknife), (second.theta, second.jackknife), draws)
+
+
+def with_draw_error(estimate: MrmcEstimate, draw_error: float) -> MrmcEstimate:
+    """Widen the interval of a difference over patients by the standard error from the draw of the patient folds.
+
+    Its p stays that of the mean over draws.
+    """
+    reach = special.ndtri((1 + LEVEL) / 2) * draw_error
+    low = estimate.value - np.hypot(estimate.value - estimate.low, reach)
+    high = estimate.value + np.hypot(estimate.high - estimate.value, reach)
+    return replace(estimate, low=float(low), high=float(high))
 
 
 def over_patients(one: Sums, other: Sums) -> list[MrmcEstimate]:

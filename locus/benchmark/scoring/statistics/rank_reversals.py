@@ -148,8 +148,8 @@ class UnderRule(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """1 if the first row is significantly better, -1 if the second is, else 0."""
-        return int(np.sign(self.difference)) if self.p is not None and self.p <= ALPHA else 0
+        """1 if the first row is significantly better after Holm's correction, -1 if the second is, else 0."""
+        return int(np.sign(self.difference)) if self.p_holm is not None and self.p_holm <= ALPHA else 0
 
 
 def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) -> list[UnderRule]:

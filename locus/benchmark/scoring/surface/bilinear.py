@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from locus.core.errors import BadValueError
 from locus.core.frames import Alignment, Grid, interpolation_weights, resample, resolve
@@ -61,6 +62,13 @@ class Surface:
         """Return the exact integrals (m,n) over the cells between ascending rows (m+1,) and columns (n+1,)."""
         return np.asarray(integral_weights(self.y, y) @ self.values @ integral_weights(self.x, x).T)
 
+    @property
+    def pixel_integrals(self) -> FloatArray:
+        """The exact integrals (H,W) over the pixels of the frame."""
+        height, width = self.frame
+        rows, columns = pixel_weights(self.y, height), pixel_weights(self.x, width)
+        return np.asarray((columns @ (rows @ self.values).T).T)
+
 
 def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
     """Return the surface of a map (h,w) on its ``grid``, cropped to the ``frame`` (H, W).
@@ -104,6 +112,19 @@ def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
     weights = np.zeros((len(ends) - 1, len(knots)))
     np.add.at(weights, np.searchsorted(ends, points[:-1], side="right") - 1, pieces)
     return weights
+
+
+def pixel_weights(knots: FloatArray, side: int) -> sparse.csr_array:
+    """Return the weights (side,n) of the values at ``knots`` (n,) in the integrals over ``side`` pixels; cached.
+
+    A pixel touches few of the knots of a map in pixels, so products of a full matrix would take a hundred times longer.
+    """
+    return _of_pixels(knots.tobytes(), side)
+
+
+@functools.lru_cache(maxsize=16)
+def _of_pixels(knots: bytes, side: int) -> sparse.csr_array:
+    return sparse.csr_array(integral_weights(np.frombuffer(knots), np.arange(side + 1)))
 
 
 def whole_weights(knots: FloatArray, side: int) -> FloatArray:

@@ -5,6 +5,7 @@ import pytest
 
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
+from locus.benchmark.scoring.statistics.rank_reversals import UnderRule
 from locus.benchmark.scoring.statistics.resample import CaseGroups
 
 FINDINGS = ("mass", "nodule", "rare")
@@ -105,3 +106,8 @@ def test_holm_is_over_all_pairs_of_the_table():
     gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
     assert [verdict.significantly_worse for verdict in mrmc.verdicts(3, gaps)] == [False, False, False]  # .02 is .06 among three
     assert [verdict.significantly_worse for verdict in mrmc.verdicts(3, gaps | {(0, 1): gap(0.1, 0.01)})] == [False, True, False]
+
+
+def test_better_uses_the_p_value_after_holms_correction():
+    rule = UnderRule("IoU > .3", first=0.6, second=0.5, difference=0.1, low=0.01, high=0.19, p=0.04, p_holm=0.4)
+    assert (rule.sign, rule._replace(p_holm=0.04).sign) == (0, 1)

@@ -1,0 +1,191 @@
+"""The comparison that a suite makes before all others: ``primary`` in its file.
+
+``Primary``    at most three contrasts of a method with the baselines that see no image, and the analyses of them
+``Finding``    one contrast in one analysis; ``findings`` computes all of them from the leaderboards
+``table``, ``sentences``   what a page shows of them
+
+The contrasts are tested first, with Holm's correction over them alone. The p-value of a contrast is the larger one of
+its floors. All other rows are tested afterwards: see ``comparisons.primary_first``.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import pydantic
+
+from locus.benchmark.report.grouping import Comparison, Row
+from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.table import NOTHING, Table, of_interval
+from locus.benchmark.scoring.statistics.mrmc import ALPHA
+from locus.benchmark.scoring.statistics.resample import holm
+from locus.core.names import BLIND
+
+MAX_CONTRASTS = 3
+Floor = Literal["prior", "fixed_box"]
+
+
+class Part(pydantic.BaseModel):
+    """A part of ``primary`` in a suite's file."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Contrast(Part):
+    """A method on a network, compared with the baselines."""
+
+    network: str
+    """Name of the model without its seed: ``custom-PCAM-128px``."""
+    method: str
+
+    def is_of(self, row: Row) -> bool:
+        """Whether ``row`` has this network and method."""
+        cell = row.runs[0].cell
+        return (cell.model_of_any_seed, cell.method) == (self.network, self.method)
+
+
+class Analysis(Part):
+    """How the contrasts are tested, and when that was decided."""
+
+    fitted_on: str | None = None
+    """Suite that chose the thresholds and the floors; none: they are cross-fitted."""
+    floors: Annotated[list[Floor], pydantic.Field(min_length=1)] = ["prior", "fixed_box"]
+    """The baselines that a method must be above."""
+    status: Literal["confirmation", "evidence"]
+    """``confirmation``: fixed before the images were scored; ``evidence``: decided afterwards."""
+    chosen: str
+    """Where and when it was chosen: a sentence."""
+
+
+class Primary(Part):
+    """The contrasts of a suite and their analyses."""
+
+    contrasts: Annotated[list[Contrast], pydantic.Field(min_length=1, max_length=MAX_CONTRASTS)]
+    analyses: Annotated[list[Analysis], pydantic.Field(min_length=1)]
+    registered: str = ""
+    """The analysis of the next images, with the date of its registration: a sentence."""
+
+    def has(self, row: Row) -> bool:
+        """Whether ``row`` is a contrast and an analysis of its thresholds has all floors, as the tables of rows do."""
+        sources = [analysis.fitted_on for analysis in self.analyses if {*analysis.floors} == {*BLIND}]
+        return row.cell.fitted_on in sources and any(contrast.is_of(row) for contrast in self.contrasts)
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The differences of one contrast from the floors of one analysis."""
+
+    analysis: Analysis
+    row: Row
+    floors: tuple[Comparison, ...]
+    p: float
+    """The larger p-value of the floors."""
+    corrected: float
+    """The same after Holm's correction over the contrasts."""
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the row is above all floors after the correction."""
+        lows = [gap.difference.low for gap in self.floors]
+        return self.corrected <= ALPHA and all(low is not None and low > 0 for low in lows)
+
+    @property
+    def status(self) -> str:
+        """What the finding is: confirmed, evidence, or neither."""
+        if self.analysis.status == "confirmation":
+            return "confirmed" if self.is_significant else "not confirmed"
+        return "evidence, not confirmation" if self.is_significant else "not shown"
+
+
+def findings(primary: Primary, boards: Sequence[Leaderboard]) -> list[Finding]:
+    """Return the findings of all analyses; contrasts whose rows are not on the ``boards`` are left out."""
+    return [finding for analysis in primary.analyses for finding in _of_analysis(primary, analysis, boards)]
+
+
+def _of_analysis(primary: Primary, analysis: Analysis, boards: Sequence[Leaderboard]) -> list[Finding]:
+    rows = [row for board in boards for row in board.methods if row.cell.fitted_on == analysis.fitted_on]
+    tested = [row for contrast in primary.contrasts for row in rows if contrast.is_of(row)]
+    compared = {row: _floors(row, analysis) for row in tested}
+    compared = {row: floors for row, floors in compared.items() if len(floors) == len(analysis.floors)}
+    largest = [max(gap.single_p or 0.0 for gap in floors) for floors in compared.values()]
+    corrected = holm(np.array(largest)).tolist()
+    return [
+        Finding(analysis, row, floors, p, after)
+        for (row, floors), p, after in zip(compared.items(), largest, corrected, strict=True)
+    ]
+
+
+def _floors(row: Row, analysis: Analysis) -> tuple[Comparison, ...]:
+    """Return the differences of the row from the floors of the analysis that were tested."""
+    return tuple(gap for gap in row.over_baselines if gap.name in analysis.floors and gap.single_p is not None)
+
+
+HEADER = ("thresholds and floors", "network", "method", "IoU > .3", *(f"− {name}" for name in BLIND), "p", "after Holm")
+
+
+def table(primary: Primary | None, boards: Sequence[Leaderboard]) -> Table:
+    """Return a line per finding; no line without ``primary``."""
+    found = [] if primary is None else findings(primary, boards)
+    about = (
+        "Tested before all other rows. p: the larger one of the floors of this analysis; Holm's correction is over "
+        "the contrasts of the analysis. Differences have 95% intervals over patients and training runs."
+    )
+    return Table("Primary comparison", about, (*HEADER, "status"), tuple(_line(finding) for finding in found))
+
+
+def _line(finding: Finding) -> tuple[str, ...]:
+    gaps = {gap.name: of_interval(gap.difference) for gap in finding.floors}
+    differences = [gaps.get(name, NOTHING) for name in BLIND]
+    scored = (finding.row.network, finding.row.name, of_interval(finding.row.main))
+    return (_source(finding.analysis), *scored, *differences, _p(finding.p), _p(finding.corrected), finding.status)
+
+
+def _source(analysis: Analysis) -> str:
+    return "cross-fitted" if analysis.fitted_on is None else f"from {analysis.fitted_on}"
+
+
+def _p(value: float) -> str:
+    """Format a p-value with three decimals and without a leading zero.
+
+    >>> _p(0.0042), _p(0.00001)
+    ('.004', '< .001')
+    """
+    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def sentences(primary: Primary | None, boards: Sequence[Leaderboard]) -> Iterator[str]:
+    """Yield a line per analysis with its findings and when it was chosen, then the registered analysis."""
+    if primary is None:
+        return
+    found = findings(primary, boards)
+    for analysis in primary.analyses:
+        of_analysis = [finding for finding in found if finding.analysis == analysis]
+        if of_analysis:
+            words = "; ".join(_words(finding) for finding in of_analysis)
+            title = f"**Primary comparison**, thresholds and floors {_source(analysis)}"
+            yield " ".join(filter(None, (f"{title}: {words}.", analysis.chosen.strip(), _resamples(analysis, boards))))
+    if primary.registered:
+        yield f"**Registered** for the next images: {primary.registered}"
+
+
+def _resamples(analysis: Analysis, boards: Sequence[Leaderboard]) -> str:
+    """Say what the intervals of a cross-fitted analysis include; empty for other analyses and without resamples."""
+    cross_fitted = [board for board in boards if board.methods and board.methods[0].cell.fitted_on is None]
+    again = [board.floors_are_made_again for board in cross_fitted]
+    if analysis.fitted_on is not None or not again or again[0] is None:
+        return ""
+    return INCLUDED if again[0] else HELD_FIXED
+
+
+INCLUDED = "Each resample of patients chooses the thresholds again and makes the floors again."
+HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.parquet` is missing or has other cases."
+
+
+def _words(finding: Finding) -> str:
+    """Say how far the row is above each floor, and what that is worth."""
+    gaps = " and ".join(f"{of_interval(gap.difference)} above `{gap.name}`" for gap in finding.floors)
+    p = f"p {_p(finding.corrected)} after Holm"
+    return (
+        f"`{finding.row.name}` on {finding.row.network} {of_interval(finding.row.main)}, {gaps}, {p}: {finding.status}"
+    )

@@ -1,0 +1,268 @@
+"""Thresholds and baselines that a suite takes from another one: ``fitted_on`` in its file.
+
+``Fit``           what the other suite chose on all its cases; ``read`` reads it, ``check`` checks its patients
+``score``         score a cell at its thresholds, by ``FittedBox`` on ``FittedCases``
+
+Nothing is chosen on the scored cases. The thresholds are in the records of the other suite: those of its ``oracle``
+were chosen on all its cases, of all folds together, per finding and training run. ``prior`` and ``fixed_box`` are made
+from the truth boxes of all these cases, so ``prior`` keeps the thresholds that were chosen for its maps of other folds.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locus import datasets
+from locus.benchmark import records
+from locus.benchmark.evaluation import scorer
+from locus.benchmark.evaluation.arrays import Pair
+from locus.benchmark.evaluation.scorer import CaseSource
+from locus.benchmark.maps.baselines import ALLOWED_CANDIDATES, CANDIDATE_SIDES, HIT_IOU, MIN_PATIENTS, Prior
+from locus.benchmark.maps.runs import images_of
+from locus.benchmark.records import Cell, Record, cases
+from locus.benchmark.report.grouping import first_names
+from locus.benchmark.scoring import score_thresholds
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.single_box import SingleBox
+from locus.benchmark.scoring.score_thresholds import FITTED, Indexed, ThresholdsBySource
+from locus.benchmark.suite import plan
+from locus.benchmark.suite.cells import ModelTask
+from locus.benchmark.suite.plan import ModelPlan
+from locus.benchmark.training.runs import load_split
+from locus.config import RunConfig, TrainConfig
+from locus.core.errors import DataError, LeakError, NotAvailableError
+from locus.core.frames import as_boxes, box_coverage, conventional, iou
+from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, PRIOR
+from locus.core.types import FloatArray, Sample
+
+CHOSEN_ON_ALL = "oracle"
+"""Source of the thresholds that a suite chose on all its cases."""
+ModelAndMethod = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a suite chose on all its cases."""
+
+    suite: str
+    thresholds: Mapping[ModelAndMethod, Mapping[str, float]]
+    """Model and method -> finding -> score threshold."""
+    samples: Sequence[Sample]
+    """The images of its cases, with their truth boxes."""
+
+    @property
+    def patients(self) -> set[str]:
+        """The patients of its cases."""
+        return {sample.patient_id for sample in self.samples}
+
+    @property
+    def findings(self) -> set[str]:
+        """The findings of its cases."""
+        return {finding for sample in self.samples for finding in sample.boxes}
+
+    def thresholds_of(self, cell: Cell) -> Mapping[str, float]:
+        """Return finding -> threshold of the same model and method. Raises ``NotAvailableError`` if it has none."""
+        found = self.thresholds.get((cell.model_id, cell.method))
+        if found is None:
+            raise NotAvailableError(
+                f"the suite {self.suite} has no score thresholds of {cell.method} on {cell.model_id}"
+            )
+        return found
+
+    @cached_property
+    def priors(self) -> dict[str, NDArray[np.float32]]:
+        """Finding -> the mean of all its truth boxes, drawn as filled rectangles (side,side)."""
+        return {finding: mean_of_boxes(self.samples, finding) for finding in self.findings}
+
+    @cached_property
+    def fixed_boxes(self) -> dict[str, FloatArray]:
+        """Finding -> the box (4,) xyxy that hits most of its cases, as shares of the frame."""
+        return {finding: best_box(self.samples, finding) for finding in self.findings}
+
+
+def mean_of_boxes(samples: Sequence[Sample], finding: str) -> NDArray[np.float32]:
+    """Return the map (side,side) of ``prior`` for other patients than those of ``samples``: the mean of their boxes."""
+    shape = (Prior().side, Prior().side)
+    boxes = [(sample.boxes[finding], sample.frame) for sample in samples if finding in sample.boxes]
+    return np.mean([box_coverage(of_sample, frame, shape) for of_sample, frame in boxes], axis=0).astype(np.float32)
+
+
+def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
+    """Return the box (4,) of ``fixed_box`` for other patients than those of ``samples``, as shares of the frame.
+
+    The candidates and the rule are those of ``baselines.fixed_boxes``: most hits, then the largest mean IoU. Raises
+    ``NotAvailableError`` if fewer than five patients have the finding.
+    """
+    having = [sample for sample in samples if finding in sample.boxes]
+    count = len({sample.patient_id for sample in having})
+    if count < MIN_PATIENTS:
+        raise NotAvailableError(f"{finding} has boxes of {count} patients: fixed_box needs at least {MIN_PATIENTS}")
+    boxes = candidate_boxes()
+    hits, total = np.zeros(len(boxes), dtype=np.int64), np.zeros(len(boxes))
+    for sample in having:
+        truth = as_boxes(sample.boxes[finding]) / np.tile(sample.frame[::-1], 2)
+        overlap = iou(boxes, truth).max(axis=1)
+        hits += overlap > HIT_IOU
+        total += overlap
+    return np.asarray(boxes[np.lexsort((-total, -hits))[0]])
+
+
+@lru_cache(maxsize=1)
+def candidate_boxes() -> FloatArray:
+    """Return all candidates (C,4) of ``fixed_box`` xyxy, as shares of the frame."""
+    along_x, along_y = np.nonzero(ALLOWED_CANDIDATES)
+    x, y = CANDIDATE_SIDES[along_x], CANDIDATE_SIDES[along_y]
+    return np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
+
+
+def read(name: str, results: Path, suites: Path = plan.SUITES) -> Fit:
+    """Return what the suite ``name`` chose, from its records in the folder ``results``, else from the published ones.
+
+    ``suites``: folder of the YAML files. Raises ``DataError`` if the suite has no thresholds or its truth is missing.
+    """
+    folder = results / name if results / name in records.suites(results) else records.published() / name
+    recorded = chosen_on_all(records.load(folder)) if folder in records.suites(folder.parent) else []
+    if not recorded:
+        raise DataError(f"{folder} has no score thresholds: run the suite {name} first (--suite {name})")
+    thresholds = {(r.cell.model_id, r.method): of_findings(r.thresholds[CHOSEN_ON_ALL]) for r in recorded}
+    rows = cases.read_columns([record.cell for record in recorded], folder, ["image"])
+    images = {str(image) for image in rows["image"].unique().to_pylist()}
+    return Fit(name, thresholds, boxed_images(plan.models(plan.load(name, suites))[0], images))
+
+
+def chosen_on_all(recorded: Sequence[Record]) -> list[Record]:
+    """Return the records of the main protocol with thresholds that were chosen on all cases."""
+    of_suite = [record for record in recorded if record.source == "run" and record.cell.fitted_on is None]
+    return [r for r in of_suite if r.cell.protocol == MAIN_PROTOCOL and r.thresholds.get(CHOSEN_ON_ALL)]
+
+
+def of_findings(chosen: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return finding -> its only threshold, from those in a record; findings without one are left out."""
+    return {finding: values[0] for finding, values in chosen.items() if values and not finding.startswith("@")}
+
+
+def boxed_images(model: ModelPlan, images: set[str]) -> list[Sample]:
+    """Return the samples of a suite's data set with these names, without reading an image.
+
+    Raises ``DataError`` if the data set needs a folder that is missing.
+    """
+    config = without_images(model.trainings[0])
+    if not datasets.at_hand(config.dataset, config.data_root_dir):
+        raise DataError(f"no data set {config.dataset} in {datasets.root_of(config.dataset, config.data_root_dir)}")
+    data = load_split(config, "test")
+    return [data[number] for number, name in enumerate(data.columns.images) if name in images]
+
+
+def without_images(config: TrainConfig) -> TrainConfig:
+    """Return the configuration of all images of a data set; of their truth alone if that does not need a folder."""
+    name = config.dataset
+    part = datasets.REGISTRY.get(name.split(":")[0])
+    if "images" in inspect.signature(part.__init__).parameters:
+        name = f"{name}{',' if ':' in name else ':'}images=False"
+    return dataclasses.replace(config, dataset=name, partition="all", fold=0)
+
+
+def check(fit: Fit, scored: Sequence[Sample]) -> None:
+    """Check that the ``scored`` images with boxes have other patients than the fit, and no other findings.
+
+    Raises ``LeakError`` for a shared patient and ``DataError`` for a finding without cases in the fit.
+    """
+    if shared := sorted(fit.patients & {sample.patient_id for sample in scored}):
+        names = f"{len(shared)} patients ({first_names(shared)})" if len(shared) > 1 else f"the patient {shared[0]}"
+        raise LeakError(f"fitted_on: {fit.suite} has {names} of the scored images: leave their images out of one suite")
+    if lacking := sorted({finding for sample in scored for finding in sample.boxes} - fit.findings):
+        raise DataError(
+            f"fitted_on: {fit.suite} has no case of {first_names(lacking)}: use a suite with these findings"
+        )
+
+
+def scored_images(model: ModelPlan) -> list[Sample]:
+    """Return the test images of a model that have a box, of all its folds."""
+    external = model.external
+    splits = [
+        load_split(config, "test") if external is None else images_of(config, "test", external)
+        for config in model.trainings
+    ]
+    return [sample for split in splits for sample in split if sample.boxes]
+
+
+def of_tasks(tasks: Sequence[ModelTask], folder: Path, flags: RunConfig) -> Fit | None:
+    """Return the fit that the cells of ``tasks`` need, None if they need none; ``folder``: that of their records."""
+    names = {cell.fitted_on for task in tasks for cell in task.cells if cell.fitted_on is not None}
+    if not names:
+        return None
+    return read(names.pop(), folder.parent, Path(flags.suites) if flags.suites else plan.SUITES)
+
+
+class FittedBox(SingleBox):
+    """``single_box`` with rows at thresholds that were chosen on another suite."""
+
+    row_source = FITTED
+
+    def __init__(self, thresholds: Mapping[str, float]) -> None:
+        """Set the threshold of each finding."""
+        self.thresholds = thresholds
+
+    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsBySource:
+        """Return the thresholds of all sources; the given ones are ``fitted``."""
+        fitted = score_thresholds.of_findings(self.thresholds, scored[1])
+        return {FITTED: fitted, **super().choose(scored, seed, validation)}
+
+
+@dataclass(frozen=True, eq=False)
+class FittedCases:
+    """Cases of a model, with ``prior`` and ``fixed_box`` of another suite."""
+
+    source: CaseSource
+    fit: Fit
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Findings in the order of the data set."""
+        return self.source.findings
+
+    @property
+    def groups(self) -> dict[str, dict[Pair, str]]:
+        """Variable -> (image, finding) -> group of the case."""
+        return self.source.groups
+
+    def validation(self, cell: Cell) -> list[Case]:
+        """Return no case: the thresholds are given."""
+        return []
+
+    def cases(self, cell: Cell) -> list[Case]:
+        """Return the cases of a cell; those of ``prior`` and ``fixed_box`` have the map or box of the other suite."""
+        of_model = self.source.cases(cell)
+        if cell.method == PRIOR:
+            return [with_prior(case, self.fit) for case in of_model if case.finding in self.fit.findings]
+        if cell.method == FIXED_BOX:
+            return [with_fixed_box(case, self.fit) for case in of_model if case.finding in self.fit.findings]
+        return of_model
+
+
+def with_prior(case: Case, fit: Fit) -> Case:
+    """Return the case with the map of ``prior``."""
+    values = fit.priors[case.finding]
+    grid = conventional(case.frame, (values.shape[0], values.shape[1]))
+    return dataclasses.replace(case, map=values, grid=grid)
+
+
+def with_fixed_box(case: Case, fit: Fit) -> Case:
+    """Return the case with the box of ``fixed_box``, in the frame of its image."""
+    box = fit.fixed_boxes[case.finding] * np.tile(case.frame[::-1], 2)
+    return dataclasses.replace(case, submitted_boxes=np.append(box, 1.0)[None])
+
+
+def score(fit: Fit, source: CaseSource, cell: Cell) -> scorer.Scored:
+    """Return the fields of the record of a fitted cell, and its rows per case."""
+    try:
+        thresholds = fit.thresholds_of(cell)
+    except NotAvailableError as error:
+        return {"status": "n/a", "reason": str(error)}, []
+    return scorer.score_maps(FittedCases(source, fit), cell, FittedBox(thresholds))
