@@ -370,9 +370,10 @@ def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], hea
 def _confirmed(trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
     """Return ``spec`` with the rows of its head that give the outputs of the network; None if there are no such rows.
 
-    The network runs on two images with the output of the head replaced by the same random numbers. Each output of the
-    network must increase with exactly one number, whatever the image: after a sigmoid, in another order, or fewer. The
-    head must also pool the same map of the second image.
+    The network runs on two images with the output of the head replaced by the same random numbers, which are as large
+    as the output, so that another path is not lost in rounding. Each output of the network must increase with exactly
+    one number, whatever the image: after a sigmoid, in another order, or fewer. The head must also pool the same map of
+    the second image.
     """
     head, other = str(spec.head), _ramp(trace.image)
     generator = torch.Generator().manual_seed(0)
@@ -390,9 +391,11 @@ def _confirmed(trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
         seen["pooled"] = pooled.clone()
         return values.clone()
 
-    first, second = (run(image, numbers) for image in (trace.image.detach(), other))
+    small = numbers * trace.linear[head][1].abs().max().to(numbers)
+    first = run(trace.image.detach(), numbers)
+    of_image, of_other = (run(image, small) for image in (trace.image.detach(), other))
     A = spec.as_map(seen["A"], trace.size)
-    if not same_logits(first, second, trace.change) or A is None:
+    if not same_logits(of_image, of_other, trace.change) or A is None:
         return None
     if _pooling(ACTIVATIONS[spec.activation](A), seen["pooled"]) != spec.pooling:
         return None

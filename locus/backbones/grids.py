@@ -385,16 +385,20 @@ def _axes(A: Tensor, images: Tensor) -> Iterator[tuple[float, float]]:
     """Yield (offset, stride) of rows and columns, from two neighbours in the middle; nothing without gradients.
 
     Positions near both edges must fit them, because rounding (such as by resizing to the nearest pixel) hides a stride.
+    One without a gradient there (padding) is passed over.
     """
     h, w = A.shape[-2:]
     centroids: list[dict[int, float]] = [{}, {}]
     middle = {(h // 2, w // 2), (max(h // 2 - 1, 0), max(w // 2 - 1, 0))}
-    for i, j in middle | {(min(1, h - 1), min(1, w - 1)), (max(h - 2, 0), max(w - 2, 0))}:
+    edges = {(min(1, h - 1), min(1, w - 1)), (max(h - 2, 0), max(w - 2, 0))} - middle
+    for i, j in (*middle, *edges):
         try:
             (gradient,) = torch.autograd.grad(A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True)
         except RuntimeError:  # no graph (no_grad), or one that runs again without the mode (checkpoints)
             return
         total = 0.0 if gradient is None else float(gradient.sum())
+        if (i, j) in edges and total == 0:
+            continue
         if gradient is None or total == 0 or not abs(total) < float("inf"):
             return
         mass = gradient.double().sum((0, 1)) / total

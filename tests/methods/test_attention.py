@@ -202,7 +202,7 @@ def test_a_small_memory_budget_does_not_change_the_maps():
     ("name", "reason"), [("test_resnet", "no attention between patches"), ("swin_tiny_patch4_window7_224", "within windows.*Swin")]
 )
 def test_an_unsupported_network_raises_an_error_with_the_reason(name, reason):
-    small = {"img_size": SIDE, "window_size": 2, "embed_dim": 8, "depths": [1], "num_heads": [1]} if "swin" in name else {}
+    small = {"img_size": SIDE, "window_size": 2, "embed_dim": 16, "depths": [1], "num_heads": [1]} if "swin" in name else {}
     model = backbones.wrap(timm.create_model(name, num_classes=3, **small).eval(), img_size=SIDE)
     for word in WORDS:
         with pytest.raises(NotAvailableError, match=reason):

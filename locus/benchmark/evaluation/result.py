@@ -131,9 +131,10 @@ class Evaluation:
         if finding != "mean":
             finding = match(finding, self.models[0].trained[0].data.findings)
         rows: dict[tuple[str, str, str], tuple[float | None, ...]] = {}
-        for row in self._rows:
+        for row in sorted(self._rows, key=lambda row: row.cell.protocol != MAIN_PROTOCOL):
             for score in self._displayed_scores(row, finding):
-                protocol = POINTING if score.metric == POINTING else row.cell.protocol  # ``single_box`` has it, too
+                # ``single_box`` has it, too: for the baselines, its value is a mean over draws of the folds
+                protocol = POINTING if score.metric == POINTING else row.cell.protocol
                 rows.setdefault((protocol, row.name, score.metric), (score.value, score.low, score.high, score.n))
         for row in self._ranked_rows if finding == "mean" else ():
             for metric in (name for name in TABLE_COLUMNS if name in row.scores):

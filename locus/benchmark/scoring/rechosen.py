@@ -77,7 +77,7 @@ def as_jackknife(resamples: FloatArray) -> FloatArray:
 
     >>> values = np.array([[0.1, 0.4, 0.2, 0.5]])
     >>> scaled = as_jackknife(values)[0]
-    >>> round(3 / 4 * ((scaled - scaled.mean()) ** 2).sum() - values.var(ddof=1), 12)
+    >>> float(round(3 / 4 * ((scaled - scaled.mean()) ** 2).sum() - values.var(ddof=1), 12))
     0.0
     """
     count = resamples.shape[1]

@@ -106,8 +106,8 @@ def read_table(path: Path, image: str = "image", unknown: list[str] | None = Non
         raise_if_any(path, words, "boxes with a field that is not read", "; correct or remove them")
     else:
         unknown += words
-    is_read = [not field for field in unread]
-    return raw[is_read].reset_index(drop=True)
+    is_read = np.array([not field for field in unread], dtype=bool)
+    return raw.loc[is_read].reset_index(drop=True)
 
 
 def unread_field(fields: Mapping[Any, Any]) -> str:

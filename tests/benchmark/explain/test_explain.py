@@ -275,9 +275,8 @@ def test_in_place_head_does_not_change_the_evidence(images):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_a_model_of_another_precision_gives_float32_maps(images, dtype):
     net = small().to(dtype)
-    for model in (net, backbones.wrap(net, features=net.features, head=lambda A: net.head(A))):
-        maps = explain(model, images[:1].to(dtype), ["gradcam", "hirescam", "scorecam"])
-        assert all(result.dtype == torch.float32 and result.isfinite().all() for result in maps.values())
+    maps = explain(net, images[:1].to(dtype), ["gradcam", "hirescam", "scorecam"])
+    assert all(result.dtype == torch.float32 and result.isfinite().all() for result in maps.values())
 
 
 def test_duplicate_method_names_are_an_error_and_groups_are_expanded(images):

@@ -8,7 +8,8 @@ import pytest
 import safetensors.numpy
 
 from locus import backbones
-from locus.benchmark.suite import cells, plan
+from locus.benchmark import records
+from locus.benchmark.suite import plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.run import check_parallel, model_steps
@@ -39,7 +40,7 @@ def test_models_share_the_step_of_their_initial_run():
 
 
 def test_published_weights_of_the_same_settings_replace_training(monkeypatch, tmp_path):
-    monkeypatch.setattr(cells, "published", lambda: tmp_path)
+    monkeypatch.setattr(records, "published", lambda: tmp_path)
     (task, *_) = tasks()
     files = task.model.weights_files(tmp_path / "small/weights")
     settings = [plan.settings_hash(config, task.model.init) for config in task.model.trainings]

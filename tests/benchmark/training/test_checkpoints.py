@@ -145,7 +145,7 @@ def test_a_deeper_network_and_other_weights_are_refused(tmp_path):
     [
         ({"module": {"a": torch.ones(1)}, "epoch": 3}, None),
         ({"student": {"a": torch.ones(1)}, "teacher": {}}, None),
-        ({"model": {"a": torch.ones(1)}, "ema": {"a": torch.zeros(1)}}, None),
+        ({"model": {"a": torch.ones(1)}, "ema": {"a": torch.zeros(1)}}, "model, ema"),
         ({"student": {"a": torch.ones(1)}, "teacher": {"a": torch.zeros(1)}}, "student, teacher"),
         ({"nets": {"a": torch.ones(1)}, "epoch": 3}, "nets.*epoch.*state_dict"),
     ],
