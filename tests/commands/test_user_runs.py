@@ -389,7 +389,7 @@ def test_a_network_on_test_images_alone_has_the_numbers_of_its_rows_per_case(suc
     write_folder([*locus.load_dataset(OWN_DATA, img_size=64)], tmp_path / "mine")
     (tmp_path / "suites").mkdir()
     train = {"dataset": "folder", "data_root_dir": "mine", "img_size": 64}
-    write_suite(tmp_path / "suites/own.yaml", train, models=[], methods=["cam", "gradcam"], protocols=["single_box", "pointing"])
+    write_suite(tmp_path / "suites/own.yaml", train, methods=["cam", "gradcam"], protocols=["single_box", "pointing"])
     (tmp_path / "net.py").write_text(NETWORK)
     flags = ["--suites", "suites", "--suite", "own", "--model", "net.py:Net", "--channels", "1", "--threads", "1"]
     done = succeed("benchmark.run", *flags, cwd=tmp_path)

@@ -13,8 +13,11 @@ MAIN, COLUMNS = "hit@iou.3", [*IOU, *IOBB, "pointing"]
 
 
 def rows_per_case(folder):
-    """The rows of the main protocol, with the columns of the threshold table as numbers; nan if unknown."""
-    names = {"model_id", "method", "image", "patient", "finding", "iou", "iobb", *COLUMNS}
+    """The rows of the main protocol, with the columns of the threshold table as numbers; nan if unknown.
+
+    A baseline's are its means over draws of the patient folds.
+    """
+    names = {"model_id", "method", "image", "patient", "finding", "iou", "iobb", *COLUMNS, *map("mean_{}".format, COLUMNS)}
     files = sorted(folder.glob("cases*.parquet"))
     parts = [pd.read_parquet(file, columns=sorted(names & {*parquet.read_schema(file).names})) for file in files]
     cases = pd.concat(parts, ignore_index=True).astype({"model_id": str, "method": str, "finding": str})
@@ -23,6 +26,8 @@ def rows_per_case(folder):
         if column not in cases:
             overlap = cases[measure].astype("float32")
             cases[column] = (overlap > np.float32(f".{level}")).where(overlap.notna())
+        if f"mean_{column}" in cases:
+            cases[column] = cases[f"mean_{column}"].fillna(cases[column].astype(float))
     cases["network"] = cases["model_id"].str.replace(r"-seed\d+$", "", regex=True)
     return cases.astype(dict.fromkeys(COLUMNS, float))
 

@@ -152,7 +152,7 @@ def _differences(rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:
     if unknown or lacking or len(pairs) > len(own_pairs):
         first = examples(map(", ".join, sorted(unknown or lacking)))
         yield f"lacks {len(lacking)} of {len(own_pairs)} cases and has {len(unknown)} others ({first})"
-    if columns := [name for name in rows if name not in (*own_rows, *GROUPS)]:
+    if columns := [name for name in rows if name not in (*own_rows, *cases.BOX, *GROUPS)]:
         yield f"has columns that its protocol does not write ({examples(columns)})"
 
 

@@ -10,7 +10,7 @@
 Only records and rows per case are read: no model, map or data set.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,14 +24,14 @@ from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, column
 from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
 from locus.benchmark.scoring.statistics import resample
-from locus.benchmark.scoring.statistics.mrmc import over_patients
+from locus.benchmark.scoring.statistics.mrmc import over_patients, with_draw_error
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, CaseGroups, CaseIndex, holm, mean
 from locus.benchmark.suite import cells
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
-from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
+from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
 from locus.core.types import Echo, FloatArray
 
 Name = tuple[str, str]
@@ -181,7 +181,9 @@ def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -
 
 COLUMNS = (MAIN, "hit@iou.1", "hit@iou.5", "hit@iobb.5", "mean_iou", "pointing")
 """Compared columns; the main column also by finding."""
-READ = (*COLUMNS, "iou", "iobb")
+MEANS = tuple(f"{MEAN_PREFIX}{name}" for name in COLUMNS)
+"""Means over draws of the patient folds, which baselines have."""
+READ = (*COLUMNS, *MEANS, "iou", "iobb")
 """Columns of the rows per case."""
 
 
@@ -198,7 +200,7 @@ class CommonCases:
 
 
 def _values(rows: CaseColumns, name: str) -> FloatArray:
-    if name.startswith("hit@"):
+    if name.startswith("hit@") or name == "pointing":
         return rows.hits(name)
     name = "iou" if name == "mean_iou" else name
     missing = np.full(len(rows.rows), np.nan)
@@ -262,7 +264,8 @@ class Difference:
 def differences(pair: Pair, both: CommonCases) -> list[Difference]:
     """Compare two rows on their common cases: each column by finding and its mean.
 
-    Several training runs are compared over runs and patients, one run on each side over patients.
+    Several training runs are compared over runs and patients, one run on each side over patients. The interval of the
+    main column contains the variation between draws of the patient folds, as in the tables.
     """
     index, columns = both.index, dict[tuple[str, str], FloatArray]()
     if not len(index):
@@ -272,7 +275,8 @@ def differences(pair: Pair, both: CommonCases) -> list[Difference]:
         columns |= {(metric, name): np.where(mask[:, None], values, np.nan) for name, mask in by_finding}
         columns[metric, "mean"] = values
     named, runs = {" ".join(key): of for key, of in columns.items()}, [run_names(row.runs) for row in pair]
-    compared = (two_rows if has_runs(pair) else _two_runs)(named, index, runs)
+    errors = {f"{MAIN} {name}": _draw_errors(pair, name) for metric, name in columns if metric == MAIN}
+    compared = (two_rows if has_runs(pair) else _two_runs)(named, index, runs, errors)
     patients = len({*index.patients.tolist()})
     return [
         Difference(pair, finding, int(np.isfinite(of[:, 0]).sum()), patients, row._replace(rule=metric))
@@ -285,12 +289,27 @@ def has_runs(pair: Pair) -> bool:
     return max(len(row.runs) for row in pair) > 1
 
 
-def _two_runs(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) -> list[UnderRule]:
-    """Compare two single runs over patients, as the tables compare a row of one run with ``prior``."""
+def _draw_errors(pair: Pair, finding: str) -> tuple[float, float]:
+    """Return the standard errors of two rows from the draw of the patient folds; 0 for a row without draws."""
+    of_rows = [[record.find(DRAW_ERROR, finding) for record in row.runs] for row in pair]
+    values = [[0.0 if score is None else score.value or 0.0 for score in scores] for scores in of_rows]
+    first, second = map(max, values)
+    return first, second
+
+
+def _two_runs(
+    values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]], errors: Mapping[str, tuple[float, float]]
+) -> list[UnderRule]:
+    """Compare two single runs over patients, as the tables compare a row of one run with ``prior``.
+
+    ``errors``: column -> standard errors of both sides from the draw of the patient folds.
+    """
     columns = np.stack([*values.values()], -1)  # (N,2,columns)
     known, groups = np.isfinite(columns), CaseGroups.of(index.findings, index.patients)
     one, other = (groups.sums(np.where(known, columns, 0)[:, n], known[:, n].astype(float)) for n in (0, 1))
-    ends = [[v if np.isfinite(v) else None for v in (e.low, e.high, e.p)] for e in over_patients(one, other)]
+    drawn = [np.hypot(*errors.get(name, (0.0, 0.0))) for name in values]
+    estimates = [with_draw_error(*of) for of in zip(over_patients(one, other), drawn, strict=True)]
+    ends = [[v if np.isfinite(v) else None for v in (e.low, e.high, e.p)] for e in estimates]
     means = zip(*(mean(side.value, 0).tolist() for side in (one, other)), strict=True)
     rows = zip(values, means, ends, strict=True)
     return [UnderRule(rule, a, b, a - b, low, high, p, None) for rule, (a, b), (low, high, p) in rows]

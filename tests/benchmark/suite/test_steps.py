@@ -9,7 +9,7 @@ import safetensors.numpy
 
 from locus import backbones
 from locus.benchmark import records
-from locus.benchmark.suite import plan
+from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.run import check_parallel, model_steps

@@ -11,7 +11,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -152,10 +152,27 @@ class UnderRule(NamedTuple):
         return int(np.sign(self.difference)) if self.p_holm is not None and self.p_holm <= ALPHA else 0
 
 
-def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) -> list[UnderRule]:
-    """Compare two rows under each rule, from ``values``: rule -> (cases, runs of the first + runs of the second)."""
+def two_rows(
+    values: Values,
+    index: CaseIndex,
+    runs: Sequence[tuple[str, ...]],
+    errors: Mapping[str, tuple[float, float]] | None = None,
+) -> list[UnderRule]:
+    """Compare two rows under each rule.
+
+    Args:
+        values: rule -> (cases, runs of the first + runs of the second).
+        index: finding and patient of the cases.
+        runs: names of the training runs of both rows.
+        errors: rule -> standard errors of both rows from the draw of the patient folds; 0 for a rule that it lacks.
+    """
     groups = CaseGroups.of(index.findings, index.patients)
     pairs = [entries(columns, groups, runs) for columns in values.values()]
+    of_draws = [(errors or {}).get(rule, (0.0, 0.0)) for rule in values]
+    pairs = [
+        [replace(row, draw_error=error) for row, error in zip(pair, both, strict=True)]
+        for pair, both in zip(pairs, of_draws, strict=True)
+    ]
     gaps = [compared(*pair) if all(np.isfinite(row.jackknife).all() for row in pair) else None for pair in pairs]
     adjusted = holm(np.array([np.nan if gap is None else gap.p for gap in gaps])).tolist()
     rows = []

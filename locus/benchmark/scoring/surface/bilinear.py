@@ -12,14 +12,17 @@ and ``to_frame`` and ``boxes``, the same for an array. The highest component at 
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from locus.core.errors import BadValueError
 from locus.core.frames import Alignment, Grid, interpolation_weights, resample, resolve
 from locus.core.types import FloatArray
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,7 @@ def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
     return weights
 
 
-def pixel_weights(knots: FloatArray, side: int) -> sparse.csr_array:
+def pixel_weights(knots: FloatArray, side: int) -> "sparse.csr_array":
     """Return the weights (side,n) of the values at ``knots`` (n,) in the integrals over ``side`` pixels; cached.
 
     A pixel touches few of the knots of a map in pixels, so products of a full matrix would take a hundred times longer.
@@ -123,7 +126,9 @@ def pixel_weights(knots: FloatArray, side: int) -> sparse.csr_array:
 
 
 @functools.lru_cache(maxsize=16)
-def _of_pixels(knots: bytes, side: int) -> sparse.csr_array:
+def _of_pixels(knots: bytes, side: int) -> "sparse.csr_array":
+    from scipy import sparse  # imported late, because a picture does not need it
+
     return sparse.csr_array(integral_weights(np.frombuffer(knots), np.arange(side + 1)))
 
 
