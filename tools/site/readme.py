@@ -37,8 +37,8 @@ def answer(results: Path) -> str:
     afterwards = [row for row in compared if row["thresholds and floors"] != "cross-fitted"]
     paragraphs = (
         "\n".join(_table(results)),
-        "**Fixed before scoring**: on 342 images that the recipe never saw, the difference of FullGrad from `prior`, the "
-        f"mean map of other patients' boxes, is {_differences(before, '− prior')}.",
+        "**Fixed before scoring**: on 342 images that the recipe never saw, the difference of FullGrad from `prior`, "
+        f"the mean map of other patients' boxes, is {_differences(before, '− prior')}.",
         "**Decided after scoring**, with thresholds and both baselines chosen on the 538 other images: the difference "
         f"from the fixed box is {_differences(afterwards, '− fixed_box')}.",
         _weaknesses(results),

@@ -30,7 +30,7 @@ from locus.config import AuditConfig
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
-from locus.core.names import UNRANKED_METHODS, duplicates
+from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS, duplicates
 from locus.core.scores import Score
 from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
@@ -239,14 +239,13 @@ def _rule(file: Path, word: str) -> str:
 
 
 def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
-    """Score cases by the protocol ``single_box``; thresholds are compared in single precision, as in stored rows."""
-    rows = SingleBox().evaluate(cases, findings).rows
-    overlaps = {name: np.array([row[name] for row in rows], dtype=np.float32) for name in ("iou", "iobb")}
-    columns = {}
-    for column in COLUMNS:
-        measure, _, level = column.removeprefix("hit@").partition(".")
-        columns[column] = (overlaps[measure] > np.float32(f".{level}")).astype(np.float64)
-    return columns, [row["finding"] for row in rows], [row["patient"] for row in rows]
+    """Return the hits of ``fixed_box`` as means over draws of the patient folds, as in the tables of the suites."""
+    from locus.benchmark.maps.fold_draws import over_fold_draws  # imports torch
+
+    result = SingleBox().evaluate_draws(over_fold_draws(FIXED_BOX, cases), findings)
+    rows = pd.DataFrame(result.rows)
+    columns = {name: rows[f"{MEAN_PREFIX}{name}"].to_numpy(dtype=np.float64) for name in COLUMNS}
+    return columns, rows["finding"].tolist(), rows["patient"].tolist()
 
 
 def _as_csv(rows: Sequence[Record], box: Box) -> str:

@@ -187,7 +187,8 @@ def ours(board: Leaderboard) -> list[Record]:
 
     Empty for another data set, or if the neighbouring suite ``OURS`` has no results.
     """
-    folder = board.folders.own.parent / OURS
+    home = board.folders.published or board.folders.own
+    folder = home.parent / OURS
     if board.dataset != "NIH" or folder not in suites(folder.parent) or not of_papers(board):
         return []
     scored = [record for record in load(folder) if record.cell.method == OUR_METHOD]
