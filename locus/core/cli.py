@@ -25,7 +25,7 @@ import yaml
 
 from locus.core import startup
 from locus.core.errors import BadValueError, DataError, LocusError, hint, one_line, printable
-from locus.core.names import SPELLED, duplicates
+from locus.core.names import SPELLED, duplicates, is_unusual_number
 from locus.core.parser import CoreLoader, checked, help_command, parser_of, type_of
 from locus.core.startup import ROOT
 from locus.core.user_code import refuse_code
@@ -131,7 +131,7 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
         raise BadValueError(f"{twice[0]} is given twice: give it once")
     parts = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
     for flag, value in itertools.pairwise(parts):
-        _refuse_base_60(config_class, flag.removeprefix("--"), value)
+        _refuse_unusual_numbers(config_class, flag.removeprefix("--"), value)
     typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
     path = typed.pop("config", None)
     file_values = read_yaml(Path(path)) if path else {}
@@ -149,13 +149,18 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     return config, frozenset(chosen)
 
 
-def _refuse_base_60(config_class: type[Any], name: str, value: object) -> None:
-    """Raise ``BadValueError`` for a text that YAML 1.1, which jsonargparse follows, reads as a number: 1:30 as 90."""
-    is_field = name in {field.name for field in dataclasses.fields(config_class)}
-    if is_field and isinstance(value, str) and re.fullmatch(r"[-+]?\d[\d.]*([:_]+[\d.]*)+", value):
-        allowed = type_of(config_class, name)
-        if str not in (allowed, *get_args(allowed)):
-            raise BadValueError(f"bad value {value!r} for --{name}: use a number with digits and a decimal point only")
+def _refuse_unusual_numbers(config_class: type[Any], name: str, value: object) -> None:
+    """Raise ``BadValueError`` for a text that only some programs read as a number.
+
+    YAML 1.1, which jsonargparse follows, reads 1:30 as 90, and Python reads 1_0 as 10.
+    """
+    if name not in {field.name for field in dataclasses.fields(config_class)} or not isinstance(value, str):
+        return
+    allowed = type_of(config_class, name)
+    takes_text = str in (allowed, *get_args(allowed))
+    is_base_60 = re.fullmatch(r"[-+]?\d[\d.]*([:_]+[\d.]*)+", value) is not None
+    if not takes_text and (is_base_60 or is_unusual_number(value)):
+        raise BadValueError(f"bad value {value!r} for --{name}: use a number with digits and a decimal point only")
 
 
 def _require_utf8(words: Sequence[str]) -> None:
@@ -200,7 +205,7 @@ class _FlagValue:
 @functools.lru_cache(maxsize=4096)
 def _checked(config_class: type[Any], name: str, flag_value: _FlagValue) -> Any:
     """Parse and check the value of a flag; cached, because many models of a suite have the same value."""
-    _refuse_base_60(config_class, name, flag_value.value)
+    _refuse_unusual_numbers(config_class, name, flag_value.value)
     value, is_list = flag_value.value, get_origin(type_of(config_class, name)) is tuple
     if is_list and value is not None:  # a single word, as in the YAML line ``logger: csv``, is a list of one
         value = list(value) if isinstance(value, list | tuple) else [value]

@@ -88,6 +88,24 @@ ALIASES = {
 """Synonyms of findings. A wider or narrower finding (Nodule/Mass, Lung Opacity) is not a synonym."""
 
 
+PLAIN_NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+
+def is_unusual_number(text: str) -> bool:
+    """Return True for a text that Python reads as a number although it has more than digits: 1_0, +1, full width.
+
+    >>> [is_unusual_number(text) for text in ("1_0", "+1", "-1.5e-3", "Mass", "nan")]
+    [True, True, False, False, False]
+    """
+    if PLAIN_NUMBER.fullmatch(text.strip()) or not any(map(str.isdigit, text)):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def identity(name: str) -> str:
     """Return the name of a patient, image or finding in one spelling: NFC, trimmed, without invisible characters.
 

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
-from locus.core.names import duplicates
+from locus.core.names import duplicates, is_unusual_number
 from locus.core.user_code import module_of, reason, syntax_tree
 
 log = logging.getLogger(__name__)
@@ -249,6 +249,8 @@ def options(spec: str) -> dict[str, Any]:
         if not equals or not name or not value:
             wrong = f"bad option {name + equals + value!r} in {spec!r}"
             raise BadValueError(f"{wrong}: write NAME:option=value,option=value")
+        if is_unusual_number(value):
+            raise BadValueError(f"bad value {value!r} for the option {name!r}: use digits and a decimal point only")
     if twice := duplicates(name for name, *_ in pairs):
         raise BadValueError(f"{spec!r} gives the option {twice[0]!r} twice: give it once")
     return {name: _literal(value) for name, _, value in pairs}

@@ -46,7 +46,10 @@ class Sample:
     read: Callable[[], NDArray[np.uint8]]
     """Function that decodes the image. Raises ``DataError`` with path and reason for a broken file."""
     source: str = ""
-    """Path of the file, or a description of generated pixels; part of the cache key."""
+    """Path of the file, or a description of generated pixels; part of the cache key.
+
+    A sample in a list whose ``read`` is a user's function is identified by its pixels instead.
+    """
     meta: Mapping[str, Any] = field(default_factory=dict)
     """view, sex, age …, if known."""
     read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None

@@ -270,7 +270,18 @@ def _checked(sample: Sample, findings: Sequence[str]) -> Sample:
         if labels[[*findings].index(finding)] == 0:
             raise BadValueError(f"{where} has a box of {finding!r} and the label 0 for it: {order}")
     boxes = {word: checked_boxes(b, sample.frame, f"{where}, {word}") for word, b in sample.boxes.items()}
-    return replace(sample, labels=labels, boxes={word: array for word, array in boxes.items() if len(array)})
+    return replace(
+        sample,
+        labels=labels,
+        boxes={word: array for word, array in boxes.items() if len(array)},
+        source=sample.source if _reads_source(sample.read) else "",  # without one, pixels identify the image
+    )
+
+
+def _reads_source(read: Callable[[], NDArray[np.uint8]]) -> bool:
+    """Return True if a function of this package reads the image, so that the source of the sample names its pixels."""
+    function = read.func if isinstance(read, functools.partial) else read
+    return str(getattr(function, "__module__", "")).startswith("locus.")
 
 
 class DatasetWrapper(Dataset):

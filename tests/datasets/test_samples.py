@@ -9,6 +9,7 @@ from locus import datasets
 from locus.core.errors import BadValueError
 from locus.core.types import Sample
 from locus.datasets.base import RelabeledDataset, Samples
+from locus.datasets.io.cache import PixelCache
 
 GOOD = Sample(
     "a.png", "p1", (10, 20), np.array([1, np.nan], np.float32), {"Mass": np.array([[1.0, 2, 5, 6]])}, lambda: np.zeros((10, 20), np.uint8)
@@ -27,6 +28,15 @@ def box(*edges):
 def test_a_box_that_is_partly_outside_is_clipped_and_counted(caplog):
     assert samples(dataclasses.replace(GOOD, **box(-5, 2, 5, 30)))[0].boxes["Mass"].tolist() == [[0, 2, 5, 10]]
     assert "clipped 1 boxes" in caplog.text
+
+
+@pytest.mark.byhand
+def test_the_cache_of_a_sample_with_a_new_reader_has_the_new_pixels(tmp_path):
+    data = datasets.load("phantom:train=2,val=2,test=2", split="test")
+    black = [dataclasses.replace(sample, read=lambda: np.zeros(sample.frame, np.uint8)) for sample in data]
+    of = [PixelCache(Samples([*given], data.findings, "test"), 32, tmp_path).complete().max() for given in (data, black)]
+    assert of[0] > 0
+    assert of[1] == 0
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ def test_refinecam_equals_torchcam_on_conventional_grids(make_model):
     ("word", "match"),
     [
         ("expected_gradients:n=0", r"^n is 0\b"),
+        ("expected_gradients:n=1_0", "'1_0' for the option 'n'"),
         ("integrated_gradients:tolerance=-1", "tolerance"),
         ("fullgrad:layers=first", "'first'.*last3"),
         ("fullgrad:form=square", "'square'.*absolute"),

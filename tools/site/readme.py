@@ -75,8 +75,8 @@ def _weaknesses(results: Path) -> str:
     return (
         f"**Weak points**: the classifiers are weak (AUROC {auroc}; chance is .5), and 604 of the 984 boxes chose the "
         "recipe. Networks first learn from findings that are drawn by the statistics of NIH's boxes. On these 604 "
-        f"boxes, FullGrad is {over_prior['nih-sample']} above `prior`; after findings drawn at uniform positions, it is "
-        f"{over_prior['nih-sample-uniform']} above ([drawn findings](docs/limits.md#what-do-the-drawn-findings-add))."
+        f"boxes, FullGrad is {over_prior['nih-sample']} above `prior`; after findings drawn at uniform positions, "
+        f"it is {over_prior['nih-sample-uniform']} above ([drawn findings](docs/limits.md#what-do-the-drawn-findings-add))."
     )
 
 

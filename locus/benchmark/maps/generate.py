@@ -283,11 +283,15 @@ class _Networks:
 
 
 def _references(run: ModelRun, rows: Sequence[int], index: int, count: int, seed: int) -> torch.Tensor:
-    """Return ``count`` images of other patients than that of ``rows[index]``; the order of the images is the same."""
+    """Return ``count`` images of other patients than that of ``rows[index]``.
+
+    They are drawn from the names of the images, so their order in the data set does not matter.
+    """
     samples = run.scorable_images
     patient = samples[rows[index]].patient_id
-    order = generator(seed, "references").permutation(len(samples))
-    others = [row for row in order if samples[row].patient_id != patient][:count]
+    by_name = sorted(range(len(samples)), key=lambda row: samples[row].image_id)
+    drawn = generator(seed, "references").permutation(len(samples)).tolist()
+    others = [by_name[place] for place in drawn if samples[by_name[place]].patient_id != patient][:count]
     if len(others) < count:
         raise NotAvailableError(f"{count} images of other patients are required, but there are {len(others)}: lower n")
     return transforms.evaluation()(torch.from_numpy(run.pixels[others]))

@@ -269,7 +269,8 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
     [1.0, 2.5]
     """
     values = pd.to_numeric(cells, errors="coerce")
-    wrong = cells[~np.isfinite(values)]
+    has_plus = cells.astype(str).str.lstrip().str.startswith("+")
+    wrong = cells[~np.isfinite(values) | has_plus]
     advice = "; use decimal points" if wrong.astype(str).str.contains(r"\d,\d").any() else ""
     raise_if_any(path, map(repr, wrong), "cells that are not numbers", advice)
     return values.astype(float)
