@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import locus
 from locus.core import cli
+from locus.core.registry import PROTOCOLS
 from tests.warm import Running
 
 pytestmark = pytest.mark.commands
@@ -97,6 +99,20 @@ def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
             file.write_text(text)
     table = (checkout / "runs" / "results" / "demo" / "leaderboard.md").read_text()
     assert [word for word in ("mycam", "published)", "hole") if word not in table] == []
+
+
+def test_the_protocol_of_the_page_about_protocols_scores_a_map_by_its_centre_of_mass():
+    text = next(text for kind, text in BLOCK.findall((ROOT / "docs" / "add_a_protocol.md").read_text()) if kind == "python")
+    made = {"__name__": "centre_of_mass"}
+    exec(compile(text, "centre_of_mass.py", "exec"), made)
+    left = np.zeros((4, 4), dtype=np.float32)
+    left[:, 0] = 1
+    maps = {("a", "Mass"): left, ("b", "Mass"): left, ("c", "Mass"): np.zeros((4, 4), dtype=np.float32)}
+    truth = {("a", "Mass"): [[0, 0, 20, 100]], ("b", "Mass"): [[60, 0, 100, 100]], ("c", "Mass"): [[0, 0, 100, 100]]}
+    with PROTOCOLS.adding([made["CentreOfMass"]]):
+        result = locus.score(maps, truth, frames=(100, 100), grids="conventional", protocol="centre_of_mass")
+    hits = {row["image"]: bool(row["hit@centre"]) for row in result.rows}
+    assert hits == {"a": True, "b": False, "c": False}
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def test_a_box_that_is_partly_outside_is_clipped_and_counted(caplog):
 @pytest.mark.byhand
 def test_the_cache_of_a_sample_with_a_new_reader_has_the_new_pixels(tmp_path):
     data = datasets.load("phantom:train=2,val=2,test=2", split="test")
-    black = [dataclasses.replace(sample, read=lambda: np.zeros(sample.frame, np.uint8)) for sample in data]
+    black = [dataclasses.replace(sample, read=lambda: np.zeros(data[0].frame, np.uint8)) for sample in data]
     of = [PixelCache(Samples([*given], data.findings, "test"), 32, tmp_path).complete().max() for given in (data, black)]
     assert of[0] > 0
     assert of[1] == 0
