@@ -12,11 +12,11 @@ from pyarrow import parquet
 from locus.benchmark import records
 from locus.benchmark.pictures import gallery
 from locus.benchmark.report import tables
-from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite import cells, join, plan
 from locus.benchmark.suite.finalize import describe
 from locus.config import RunConfig
 from locus.core.files import json_hash
-from locus.core.names import MAIN, MAIN_PROTOCOL, duplicates
+from locus.core.names import BLIND, MAIN, MAIN_PROTOCOL, duplicates
 from tools.recipes import with_table
 from tools.site.readme import with_answer
 
@@ -26,6 +26,9 @@ DRAWN = ("gallery.html", "examples.svg")
 """Files with pictures, which records alone do not give."""
 REUSING = [name for name in SUITES if plan.load(name).training_runs_of]
 """Suites that use the training runs of another suite."""
+JOINED = [name for name in SUITES if plan.load(name).joins]
+"""Suites whose rows are made from those of other suites."""
+SCORED = [name for name in SUITES if name not in JOINED]
 pytestmark = pytest.mark.freshness
 
 
@@ -83,7 +86,8 @@ def test_hits_over_the_score_threshold_are_those_of_the_main_protocol_alone(name
     assert {record.cell.protocol for record in with_line} <= {MAIN_PROTOCOL}
     for record in with_line:
         at_fixed = record.find(MAIN, threshold_source="fixed").value  # .5
-        assert record.hits_by_threshold[10] == pytest.approx(at_fixed, abs=1.5e-6)
+        tolerance = 1e-3 if record.method in BLIND else 1.5e-6  # of 20 draws, some reach .5 exactly or nearly so
+        assert record.hits_by_threshold[10] == pytest.approx(at_fixed, abs=tolerance)
 
 
 LABELS = ("network (AUROC)", "network", "data set", "size", "seed", "trained on", "results", "method")
@@ -116,7 +120,7 @@ def test_a_row_of_another_network_than_the_plain_one_is_named_by_it_in_every_tab
 @pytest.mark.parametrize("name", SUITES)
 def test_no_two_lines_of_leaderboard_csv_name_the_same_row(name, written):
     table = pd.read_csv(written(name)[0] / "leaderboard.csv", dtype=str, keep_default_na=False)
-    names = ["dataset", "network", "img_size", "model_id", "protocol", "kind", "method"]
+    names = ["dataset", "network", "img_size", "model_id", "fitted_on", "protocol", "kind", "method"]
     assert not table.duplicated([column for column in names if column in table]).any()
     trained = table[table["backbone"] != ""]
     assert (trained["network"] != "").all()
@@ -133,6 +137,8 @@ def test_the_committed_records_are_the_cells_of_the_suite(name):
     suite, existing, planned = committed(name)
     without_images = [job for job in planned if job.model.grid is not None]  # the networks of nih need its images
     expected = {cell.key for job in without_images or planned for cell in job.cells}
+    if name in JOINED:
+        expected = {join.cell_of(suite, of_parts).key for of_parts in join.parts(suite, records.published()).values()}
     assert {record.key for record in existing if record.source == "run"} == expected
     assert {record.key for record in existing if record.source == "paper"} == {record.key for record in suite.published}
 
@@ -145,7 +151,7 @@ def test_no_case_has_two_rows_of_one_method(name):
         assert not pd.read_parquet(file, columns=sorted(columns)).duplicated().any(), file
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", SCORED)
 def test_the_recorded_trainings_have_the_keys_that_are_planned_today(name):
     _, existing, planned = committed(name)
     of_models = {(record.cell.model_id, json_hash(record.cell.recipe)) for record in existing if record.cell.recipe}
@@ -163,7 +169,7 @@ def test_suites_use_the_weights_of_the_suite_whose_training_runs_they_name(name)
     assert used == {(model, weights[model]) for model, _ in used}
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", SCORED)
 def test_the_pictures_of_a_page_are_a_hit_and_a_miss_of_its_best_method(name):
     chosen = gallery.choose_examples(committed(name)[1], ROOT / "results" / name)
     picture = ROOT / "results" / name / "examples.svg"
@@ -174,7 +180,7 @@ def test_the_pictures_of_a_page_are_a_hit_and_a_miss_of_its_best_method(name):
 
 def test_results_stay_small():
     files = [file for file in (ROOT / "results").rglob("*") if file.is_file() and "weights" not in file.parts]
-    assert len(files) <= 120
+    assert len(files) <= 130
     assert sum(file.stat().st_size for file in files) < 40e6
     assert max(file.stat().st_size for file in files) < 12e6
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from locus.benchmark import records
 from tests.oracles.boards import MAIN, check_line, markdown_tables, rows_per_case
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -23,13 +24,13 @@ pytestmark = [pytest.mark.freshness, pytest.mark.oracle]
 
 
 class Row:
-    """Scores of S runs, and the same with each of P patients left out."""
+    """Scores of S runs, the same with each of P patients left out, and the variance from the draw of the folds."""
 
-    def __init__(self, theta, left_out):
-        self.theta, self.left_out, self.runs = theta, left_out, len(theta)
+    def __init__(self, theta, left_out, drawn=0.0):
+        self.theta, self.left_out, self.runs, self.drawn = theta, left_out, len(theta), drawn
 
     def __sub__(self, other):
-        return Row(self.theta - other.theta, self.left_out - other.left_out)
+        return Row(self.theta - other.theta, self.left_out - other.left_out, self.drawn + other.drawn)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +48,19 @@ def rows(read):
     return networks
 
 
-def row_of(cases):
+def row_of(cases, drawn=0.0):
     scores = [_score(of_run) for _, of_run in cases.groupby("model_id")]
-    return Row(*map(np.array, zip(*scores, strict=True)))
+    return Row(*map(np.array, zip(*scores, strict=True)), drawn)
+
+
+def drawn(suite):
+    """Baseline -> the largest variance of its score from the draw of the patient folds, as stored."""
+    errors = {}
+    for record in records.load(RESULTS / suite):
+        score = record.find("draw_error")
+        if score is not None:
+            errors[record.method] = max(errors.get(record.method, 0.0), score.value**2)
+    return errors
 
 
 def _score(cases):
@@ -77,6 +88,7 @@ def estimate(parts, least=0.0, run_df=None):
             across += a * b * covariance[different].mean()
     mean = sum(weight * row.left_out.mean(0) for weight, row in parts)
     variance = max(sum(seeds) + max(across, 0), np.var(mean, ddof=1) * scale)
+    variance += sum(weight**2 * row.drawn for weight, row in parts)
     spread = sum(term**2 / (run_df or row.runs - 1) for term, (_, row) in zip(seeds, parts, strict=True))
     df = variance**2 / spread if spread else np.inf
     error = np.sqrt(variance)
@@ -114,13 +126,16 @@ def test_ten_rows_of_the_threshold_table(suite, read):
         mine = of_network[of_network["method"] == line["method"]]
         check_line(line, mine)
         if line["runs"] > 1:
-            compare(line, {name: row_of(of) for name, of in of_network.groupby("method")})
+            variances = drawn(suite)
+            compare(line, {name: row_of(of, variances.get(name, 0.0)) for name, of in of_network.groupby("method")})
 
 
 def compare(line, rows):
     """Hold the interval of a line of several runs, and its comparisons with baselines and methods, against ``rows``."""
     mine = rows[line["method"]]
-    assert [line[name] for name in (MAIN, "low", "high")] == pytest.approx(clipped(estimate([(1.0, mine)])[:3]), abs=1e-6)
+    assert [line[name] for name in (MAIN, "low", "high")] == pytest.approx(
+        clipped(estimate([(1.0, Row(mine.theta, mine.left_out))])[:3]), abs=1e-6
+    )
     if line["method"] in UNTESTED:
         assert pd.isna(line["prior_difference"])
         return

@@ -357,6 +357,8 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     """Return a line of ``leaderboard.csv``."""
     of_network = row.kind == "network"
     line = _named(row)
+    if row.cell.fitted_on is not None:
+        line["fitted_on"] = row.cell.fitted_on
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
     line |= {"runs": len(row.runs), "auroc": row.auroc}
     line |= {name: row.share(name) for name in (grouping.BOXED, *grouping.COLUMNS, *[grouping.UNSOLVED] * solved)}

@@ -316,8 +316,12 @@ def otsu(heat: Surface) -> float:
     height, width = heat.frame
     rows, columns = whole_weights(heat.y, height), whole_weights(heat.x, width)
     values, weights = heat.values.ravel(), (rows.T * columns).ravel()
-    order = np.argsort(values)
-    return float(_split(values[order], weights[order]))
+    lowest = values.min()
+    is_lowest = values == lowest
+    others = np.flatnonzero(~is_lowest)  # most values of a mask and of a rectified map are the lowest one
+    order = others[np.argsort(values[others])]
+    ascending = np.append(lowest, values[order])
+    return float(_split(ascending, np.append(weights[is_lowest].sum(), weights[order])))
 
 
 @compiled

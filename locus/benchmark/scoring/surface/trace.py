@@ -34,12 +34,12 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def joins(f, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the threshold (h,w) below which each vertex belongs to the component of the highest vertex (widest path).
 
     Vertices are visited from the highest threshold down, as in Dijkstra's algorithm. Once the component touches all
     four edges of the map, its box no longer changes: vertices that join at lower thresholds keep a value that is too
-    low.
+    low. So do those that join at ``low`` or below, which are most vertices of a mask.
     """
     h, w = f.shape
     out, peak = np.full((h, w), -np.inf), f.argmax()
@@ -56,7 +56,7 @@ def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
             for m in range(max(j - 1, 0), min(j + 2, w)):
                 if out[k, m] < min(level, f[k, m]):
                     reached = min(level, _bridge(f, i, j, k, m))
-                    if reached > out[k, m]:
+                    if reached > max(out[k, m], low):
                         out[k, m] = reached
                         heapq.heappush(waiting, (-reached, k * w + m))
     return out
@@ -73,7 +73,7 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
     ``f`` (h,w) values at rows ``y`` (h,) and columns ``x`` (w,) of a frame ``height`` × ``width``; float64.
     """
     h, w = f.shape
-    joined = joins(f)
+    joined = joins(f, low)
     columns, rows = np.full(w, low), np.full(h, low)
     for i in range(h):
         for j in range(w):

@@ -26,9 +26,9 @@ def test_edge_follows_one_line_then_another():
 
 @pytest.mark.byhand
 def test_vertices_join_at_saddles_and_passes():
-    assert joins(np.array([[1, 0.2], [0.2, 1]])).tolist() == [[1, 0.2], [0.2, pytest.approx(0.6)]]
-    assert joins(np.array([[1, 0.3, 0.8]])).tolist() == [[1, 0.3, 0.3]]
-    assert joins(np.array([[1, 0.9], [0.2, 0.8]])).tolist() == [[1, 0.9], [0.2, 0.8]]
+    assert joins(np.array([[1, 0.2], [0.2, 1]]), 0.0).tolist() == [[1, 0.2], [0.2, pytest.approx(0.6)]]
+    assert joins(np.array([[1, 0.3, 0.8]]), 0.0).tolist() == [[1, 0.3, 0.3]]
+    assert joins(np.array([[1, 0.9], [0.2, 0.8]]), 0.0).tolist() == [[1, 0.9], [0.2, 0.8]]
 
 
 @pytest.mark.oracle
