@@ -70,7 +70,7 @@ class RuleCases:
 
 def _under_rules(cases: Sequence[base.Case]) -> tuple[FloatArray, list[str]]:
     """Return threshold, largest IoU, IoBB and number of boxes (4,n,R), and the reasons (n,) for missing maps."""
-    ready = [case.load_surface for case in cases]
+    ready = [case.load_surface for case in base.with_bar(cases)]
     surfaces = [heat for heat, _ in ready]
     thresholds, index = _rule_thresholds(surfaces)
     boxes, truth = Boxes.from_surfaces(surfaces, thresholds), TruthBoxes.from_boxes([case.boxes for case in cases])

@@ -7,13 +7,14 @@ scores and rows at each threshold source, and the optimism (see ``scores_with_op
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
 
 from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsBySource, at_index
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex, Resampled, by_patient, resample_over
@@ -197,6 +198,12 @@ def with_truth(cases: Cases) -> list[Case]:
 def of_findings(cases: Cases, findings: Sequence[str]) -> list[Case]:
     """Return the cases of the ``findings`` with at least one truth box."""
     return [case for case in with_truth(cases) if case.finding in findings]
+
+
+def with_bar(cases: Cases) -> Iterable[Case]:
+    """Return the cases, with a bar on a terminal that shows how many are done if that takes more than two seconds."""
+    bar: Iterable[Case] = tqdm(cases, desc="score maps", unit="map", leave=False, delay=2, disable=None)
+    return bar
 
 
 def case_index(cases: Cases) -> CaseIndex:

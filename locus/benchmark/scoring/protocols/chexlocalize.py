@@ -70,7 +70,7 @@ class SegmentedCases:
     """Overlaps of N cases' masks with the truth, at T thresholds and at Otsu's threshold, as (N,...) arrays."""
 
     def __init__(self, cases: Sequence[base.Case]) -> None:
-        segmented = [_segmented(case) for case in cases]
+        segmented = [_segmented(case) for case in base.with_bar(cases)]
         iou, otsu, hit, drawn, reasons = zip(*segmented, strict=True) if segmented else ((),) * 5
         self.reasons: Sequence[str] = reasons
         self.truth = np.array([float(len(case.boxes) > 0) for case in cases])

@@ -29,7 +29,7 @@ class Energy(base.Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``energy`` and ``no_energy``; a row per case with a truth box."""
         scored = base.of_findings(cases, findings)
-        shares = [_share(case) for case in scored]
+        shares = [_share(case) for case in base.with_bar(scored)]
         energy, reasons = zip(*shares, strict=True) if shares else ((), ())
         kinds = ["box" if case.read_mask is None else "mask" for case in scored]
         return base.result_of(scored, reasons, _columns(energy), {"truth": kinds, "energy": energy}, findings, seed)

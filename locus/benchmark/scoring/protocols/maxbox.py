@@ -82,7 +82,7 @@ class SweptCases:
     """Boxes and overlaps of N cases at each of the T score thresholds; no box and overlap 0 if the map failed."""
 
     def __init__(self, cases: Sequence[base.Case]) -> None:
-        curves = [_curves(case) for case in cases]
+        curves = [_curves(case) for case in base.with_bar(cases)]
         boxes, largest, best, otsu, reasons = zip(*curves, strict=True) if curves else ((),) * 5
         self.reasons: Sequence[str] = reasons
         shape = len(cases), len(LEVELS)

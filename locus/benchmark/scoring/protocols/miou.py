@@ -32,7 +32,7 @@ class MeanIou(base.Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``miou@raw`` per finding and their mean; a row per case with truth."""
         scored = base.of_findings(cases, findings)
-        values, reasons = zip(*map(_of_case, scored), strict=True) if scored else ((), ())
+        values, reasons = zip(*map(_of_case, base.with_bar(scored)), strict=True) if scored else ((), ())
         column = Column(self.main, "fixed", np.array(values, dtype=np.float64), np.ones(len(scored)))
         return base.result_of(scored, reasons, [column], {self.main: values}, findings, seed)
 

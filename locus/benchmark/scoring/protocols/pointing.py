@@ -36,7 +36,7 @@ class Pointing(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
         scored = base.of_findings(cases, findings)
-        reasons, *values = zip(*map(_of_case, scored), strict=True) if scored else [()] * 6
+        reasons, *values = zip(*map(_of_case, base.with_bar(scored)), strict=True) if scored else [()] * 6
         table = dict(zip(("x", "y", "distance", *METRICS), map(np.array, values), strict=True))
         columns = [Column(metric, "none", table[metric], np.ones(len(scored))) for metric in METRICS]
         return base.result_of(scored, reasons, columns, table, findings, seed)
@@ -84,7 +84,9 @@ class PointingRule(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return the mean credit; a row per case with truth."""
         scored = base.of_findings(cases, findings)
-        predictions, reasons = zip(*(case.prediction for case in scored), strict=True) if scored else ((), ())
+        predictions, reasons = (
+            zip(*(case.prediction for case in base.with_bar(scored)), strict=True) if scored else ((), ())
+        )
         credit = [
             0.0 if answer is None else float(self.credit(np.array([answer.peak]), case.boxes, case.frame)[0])
             for case, answer in zip(scored, predictions, strict=True)

@@ -34,7 +34,7 @@ class PxAP(base.Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``pxap`` per finding; rows with the ``pxap`` of each case and its share of truth pixels."""
         scored = base.of_findings(cases, findings)
-        histograms = [counted(case) for case in scored]
+        histograms = [counted(case) for case in base.with_bar(scored)]
         counts, reasons = [count for count, _ in histograms], [reason for _, reason in histograms]
         n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
         sums = patient_counts(counts, base.case_index(scored), findings) if scored else None

@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
 
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.protocols import base
@@ -203,7 +202,7 @@ class CaseBatch:
 
         def traces() -> Iterator[tuple[Trace, FloatArray]]:
             shared: dict[tuple[int, tuple[int, int]], TracedMap] = {}
-            for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
+            for case in base.with_bar(cases):
                 key = id(case.map), case.frame  # cases of a baseline share one array, and so its surface
                 traced = shared.get(key) or _traced(case)
                 if isinstance(case.map, np.ndarray):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, batches, result_of
+from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, batches, result_of, with_bar
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.core.types import FloatArray
@@ -56,7 +56,7 @@ class Wang(Protocol):
 
 def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]], list[str]]:
     """Return ``count`` (2,n,12) of the cases, columns (n,) of their rows, and reasons (n,) for missing maps."""
-    ready = [case.load_surface for case in cases]
+    ready = [case.load_surface for case in with_bar(cases)]
     boxes = Boxes.from_surfaces([heat for heat, _ in ready], np.tile(BOX_LEVELS, (len(cases), 1)))
     truth = TruthBoxes.from_boxes([case.boxes for case in cases])
     box_counts = np.bincount(boxes.case_index, minlength=len(cases))
