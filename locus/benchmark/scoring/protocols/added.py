@@ -196,17 +196,15 @@ class Fitted(Added):
 class Placed:
     """Map and prior of one case, each scaled to [0,1], and both on the finer of their grids."""
 
-    own: Surface | None
-    """The map on its grid; None for a flat map."""
+    own: Surface
+    """The map on its grid."""
     shared: tuple[FloatArray, FloatArray]
     """(h,w) values of map and prior at the vertices of ``finer``."""
     finer: Surface
 
     @classmethod
-    def of(cls, own: Surface | None, prior: Surface) -> "Placed":
-        """Place both; a flat map is 0 everywhere."""
-        if own is None:
-            return cls(None, (np.zeros_like(prior.values), prior.values), prior)
+    def of(cls, own: Surface, prior: Surface) -> "Placed":
+        """Place both on the grid with more positions; if they are equal, on that of the map."""
         finer = prior if prior.values.size > own.values.size else own
         return cls(own, (_values_at(own, finer), _values_at(prior, finer)), finer)
 
@@ -258,9 +256,10 @@ class Blends:
         self.reasons.append(reason)
         if not self.is_scored[n]:
             return [EMPTY] * len(WEIGHTS)
-        if own is None and reason != base.FLAT:
-            self.is_valid[n] = False
-            return [of_prior, *[EMPTY] * MAP_ALONE]
+        if own is None:
+            self.is_valid[n] = reason == base.FLAT  # a flat map changes no order of positions: C is P
+            others = of_prior if self.is_valid[n] else EMPTY
+            return [of_prior, *[others] * (MAP_ALONE - 1), EMPTY]
         return Placed.of(own, prior).traces(of_prior)
 
     @cached_property
