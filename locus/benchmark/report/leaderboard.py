@@ -26,7 +26,16 @@ from locus.core.types import FloatArray
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""
-BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND, *names.SUPERVISED)
+BASELINES = (
+    names.FIXED_BOX,
+    PRIOR,
+    names.CENTER,
+    names.NOISE,
+    names.UNTRAINED,
+    names.SHUFFLED,
+    names.UPPER_BOUND,
+    *names.SUPERVISED,
+)
 """Baselines and the upper bound in the order of a table."""
 
 

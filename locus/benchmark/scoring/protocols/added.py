@@ -1,10 +1,11 @@
 """What a map adds to knowing where a finding usually is: hits of map and ``prior`` together minus those of ``prior``.
 
-For each case, C = a·M + (1 − a)·P. M is the map, P the map of ``prior``, each scaled to [0,1] on its own grid. The weight
-a is one of ``WEIGHTS``, the same for all findings. Where a is between 0 and 1, C is bilinear on the finer of the two
-grids; at 0 and 1 nothing is blended, so that C is P or M itself. The box of C is that of ``single_box``.
+For each case, C = a·M + (1 − a)·P. M is the map and P the map of ``prior``, each scaled to [0,1] on its own grid. The
+weight a is one of ``WEIGHTS``, the same for all findings. Between 0 and 1, C is bilinear on the finer of the two grids.
+At 0 and 1 nothing is blended, so C is P or M itself. The box of C is that of ``single_box``.
 
-``Blends``   the boxes of all cases at all weights and thresholds; ``Choice``: the weight and the thresholds of each case
+``Blends``   the boxes of all cases at all weights and thresholds
+``Choice``   the weight and the thresholds of each case
 ``Added``    the protocol: weight and thresholds are chosen on other patients, and again in each resample of patients
 ``Fitted``   the same with a weight, thresholds and maps of ``prior`` that another suite chose
 """
@@ -12,6 +13,7 @@ grids; at 0 and 1 nothing is blended, so that C is P or M itself. The box of C i
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,8 @@ from locus.benchmark.scoring.protocols.base import Case, Cases, Result
 from locus.benchmark.scoring.protocols.single_box import IOU
 from locus.benchmark.scoring.score_thresholds import COMPARED_DECIMALS, FOLD_COUNT
 from locus.benchmark.scoring.statistics import resample
-from locus.benchmark.scoring.statistics.resample import CaseIndex, Resampled
-from locus.benchmark.scoring.statistics.summary import Column, Estimate, estimate, scores, sums
+from locus.benchmark.scoring.statistics.resample import CaseIndex
+from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.benchmark.scoring.surface import Surface, min_max, surface
 from locus.benchmark.scoring.surface.batch import Traces, TruthBoxes
 from locus.benchmark.scoring.surface.trace import EMPTY, Trace, trace
@@ -49,6 +51,7 @@ CASES_PER_BLOCK = 64
 """Number of cases whose boxes at all weights and thresholds are in memory at a time."""
 RESAMPLE_DECIMALS = 4
 ALONE, COMBINED, WEIGHT = "alone", "combined", "weight"
+METRICS_OF_TOTALS = (COMBINED, ADDED, ALONE, WEIGHT)
 Mask = NDArray[np.bool_]
 Index = NDArray[np.int64]
 ChosenByFinding = Mapping[str, Mapping[str, Sequence[float]]]
@@ -74,11 +77,11 @@ class Added(base.Protocol):
 
     C = a·M + (1 − a)·P is a weighted mean of the map M and of ``prior`` P, the mean of other patients' boxes, each
     scaled to [0,1]. The weight a is one of 0, .1 … 1, the same for all findings. It is chosen with one score threshold
-    per finding on the patients of other folds, by the mean over findings of hits at IoU > .3; ties go to the larger mean
-    IoU, then to the smaller weight. The box of C is that of ``single_box``. ``combined`` is the share of hits of C,
-    ``added`` the same minus that of P with thresholds of its own, ``alone`` that of M, ``weight`` the mean of a. Each
-    resample of patients chooses the weight and the thresholds again. A map with NaN is a miss and is never blended. A
-    finding without boxes of five other patients has no score.
+    per finding on the patients of other folds, by the mean over findings of hits at IoU > .3. Ties go to the larger
+    mean IoU, then to the smaller weight. The box of C is that of ``single_box``. ``combined`` is the share of hits of
+    C, ``added`` the same minus that of P with thresholds of its own, ``alone`` that of M, ``weight`` the mean of a.
+    Each resample of patients chooses the weight and the thresholds again. A map with NaN is a miss and is never
+    blended. A finding without boxes of five other patients has no score.
     """
 
     name = "added"
@@ -99,20 +102,19 @@ class Added(base.Protocol):
             raise NotAvailableError(next(iter(lacking.values())))
         is_scored = ~np.isin(index.findings, [*lacking])
         blends = Blends(scored, self.priors(scored, index, folds), is_scored)
-        choice, resamples = self.choose(blends, index, folds)
+        choice, totals = self.choose(blends, index, folds)
         rows = blends.columns(choice)
         values = _values(rows)
         columns = [self._column(name, values[name], is_scored) for name in (ALONE, COMBINED, ADDED, WEIGHT)]
-        estimates = estimate(columns, index, findings, seed)
-        again = [replace(e, samples=_resampled(e, c, index, findings, resamples)) for e, c in zip(estimates, columns, strict=True)]
-        found = [score for e in again for score in scores([replace(e, is_difference=e.metric == ADDED)], findings)]
+        found = scores([replace(e, samples=None) for e in estimate(columns, index, findings, seed)], findings)
+        shares = {name: totals[name] for name in findings if name in totals}
         return Result(
-            [_with_reason(score, lacking) for score in found],
+            [_with_interval(_with_reason(score, lacking), shares, index) for score in found],
             base.rows(scored, blends.reasons, rows),
             self.thresholds(blends, index, choice),
             base.failures(scored, blends.reasons),
             remark="; ".join(lacking.values()),
-            resampled=_means_over_findings(resamples, findings),
+            resampled=tuple(_resamples("mean", ADDED, shares).round(RESAMPLE_DECIMALS).tolist()) if shares else (),
         )
 
     def _column(self, name: str, values: FloatArray, is_scored: Mask) -> Column:
@@ -133,12 +135,15 @@ class Added(base.Protocol):
         """Return the map of ``prior`` (side,side) of each case; the cases of a fold and finding share one array."""
         maps: list[NDArray[np.float32]] = [np.zeros((PRIOR_SIDE, PRIOR_SIDE), np.float32)] * len(cases)
         for mask in index.groups(shared=False).values():
-            drawn = {n: box_coverage(cases[n].boxes, cases[n].frame, (PRIOR_SIDE, PRIOR_SIDE)) for n in np.flatnonzero(mask)}
+            drawn = {
+                n: box_coverage(cases[n].boxes, cases[n].frame, (PRIOR_SIDE, PRIOR_SIDE))
+                for n in np.flatnonzero(mask).tolist()
+            }
             for fold in np.unique(folds[mask]):
                 others = [of_case.astype(np.float32) for n, of_case in drawn.items() if folds[n] != fold]
                 if others:
                     of_fold = np.mean(others, axis=0)
-                    for n in np.flatnonzero(mask & (folds == fold)):
+                    for n in np.flatnonzero(mask & (folds == fold)).tolist():
                         maps[n] = of_fold
         return maps
 
@@ -292,7 +297,9 @@ class Blends:
         )
         groups = self.groups(index)
         for cases, chosen_on in parts:
-            best = {name: _best(self.iou[mask & chosen_on]) for name, mask in groups.items() if (mask & chosen_on).any()}
+            best = {
+                name: _best(self.iou[mask & chosen_on]) for name, mask in groups.items() if (mask & chosen_on).any()
+            }
             if not best:
                 continue
             _, hits, quality = np.mean([*best.values()], axis=0).round(COMPARED_DECIMALS)
@@ -312,7 +319,7 @@ class Blends:
         return boxes, self.truth.overlaps(boxes, cases)[0]
 
     def columns(self, choice: Choice) -> dict[str, FloatArray]:
-        """Return the columns (N,) of the rows per case: weight, threshold, box and IoU of C; threshold and IoU of P, M."""
+        """Return the columns (N,) of the rows per case: weight, and the thresholds, boxes and IoU of C, P and M."""
         boxes, iou = self.boxes(choice.weight, choice.combined)
         boxes[~self.is_valid] = np.nan
         edges = dict(zip(("x0", "y0", "x1", "y1"), boxes.T, strict=True))
@@ -330,7 +337,9 @@ class Blends:
         }
         if not of_findings:
             return {}
-        hits, quality = (resample.mean(np.stack(of), 0) for of in zip(*(a.score for a in of_findings.values()), strict=True))
+        hits, quality = (
+            resample.mean(np.stack(of), 0) for of in zip(*(a.score for a in of_findings.values()), strict=True)
+        )
         score = hits[..., : len(WEIGHTS)].round(6) + 1e-7 * quality[..., : len(WEIGHTS)]
         weight = np.nan_to_num(score, nan=-1.0).argmax(-1)  # (folds,B)
         return {name: again.totals(weight) for name, again in of_findings.items()}
@@ -418,29 +427,35 @@ def _with_fixed_values(values: Mapping[str, FloatArray], index: CaseIndex) -> di
         return {}
     times = rechosen.drawn(index)
     groups = index.groups(shared=False).items()
-    columns = (COMBINED, ADDED, ALONE, WEIGHT)
-    return {name: Totals(*(times[:, m] @ values[c][m] for c in columns), times[:, m].sum(1)) for name, m in groups}
+    totals = {}
+    for name, mask in groups:
+        combined, added, alone, weight = (times[:, mask] @ values[one][mask] for one in METRICS_OF_TOTALS)
+        totals[name] = Totals(combined, added, alone, weight, times[:, mask].sum(1))
+    return totals
 
 
-def _resampled(
-    of: Estimate, column: Column, index: CaseIndex, findings: Sequence[str], totals: Mapping[str, Totals]
-) -> Resampled | None:
-    """Return the resamples of an estimate from ``totals``, with the jackknife of its column."""
-    if not totals:
-        return None
-    count = len(next(iter(totals.values())).cases)
-    never = np.full(count, np.nan)
-    samples = np.stack([totals[name].share(of.metric) if name in totals else never for name in findings], axis=1)
-    of_patients = sums([column], index, findings)
-    return Resampled(of.value, samples.astype(np.float32), of_patients.without[..., 0], of_patients.present[..., 0])
+def _resamples(finding: str, metric: str, totals: Mapping[str, Totals]) -> FloatArray:
+    """Return a metric of a finding, or the mean over findings with a drawn case, in each resample (B,)."""
+    if finding != "mean":
+        return totals[finding].share(metric)
+    return np.nan_to_num(resample.mean(np.stack([of_finding.share(metric) for of_finding in totals.values()]), 0))
 
 
-def _means_over_findings(totals: Mapping[str, Totals], findings: Sequence[str]) -> tuple[float, ...]:
-    """Return the main metric in each resample: the mean over findings with a drawn case."""
-    if not totals:
-        return ()
-    shares = np.stack([totals[name].share(ADDED) for name in findings if name in totals])
-    return tuple(np.nan_to_num(resample.mean(shares, 0)).round(RESAMPLE_DECIMALS).tolist())
+def _with_interval(score: Score, totals: Mapping[str, Totals], index: CaseIndex) -> Score:
+    """Return the score with its 95% interval, from the standard deviation of its resamples; none below 10 patients.
+
+    Percentiles are not used: a resample has fewer different patients on which to choose, so it scores less. Without
+    any spread, only a difference has an interval.
+    """
+    of_finding = np.isin(index.findings, [*totals] if score.finding == "mean" else [score.finding])
+    if score.value is None or np.unique(index.patients[of_finding]).size < resample.MIN_PATIENTS:
+        return score
+    error = float(np.nanstd(_resamples(score.finding, score.metric, totals), ddof=1))
+    if error == 0 and score.metric != ADDED:
+        return score
+    reach = NormalDist().inv_cdf((1 + resample.LEVEL) / 2) * error
+    low, high = np.clip([score.value - reach, score.value + reach], -1 if score.metric == ADDED else 0, 1).tolist()
+    return score._replace(low=low, high=high)
 
 
 def _with_reason(score: Score, lacking: Mapping[str, str]) -> Score:
@@ -455,6 +470,8 @@ def _by_finding(choice: Choice, index: CaseIndex) -> dict[str, dict[str, list[fl
     columns: dict[str, Any] = {COMBINED: choice.combined, "prior": choice.prior, ALONE: choice.alone}
     columns = {WEIGHT: np.where(np.isfinite(choice.combined), WEIGHTS[choice.weight], np.nan), **columns}
     return {
-        finding: {name: np.unique(values[mask & np.isfinite(values)].round(6)).tolist() for name, values in columns.items()}
+        finding: {
+            name: np.unique(values[mask & np.isfinite(values)].round(6)).tolist() for name, values in columns.items()
+        }
         for finding, mask in index.groups(shared=False).items()
     }

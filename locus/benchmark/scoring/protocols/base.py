@@ -170,8 +170,8 @@ class Protocol(ABC):
     chooses_thresholds: ClassVar[bool] = False
     """True if it chooses score thresholds with the truth, and therefore uses validation cases."""
     judges: ClassVar[Literal["maps", "beside prior", "confidences", "raw", "masks"]] = "maps"
-    """Input: heat maps, heat maps with other patients' boxes, boxes with confidences, unscaled values, or heat maps that
-    are compared with masks and points.
+    """Input: heat maps, heat maps and other patients' boxes, boxes with confidences, unscaled values, or heat maps
+    that are compared with masks and points.
 
     Without ``protocols:``, a suite runs those of ``maps`` only.
     """

@@ -87,7 +87,7 @@ def component_box(values, y, x, level):
     fine_y, fine_x = np.arange(0, FRAME[0] + 0.25, 1.0), np.arange(0, FRAME[1] + 0.25, 1.0)
     above = heights(values, y, x, fine_y, fine_x) > level
     row, column = np.unravel_index(values.argmax(), values.shape)
-    start = int(round(float(np.clip(y[row], 0, FRAME[0])))), int(round(float(np.clip(x[column], 0, FRAME[1]))))
+    start = round(float(np.clip(y[row], 0, FRAME[0]))), round(float(np.clip(x[column], 0, FRAME[1])))
     if not above[start]:
         return np.full(4, np.nan)
     seen, waiting = {start}, [start]
@@ -189,9 +189,7 @@ def test_boxes_are_those_of_a_search_on_a_fine_raster():
 @pytest.mark.oracle
 def test_prior_is_the_map_of_the_row_prior():
     cases = cases_of(noisy)
-    named = [
-        Sample(c.image_id, c.patient_id, FRAME, np.ones(2, np.float32), {c.finding: c.boxes}, None) for c in cases
-    ]
+    named = [Sample(c.image_id, c.patient_id, FRAME, np.ones(2, np.float32), {c.finding: c.boxes}, None) for c in cases]
     fold, maps = Prior().by_fold(named, FINDINGS)
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
     mine = Added().priors(cases, added.base.case_index(cases), folds)
@@ -333,7 +331,9 @@ def test_resamples_have_the_mean_of_the_score_and_its_spread():
 def test_choice_of_all_cases_is_recorded_for_other_suites():
     chosen = evaluate(cases_of(noisy)).thresholds["oracle"]
     assert {*chosen} == {*FINDINGS}
-    assert all({name: len(values) for name, values in of.items()} == {"weight": 1, "combined": 1, "prior": 1, "alone": 1} for of in chosen.values())
+    assert all(
+        {name: len(values) for name, values in of.items()} == {"weight": 1, "combined": 1, "prior": 1, "alone": 1} for of in chosen.values()
+    )
     assert len({of["weight"][0] for of in chosen.values()}) == 1
 
 
@@ -345,7 +345,9 @@ def test_fitted_scores_are_at_the_given_weight_and_thresholds():
     result = added.Fitted(chosen, maps).evaluate(second, FINDINGS)
     for row, one in zip(result.rows, second, strict=True):
         of = chosen[one.finding]
-        assert (row["weight"], row["threshold"], row["threshold_prior"]) == pytest.approx((of["weight"][0], of["combined"][0], of["prior"][0]))
+        assert (row["weight"], row["threshold"], row["threshold_prior"]) == pytest.approx(
+            (of["weight"][0], of["combined"][0], of["prior"][0])
+        )
         values, y, x = [*placed(one, maps[one.finding])][round(row["weight"] * 10)]
         by_search = component_box(values, y, x, row["threshold"])
         assert [row[name] for name in ("x0", "y0", "x1", "y1")] == pytest.approx(by_search, abs=1.01)
