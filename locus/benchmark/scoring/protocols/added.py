@@ -455,7 +455,7 @@ def _with_interval(score: Score, totals: Mapping[str, Totals], index: CaseIndex)
         return score
     reach = NormalDist().inv_cdf((1 + resample.LEVEL) / 2) * error
     low, high = np.clip([score.value - reach, score.value + reach], -1 if score.metric == ADDED else 0, 1).tolist()
-    return score._replace(low=low, high=high)
+    return Score(*score._replace(low=low, high=high))  # rounded
 
 
 def _with_reason(score: Score, lacking: Mapping[str, str]) -> Score:
