@@ -364,3 +364,15 @@ def test_finding_that_the_other_suite_did_not_choose_has_no_score():
 
 def test_values_are_rounded_numbers_of_resamples():
     assert all(value == round(value, 4) for value in evaluate(cases_of(noisy)).resampled)
+
+
+@pytest.mark.byhand
+def test_example_of_the_docs():
+    """docs/concepts.md: three positions along a row, the truth from 10 to 20."""
+    frame, truth = (10, 30), np.array([[10.0, 0, 20, 10]])
+    prior, own = (added.surface([values], frame, "conventional") for values in ([1, 0.8, 0], [0, 1, 0.2]))
+    traces = [*added.Placed.of(own, prior).traces(added.trace(prior))]
+    for weight, threshold, box, overlap in ((0, 0.9, (0, 10), 0), (10, 0.9, (14, 16.25), 0.225), (5, 0.6, (7.5, 18.75), 0.7)):
+        predicted = added.Traces([traces[weight]]).boxes(np.array([0]), np.array([[threshold]]))[0, 0]
+        assert predicted[[0, 2]] == pytest.approx(box)
+        assert iou([predicted], truth)[0, 0] == pytest.approx(overlap)
