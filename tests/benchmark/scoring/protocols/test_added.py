@@ -4,14 +4,18 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
+import locus
 from locus.benchmark.maps.baselines import Prior
-from locus.benchmark.scoring.protocols import added, get
+from locus.benchmark.maps.cases import shuffled_cases
+from locus.benchmark.scoring.protocols import added, base, get
 from locus.benchmark.scoring.protocols.added import THRESHOLDS, WEIGHTS, Added
 from locus.benchmark.scoring.protocols.base import Case
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid, iou
 from locus.core.types import Sample, patient_folds
+from locus.methods.noise import Noise
 
 FINDINGS = ("mass", "nodule")
 FRAME = (256, 320)
@@ -376,3 +380,38 @@ def test_example_of_the_docs():
         predicted = added.Traces([traces[weight]]).boxes(np.array([0]), np.array([[threshold]]))[0, 0]
         assert predicted[[0, 2]] == pytest.approx(box)
         assert iou([predicted], truth)[0, 0] == pytest.approx(overlap)
+
+
+@pytest.mark.planted
+@pytest.mark.slow
+def test_noise_and_shuffled_maps_of_an_untrained_network_seldom_add():
+    """Of 20 seeds, at most one is significantly above 0, for each of the two."""
+    data = [sample for sample in locus.load_dataset("phantom:train=4,val=4,test=150", img_size=64) if sample.boxes]
+    findings = locus.load_dataset("phantom:train=4,val=4,test=4", img_size=64).findings
+    significant = {"noise": 0, "shuffled": 0}
+    for seed in range(20):
+        torch.manual_seed(seed)
+        model = locus.build("custom", num_classes=len(findings), global_pool="AVG", pretrained=False)
+        model.set_outputs(findings, 64)
+        maps = locus.explain(model, model.prepare(data), methods=["gradcam"])
+        grid, values = maps.grids["gradcam"], maps["gradcam"]
+        pairs = [(n, k, sample) for n, sample in enumerate(data) for k, finding in enumerate(findings) if finding in sample.boxes]
+        own = [base.make_case(sample, findings[k], 1.0, np.asarray(values[n, k]), grid) for n, k, sample in pairs]
+        shape = own[0].map.shape
+        noise = [dataclasses.replace(c, map=Noise().draw(f"{seed} {c.image_id}", c.finding, shape)) for c in own]
+        for name, cases in (("noise", noise), ("shuffled", shuffled_cases(own))):
+            score = mean(Added().evaluate(cases, findings, seed), "added")
+            significant[name] += score.low > 0
+    assert max(significant.values()) <= 1, significant
+
+
+def test_shuffled_maps_are_of_other_patients_with_the_same_finding():
+    cases = cases_of(noisy)
+    shuffled = shuffled_cases(cases)
+    owner = {id(c.map): c for c in cases}
+    for one, other in zip(cases, (owner[id(c.map)] for c in shuffled), strict=True):
+        assert (one.finding, one.patient_id != other.patient_id) == (other.finding, True)
+    again = shuffled_cases(cases[::-1])[::-1]
+    assert [c.map is d.map for c, d in zip(shuffled, again, strict=True)] == [True] * 40
+    with pytest.raises(NotAvailableError, match="mass has boxes of one patient"):
+        shuffled_cases([dataclasses.replace(c, patient_id="p") for c in cases])
