@@ -3,6 +3,7 @@
 ``within_network``  the methods of a network, with each other and with the baselines that see no image
 ``networks``        a row per network: the mean over its methods, compared with the other networks
 ``effects``         a row per method: its difference from the others over fixed networks
+``added``           a row per network and method of the protocol ``added``, compared with ``prior``
 
 Several training runs are compared over runs and patients (``mrmc``), one run over patients alone: see
 docs/protocols.md.
@@ -15,13 +16,25 @@ from typing import Any
 
 import numpy as np
 
+from locus.benchmark.records import Record
+from locus.benchmark.report import grouping
 from locus.benchmark.report.case_columns import MainColumn
-from locus.benchmark.report.grouping import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
+from locus.benchmark.report.grouping import (
+    BOXED,
+    NO_NETWORK,
+    Comparison,
+    Interval,
+    Row,
+    by_network,
+    by_score,
+    runs_words,
+)
+from locus.benchmark.scoring.rechosen import as_jackknife
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, holm
 from locus.core.errors import BadValueError
-from locus.core.names import BLIND, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import ADDED, BLIND, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 MAX_DIFFERENCE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
@@ -327,3 +340,64 @@ def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Compar
     adjusted = holm(np.array([gap.p for gap in estimates.values()])).tolist()
     for (other, gap), p in zip(estimates.items(), adjusted, strict=True):
         yield other, Comparison(row.name, _interval(gap), p)
+
+
+ALONE, COMBINED, WEIGHT = "alone", "combined", "weight"
+"""Metrics of the protocol ``added``, beside its main one."""
+
+
+def added(records: Sequence[Record], dataset: str, is_primary: Callable[[Row], bool] | None = None) -> list[Row]:
+    """Return a row per network and method that ``added`` scored, best first, methods before baselines.
+
+    The difference from ``prior`` is in ``over_baselines``, with Holm's correction over the methods of a network;
+    ``is_primary``: whether a row is tested before the others.
+    """
+    groups = grouping.trainings(grouping.of_protocol(records, dataset, ADDED))
+    scored = grouping.told_apart([_added_row(group) for group in groups])
+    compared = [_added_of_network(group) for group in by_network(scored).values()]
+    if is_primary is not None:
+        compared = primary_first(compared, is_primary)
+    return [row for group in compared for row in sorted(group, key=added_place)]
+
+
+def _added_row(runs: Sequence[Record]) -> Row:
+    """Return the row of the ``runs``: means over findings, then over training runs."""
+    row = Row.of(runs)
+    scores = {name: Interval(row.value(name)) for name in (ALONE, COMBINED, ADDED, WEIGHT)}
+    return replace(row, scores=scores)
+
+
+def added_place(row: Row) -> tuple[bool, float, str]:
+    """Return the place of a row: methods first, then by what they add, best first."""
+    value = row.share(ADDED)
+    return not row.is_method, 1.0 if value is None else -value, row.name
+
+
+def _added_of_network(group: Sequence[Row]) -> list[Row]:
+    """Return the rows of a network with their intervals and p-values."""
+    found = {row: estimate for row in group if (estimate := _added_estimate(row)) is not None}
+    tested = [row for row in found if row.is_method]
+    gaps = adjusted({row: {PRIOR: estimate} for row, estimate in found.items()}, tested)
+    return [_with_added(row, found.get(row), gaps.get(row, ())) for row in group]
+
+
+def _with_added(row: Row, estimate: MrmcEstimate | None, gaps: tuple[Comparison, ...]) -> Row:
+    if estimate is None:
+        return row
+    n = row.find(ADDED)
+    interval = Interval(estimate.value, estimate.low, estimate.high, 0 if n is None else n.n)
+    return replace(row, scores={**row.scores, ADDED: interval}, over_baselines=gaps)
+
+
+def _added_estimate(row: Row) -> MrmcEstimate | None:
+    """Return the difference from ``prior`` over training runs and patients; None without resamples or few patients.
+
+    A resample of patients chooses the weight and the thresholds again, unless another suite chose them.
+    """
+    scores = [record.find(ADDED) for record in row.runs]
+    theta = [score.value for score in scores if score is not None and score.value is not None and score.low is not None]
+    if len(theta) < len(row.runs) or len({len(record.resampled) for record in row.runs}) > 1:
+        return None
+    resampled = as_jackknife(np.array([record.resampled for record in row.runs]))
+    compare = mrmc.difference if len(theta) > 1 else mrmc.difference_nested
+    return compare((theta, resampled), (np.zeros(len(theta)), np.zeros_like(resampled)))

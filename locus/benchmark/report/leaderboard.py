@@ -14,7 +14,7 @@ import numpy as np
 from locus.benchmark.records import Record, curves, floors
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report import added, comparisons, grouping
+from locus.benchmark.report import comparisons, grouping
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
 from locus.benchmark.report.grouping import Interval, Row, by_network, by_score, counted
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
@@ -256,7 +256,7 @@ def _leaderboard(
     without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared, of_networks)
-    of_added = added.rows(records, dataset, is_primary)
+    of_added = comparisons.added(records, dataset, is_primary)
     computed = (
         of_networks,
         rank_methods,

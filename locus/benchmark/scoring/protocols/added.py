@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from locus.benchmark.scoring import rechosen, score_thresholds
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.base import Case, Cases, Result
 from locus.benchmark.scoring.protocols.single_box import IOU
-from locus.benchmark.scoring.score_thresholds import COMPARED_DECIMALS, FOLD_COUNT
+from locus.benchmark.scoring.score_thresholds import COMPARED_DECIMALS, CROSS_FITTED, FITTED, FOLD_COUNT, ThresholdKey
 from locus.benchmark.scoring.statistics import resample
 from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
@@ -89,7 +89,8 @@ class Added(base.Protocol):
     name = "added"
     main = "added"
     judges = "beside prior"
-    source: ThresholdSource = "cross-fitted"
+    row_source: ClassVar[ThresholdKey] = CROSS_FITTED
+    """Threshold source of the rows per case."""
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return the metrics, one row per case, and the main metric in resamples that choose everything again.
@@ -120,7 +121,7 @@ class Added(base.Protocol):
         )
 
     def _column(self, name: str, values: FloatArray, is_scored: Mask) -> Column:
-        return Column(name, self.source, np.where(is_scored, values, 0.0), is_scored.astype(np.float64))
+        return Column(name, self.row_source[0], np.where(is_scored, values, 0.0), is_scored.astype(np.float64))
 
     def lacking(self, index: CaseIndex, folds: Index) -> dict[str, str]:
         """Return each finding without boxes of enough other patients -> the reason why it has no score."""
@@ -158,7 +159,7 @@ class Added(base.Protocol):
         """Return source -> finding -> weight and thresholds; ``oracle`` are those that all cases choose."""
         everywhere = np.ones(len(index), dtype=bool)
         oracle = blends.choose(index, [(everywhere, everywhere)]) if len(index) else choice
-        return {self.source: _by_finding(choice, index), "oracle": _by_finding(oracle, index)}
+        return {self.row_source[0]: _by_finding(choice, index), "oracle": _by_finding(oracle, index)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,7 @@ class Fitted(Added):
     chosen: ChosenByFinding
     maps: Mapping[str, NDArray[np.float32]]
     """Finding -> the map of ``prior`` (side,side): the mean of the other suite's boxes."""
-    source: ThresholdSource = "fitted"
+    row_source: ClassVar[ThresholdKey] = FITTED
 
     def lacking(self, index: CaseIndex, folds: Index) -> dict[str, str]:
         """Return each finding without a choice -> the reason why it has no score."""
@@ -196,7 +197,7 @@ class Fitted(Added):
 
     def thresholds(self, blends: "Blends", index: CaseIndex, choice: Choice) -> dict[ThresholdSource, ChosenByFinding]:
         """Return the given weight and thresholds of the scored findings."""
-        return {self.source: _by_finding(choice, index)}
+        return {self.row_source[0]: _by_finding(choice, index)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,7 +335,9 @@ class Blends:
         """Return finding -> the totals of resamples that choose the weight and the thresholds again on other folds."""
         times, numbers = rechosen.drawn(index), np.unique(folds)
         of_findings = {
-            name: _choose_thresholds_again(self.iou[mask, :, ::RESAMPLED_STEP], times[:, mask], folds[mask][:, None] == numbers)
+            name: _choose_thresholds_again(
+                self.iou[mask, :, ::RESAMPLED_STEP], times[:, mask], folds[mask][:, None] == numbers
+            )
             for name, mask in self.groups(index).items()
         }
         if not of_findings:
