@@ -76,7 +76,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     words = method_names(suite, extra)
     selected += [
         _cell(shared, word, protocol, model.images)
-        for protocol in suite.protocols_or_check
+        for protocol in model.protocols or suite.protocols_or_check
         for word in _rows_of(protocol, words)
     ]
     if names.MAIN_PROTOCOL in suite.protocols_or_check:
