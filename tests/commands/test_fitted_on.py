@@ -96,7 +96,7 @@ def test_table_and_column_of_added_are_on_the_page_of_both_kinds(results):
     page = (results / "second/leaderboard.md").read_text()
     assert page.count(": what maps add to prior") == 2
     assert page.count("| added [95%] |") == 4
-    assert "what maps add to prior" in (results / "second/index.html").read_text()
+    assert "What maps add to prior" in (results / "second/index.html").read_text()
 
 
 def test_suite_without_added_cannot_fit_it(suites, run_command, sentence):
