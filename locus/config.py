@@ -85,6 +85,9 @@ class Scored(Named):
 PROTOCOL = Scored("protocol", ("all", CLASSIFICATION), PROTOCOLS)
 
 
+RULE = Named("protocol", registry=PROTOCOLS)
+
+
 class DataSet(Named):
     """Name of a data set, in the current or an older spelling."""
 
@@ -382,6 +385,8 @@ class ScoreConfig(SplitFlags):
     scored as boxes with confidences."""
     trained_on: str = ""
     """Training data of the model, as you declare it; shown above the table."""
+    protocol: Annotated[tuple[str, ...], RULE] = ()
+    """Protocols to score by, beside single_box, such as added. Default: all that score maps or boxes alone."""
     results: str = "runs/results"
     """Folder for records and tables, with one subfolder per entry."""
 

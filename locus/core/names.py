@@ -29,6 +29,8 @@ DRAW_ERROR = "draw_error"
 """Standard error of the main metric of a baseline from the draw of the patient folds; its n is the number of draws."""
 MAIN_PROTOCOL = "single_box"
 """Protocol of the main table. Methods are compared on its cases."""
+ADDED = "added"
+"""Protocol that scores what a map adds to ``prior``, and its main metric."""
 ALL_RULES = "protocols"
 """Validity check whose rows per case have a column per rule."""
 CONTROLS = "controls"
@@ -40,6 +42,8 @@ CLASSIFIER = "classifier"
 
 FIXED_BOX, CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("fixed_box", "center", "prior", "noise", "untrained")
 """Baselines that every suite includes."""
+SHUFFLED = "shuffled"
+"""Baseline of ``added``: the map of another patient's image with the same finding."""
 BLIND = (PRIOR, FIXED_BOX)
 """Baselines that know the boxes of other patients but see no image: a method must be above both."""
 ABSENT = "the data is not there"
@@ -48,10 +52,12 @@ UPPER_BOUND = "truth"
 """Upper bound computed from the truth: no map on the same grid can score higher."""
 SUPERVISED = ("supervised", "supervised:boxes=5")
 """The network fine-tuned on other patients' boxes: all, or 5 per finding (``benchmark/evaluation/supervised``)."""
-NOT_IN_METHODS = (FIXED_BOX, PRIOR, UNTRAINED, UPPER_BOUND, *SUPERVISED)
+NOT_IN_METHODS = (FIXED_BOX, PRIOR, UNTRAINED, SHUFFLED, UPPER_BOUND, *SUPERVISED)
 """Rows computed by the suite, without a file in ``methods``; ``--method`` accepts them."""
 BASELINES_AND_UPPER_BOUND = (*BASELINES, UPPER_BOUND)
 """Rows of every table that are not methods."""
+BESIDE_PRIOR = (CENTER, NOISE, UNTRAINED, SHUFFLED, UPPER_BOUND)
+"""The same rows of ``added``: those that can be joined to ``prior``."""
 WITHOUT_TRAINING = (FIXED_BOX, CENTER, PRIOR, NOISE, UPPER_BOUND)
 """The same rows without ``untrained``, which needs the network's recipe."""
 READERS = "readers"
@@ -60,7 +66,7 @@ SECOND_READERS = "second readers"
 """Row that compares the boxes of a second team with the truth (``locus.benchmark.suite.readers``)."""
 PEOPLE = (READERS, SECOND_READERS)
 """Rows of boxes drawn by people, without a network or a map."""
-WITHOUT_MAP = (FIXED_BOX, *SUPERVISED, *PEOPLE)
+WITHOUT_MAP = (FIXED_BOX, SHUFFLED, *SUPERVISED, *PEOPLE)
 """Rows without a stored map of the network."""
 AGREEMENT = "agreement"
 """Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
@@ -68,7 +74,7 @@ FIXED_POINT, FIXED_REGION, EMPTY_MASK = OF_TRAINING_PART = ("fixed_point", "fixe
 """Baselines of protocols of masks, for data sets with a published training part; no image is seen."""
 UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *SUPERVISED, *PEOPLE)
 """Rows excluded from ranks and tests: the upper bound, networks that saw boxes, and boxes drawn by people."""
-UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE, *OF_TRAINING_PART)
+UNRANKED_METHODS = (*BASELINES, SHUFFLED, *UPPER_BOUND_AND_PEOPLE, *OF_TRAINING_PART)
 """Rows without a rank."""
 
 MIN_PARTIAL_LENGTH = 4

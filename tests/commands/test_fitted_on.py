@@ -12,7 +12,7 @@ PHANTOM = "phantom:train=40,val=20,test=80,prevalence=0.4"
 SIDE = 64
 TRAIN = {"dataset": PHANTOM, "img_size": SIDE, "partition": "kfold", "folds": 2}
 MODELS = [{"backbone": "custom", "global_pool": "AVG"}]
-COMMON = {"models": MODELS, "methods": ["cam"], "protocols": ["single_box"]}
+COMMON = {"models": MODELS, "methods": ["cam"], "protocols": ["single_box", "added"]}
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,8 @@ def suites(write_suite, tmp_path_factory):
     write_suite(folder / "suites/first.yaml", TRAIN, folds=[0], **COMMON)
     write_suite(folder / "suites/second.yaml", TRAIN, folds=[1], fitted_on="first", **COMMON)
     write_suite(folder / "suites/same.yaml", TRAIN, folds=[0], fitted_on="first", **COMMON)
+    write_suite(folder / "suites/without.yaml", TRAIN, folds=[0], **{**COMMON, "protocols": ["single_box"]})
+    write_suite(folder / "suites/lacking.yaml", TRAIN, folds=[1], fitted_on="without", **COMMON)
     return folder
 
 
@@ -40,8 +42,8 @@ def results(suites, run_command):
     return suites / "results"
 
 
-def record(results, suite, method, fitted_on):
-    of_suite = [one for one in load(results / suite) if one.cell.protocol == "single_box" and one.cell.method == method]
+def record(results, suite, method, fitted_on, protocol="single_box"):
+    of_suite = [one for one in load(results / suite) if (one.cell.protocol, one.cell.method) == (protocol, method)]
     (found,) = [one for one in of_suite if one.cell.fitted_on == fitted_on]
     return found
 
@@ -70,6 +72,38 @@ def test_thresholds_are_those_that_the_other_suite_chose_on_all_its_cases(result
         used = rows(results, "second", method, "first").groupby("finding", observed=True)["threshold"].unique()
         for finding, thresholds in used.items():
             assert thresholds.tolist() == pytest.approx(chosen[finding], abs=1e-6)
+
+
+def test_weight_thresholds_and_prior_of_added_are_those_of_the_other_suite(results):
+    for method in ("cam", "shuffled", "untrained"):
+        chosen = record(results, "first", method, None, "added").thresholds["oracle"]
+        fitted = record(results, "second", method, "first", "added")
+        assert fitted.thresholds == {"fitted": {finding: chosen[finding] for finding in fitted.thresholds["fitted"]}}
+        assert {score.threshold_source for score in fitted.scores} == {"fitted"}
+        assert fitted.find("weight").value == pytest.approx(next(iter(chosen.values()))["weight"][0])
+        assert record(results, "second", method, None, "added").find("added").threshold_source == "cross-fitted"
+
+
+def test_prior_alone_hits_the_same_with_and_without_a_map(results):
+    """``combined`` − ``added`` is the share that prior hits: that of the row ``prior`` but for the steps of its threshold."""
+    alone = record(results, "second", "prior", "first").find("hit@iou.3", threshold_source="fitted").value
+    for method in ("cam", "noise", "center"):
+        of = record(results, "second", method, "first", "added")
+        assert of.find("combined").value - of.find("added").value == pytest.approx(alone, abs=0.05)
+
+
+def test_table_and_column_of_added_are_on_the_page_of_both_kinds(results):
+    page = (results / "second/leaderboard.md").read_text()
+    assert page.count(": what maps add to prior") == 2
+    assert page.count("| added [95%] |") == 4
+    assert "What maps add to prior" in (results / "second/index.html").read_text()
+
+
+def test_suite_without_added_cannot_fit_it(suites, run_command, sentence):
+    done = run_command("benchmark.run", "--suite", "without", *flags(suites))
+    assert done.returncode == 0, done.stderr
+    error = sentence(run_command("benchmark.run", "--suite", "lacking", *flags(suites)))
+    assert "fitted_on: without has no rows of added" in error
 
 
 def test_score_is_that_of_the_rows_at_these_thresholds(results):

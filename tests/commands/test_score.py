@@ -6,12 +6,14 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from locus import datasets
 from locus.benchmark import records
 from locus.benchmark.records import cases
 from locus.benchmark.suite import comparison
-from tests.benchmark.evaluation.given import DATA, SIZE, WORD, write
+from tests.benchmark.evaluation.given import DATA, SIZE, WORD, shown, write
 from tests.browser import BROWSER, dom
 from tests.gallery import pictures
 
@@ -104,3 +106,23 @@ def test_invalid_entry_is_an_error_and_writes_nothing(run_command, sentence, tmp
     flags = ["--maps", tmp_path / "absent", "--alignment", "pixels", "--entry", "x", "--results", tmp_path / "out"]
     assert "absent" in sentence(run_command(COMMAND, *DATASET, *flags))
     assert not (tmp_path / "out").exists()
+
+
+def test_protocol_added_is_scored_beside_single_box_with_shuffled_maps(succeed, run_command, sentence, tmp_path):
+    word, size = "phantom:train=4,val=4,test=80", 64
+    for sample in datasets.load(word, img_size=size):
+        for finding in sample.boxes:
+            (tmp_path / "maps").mkdir(exist_ok=True)
+            np.save(tmp_path / f"maps/{sample.image_id}_{finding}.npy", shown(sample, finding))
+    flags = ("--dataset", word, "--img_size", size, "--maps", tmp_path / "maps", "--alignment", "conventional", "--entry", "mine")
+    succeed(COMMAND, *flags, "--protocol", "added", "--results", tmp_path)
+    found = records.load(tmp_path / "mine")
+    assert {r.cell.protocol for r in found} == {"single_box", "added"}
+    rows = {r.cell.method: r.find("added") for r in found if r.cell.protocol == "added"}
+    assert {*rows} == {"mine", "noise", "center", "shuffled", "truth"}
+    assert rows["mine"].low > 0
+    assert rows["shuffled"].low <= 0
+    page = (tmp_path / "mine/leaderboard.md").read_text()
+    assert "what maps add to prior" in page
+    assert "| added [95%] |" in page
+    assert "unknown protocol 'add'" in sentence(run_command(COMMAND, *flags, "--protocol", "add", "--results", tmp_path / "x"))

@@ -22,6 +22,10 @@ ROWS = {
 }
 """Beginning of a row's name in the table of published results -> what README adds to the name."""
 POOLINGS = ("PCAM", "LSE")
+ADDED = "what maps add to prior"
+"""End of the heading of the table of the protocol ``added``."""
+MOST_ADDING = 3
+"""Largest number of methods in the sentence on that table."""
 
 
 def with_answer(readme: str, results: Path) -> str:
@@ -42,8 +46,23 @@ def answer(results: Path) -> str:
         "**Decided after scoring**, with thresholds and both baselines chosen on the 538 other images: the difference "
         f"from the fixed box is {_differences(afterwards, '− fixed_box')}.",
         _weaknesses(results),
+        *_added(results),
     )
     return "\n\n".join(paragraphs) + "\n"
+
+
+def _added(results: Path) -> list[str]:
+    """Return a sentence on what maps add to ``prior`` on ``nih-sample``; none before the suite has these rows."""
+    leaderboard = results / "nih-sample" / "leaderboard.md"
+    if ADDED not in leaderboard.read_text():
+        return []
+    rows = {row["method"]: row for row in _rows(leaderboard, ADDED)}
+    adding = [f"`{name}` {row['added [95%]']}" for name, row in rows.items() if row["verdict"] == "adds"]
+    most = f"these add hits to `prior`: {', '.join(adding[:MOST_ADDING])}" if adding else "no map adds hits to `prior`"
+    return [
+        f"**What the maps know beyond the usual place**, on the 604 boxes: joined with `prior`, {most}. `noise` adds "
+        f"{rows['noise']['added [95%]']} ([what a map adds](docs/protocols.md#what-a-map-adds))."
+    ]
 
 
 def _table(results: Path) -> list[str]:

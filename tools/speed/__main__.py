@@ -11,6 +11,7 @@ SUBJECTS = {
     "methods": "MethodsConfig",
     "costs": "CostsConfig",
     "scoring": "ScoringConfig",
+    "added": "AddedConfig",
 }
 """Module -> its flags."""
 

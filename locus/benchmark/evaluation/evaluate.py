@@ -69,7 +69,7 @@ def evaluate(
     """Score the heat maps of a network and the baselines on images with truth boxes, as ``benchmark.run`` does.
 
     The baselines are ``fixed_box`` (n/a if a finding has boxes of fewer than five patients), ``prior``, ``center`` and
-    ``noise``.
+    ``noise``. The protocol ``added`` has ``center``, ``noise``, ``untrained`` and ``shuffled``.
 
     Args:
         model: a built, loaded or wrapped network with findings and image size, a run folder or a checkpoint. Several
@@ -185,7 +185,8 @@ def _cells(
     expanded = method_registry.expand(method_names)
     baselines = [word for word in names.BASELINES_AND_UPPER_BOUND if word in (*names.WITHOUT_TRAINING, *expanded)]
     for protocol in (name for name in protocol_names if name != names.CLASSIFICATION):
-        for word in (*(word for word in expanded if word not in names.UNRANKED_METHODS), *baselines):
+        beside = names.BESIDE_PRIOR if protocol == names.ADDED else baselines
+        for word in (*(word for word in expanded if word not in names.UNRANKED_METHODS), *beside):
             if word != names.FIXED_BOX or protocol in protocol_registry.of_boxes():
                 yield shared.model_copy(update={"method": word, "protocol": protocol})
 

@@ -37,9 +37,9 @@ from locus.benchmark.evaluation.arrays import Pair
 from locus.benchmark.evaluation.entry import ExternalEntry
 from locus.benchmark.evaluation.files import MAX_CACHED_BYTES
 from locus.benchmark.evaluation.supervised import Supervised
-from locus.benchmark.maps import code_of, method_code, subgroups
+from locus.benchmark.maps import SHUFFLED_METHOD, code_of, method_code, subgroups
 from locus.benchmark.maps.baselines import Prior
-from locus.benchmark.maps.cases import CaseStore, GridCases, baseline_cases, training_cases
+from locus.benchmark.maps.cases import CaseStore, GridCases, baseline_cases, shuffled_cases, training_cases
 from locus.benchmark.maps.fixed_region import fixed_cases
 from locus.benchmark.maps.fold_draws import over_fold_draws
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
@@ -141,6 +141,7 @@ def result_fields(result: Result, geometry: str) -> dict[str, Any]:
         "scores": tuple(result.scores),
         "thresholds": result.thresholds,
         "hits_by_threshold": tuple(result.hits_by_threshold),
+        "resampled": result.resampled,
     }
 
 
@@ -204,6 +205,8 @@ class EntryCases:
             return self.entry.answers.cases(cell.protocol)
         if cell.method in names.OF_TRAINING_PART:
             return fixed_cases(cell.method, cell.protocol, self.entry.data, self.entry.data)
+        if cell.method == names.SHUFFLED:
+            return shuffled_cases(self.entry.answers.cases(cell.protocol))
         if cell.method not in self._last:
             self._last = {cell.method: self._baseline(cell.method)}
         return self._last[cell.method]
@@ -227,10 +230,11 @@ class EntryCases:
         return shapes.most_common(1)[0][0] if shapes else (BASELINE_SIDE, BASELINE_SIDE)
 
 
-def score(entry: ExternalEntry, baselines: Sequence[str]) -> list[tuple[Record, Rows]]:
+def score(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] = ()) -> list[tuple[Record, Rows]]:
     """Return the records and the rows per case of the entry, then of ``baselines``, for each protocol.
 
-    Protocols that the entry does not support are skipped for the baselines.
+    ``chosen``: names of protocols to use, beside the main one; by default all that need no choice. Protocols that the
+    entry does not support are skipped for the baselines.
     """
     baselines = [*baselines, *(names.OF_TRAINING_PART if entry.data.training_part is not None else ())]
     methods, score_cell = (entry.name, *baselines), partial(score_maps, EntryCases(entry))
@@ -244,6 +248,10 @@ def score(entry: ExternalEntry, baselines: Sequence[str]) -> list[tuple[Record, 
         recipe=entry.recipe,
     )
     pairs = [(method, word) for method in methods for word in _protocol_names(entry, method)]
+    if chosen:
+        of_added = [word for word in (entry.name, *names.BESIDE_PRIOR) if word != names.UNTRAINED]
+        pairs = [(method, word) for method, word in pairs if word in (names.MAIN_PROTOCOL, *chosen)]
+        pairs += [(method, names.ADDED) for method in of_added if names.ADDED in chosen]
     planned = [of_all.model_copy(update={"method": method, "protocol": word}) for method, word in pairs]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
     of_entry = [cell for cell in planned if cell.method == entry.name]
@@ -342,7 +350,8 @@ class NetworkScorer:
         model, of_maps = self.model, [c for c in self.cells if c.protocol not in (names.CLASSIFICATION, *CHECKS)]
         # before the code is imported: if a file is edited meanwhile, the record has the hash of its earlier version
         self.code = {word: code_of(model.code, method_code(word)) for word in {cell.method for cell in self.cells}}
-        words = [*dict.fromkeys(cell.method for cell in of_maps if cell.method not in names.WITHOUT_MAP)]
+        explained = [SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method for cell in of_maps]
+        words = [*dict.fromkeys(word for word in explained if word not in names.WITHOUT_MAP)]
         if model.grid is not None:
             self.store = GridCases(model.trained, model.grid)
         else:

@@ -23,6 +23,10 @@ from locus.core.user_code import code_hash, file_of, local_files
 
 UNTRAINED_METHOD = "gradcam"
 """Method that explains the untrained network; it supports every network and pooling."""
+SHUFFLED_METHOD = "gradcam"
+"""Method whose maps ``shuffled`` exchanges between patients."""
+SAME_CODE = {names.UNTRAINED: UNTRAINED_METHOD, names.SHUFFLED: SHUFFLED_METHOD}
+"""Row -> the method whose code makes its maps."""
 BENCHMARK = Path(__file__).resolve().parents[1]
 NOT_METHODS = {
     names.FIXED_BOX: BENCHMARK / "maps/baselines.py",
@@ -55,7 +59,7 @@ def method_code(word: str) -> str:
         return code_hash(local_files(NOT_METHODS[word]))
     if (user_file := file_of(word)) is not None:
         return code_hash(local_files(user_file))
-    bare, smooth = methods.split_smooth(UNTRAINED_METHOD if word == names.UNTRAINED else word)
+    bare, smooth = methods.split_smooth(SAME_CODE.get(word, word))
     file = methods.registry.files.get(methods.normalize_name(bare).split(":")[0])
     if file is None:
         return ""

@@ -11,18 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from locus.benchmark.maps import subgroups
+from locus.benchmark.maps import SHUFFLED_METHOD, subgroups
 from locus.benchmark.maps.baselines import FloatMap, Prior, Truth, fixed_boxes
 from locus.benchmark.maps.fixed_region import fixed_cases, training_samples
 from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
-from locus.benchmark.scoring.protocols.base import Case, LazyMap, labelled_pairs, make_case
+from locus.benchmark.scoring.protocols.base import Case, LazyMap, labelled_pairs, make_case, with_truth
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid, conventional
-from locus.core.names import CENTER, FIXED_BOX, NOISE, OF_TRAINING_PART, PRIOR, UPPER_BOUND
-from locus.core.types import FloatArray, Sample
+from locus.core.names import CENTER, FIXED_BOX, NOISE, OF_TRAINING_PART, PRIOR, SHUFFLED, UPPER_BOUND
+from locus.core.types import FloatArray, Sample, generator
 from locus.datasets.base import Dataset
 from locus.methods.center import Center
 from locus.methods.noise import Noise
@@ -80,6 +80,8 @@ class CaseStore:
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises the stored error if its method has no maps."""
+        if cell.method == SHUFFLED:
+            return shuffled_cases(self.cases(cell.model_copy(update={"method": SHUFFLED_METHOD})))
         if cell.method == FIXED_BOX:
             if cell.images not in self._fixed_box:
                 samples = select_samples(self.trained, cell.images)
@@ -142,6 +144,25 @@ class GridCases:
     def validation(self, cell: Cell) -> list[Case]:
         """Return the cases of the training part for its baselines, else none: nothing is trained."""
         return training_cases(cell, self.data)
+
+
+def shuffled_cases(cases: Sequence[Case]) -> list[Case]:
+    """Return the cases with a truth box, each with the map of another patient's case of the same finding.
+
+    The other case depends on the image and the finding alone. Raises ``NotAvailableError`` if one patient has all
+    boxes of a finding.
+    """
+    by_finding: dict[str, list[Case]] = {}
+    for case in sorted(with_truth(cases), key=lambda case: case.image_id):
+        by_finding.setdefault(case.finding, []).append(case)
+    shuffled = []
+    for case in with_truth(cases):
+        others = [other for other in by_finding[case.finding] if other.patient_id != case.patient_id]
+        if not others:
+            raise NotAvailableError(f"{case.finding} has boxes of one patient: {SHUFFLED} needs the map of another one")
+        other = others[generator(0, SHUFFLED, case.image_id, case.finding).integers(len(others))]
+        shuffled.append(replace(case, map=other.map, grid=other.grid, reason=other.reason))
+    return shuffled
 
 
 def training_cases(cell: Cell, data: Dataset) -> list[Case]:

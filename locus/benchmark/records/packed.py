@@ -137,7 +137,8 @@ def records_containing(folder: Path, text: str) -> list[str]:
 
 
 def _record_json(record: Record) -> str:
-    fields = record.model_dump(mode="json", exclude={"scores", "subgroups"})
+    left_out = {"scores", "subgroups"} if record.resampled else {"scores", "subgroups", "resampled"}
+    fields = record.model_dump(mode="json", exclude=left_out)
     subgroups = [(subgroup.variable, subgroup.group) for subgroup in record.subgroups]
     return json.dumps({"key": record.key, **fields, "subgroups": subgroups}, ensure_ascii=False, allow_nan=False)
 

@@ -345,6 +345,8 @@ class Record(FrozenModel):
     """Source of the score threshold (see ``ThresholdSource``) -> finding -> chosen thresholds."""
     hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     """``hit@iou.3``, mean over findings, at each of ``CURVE_THRESHOLDS``; empty except for ``single_box``."""
+    resampled: tuple[float, ...] = ()
+    """Main metric, mean over findings, in resamples of patients that choose everything again; only of ``added``."""
     scores: Scores = ()
     subgroups: tuple[Subgroup, ...] = ()
     """Scores within groups of the cases, if the protocol has groups."""

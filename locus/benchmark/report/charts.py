@@ -1,6 +1,6 @@
 """Charts of a page as SVG: curves in one panel, and dots per network.
 
-``lines``, ``dots``, ``intervals``  draw a ``Chart``; the same values give the same bytes
+``lines``, ``dots``, ``arrows``, ``intervals``  draw a ``Chart``; the same values give the same bytes
 ``PALETTE``           colour-blind safe colours of Okabe and Ito, without yellow, which is hard to see on white
 """
 
@@ -86,6 +86,20 @@ def dots(
             panel.plot([x], [y], "o", color=BLUE, markerfacecolor="white" if hollow else BLUE)
         _name_rows(panel, [name for name, *_ in values])
         panel.set(xlabel=title, xlim=(0, None))
+        return Chart(_svg(figure, about), about)
+
+
+def arrows(rows: Sequence[tuple[str, float, float, bool]], level: float, title: str, about: str) -> Chart:
+    """Draw an arrow per named row, from its first to its second value, blue if its flag is set; a line at a level."""
+    with rc_context(STYLE):
+        figure, panel = _panels(0.8 + 0.2 * len(rows))
+        panel.axvline(level, color=VERMILION, linewidth=1.5)
+        for y, (_, start, end, is_marked) in enumerate(rows):
+            colour = BLUE if is_marked else GREY
+            panel.plot([start], [y], "o", color=colour, markersize=3)
+            panel.annotate("", (end, y), (start, y), arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.5})
+        _name_rows(panel, [name for name, *_ in rows])
+        panel.set(xlabel=title, xlim=(0, 1.05 * max(max(start, end) for _, start, end, _ in rows)))
         return Chart(_svg(figure, about), about)
 
 

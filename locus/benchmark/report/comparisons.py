@@ -3,6 +3,7 @@
 ``within_network``  the methods of a network, with each other and with the baselines that see no image
 ``networks``        a row per network: the mean over its methods, compared with the other networks
 ``effects``         a row per method: its difference from the others over fixed networks
+``added``           a row per network and method of the protocol ``added``, compared with ``prior``
 
 Several training runs are compared over runs and patients (``mrmc``), one run over patients alone: see
 docs/protocols.md.
@@ -15,13 +16,25 @@ from typing import Any
 
 import numpy as np
 
+from locus.benchmark.records import Record
+from locus.benchmark.report import grouping
 from locus.benchmark.report.case_columns import MainColumn
-from locus.benchmark.report.grouping import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
+from locus.benchmark.report.grouping import (
+    BOXED,
+    NO_NETWORK,
+    Comparison,
+    Interval,
+    Row,
+    by_network,
+    by_score,
+    runs_words,
+)
+from locus.benchmark.scoring.rechosen import as_jackknife
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, holm
 from locus.core.errors import BadValueError
-from locus.core.names import BLIND, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import ADDED, BLIND, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 MAX_DIFFERENCE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
@@ -61,7 +74,7 @@ def _runs(rows: Sequence[Row]) -> Gaps:
     """Compare the rows of a network over training runs and patients; Holm over the rows that use the network."""
     by_row = _by_patient(rows)
     estimates = {row: _from_baselines(scores, by_row) for row, scores in by_row.items() if _is_tested(row)}
-    return _adjusted(estimates, [row for row in estimates if row.cell.method not in NO_NETWORK])
+    return adjusted(estimates, [row for row in estimates if row.cell.method not in NO_NETWORK])
 
 
 def _by_patient(rows: Iterable[Row]) -> dict[Row, RowSamples]:
@@ -95,10 +108,10 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
         )
         sides[name] = [mrmc.with_draw_error(gap, error) for gap in gaps]
     estimates = {row: {name: sides[name][n] for name in BLIND if name in sides} for n, row in enumerate(tested)}
-    return _adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
+    return adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
 
 
-def _adjusted(estimates: Mapping[Any, Estimates], corrected: Sequence[Any]) -> dict[Any, tuple[Comparison, ...]]:
+def adjusted(estimates: Mapping[Any, Estimates], corrected: Sequence[Any]) -> dict[Any, tuple[Comparison, ...]]:
     """Return the differences of each row; p is the larger one of both baselines, after Holm over ``corrected`` rows."""
     largest = np.array([max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected])
     p = dict(zip(corrected, (None if np.isnan(p) else p for p in holm(largest).tolist()), strict=True))
@@ -230,7 +243,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     first = ranked[0] if ranked else _scored(rows)[0]
     row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
     row = _with_spread(replace(row, by_patient=mean))
-    gaps = {} if mean is None else _adjusted({row: _from_baselines(mean, by_row)}, [row])
+    gaps = {} if mean is None else adjusted({row: _from_baselines(mean, by_row)}, [row])
     return replace(row, over_baselines=gaps.get(row, ()))
 
 
@@ -272,7 +285,7 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
         name: {word: gap for word, of in blind.items() if (gap := over_networks(rows, of)) is not None}
         for name, rows in shared.items()
     }
-    above = _adjusted(gaps, [*gaps])
+    above = adjusted(gaps, [*gaps])
     order = sorted(shared, key=lambda name: (-means[name], name))
     pairs = itertools.combinations(range(len(order)), 2)
     between = {(a, b): over_networks(shared[order[a]], shared[order[b]]) for a, b in pairs}
@@ -316,7 +329,7 @@ def above_baselines_at(rows: Sequence[Row], baselines: Sequence[Row], column: Ma
     if absent := [row.name for row in baselines if row not in by_row]:
         raise BadValueError(f"{absent[0]} has no rows per case on these cases")
     estimates = {row: _from_baselines(by_row[row], by_row) for row in rows if row in by_row}
-    tested = [replace(row, over_baselines=gaps) for row, gaps in _adjusted(estimates, [*estimates]).items()]
+    tested = [replace(row, over_baselines=gaps) for row, gaps in adjusted(estimates, [*estimates]).items()]
     return [row for row in tested if row.above_baselines]
 
 
@@ -327,3 +340,64 @@ def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Compar
     adjusted = holm(np.array([gap.p for gap in estimates.values()])).tolist()
     for (other, gap), p in zip(estimates.items(), adjusted, strict=True):
         yield other, Comparison(row.name, _interval(gap), p)
+
+
+ALONE, COMBINED, WEIGHT = "alone", "combined", "weight"
+"""Metrics of the protocol ``added``, beside its main one."""
+
+
+def added(records: Sequence[Record], dataset: str, is_primary: Callable[[Row], bool] | None = None) -> list[Row]:
+    """Return a row per network and method that ``added`` scored, best first, methods before baselines.
+
+    The difference from ``prior`` is in ``over_baselines``, with Holm's correction over the methods of a network;
+    ``is_primary``: whether a row is tested before the others.
+    """
+    groups = grouping.trainings(grouping.of_protocol(records, dataset, ADDED))
+    scored = grouping.told_apart([_added_row(group) for group in groups])
+    compared = [_added_of_network(group) for group in by_network(scored).values()]
+    if is_primary is not None:
+        compared = primary_first(compared, is_primary)
+    return [row for group in compared for row in sorted(group, key=added_place)]
+
+
+def _added_row(runs: Sequence[Record]) -> Row:
+    """Return the row of the ``runs``: means over findings, then over training runs."""
+    row = Row.of(runs)
+    scores = {name: Interval(row.value(name)) for name in (ALONE, COMBINED, ADDED, WEIGHT)}
+    return replace(row, scores=scores)
+
+
+def added_place(row: Row) -> tuple[bool, float, str]:
+    """Return the place of a row: methods first, then by what they add, best first."""
+    value = row.share(ADDED)
+    return not row.is_method, 1.0 if value is None else -value, row.name
+
+
+def _added_of_network(group: Sequence[Row]) -> list[Row]:
+    """Return the rows of a network with their intervals and p-values."""
+    found = {row: estimate for row in group if (estimate := _added_estimate(row)) is not None}
+    tested = [row for row in found if row.is_method]
+    gaps = adjusted({row: {PRIOR: estimate} for row, estimate in found.items()}, tested)
+    return [_with_added(row, found.get(row), gaps.get(row, ())) for row in group]
+
+
+def _with_added(row: Row, estimate: MrmcEstimate | None, gaps: tuple[Comparison, ...]) -> Row:
+    if estimate is None:
+        return row
+    n = row.find(ADDED)
+    interval = Interval(estimate.value, estimate.low, estimate.high, 0 if n is None else n.n)
+    return replace(row, scores={**row.scores, ADDED: interval}, over_baselines=gaps)
+
+
+def _added_estimate(row: Row) -> MrmcEstimate | None:
+    """Return the difference from ``prior`` over training runs and patients; None without resamples or few patients.
+
+    A resample of patients chooses the weight and the thresholds again, unless another suite chose them.
+    """
+    scores = [record.find(ADDED) for record in row.runs]
+    theta = [score.value for score in scores if score is not None and score.value is not None and score.low is not None]
+    if len(theta) < len(row.runs) or len({len(record.resampled) for record in row.runs}) > 1:
+        return None
+    resampled = as_jackknife(np.array([record.resampled for record in row.runs]))
+    compare = mrmc.difference if len(theta) > 1 else mrmc.difference_nested
+    return compare((theta, resampled), (np.zeros(len(theta)), np.zeros_like(resampled)))

@@ -37,7 +37,7 @@ SOLVED = 0.9
 """Share of its cases from which ``prior`` solves a finding."""
 WEAK_AUROC = 0.75
 """A classifier with a lower AUROC is marked as weak."""
-NO_NETWORK = frozenset(names.UNRANKED_METHODS) - {names.UNTRAINED, *names.SUPERVISED}
+NO_NETWORK = frozenset(names.UNRANKED_METHODS) - {names.UNTRAINED, names.SHUFFLED, *names.SUPERVISED}
 """Rows that do not use the network: baselines, upper bound and people."""
 
 
@@ -416,6 +416,7 @@ NOT_RANKED = {
     **dict.fromkeys((names.FIXED_POINT, names.FIXED_REGION), "baseline: knows the truth of the training part"),
     names.EMPTY_MASK: "baseline: selects nothing",
     names.UNTRAINED: "baseline: the same network with random weights",
+    names.SHUFFLED: "baseline: the map of another patient's image with the finding",
     names.UPPER_BOUND: "upper bound: sees the truth",
     names.SUPERVISED[0]: "reference: the network after fine-tuning on the boxes of other patients",
     names.SUPERVISED[1]: "reference: the network after fine-tuning on 5 boxes per finding of other patients",

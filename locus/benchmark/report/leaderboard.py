@@ -26,7 +26,16 @@ from locus.core.types import FloatArray
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""
-BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND, *names.SUPERVISED)
+BASELINES = (
+    names.FIXED_BOX,
+    PRIOR,
+    names.CENTER,
+    names.NOISE,
+    names.UNTRAINED,
+    names.SHUFFLED,
+    names.UPPER_BOUND,
+    *names.SUPERVISED,
+)
 """Baselines and the upper bound in the order of a table."""
 
 
@@ -55,6 +64,8 @@ class Leaderboard:
     """Boxes drawn by people, scored on their own cases."""
     effects: Sequence[Row]
     """A row per method, over networks."""
+    added: Sequence[Row]
+    """A row per network and method that the protocol ``added`` scored."""
     solved: Sequence[str]
     """Findings that ``prior`` solves."""
     theirs: Sequence[Row]
@@ -76,6 +87,11 @@ class Leaderboard:
     def of_networks(self) -> list[list[Row]]:
         """The methods of each network."""
         return list(by_network(self.methods).values())
+
+    def added_of(self, row: Row) -> Row | None:
+        """Return the row of ``added`` with the network and method of a row; None if it has none."""
+        key = row.key_of_network, row.cell.method
+        return next((of for of in self.added if (of.key_of_network, of.cell.method) == key), None)
 
     def baseline(self, name: str, beside: Row | None = None) -> Row | None:
         """Return the row of a baseline, on the grid of the row ``beside`` if there are several."""
@@ -240,7 +256,18 @@ def _leaderboard(
     without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared, of_networks)
-    computed = of_networks, rank_methods, methods, baselines, without_network, [*people.values()], effects, solved
+    of_added = comparisons.added(records, dataset, is_primary)
+    computed = (
+        of_networks,
+        rank_methods,
+        methods,
+        baselines,
+        without_network,
+        [*people.values()],
+        effects,
+        of_added,
+        solved,
+    )
     return Leaderboard(title, dataset, records, folders, *computed, _theirs(methods, listed), cases)
 
 

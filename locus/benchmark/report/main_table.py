@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from locus.benchmark.records.packed import CELL_FIELDS
 from locus.benchmark.records.record import PUBLISHED, describe
-from locus.benchmark.report import grouping, literature
+from locus.benchmark.report import added, grouping, literature
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import Comparison, Interval, Row, by_network, by_score, counted
@@ -29,7 +29,16 @@ from locus.benchmark.report.table import NOTHING, Table, TableColumn, of_interva
 from locus.benchmark.scoring.statistics.rank_reversals import corrected_best
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
 from locus.core.files import csv_text
-from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, MEAN_PREFIX, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import (
+    ADDED,
+    AGREEMENT,
+    BLIND,
+    CLASSIFICATION,
+    MAIN,
+    MEAN_PREFIX,
+    UPPER_BOUND,
+    UPPER_BOUND_AND_PEOPLE,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,6 +138,8 @@ def _columns(board: Leaderboard) -> Iterator[TableColumn]:
         if name == MAIN and board.solved:
             yield _shares(grouping.UNSOLVED, f"without {grouping.listed(board.solved)}")
     yield from (_shares(grouping.POINTING, grouping.POINTING), ABOVE)
+    if board.added:
+        yield TableColumn(ADDED, lambda row: added.cell(board.added_of(row)), "interval")
 
 
 def _shares(name: str, heading: str) -> TableColumn:

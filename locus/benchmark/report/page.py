@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from locus.benchmark.records.record import Record
-from locus.benchmark.report import detail_tables, grouping, literature, main_table
+from locus.benchmark.report import added, detail_tables, grouping, literature, main_table
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
 from locus.benchmark.report.grouping import Row, by_score, counted, network_words
@@ -28,7 +28,7 @@ from locus.benchmark.report.primary import Primary
 from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core.cli import CONFIGS
-from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
+from locus.core.names import ADDED, CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
 
 DRAWN = {
     "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",
@@ -136,7 +136,7 @@ class DatasetTables:
     def protocols(self) -> tuple[Table, ...]:
         """A table of each other protocol."""
         scored = {record.cell.protocol for record in self.leaderboard.records if record.source != "paper"}
-        words = sorted(scored - {MAIN_PROTOCOL, CLASSIFICATION, *(check.check for check in self.checks)})
+        words = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *(check.check for check in self.checks)})
         return _given(detail_tables.of_protocol(self.leaderboard, word) for word in words)
 
     @property
@@ -162,7 +162,7 @@ class DatasetTables:
         thresholds = [] if self.literature and not board.methods else [main_table.thresholds(board, complete)]
         effects = main_table.effects(board, None if complete else main_table.MAX_EFFECTS)
         others = main_table.by_finding(board), main_table.networks(board), effects, main_table.people(board)
-        return _given((*thresholds, *others))
+        return _given((*thresholds, *([added.table(board, complete)] if board.added else []), *others))
 
 
 def _given(tables: Iterable[Table]) -> tuple[Table, ...]:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record, load, ordered
-from locus.benchmark.report import NOTES, literature, main_table, page, primary
+from locus.benchmark.report import NOTES, added, literature, main_table, page, primary
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
@@ -115,7 +115,7 @@ def _charts(tables: DatasetTables) -> list[Chart]:
     """Return the charts of the first screen: hits over the IoU threshold or that of a check, and of papers."""
     board = tables.leaderboard
     first = [hits_chart(board)] if board.methods else [report.chart() for report in tables.reports]
-    return [chart for chart in (*first, literature.chart(board)) if chart is not None]
+    return [chart for chart in (*first, added.chart(board), literature.chart(board)) if chart is not None]
 
 
 def hits_chart(board: Leaderboard) -> Chart | None:

@@ -76,10 +76,8 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     words = method_names(suite, extra)
     selected += [
         _cell(shared, word, protocol, model.images)
-        for protocol in suite.protocols_or_check
-        for word in words
-        if word != names.FIXED_BOX or protocol in protocols.of_boxes()
-        if word not in names.SUPERVISED or protocol == names.MAIN_PROTOCOL
+        for protocol in model.protocols or suite.protocols_or_check
+        for word in _rows_of(protocol, words)
     ]
     if names.MAIN_PROTOCOL in suite.protocols_or_check:
         people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}
@@ -90,9 +88,20 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     return selected
 
 
+def _rows_of(protocol: str, words: Sequence[str]) -> list[str]:
+    """Return those of the ``words`` that a protocol scores, with the baselines that it needs."""
+    if protocol == names.ADDED:
+        return [*(word for word in words if word not in names.UNRANKED_METHODS), *names.BESIDE_PRIOR]
+    has_rows = {
+        names.FIXED_BOX: protocol in protocols.of_boxes(),
+        **dict.fromkeys(names.SUPERVISED, protocol == names.MAIN_PROTOCOL),
+    }
+    return [word for word in words if has_rows.get(word, True)]
+
+
 def can_be_fitted(cell: Cell) -> bool:
     """Whether a cell has a threshold that another suite can choose: not a person's boxes, no network that saw boxes."""
-    return cell.protocol == names.MAIN_PROTOCOL and cell.method not in (*names.PEOPLE, *names.SUPERVISED)
+    return cell.protocol in (names.MAIN_PROTOCOL, names.ADDED) and cell.method not in (*names.PEOPLE, *names.SUPERVISED)
 
 
 def _fitted(cell: Cell, suite: str) -> Cell:
@@ -239,7 +248,7 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     outdated = cells_of_other_weights(existing)
     words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo, code_of_method = [], cache(method_code)
-    named = {*words, *BASELINES_AND_UPPER_BOUND} if words else set()
+    named = {*words, *BASELINES_AND_UPPER_BOUND, names.SHUFFLED} if words else set()
     only_given = bool(config.checkpoint or config.model)
     with_data = (task for task in planned if missing_data(task.model) is None)
     for task in (task for task in with_data if task.model.external is not None or not only_given):

@@ -52,7 +52,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         if entry.boxless:
             n_boxed = sum(bool(sample.boxes) for sample in entry.data)
             echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
-        all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING))
+        all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING, config.protocol))
         flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
         write_json(unpacked_folder(folder) / FLAGS, flags)
         gallery.write_examples(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})

@@ -11,9 +11,10 @@ from the truth boxes of all these cases, so ``prior`` keeps the thresholds that 
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,8 @@ from locus.benchmark.maps.runs import images_of
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.grouping import first_names
 from locus.benchmark.scoring import score_thresholds
-from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.added import ChosenByFinding, Fitted
+from locus.benchmark.scoring.protocols.base import Case, Protocol
 from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.score_thresholds import FITTED, Indexed, ThresholdsBySource
 from locus.benchmark.suite import plan
@@ -38,12 +40,13 @@ from locus.benchmark.training.runs import load_split
 from locus.config import RunConfig, TrainConfig
 from locus.core.errors import DataError, LeakError, NotAvailableError
 from locus.core.frames import as_boxes, box_coverage, conventional, iou
-from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, PRIOR
+from locus.core.names import ADDED, FIXED_BOX, MAIN_PROTOCOL, PRIOR
 from locus.core.types import FloatArray, Sample
 
 CHOSEN_ON_ALL = "oracle"
 """Source of the thresholds that a suite chose on all its cases."""
 ModelAndMethod = tuple[str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,8 @@ class Fit:
     """Model and method -> finding -> score threshold."""
     samples: Sequence[Sample]
     """The images of its cases, with their truth boxes."""
+    added: Mapping[ModelAndMethod, ChosenByFinding] = field(default_factory=dict)
+    """Model and method -> finding -> weight and score thresholds of ``added``."""
 
     @property
     def patients(self) -> set[str]:
@@ -68,11 +73,19 @@ class Fit:
 
     def thresholds_of(self, cell: Cell) -> Mapping[str, float]:
         """Return finding -> threshold of the same model and method. Raises ``NotAvailableError`` if it has none."""
-        found = self.thresholds.get((cell.model_id, cell.method))
+        return self._of(cell, self.thresholds, "score thresholds")
+
+    def protocol_of(self, cell: Cell) -> Protocol:
+        """Return the protocol of a cell with what this suite chose; raises ``NotAvailableError`` if that is nothing."""
+        if cell.protocol != ADDED:
+            return FittedBox(self.thresholds_of(cell))
+        return Fitted(self._of(cell, self.added, f"weight of {ADDED}"), self.priors)
+
+    def _of(self, cell: Cell, chosen: Mapping[ModelAndMethod, T], what: str) -> T:
+        """Return what was chosen for the model and method of a cell."""
+        found = chosen.get((cell.model_id, cell.method))
         if found is None:
-            raise NotAvailableError(
-                f"the suite {self.suite} has no score thresholds of {cell.method} on {cell.model_id}"
-            )
+            raise NotAvailableError(f"the suite {self.suite} has no {what} of {cell.method} on {cell.model_id}")
         return found
 
     @cached_property
@@ -133,13 +146,15 @@ def read(name: str, results: Path, suites: Path = plan.SUITES) -> Fit:
     thresholds = {(r.cell.model_id, r.method): of_findings(r.thresholds[CHOSEN_ON_ALL]) for r in recorded}
     rows = cases.read_columns([record.cell for record in recorded], folder, ["image"])
     images = {str(image) for image in rows["image"].unique().to_pylist()}
-    return Fit(name, thresholds, boxed_images(plan.models(plan.load(name, suites))[0], images))
+    of_added = chosen_on_all(records.load(folder), ADDED)
+    added = {(record.cell.model_id, record.method): record.thresholds[CHOSEN_ON_ALL] for record in of_added}
+    return Fit(name, thresholds, boxed_images(plan.models(plan.load(name, suites))[0], images), added)
 
 
-def chosen_on_all(recorded: Sequence[Record]) -> list[Record]:
-    """Return the records of the main protocol with thresholds that were chosen on all cases."""
+def chosen_on_all(recorded: Sequence[Record], protocol: str = MAIN_PROTOCOL) -> list[Record]:
+    """Return the records of a protocol with thresholds that were chosen on all cases."""
     of_suite = [record for record in recorded if record.source == "run" and record.cell.fitted_on is None]
-    return [r for r in of_suite if r.cell.protocol == MAIN_PROTOCOL and r.thresholds.get(CHOSEN_ON_ALL)]
+    return [r for r in of_suite if r.cell.protocol == protocol and r.thresholds.get(CHOSEN_ON_ALL)]
 
 
 def of_findings(chosen: Mapping[str, Sequence[float]]) -> dict[str, float]:
@@ -197,7 +212,11 @@ def of_tasks(tasks: Sequence[ModelTask], folder: Path, flags: RunConfig) -> Fit 
     names = {cell.fitted_on for task in tasks for cell in task.cells if cell.fitted_on is not None}
     if not names:
         return None
-    return read(names.pop(), folder.parent, Path(flags.suites) if flags.suites else plan.SUITES)
+    fit = read(names.pop(), folder.parent, Path(flags.suites) if flags.suites else plan.SUITES)
+    needs_added = any(cell.protocol == ADDED and cell.fitted_on is not None for task in tasks for cell in task.cells)
+    if needs_added and not fit.added:
+        raise DataError(f"fitted_on: {fit.suite} has no rows of {ADDED}: add it to its protocols and run it first")
+    return fit
 
 
 class FittedBox(SingleBox):
@@ -262,7 +281,7 @@ def with_fixed_box(case: Case, fit: Fit) -> Case:
 def score(fit: Fit, source: CaseSource, cell: Cell) -> scorer.Scored:
     """Return the fields of the record of a fitted cell, and its rows per case."""
     try:
-        thresholds = fit.thresholds_of(cell)
+        protocol = fit.protocol_of(cell)
     except NotAvailableError as error:
         return {"status": "n/a", "reason": str(error)}, []
-    return scorer.score_maps(FittedCases(source, fit), cell, FittedBox(thresholds))
+    return scorer.score_maps(FittedCases(source, fit), cell, protocol)

@@ -178,6 +178,19 @@ def _distinct(items: list[T]) -> list[T]:
     return items
 
 
+OF_A_MODEL = ("methods", "protocols")
+"""Keys of a model that replace those of the suite."""
+
+
+def _names_of(model: dict[str, Any], key: str) -> list[str]:
+    """Return the names under a key of a model, none without it. Raises ``ValueError`` if they are no list of names."""
+    words = model.get(key, [])
+    if key in model and not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
+        example = "[cam, layercam]" if key == "methods" else f"[{MAIN_PROTOCOL}]"
+        raise ValueError(f"a model has `{key}` {words!r}: write a list of names, such as {example}")
+    return words
+
+
 MethodName = Annotated[str, _checked_by(lambda word: runs_code(word) or methods.registry.check(word))]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
@@ -209,7 +222,8 @@ class Suite(pydantic.BaseModel):
     """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
     taken from each model."""
     models: list[dict[str, Any]] = []
-    """Flags per model; a list of values makes one model each. ``methods`` of a model replaces the suite's."""
+    """Flags per model; a list of values makes one model each. ``methods`` and ``protocols`` of a model replace the
+    suite's."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
     model with its own ``seed`` keeps it."""
@@ -252,10 +266,11 @@ class Suite(pydantic.BaseModel):
     @pydantic.field_validator("models")
     @classmethod
     def _method_lists(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Check that the methods of a model are lists of names."""
-        for words in (model["methods"] for model in models if "methods" in model):
-            if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
-                raise ValueError(f"a model has `methods` {words!r}: write a list of names, such as [cam, layercam]")
+        """Check that the methods and protocols of a model are lists of names."""
+        for word in (word for model in models for word in _names_of(model, "protocols")):
+            protocols.registry.check(word)
+        for model in models:
+            _names_of(model, "methods")
         return models
 
     @pydantic.model_validator(mode="after")
@@ -310,7 +325,8 @@ class Suite(pydantic.BaseModel):
     @property
     def recorded_protocols(self) -> list[str]:
         """Protocols of its records, including that of the classifier."""
-        return [*self.protocols_or_check, CLASSIFICATION]
+        of_models = [word for model in self.models for word in model.get("protocols", ())]
+        return [*dict.fromkeys([*self.protocols_or_check, *of_models]), CLASSIFICATION]
 
 
 SHARED_FLAGS = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}
@@ -329,12 +345,13 @@ def models(suite: Suite) -> list[ModelPlan]:
         if CHECKPOINT in entry:
             plans += _finished(suite, entry)
         else:
-            axes = {name: values for name, values in entry.items() if name != "methods"}
+            axes = {name: values for name, values in entry.items() if name not in OF_A_MODEL}
             axes = axes if "seed" in axes else {**axes, **seeds}
             trained = [_model(suite, {**suite.train, **flags}) for flags in _product(axes)]
-            plans += [dataclasses.replace(plan, methods=tuple(entry.get("methods", ()))) for plan in trained]
+            words, rules = (tuple(entry.get(name, ())) for name in OF_A_MODEL)
+            plans += [dataclasses.replace(plan, methods=words, protocols=rules) for plan in trained]
     scoring = () if suite.check is not None else tuple(suite.protocols_or_check)
-    plans = [dataclasses.replace(plan, images=suite.images, protocols=scoring) for plan in plans]
+    plans = [dataclasses.replace(plan, images=suite.images, protocols=plan.protocols or scoring) for plan in plans]
     return [*plans, *(_without_network(suite, side) for side in suite.grids), *map(_truth, suite.truths.items())]
 
 

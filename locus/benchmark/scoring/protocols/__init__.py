@@ -32,7 +32,7 @@ def of_boxes() -> list[str]:
 
 def reads_absent_findings(name: str) -> bool:
     """Return whether a protocol may use maps of findings that an image does not show."""
-    return get(name).counts_false_alarms or get(name).judges != "maps"
+    return get(name).counts_false_alarms or get(name).judges not in ("maps", "beside prior")
 
 
 def get(name: str) -> type[Any]:

@@ -154,6 +154,8 @@ class Result:
     """(image, finding, reason) of each case without a usable map; it counts as a miss and is reported."""
     hits_by_threshold: Sequence[float] = ()
     """Main metric at each of ``CURVE_THRESHOLDS``, mean over findings; empty if the protocol has no such curve."""
+    resampled: tuple[float, ...] = ()
+    """Main metric in resamples of patients that choose everything again; empty if the protocol has none."""
     remark: str = ""
     """Remark for readers of the scores; stored as the record's ``reason``."""
 
@@ -168,8 +170,9 @@ class Protocol(ABC):
     """Geometry of the boxes: see ``Record.geometry``."""
     chooses_thresholds: ClassVar[bool] = False
     """True if it chooses score thresholds with the truth, and therefore uses validation cases."""
-    judges: ClassVar[Literal["maps", "confidences", "raw", "masks"]] = "maps"
-    """Input: heat maps, boxes with confidences, unscaled values, or heat maps that are compared with masks and points.
+    judges: ClassVar[Literal["maps", "beside prior", "confidences", "raw", "masks"]] = "maps"
+    """Input: heat maps, heat maps and other patients' boxes, boxes with confidences, unscaled values, or heat maps
+    that are compared with masks and points.
 
     Without ``protocols:``, a suite runs those of ``maps`` only.
     """

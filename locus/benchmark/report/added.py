@@ -1,0 +1,85 @@
+"""What maps add to ``prior``: table and chart of the protocol ``added``, and the cell of a row in the first table.
+
+The rows are computed in ``comparisons.added``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from locus.benchmark.report import charts
+from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.comparisons import ALONE, COMBINED, WEIGHT, added_place
+from locus.benchmark.report.grouping import Row, by_network
+from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.table import NOTHING, Table, TableColumn, short, signed_interval, tabulated
+from locus.core.names import ADDED, UPPER_BOUND_AND_PEOPLE
+
+ADDS, NOT_SIGNIFICANT = "adds", "n.s."
+ABOUT = (
+    "`combined`: share of cases hit at IoU > .3 by the box of a weighted mean of the map and of `prior`. `added`: the "
+    "same minus the share that `prior` hits alone. `weight`: that of the map. Both are chosen on other patients. "
+    f"`{NOT_SIGNIFICANT}`: not significantly above 0, after Holm's correction over the methods of a network. Baselines "
+    "are not corrected. It is no weakly supervised score, since the boxes of other patients are known."
+)
+
+
+def is_tested(row: Row) -> bool:
+    """Whether a row can add something: not one that sees the truth."""
+    return row.cell.method not in UPPER_BOUND_AND_PEOPLE
+
+
+def verdict(row: Row) -> str:
+    """Return ``adds`` or ``n.s.``; a dash without an interval and for a row that sees the truth."""
+    if row.above_baselines is None or not is_tested(row):
+        return NOTHING
+    return ADDS if row.above_baselines else NOT_SIGNIFICANT
+
+
+def cell(row: Row | None) -> str:
+    """Return the cell of the first table: the difference from ``prior`` with its interval, and ``n.s.``."""
+    if row is None or row.share(ADDED) is None:
+        return NOTHING
+    mark = f" {NOT_SIGNIFICANT}" if verdict(row) == NOT_SIGNIFICANT else ""
+    return f"{signed_interval(row.scores[ADDED])}{mark}"
+
+
+def table(board: Leaderboard, complete: bool = True) -> Table:
+    """Return the table: all rows, or if not ``complete`` those of the network with the best row."""
+    shown = board.added if complete else best_network(board.added)
+    columns = (
+        TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
+        TableColumn("method", lambda row: row.name),
+        *(TableColumn(name, lambda row, name=name: short(row.share(name))) for name in (ALONE, COMBINED)),  # type: ignore[misc]
+        TableColumn(ADDED, lambda row: signed_interval(row.scores[ADDED]), "interval"),
+        TableColumn(WEIGHT, lambda row: short(row.share(WEIGHT))),
+        TableColumn("verdict", verdict),
+    )
+    rest = len(board.added) - len(shown)
+    made = tabulated(f"{board.title}: what maps add to prior", ABOUT, columns, shown)
+    return replace(made, footnote=f"{rest} rows of other networks are on the page." if rest else "")
+
+
+def best_network(of_board: Sequence[Row]) -> list[Row]:
+    """Return the rows of the network whose method adds most."""
+    methods = [row for row in of_board if row.is_method] or [*of_board]
+    if not methods:
+        return []
+    first = min(methods, key=added_place)
+    return by_network(of_board)[first.key_of_network]
+
+
+def chart(board: Leaderboard) -> Chart | None:
+    """Draw an arrow per row of one network, from the hits of the map alone to those with ``prior``; None without rows.
+
+    The rows are those of the network with the best row.
+    """
+    shown = [row for row in best_network(board.added) if is_tested(row) and row.share(ADDED) is not None]
+    if not shown:
+        return None
+    arrows = [(row.name, row.share(ALONE) or 0.0, row.share(COMBINED) or 0.0, verdict(row) == ADDS) for row in shown]
+    level = (shown[0].share(COMBINED) or 0.0) - (shown[0].share(ADDED) or 0.0)
+    about = (
+        f"{board.dataset}, {shown[0].network}: share of cases hit by the map alone (start) and with `prior` (end "
+        f"of the arrow). Blue: significantly more than `prior` alone (line, {short(level)})."
+    )
+    return charts.arrows(arrows, level, "share of cases hit, IoU > .3", about)

@@ -1,0 +1,104 @@
+"""The table, the column and the chart of what maps add to ``prior``."""
+
+import numpy as np
+import pytest
+
+from locus.benchmark.records import Cell, Record, Score
+from locus.benchmark.report import added, comparisons
+from locus.benchmark.report.case_columns import CaseFolders
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.scoring.statistics.resample import holm
+
+COUNT = 1000
+
+
+def record(method, value, error, seed=0, fitted_on=None):
+    """A record of ``added`` whose resamples have a standard deviation."""
+    source = "cross-fitted" if fitted_on is None else "fitted"
+    numbers = {"alone": 0.2, "combined": 0.25 + value, "added": value, "weight": 0.5}
+    ends = (value - 1.96 * error, value + 1.96 * error)
+    scores = [Score("mean", name, of, *(ends if name == "added" else (None, None)), 100, source) for name, of in numbers.items()]
+    spread = np.random.default_rng([*method.encode(), seed]).normal(0, 1, COUNT)
+    resampled = value + error * (spread - spread.mean()) / spread.std(ddof=1)
+    cell = Cell(
+        dataset="phantom",
+        backbone="custom",
+        global_pool="PCAM",
+        seed=seed,
+        model_id=f"custom-PCAM-seed{seed}",
+        method=method,
+        protocol="added",
+        data={} if fitted_on is None else {"fitted_on": fitted_on},
+        recipe={"seed": seed},
+    )
+    return Record(cell=cell, scores=tuple(scores), resampled=tuple(resampled.round(6).tolist()))
+
+
+def board_of(records, tmp_path, is_primary=None):
+    return leaderboards(records, CaseFolders(tmp_path), is_primary=is_primary)[0]
+
+
+def test_interval_of_one_run_is_that_of_its_resamples():
+    (row,) = comparisons.added([record("cam", 0.1, 0.02)], "phantom")
+    interval = row.scores["added"]
+    assert (interval.value, interval.low, interval.high) == pytest.approx((0.1, 0.1 - 1.96 * 0.02, 0.1 + 1.96 * 0.02), abs=1e-4)
+
+
+def test_runs_that_differ_widen_the_interval_over_runs():
+    same, apart = ([record("cam", value, 0.02, seed) for seed, value in enumerate(values)] for values in ([0.1] * 3, [0, 0.1, 0.2]))
+    widths = [np.ptp(comparisons.added(of, "phantom")[0].scores["added"][1:3]) for of in (same, apart)]
+    assert widths[0] < widths[1]
+
+
+def test_correction_is_over_the_methods_and_not_over_the_baselines():
+    found = comparisons.added([record(name, 0.042, 0.02) for name in ("cam", "gradcam", "noise", "shuffled")], "phantom")
+    by_name = {row.name: row for row in found}
+    (single,) = {round(row.over_baselines[0].single_p, 4) for row in found}
+    assert single < 0.05
+    assert [by_name[name].over_baselines[0].p for name in ("cam", "gradcam")] == pytest.approx(holm(np.array([single] * 2)), abs=1e-3)
+    assert [by_name[name].over_baselines[0].p for name in ("noise", "shuffled")] == [None, None]
+    assert {name: added.verdict(row) for name, row in by_name.items()} == {
+        "cam": "n.s.",
+        "gradcam": "n.s.",
+        "noise": "adds",
+        "shuffled": "adds",
+    }
+
+
+def test_primary_row_is_tested_before_the_others():
+    records = [record(name, 0.042, 0.02) for name in ("cam", "gradcam")]
+    found = {row.name: row for row in comparisons.added(records, "phantom", lambda row: row.name == "cam")}
+    assert added.verdict(found["cam"]) == "adds"
+    assert found["gradcam"].over_baselines[0].p >= found["cam"].over_baselines[0].p
+
+
+def test_row_with_no_spread_that_adds_nothing_is_not_significant():
+    still = record("eigencam", 0.0, 0.0).model_copy(update={"resampled": (0.0,) * COUNT})
+    (row,) = comparisons.added([still], "phantom")
+    assert added.cell(row) == "+.000 [.000, .000] n.s."
+
+
+def test_table_has_methods_best_first_then_baselines_and_the_truth_without_a_verdict(tmp_path):
+    board = board_of(
+        [record(*of) for of in (("noise", 0.0, 0.01), ("cam", 0.05, 0.01), ("truth", 0.7, 0.01), ("gradcam", 0.1, 0.01))], tmp_path
+    )
+    table = added.table(board)
+    assert table.headings == ("network", "method", "alone", "combined", "added [95%]", "weight", "verdict")
+    assert [(row[1], row[-1]) for row in table.rows] == [("gradcam", "adds"), ("cam", "adds"), ("truth", "–"), ("noise", "n.s.")]
+    assert table.rows[0][2:4] == (".200", ".350")
+
+
+def test_chart_has_an_arrow_per_row_but_for_the_truth(tmp_path):
+    board = board_of([record(*of) for of in (("noise", 0.0, 0.01), ("cam", 0.05, 0.01), ("truth", 0.7, 0.01))], tmp_path)
+    chart = added.chart(board)
+    assert "cam" in chart.svg
+    assert "noise" in chart.svg
+    assert "truth" not in chart.svg
+    assert ".250" in chart.about
+
+
+def test_suite_without_the_protocol_has_no_table_and_no_chart(tmp_path):
+    board = board_of(
+        [record("cam", 0.1, 0.01).model_copy(update={"cell": Cell(dataset="phantom", method="cam", protocol="pointing")})], tmp_path
+    )
+    assert (board.added, added.chart(board), added.table(board).rows) == ([], None, ())
