@@ -161,7 +161,17 @@ class DataFlags(SplitFlags, ReadingFlags):
 
 
 @dataclass(frozen=True)
-class SelectionFlags:
+class PluginFlags:
+    """Your own methods."""
+
+    plugins: str | None = None
+    """Folder with Python files of your own methods. --method and suites then know them by their names; a file is run
+    when its method is used. Default: the environment variable LOCUS_PLUGINS, if set. Methods that an installed
+    package declares as entry points (group locus.methods) are known without this flag."""
+
+
+@dataclass(frozen=True)
+class SelectionFlags(PluginFlags):
     """Suites."""
 
     all: bool = False
@@ -296,7 +306,7 @@ class ExportConfig(FolderFlags):
 
 
 @dataclass(frozen=True)
-class CheckConfig:
+class CheckConfig(PluginFlags):
     """Check explanation methods on small networks with random weights: ``python -m benchmark.check method NAME``."""
 
     method: Annotated[tuple[str, ...], METHOD] = ()
@@ -753,7 +763,7 @@ class TrainConfig(OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags)
 
 
 @dataclass(frozen=True)
-class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
+class HeatmapConfig(ThreadFlags, PluginFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
     """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
 
 

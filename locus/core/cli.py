@@ -27,6 +27,7 @@ from locus.core import startup
 from locus.core.errors import BadValueError, DataError, LocusError, hint, one_line, printable
 from locus.core.names import SPELLED, duplicates
 from locus.core.parser import CoreLoader, checked, help_command, parser_of, type_of
+from locus.core.registry import PLUGINS
 from locus.core.startup import ROOT
 from locus.core.user_code import refuse_code
 
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 CONFIGS = next(above.resolve() for above in (ROOT / "locus/configs", ROOT / "configs") if above.is_dir())
 """Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set. In a checkout it is a link."""
 
+ON_COMMAND_LINE = ("trust", "plugins")
+"""Flags that a file must not set, because they let code run."""
 MAX_YAML_BYTES = 1_000_000
 """Maximum number of bytes and of values in a YAML file."""
 
@@ -135,8 +138,11 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
     path = typed.pop("config", None)
     file_values = read_yaml(Path(path)) if path else {}
-    if "trust" in file_values:
-        raise BadValueError(f"{path} sets trust, which is allowed only on the command line: use --trust there")
+    for name in ON_COMMAND_LINE:
+        if name in file_values:
+            raise BadValueError(f"{path} sets {name}, which is allowed only on the command line: use --{name} there")
+    if "plugins" in typed:
+        os.environ[PLUGINS] = str(Path(typed["plugins"]).absolute())
     if not typed.get("trust"):
         listed_words = (value if isinstance(value, list) else [value] for value in file_values.values())
         refuse_code(itertools.chain.from_iterable(listed_words), path)

@@ -139,7 +139,8 @@ def _checked_item(flag: str, marks: Iterable[Any], value: Any) -> Any:
             value = mark.normalize(value)
             word = value.split(":")[0]
             if word not in mark.known() and not (mark.files and runs_code(value)):
-                raise UnknownNameError(mark.kind, word, mark.known())
+                also = "path/to/file.py:Class, or --plugins FOLDER" if mark.files else ""
+                raise UnknownNameError(mark.kind, word, mark.known(), also=also)
         if isinstance(mark, AtLeast) and not value >= mark.limit:
             raise BadValueError(f"{flag} {value} is too small: use {mark.limit} or more")
         if isinstance(mark, AtMost) and not value <= mark.limit:

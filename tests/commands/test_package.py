@@ -24,7 +24,7 @@ pytestmark = pytest.mark.commands
 def site(tmp_path_factory):
     """A folder with the content of the wheel, built without isolation in a copy of the tree."""
     source, site = (tmp_path_factory.mktemp(name) for name in ("source", "site"))
-    for name in ("locus", "configs"):
+    for name in ("locus", "configs", "src"):
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for suite in ("nih", "nih-sample", "nih-heldout"):
         shutil.copytree(ROOT / "results" / suite, source / "results" / suite, ignore=shutil.ignore_patterns("weights", "*.html"))
@@ -82,7 +82,7 @@ def test_a_run_of_a_suite_and_a_training_need_nothing_of_the_checkout(installed,
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods/mycam.py").write_text(re.search(r"```python\n(# methods/mycam\.py.*?)```", PAGE, re.DOTALL)[1])
     installed("-m", "locus", "train", *TINY.split(), folder=tmp_path)
-    out = installed("-m", "locus", "run", "--suite", "demo", "--threads", "1", "--method", "mycam", folder=tmp_path)
+    out = installed("-m", "locus", "run", "--suite", "demo", "--threads", "1", "--method", "mycam", "--plugins", "methods", folder=tmp_path)
     assert "mycam" in out
     assert (tmp_path / "runs/results/demo/leaderboard.md").is_file()
 
