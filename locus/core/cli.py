@@ -81,7 +81,7 @@ def say(text: str) -> None:
     Exits quietly when the reader closes the pipe (``| head``).
     """
     try:
-        print(printable(text), flush=True)
+        print(printable(startup.with_own_paths(text)), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(128 + signal.SIGPIPE) from None
@@ -95,7 +95,7 @@ class PrintableFormatter(logging.Formatter):
         record = copy.copy(record)
         if isinstance(record.args, tuple):
             record.args = tuple(one_line(a) if isinstance(a, str | Path | Exception) else a for a in record.args)
-        return printable(super().format(record))
+        return printable(startup.with_own_paths(super().format(record)))
 
 
 def _prepare_output() -> None:
@@ -116,7 +116,7 @@ def _is_torch_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _report(sentence: str, status: int) -> int:
-    line = one_line(sentence)
+    line = one_line(startup.with_own_paths(sentence))
     more = f" … ({len(line):,} characters)" if len(line) > MAX_ERROR_LENGTH else ""
     sys.stderr.write(f"error: {line[:MAX_ERROR_LENGTH]}{more}\n")
     return status

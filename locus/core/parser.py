@@ -26,6 +26,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from locus.core.errors import BadValueError, LocusError, UnknownNameError, hint, one_line
 from locus.core.names import duplicates
 from locus.core.registry import Registry
+from locus.core.startup import with_own_paths
 from locus.core.user_code import runs_code
 
 
@@ -202,7 +203,7 @@ class Parser(ArgumentParser):
         hidden = getattr(self.config_class, "hidden", ())
         for action in self._actions:
             action.help = SUPPRESS if action.dest in hidden else texts.get(action.dest, action.help)
-        return super().format_help(formatter)
+        return with_own_paths(super().format_help(formatter))
 
 
 @functools.cache

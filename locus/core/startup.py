@@ -9,6 +9,7 @@ This module imports only the standard library, because it runs first.
 
 import importlib.util
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,13 @@ COMMANDS = ("main.py", "heatmap.py", "locus", "tools")
 """Files and packages that contain the commands."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
+IS_CHECKOUT = (ROOT / "pyproject.toml").is_file()
+"""False in an installation, which has no files beside the package."""
+SUBCOMMANDS = {"main": "train", "heatmap": "heatmap"}
+"""File of the checkout -> the subcommand of ``locus`` that does the same."""
+FILE_OR_MODULE = re.compile(r"(?<![\w./])(?:python )?(?:(?:-m )?benchmark\.([a-z]+)\b|(main|heatmap)\.py\b(?!:))")
+"""A command of the checkout in a text: ``python -m benchmark.run``, ``benchmark.run``, ``python main.py``, ``main.py``."""
+DOCUMENT = re.compile(r"(?<![\w./])docs/\w+\.md\b")
 
 
 def is_command() -> bool:
@@ -35,8 +43,22 @@ def leave_checkout() -> None:
 
     An installed package stays where it is.
     """
-    if (ROOT / "pyproject.toml").is_file():
+    if IS_CHECKOUT:
         sys.path[:] = [path for path in sys.path if Path(path).resolve() != ROOT]
+
+
+def with_own_paths(text: str, is_checkout: bool = IS_CHECKOUT) -> str:
+    """Return a message with the commands and pages that the user has: in an installation, those of the package.
+
+    >>> with_own_paths("use `python -m benchmark.run --suite demo`, or main.py", is_checkout=False)
+    'use `locus run --suite demo`, or locus train'
+    >>> with_own_paths("runs/main.py and main.py:Net", is_checkout=False)
+    'runs/main.py and main.py:Net'
+    """
+    if is_checkout:
+        return text
+    text = FILE_OR_MODULE.sub(lambda found: f"locus {found[1] or SUBCOMMANDS[found[2]]}", text)
+    return DOCUMENT.sub(lambda found: str(ROOT / "locus" / found[0]), text)
 
 
 @contextmanager
