@@ -1,7 +1,7 @@
 """What the build adds to ``pyproject.toml``: the address of the repository, and README with absolute links.
 
-The address is ``LOCUS_URL``, which the continuous integration sets. A wheel that is built from a source archive takes it
-from the archive's PKG-INFO. Without an address, README's links stay as they are.
+The address is ``LOCUS_URL``, which the continuous integration sets. A wheel that is built from a source archive takes
+it from the archive's PKG-INFO. Without an address, README's links stay as they are.
 """
 
 import os
@@ -27,9 +27,9 @@ def version() -> str:
 def address() -> str:
     """Return the address of the repository; empty if the build does not know it."""
     archive = HOME / "PKG-INFO"
-    stated = message_from_string(archive.read_text(encoding="utf-8")).get_all("Project-URL", []) if archive.is_file() else []
-    of_archive = [entry.partition(", ")[2] for entry in stated if entry.startswith("Source, ")]
-    return os.environ.get("LOCUS_URL", "").rstrip("/") or next(iter(of_archive), "")
+    stated = message_from_string(archive.read_text(encoding="utf-8") if archive.is_file() else "")
+    links = dict(entry.split(", ", 1) for entry in stated.get_all("Project-URL", []))
+    return os.environ.get("LOCUS_URL", "").rstrip("/") or links.get("Source", "")
 
 
 def absolute(text: str, url: str, tag: str) -> str:

@@ -5,8 +5,8 @@ that cannot be imported disables only its own parts, and a new part is one new f
 
 A spec is a name with options: ``occlusion:window=32`` means ``Occlusion(window=32)``. In other modules, a ``word`` is a
 spec that was given on the command line or in a suite. Parts that the user names as ``path/to/file.py:Class`` are loaded
-by ``locus.core.user_code``. A registry may also have the parts of a plugin folder, and those that other packages declare
-as entry points.
+by ``locus.core.user_code``. A registry may also have the parts of a plugin folder, and those that other packages
+declare as entry points.
 """
 
 import ast

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,12 +24,14 @@ COMMANDS = ("main.py", "heatmap.py", "locus", "tools")
 """Files and packages that contain the commands."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
+ARROW_FOR_NUMPY_2 = 26
+"""First version of pyarrow that refuses NumPy 1, which its metadata does not say."""
 IS_CHECKOUT = (ROOT / "pyproject.toml").is_file()
 """False in an installation, which has no files beside the package."""
 SUBCOMMANDS = {"main": "train", "heatmap": "heatmap"}
 """File of the checkout -> the subcommand of ``locus`` that does the same."""
 FILE_OR_MODULE = re.compile(r"(?<![\w./])(?:python )?(?:(?:-m )?benchmark\.([a-z]+)\b|(main|heatmap)\.py\b(?!:))")
-"""A command of the checkout in a text: ``python -m benchmark.run``, ``benchmark.run``, ``python main.py``, ``main.py``."""
+"""A command of the checkout in a text: ``python -m benchmark.run``, ``benchmark.run``, ``main.py`` …"""
 DOCUMENT = re.compile(r"(?<![\w./])docs/\w+\.md\b")
 
 
@@ -75,10 +78,20 @@ def require_packages() -> None:
     """Exit with one sentence, if this Python runs on Windows or lacks the packages of Locus."""
     advice = "run `make setup` once, then `source .venv/bin/activate` in each new terminal"
     lacking = {"jsonargparse": f"{sys.executable} does not have the packages of Locus: {advice}"}
-    for module, problem in {"fcntl": "Locus needs Linux or macOS: on Windows, use WSL", **lacking}.items():
-        if importlib.util.find_spec(module) is None:
-            sys.stderr.write(f"error: {problem}\n")
-            raise SystemExit(2)
+    problems = {"fcntl": "Locus needs Linux or macOS: on Windows, use WSL", **lacking}
+    found = [problem for module, problem in problems.items() if importlib.util.find_spec(module) is None]
+    if problem := found[0] if found else arrow_problem():
+        sys.stderr.write(f"error: {problem}\n")
+        raise SystemExit(2)
+
+
+def arrow_problem() -> str:
+    """Return what is wrong with the installed pyarrow and NumPy, whose metadata allow each other; empty if nothing."""
+    numpy, arrow = version("numpy"), version("pyarrow")
+    if int(numpy.split(".")[0]) >= 2 or int(arrow.split(".")[0]) < ARROW_FOR_NUMPY_2:
+        return ""
+    problem = f"pyarrow {arrow} requires NumPy 2, but NumPy {numpy} is installed"
+    return f"{problem}: run pip install 'pyarrow<{ARROW_FOR_NUMPY_2}'"
 
 
 def exit_quietly() -> None:

@@ -24,13 +24,14 @@ pytestmark = pytest.mark.commands
 def site(tmp_path_factory):
     """A folder with the content of the wheel, built without isolation in a copy of the tree."""
     source, site = (tmp_path_factory.mktemp(name) for name in ("source", "site"))
-    for name in ("locus", "configs", "src"):
+    for name in ("locus", "configs", "docs", "src"):
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for suite in ("nih", "nih-sample", "nih-heldout"):
         shutil.copytree(ROOT / "results" / suite, source / "results" / suite, ignore=shutil.ignore_patterns("weights", "*.html"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    subprocess.run([sys.executable, "-c", BUILD, source], cwd=source, capture_output=True, check=True)
+    environment = {**os.environ, "LOCUS_URL": "https://host.example/locus"}
+    subprocess.run([sys.executable, "-c", BUILD, source], cwd=source, env=environment, capture_output=True, check=True)
     (wheel,) = source.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(site)
     return site
@@ -62,6 +63,26 @@ def test_the_wheel_has_the_published_rows_of_nih_and_at_most_10_mb(site, install
     code += "print(*((suite.name, len(records.load(suite))) for suite in records.suites(records.published())))"
     suites = [ROOT / "results" / name for name in ("nih", "nih-heldout", "nih-sample")]
     assert installed("-c", code, folder=tmp_path).split("\n")[0] == " ".join(str((s.name, len(records.load(s)))) for s in suites)
+
+
+def test_readme_on_the_package_index_has_absolute_links(site):
+    (metadata,) = site.glob("*.dist-info/METADATA")
+    text = metadata.read_text()
+    targets = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    assert len(targets) > 15
+    assert [target for target in targets if not target.startswith(("https://", "http://"))] == []
+    assert "Project-URL: Source, https://host.example/locus\n" in text
+    assert "](https://host.example/locus/blob/v" in text
+    assert 'src="https://host.example/locus/raw/v' in text
+
+
+def test_messages_name_pages_and_commands_that_the_installation_has(installed, site, tmp_path):
+    help_text = installed("-m", "locus", "run", "--help", folder=tmp_path)
+    pages = re.findall(r"\S*docs/\w+\.md", "".join(help_text.split("\n" + 22 * " ")))
+    assert pages
+    assert "benchmark.run" not in help_text
+    assert (site / "locus/docs/security.md").is_file()
+    assert (site / "locus/py.typed").is_file()
 
 
 def test_the_wheel_has_nihs_984_boxes(installed, tmp_path):
