@@ -121,7 +121,7 @@ def test_readme_s_example_runs_beside_packages_with_our_names(installed, tmp_pat
         (tmp_path / f"{name}.py").write_text("OWNER = 'user'\n")
     example = re.search(r"```python\n(import locus\n.*?)```", README, re.DOTALL)[1]
     for first, second in ((others, example), (example, others)):
-        assert "hit@iou.3" in installed("-c", first + second, folder=tmp_path)
+        assert "IoU > .1" in installed("-c", first + second, folder=tmp_path)
 
 
 @pytest.mark.slow

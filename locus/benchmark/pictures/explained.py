@@ -31,9 +31,10 @@ from locus import datasets, methods
 from locus.backbones import Classifier, weight_files
 from locus.backbones.catalog import resolve
 from locus.benchmark import opening
+from locus.benchmark.drawing import blend
 from locus.benchmark.explain.batch import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
 from locus.benchmark.pictures import panels
-from locus.benchmark.pictures.panels import CasePicture, RawMap, blend, frame_of, heat_in_frame, prepare_case
+from locus.benchmark.pictures.panels import CasePicture, RawMap, frame_of, heat_in_frame, prepare_case
 from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.runs import load_split
 from locus.config import HeatmapConfig, TrainConfig
