@@ -258,8 +258,11 @@ def _loaded(text: str) -> Any:
 def defaults_of(config_class: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values in ``configs/<dataset>.yaml`` for the ``chosen`` data set, or the default one.
 
-    Presets are for training: a class with ``trains = False`` gets only the flags that it has.
+    Presets are for training: a class with ``trains = False`` gets only the flags that it has, and one with
+    ``uses_presets = False`` none.
     """
+    if not getattr(config_class, "uses_presets", True):
+        return {}
     path = CONFIGS / f"{_data_set(config_class, chosen)}.yaml"
     preset = read_yaml(path) if path.is_file() else {}
     field_names = [field.name for field in dataclasses.fields(config_class)]

@@ -100,7 +100,7 @@ def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
 Split = Literal["train", "val", "test"]
 Partition = Literal["official", "patient", "kfold", "all"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-ELSEWHERE = "set another folder with --data_root_dir (benchmark.check: --root) or the environment variable LOCUS_DATA"
+ELSEWHERE = "set another folder with --data_root_dir or the environment variable LOCUS_DATA"
 """How a user sets the folder of a data set."""
 Fold = Annotated[int, Field(ge=0)]
 

@@ -35,7 +35,7 @@ def test_data_set_is_checked_and_its_page_written(succeed, tmp_path):
 @pytest.mark.parametrize("kind", ["method", "model", "dataset"])
 def test_help_of_each_kind_of_check_lists_its_flags(run_command, kind):
     done = run_command("benchmark.check", kind, "--help")
-    assert (done.returncode, "--threads" in done.stdout or "--root" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "--threads" in done.stdout or "--data_root_dir" in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize(
