@@ -44,7 +44,7 @@ setup: $(STAMP) ## create .venv and install the project with its test requiremen
 
 demo: $(STAMP)  ## train on generated images, explain, score and draw (about three minutes on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --results runs/results --published_weights never --jobs 2 --threads 1
-	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
+	$(BIN)/python -m tools.demo runs/results/demo runs/suites/demo
 
 verify: $(STAMP) ## compute the scores of the suite demo again from its published weights, and compare (two minutes)
 	$(BIN)/python -m benchmark.run --suite demo --results runs/verify/results --runs runs/verify/suites --jobs 2 --threads 1

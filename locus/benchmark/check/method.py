@@ -500,6 +500,11 @@ def run(words: Sequence[str], threads: int, echo: Echo) -> list[str]:
 
 
 def table(answers: Sequence[AnswerRow]) -> str:
-    """Format the answers as a table: question, verdict, observation, meaning of a failure."""
-    rows = [(answer.question, answer.verdict, answer.seen, answer.meaning or "not judged") for answer in answers]
-    return tabulate(rows, headers=("question", "verdict", "seen", "a failure means"), maxcolwidths=WIDTHS)
+    """Format the answers as a table: question, verdict, observation and, beside failures only, what they mean."""
+    rows = [(answer.question, answer.verdict, answer.seen) for answer in answers]
+    headers = ("question", "verdict", "seen")
+    if any(answer.verdict == "fail" for answer in answers):
+        meanings = [answer.meaning if answer.verdict == "fail" else "" for answer in answers]
+        rows = [(*row, meaning) for row, meaning in zip(rows, meanings, strict=True)]
+        headers = (*headers, "a failure means")
+    return tabulate(rows, headers=headers, maxcolwidths=WIDTHS[: len(headers)])

@@ -358,11 +358,27 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     absent = {**earlier["absent"], **explainer.unsupported}
     absent = {word: reason for word, reason in absent.items() if word not in {row["method"] for row in rows}}
     write_json(boxes, {"checkpoint": str(path), "cases": [*cases.values()], "failed": failed, "absent": absent})
+    for line in [] if config.findings or not config.image else _reasons(rows):
+        echo(line)
     echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {boxes}")
     for status, sentences in (("n/a", explainer.unsupported_sentences), ("failed", failed)):
         for words in sentences:
             echo(f"{status}: {words}")
     return 1 if failed else 0
+
+
+MAX_REASONS = 8
+"""Largest number of images for which the drawn finding is printed."""
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield which finding was drawn for each of a user's images, and why."""
+    drawn = {row["image"]: row for row in rows}
+    for image, row in [*drawn.items()][:MAX_REASONS]:
+        score = f"score {row['probability']:.3f}"
+        yield f"{image}: {row['finding']} is drawn, the finding with the highest score ({score}); --findings draws others"
+    if len(drawn) > MAX_REASONS:
+        yield f"{len(drawn) - MAX_REASONS} more images: the finding with the highest score is drawn"
 
 
 def _pictures(
@@ -473,7 +489,8 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, Image.registered_extensions()[path.suffix.lower()], quality=95)
-    echo(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}, {method}, by {checkpoint.path})")
+    why = "" if config.label is not None else " and the highest of all findings (--label draws another)"
+    echo(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}{why}, {method}, by {checkpoint.path})")
     return 0
 
 

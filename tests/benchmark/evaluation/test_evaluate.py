@@ -94,7 +94,7 @@ def test_two_rows_are_compared_under_every_rule(both):
 
 
 def test_text_of_a_result_is_the_answer_and_then_its_table(both):
-    first, *_ = lines = str(both).splitlines()
+    first, *_ = str(both).splitlines()
     assert first.startswith("Best: gradcam on small CNN with ")
     assert first.startswith(f"Best: gradcam on {both.table().network[0]} (AUROC ")
     assert str(both).endswith(str(both.table()))
