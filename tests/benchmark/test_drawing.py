@@ -13,9 +13,10 @@ BOX = [[10, 20, 30, 40]]
 
 @pytest.fixture(scope="module")
 def maps():
-    model = locus.wrap(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 8, 8), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 2)),
-                       findings=["Mass", "Nodule"], img_size=64)  # fmt: skip
-    return locus.explain(
+    layers = torch.nn.Conv2d(3, 4, 8, 8), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 2)
+    model = locus.wrap(torch.nn.Sequential(*layers), findings=["Mass", "Nodule"], img_size=64)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    return locus.explain(model, images, ["cam", "gradcam"], findings=["Nodule"])
         model, torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)), ["cam", "gradcam"], findings=["Nodule"]
     )
 
