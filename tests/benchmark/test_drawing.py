@@ -17,8 +17,6 @@ def maps():
     model = locus.wrap(torch.nn.Sequential(*layers), findings=["Mass", "Nodule"], img_size=64)
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     return locus.explain(model, images, ["cam", "gradcam"], findings=["Nodule"])
-        model, torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)), ["cam", "gradcam"], findings=["Nodule"]
-    )
 
 
 def colours(axes):
@@ -73,7 +71,7 @@ def test_a_finding_or_an_image_that_was_not_explained_cannot_be_shown(maps):
     assert maps.show(finding="nodule").get_suptitle() == maps.show(finding=0).get_suptitle()
     with pytest.raises(UnknownNameError, match="'Mass'; known: Nodule"):
         maps.show(finding="Mass")
-    with pytest.raises(BadValueError, match="image 2 .*use 0 to 1"):
+    with pytest.raises(BadValueError, match=r"image 2 .*use 0 to 1"):
         maps.show(2)
 
 

@@ -375,8 +375,8 @@ def _reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield which finding was drawn for each of a user's images, and why."""
     drawn = {row["image"]: row for row in rows}
     for image, row in [*drawn.items()][:MAX_REASONS]:
-        score = f"score {row['probability']:.3f}"
-        yield f"{image}: {row['finding']} is drawn, the finding with the highest score ({score}); --findings draws others"
+        why = f"the finding with the highest score ({row['probability']:.3f})"
+        yield f"{image}: {row['finding']} is drawn, {why}; --findings draws others"
     if len(drawn) > MAX_REASONS:
         yield f"{len(drawn) - MAX_REASONS} more images: the finding with the highest score is drawn"
 

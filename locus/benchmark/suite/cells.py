@@ -30,6 +30,7 @@ from locus.config import SOURCES, FolderFlags, RunConfig, SuiteConfig, TrainConf
 from locus.core import names
 from locus.core.errors import BadValueError, DataError
 from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, normalize_data_set
+from locus.core.registry import options as options_of
 from locus.core.user_code import refuse_code, runs_code
 
 
@@ -109,8 +110,10 @@ def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:
 
 def has_readings(dataset: str) -> bool:
     """Whether a data set (a name with options) has the boxes of each reader."""
-    name = normalize_data_set(dataset).split(":")[0]
-    return name in datasets.names() and bool(getattr(datasets.REGISTRY.get(name), "has_readings", False))
+    word = normalize_data_set(dataset)
+    name = word.split(":")[0]
+    declared = getattr(datasets.REGISTRY.get(name), "has_readings", False) if name in datasets.names() else False
+    return bool(options_of(word).get(declared)) if isinstance(declared, str) else bool(declared)
 
 
 def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -> Cell:
