@@ -14,10 +14,13 @@ from tests.datasets.trees import (  # noqa: F401 - fixtures
     covid_radiography_tree,
     folder_tree,
     implanted_tree,
+    ms_cxr_tree,
     nih_tree,
+    padchest_gr_tree,
     rsna_pneumonia_tree,
     siim_covid_tree,
     siim_pneumothorax_tree,
+    tbx11k_tree,
     vindr_cxr_tree,
 )  # fmt: skip
 
