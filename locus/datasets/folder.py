@@ -25,7 +25,7 @@ from locus.core.files import file_hash, json_hash
 from locus.core.names import identity, require_findings
 from locus.core.types import FloatArray
 from locus.datasets import _files, splits
-from locus.datasets.base import SPLITS, Request
+from locus.datasets.base import SPLITS, About, Request
 from locus.datasets.io import images, pd, tables
 from locus.datasets.io.annotations import NO_FINDING_WORDS, READERS, ROW, Names, read_boxes, refuse_other_frames
 from locus.datasets.io.images import SUFFIXES
@@ -214,6 +214,14 @@ class Folder(_files.FileDataset):
     """
 
     name = "folder"
+    about = About(
+        title="Your own images",
+        size="as many as you have",
+        access="yours",
+        licence="that of your data",
+        citation="that of your data",
+        boxes="what you marked: edges, masks, run lengths, polygons or ellipses",
+    )
     layout = LAYOUT
     has_readings = "readers"
     """The option with which it has the boxes of each reader."""

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ class MsCxr(_files.FileDataset):
 
     **A phrase is a case**: an image with three phrases is three samples, ``<image>#0`` to ``<image>#2``, with the same
     patient. A sample has one ``finding`` with label 1, the boxes of its phrase, and ``meta["phrase"]``; its other
-    labels are unknown. Several boxes of one phrase are one case. Labels: 8 findings. Boxes: COCO's x, y, width, height in the
-    frame of the published image.
+    labels are unknown. Several boxes of one phrase are one case. Labels: 8 findings. Boxes: COCO's x, y, width, height
+    in the frame of the published image.
 
-    It is for testing alone: every sample is a test sample. Patients are those of MIMIC-CXR. A network that was trained
-    on MIMIC-CXR may have seen the images.
+    Every sample is a test sample; with the option ``whole=False``, the split is random by patient. Patients are those of
+    MIMIC-CXR. A network that was trained on MIMIC-CXR may have seen the images.
     """
 
     name = "ms_cxr"
@@ -60,7 +61,7 @@ class MsCxr(_files.FileDataset):
         boxes="what a phrase of the report describes, drawn by radiologists",
     )
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, whole: bool = True) -> None:
         root, self.split = request.folder(LAYOUT), request.split
         self.findings = request.task({8: FINDINGS}, self.name, 8)
         path = first_of(root, TABLES)
@@ -69,7 +70,6 @@ class MsCxr(_files.FileDataset):
         images, marks = _read(path)
         files = {name: str(root / name) for name in images if (root / name).is_file()}
         present = {*_files.with_file(root, images, files, LAYOUT)}
-        _files.in_split([*present], request, whole=True)
         numbers: dict[str, list[tuple[str, str]]] = {}
         words = []
         for image, finding, phrase, box in marks:
@@ -78,12 +78,17 @@ class MsCxr(_files.FileDataset):
                 phrases.append((finding, phrase))
             words.append((_case(image, phrases.index((finding, phrase))), finding, box))
         cases = {_case(image, n): (image, *pair) for image in images for n, pair in enumerate(numbers.get(image, ()))}
-        frames = {case: images[image] for case, (image, *_) in cases.items() if image in present}
+        listed = [case for case, (image, *_) in cases.items() if image in present]
+        patients = [_patient(cases[case][0]) for case in listed]
+        chosen = compress(listed, _files.in_split(patients, request, whole=whole))
+        frames = {case: images[cases[case][0]] for case in chosen}
         truth, clipped = _files.boxes_by_image(path, words, frames)
         sample = partial(self._sample, truth=truth, frames=frames, files=files)
         self.rows = [sample(case, *cases[case]) for case in frames]
-        about = {"lists": "every sample is test", "patients": "MIMIC-CXR's", "phrases": len(self.rows)}
-        self.describe = _files.described("whole", self.rows, len(images) - len(present), clipped, [path], **about)
+        lists = "every sample is test" if whole else "drawn by patient"
+        about = {"lists": lists, "patients": "MIMIC-CXR's", "phrases": len(self.rows)}
+        partition = "whole" if whole else request.partition
+        self.describe = _files.described(partition, self.rows, len(images) - len(present), clipped, [path], **about)
 
     def _sample(
         self, case: str, image: str, finding: str, phrase: str, *, truth: _files.BoxesByImage,
@@ -91,11 +96,21 @@ class MsCxr(_files.FileDataset):
     ) -> Any:  # fmt: skip
         labels = np.full(len(self.findings), np.nan, np.float32)
         labels[self.findings.index(finding)] = 1
-        found = PATIENT.search(f"/{image}")
-        patient = found[1] if found else image
         return _files.file_sample(
-            case, patient, files[image], frames[case], labels, truth[case], {"phrase": phrase, "source_image": image}
+            case,
+            _patient(image),
+            files[image],
+            frames[case],
+            labels,
+            truth[case],
+            {"phrase": phrase, "source_image": image},
         )
+
+
+def _patient(image: str) -> str:
+    """Return the patient in the path of an image; the image itself if there is none."""
+    found = PATIENT.search(f"/{image}")
+    return found[1] if found else image
 
 
 def _case(image: str, number: int) -> str:

@@ -83,7 +83,7 @@ class PadChestGr(_files.FileDataset):
         chosen = dict(compress(zip(names, patients, strict=True), _files.in_split(patients, request, official)))
         frames = {image: images.frame(files[image]) for image in chosen}
         scaled = (
-            (image, f"{word} of {READERS[field]}", box * [*frames[image][::-1]] * 2)
+            (image, f"{word} of {READERS[field]}", box * np.array([*frames[image][::-1]] * 2))
             for image in chosen for word, field, box in marks[image] if field and word in self.findings
         )  # fmt: skip
         truth, clipped = _files.boxes_by_image(path, scaled, frames)

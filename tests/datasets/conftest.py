@@ -24,8 +24,10 @@ from tests.datasets.trees import (  # noqa: F401 - fixtures
     vindr_cxr_tree,
 )  # fmt: skip
 
-WORDS = {"covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4"}
-"""Data sets whose default sizes are too large for a tiny copy."""
+WORDS = {
+    "covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4", "ms_cxr": "ms_cxr:whole=False",
+}  # fmt: skip
+"""Data sets whose default sizes are too large for a tiny copy, or that are whole test sets."""
 SIZES = {"covid_radiography": {"images": 6}}
 
 
