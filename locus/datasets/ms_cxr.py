@@ -43,8 +43,10 @@ class MsCxr(_files.FileDataset):
     labels are unknown. Several boxes of one phrase are one case. Labels: 8 findings. Boxes: COCO's x, y, width, height
     in the frame of the published image.
 
-    Every sample is a test sample; with the option ``whole=False``, the split is random by patient. Patients are those of
-    MIMIC-CXR. A network that was trained on MIMIC-CXR may have seen the images.
+    Every sample is a test sample; with the option ``whole=False``, the split is random by patient. Patients are those
+    of MIMIC-CXR. A network that was trained on MIMIC-CXR may have seen the images.
+
+    Licence: PhysioNet's credentialed licence. Cite: Boecking et al., ECCV 2022; doi:10.13026/9g2z-jg61.
     """
 
     name = "ms_cxr"

@@ -45,6 +45,8 @@ class PadChestGr(_files.FileDataset):
     (``boxes``). ``readings(i)`` has both readers, the second as ``extra_boxes``; suites have the row ``readers``.
 
     Official split: that of ``master_table.csv``. Patients are PadChest's.
+
+    Licence: for research, no redistribution. Cite: de Castro et al., PadChest-GR, arXiv:2411.05085.
     """
 
     name = "padchest_gr"

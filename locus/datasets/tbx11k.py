@@ -52,6 +52,8 @@ class Tbx11k(_files.FileDataset):
     The files ``all_train.json`` and ``all_val.json`` add images of other sets, among them Montgomery County and
     Shenzhen, and are not read. A network that was trained with them has seen those two sets, and cannot be tested on
     them.
+
+    Licence: for research, not commercial. Cite: Liu et al., Rethinking Computer-aided Tuberculosis Diagnosis, CVPR 2020.
     """
 
     name = "tbx11k"

@@ -28,7 +28,7 @@ WORDS = {
     "covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4", "ms_cxr": "ms_cxr:whole=False",
 }  # fmt: skip
 """Data sets whose default sizes are too large for a tiny copy, or that are whole test sets."""
-SIZES = {"covid_radiography": {"images": 6}}
+SIZES = {"covid_radiography": {"images": 6}, "ms_cxr": {"more": 9}}
 
 
 @pytest.fixture(scope="session")

@@ -342,13 +342,14 @@ def tbx11k() -> Files:
     return files
 
 
-def ms_cxr() -> Files:
-    """3 images with 4 phrases: two phrases of one image, and one phrase with two boxes."""
-    paths = [f"files/p10/p1000003{n}/s5000000{n}/image{n}.jpg" for n in range(3)]
+def ms_cxr(more: int = 0) -> Files:
+    """3 images with 4 phrases: two phrases of one image, and one phrase with two boxes; ``more`` images with a phrase."""
+    paths = [f"files/p10/p{10000030 + n}/s{50000000 + n}/image{n}.jpg" for n in range(3 + more)]
     images = [{"id": n, "file_name": f"image{n}.jpg", "path": path, "width": 32, "height": 24} for n, path in enumerate(paths)]
     words = ("Pneumonia", "Pneumothorax", "Pleural Effusion")
     rows = [(0, 0, "left basilar opacity", [2, 3, 10, 8]), (0, 2, "small effusion", [4, 10, 8, 9]), (1, 1, "apical", [5, 1, 9, 9])]
     rows += [(2, 0, "bilateral opacities", [1, 1, 8, 8]), (2, 0, "bilateral opacities", [20, 1, 8, 8])]
+    rows += [(n, 1, "apical", [5, 1, 9, 9]) for n in range(3, 3 + more)]
     annotations = [
         {"id": n, "image_id": i, "category_id": word, "label_text": text, "bbox": box} for n, (i, word, text, box) in enumerate(rows)
     ]
