@@ -53,7 +53,8 @@ class Tbx11k(_files.FileDataset):
     Shenzhen, and are not read. A network that was trained with them has seen those two sets, and cannot be tested on
     them.
 
-    Licence: for research, not commercial. Cite: Liu et al., Rethinking Computer-aided Tuberculosis Diagnosis, CVPR 2020.
+    Licence: for research, not commercial. Cite: Liu et al., Rethinking Computer-aided Tuberculosis Diagnosis, CVPR
+    2020.
     """
 
     name = "tbx11k"
