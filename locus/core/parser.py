@@ -165,11 +165,12 @@ def from_parser_message(config_class: type[Any], message: str) -> LocusError:
 
 
 def _near(config_class: type[Any], word: str, names: Sequence[str]) -> str:
-    """Return advice for an unknown flag: the nearest flag, one that contains its word, or the commands that have it."""
+    """Return advice for an unknown flag: the one that contains its word, the nearest, or the commands that have it."""
+    containing = [name for name in names if word in name.split("_")]
+    if len(containing) == 1:
+        return f"did you mean '--{containing[0]}'? "
     if advice := hint(word, names).replace("'", "'--", 1):
         return advice
-    if containing := [name for name in names if word in name.split("_")]:
-        return f"did you mean '--{containing[0]}'? "
     classes = [part for part in vars(sys.modules[config_class.__module__]).values() if dataclasses.is_dataclass(part)]
     own = [part for part in classes if word in {field.name for field in dataclasses.fields(part)}]
     commands = [f"`{found[1]}`" for part in own if (found := re.search(COMMAND_IN_TEXT, part.__doc__ or ""))]
