@@ -165,9 +165,9 @@ def from_parser_message(config_class: type[Any], message: str) -> LocusError:
 
 
 def _near(config_class: type[Any], word: str, names: Sequence[str]) -> str:
-    """Return advice for an unknown flag: the one that contains its word, the nearest, or the commands that have it."""
-    containing = [name for name in names if word in name.split("_")]
-    if len(containing) == 1:
+    """Return advice for an unknown flag: one that begins with or contains its word, the nearest, or its commands."""
+    beginning = sorted((name for name in names if name.startswith(word)), key=len)
+    if containing := [*beginning, *(name for name in names if word in name.split("_"))]:
         return f"did you mean '--{containing[0]}'? "
     if advice := hint(word, names).replace("'", "'--", 1):
         return advice
