@@ -131,9 +131,9 @@ def overlay(
     heat = None if heat_map is None else to_frame(min_max(heat_map), frame, grid)
     figure = Figure(figsize=(OVERLAY_INCHES * frame[1] / frame[0], OVERLAY_INCHES), dpi=100)
     axes = figure.add_axes((0, 0, 1, 0.94 if title else 1))
-    marks = {"predicted": boxes, "truth": truth}
-    drawn = {name: () if array is None else checked_boxes(array, frame, name) for name, array in marks.items()}
-    draw_panel(axes, frame, pixels, heat, **drawn)
+    predicted = np.zeros((0, 4)) if boxes is None else checked_boxes(boxes, frame, "predicted")
+    drawn = np.zeros((0, 4)) if truth is None else checked_boxes(truth, frame, "truth")
+    draw_panel(axes, frame, pixels, heat, drawn, predicted)
     figure.suptitle(title, fontsize=11, y=0.985)
     return figure
 

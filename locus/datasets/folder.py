@@ -266,8 +266,8 @@ class Folder(_files.FileDataset):
         named = bool((table["patient"] != table.index).any())
         about: dict[str, Any] = {"patients_named": named, "boxed_images": len(truth)}
         for folder in filter(Path.is_dir, paths):
-            files = sorted(file for file in folder.rglob("*.*") if file.is_file())
-            hashes = [[str(file.relative_to(folder)), file_hash(file)] for file in files]
+            of_folder = sorted(file for file in folder.rglob("*.*") if file.is_file())
+            hashes = [[str(file.relative_to(folder)), file_hash(file)] for file in of_folder]
             about["boxes"] = json_hash(hashes)
         without_file, csv_files = int((split_names == self.split).sum()) - len(present), filter(Path.is_file, paths)
         self.describe = _files.described(request.partition, present, without_file, clipped, csv_files, **about)

@@ -81,7 +81,7 @@ class PadChestGr(_files.FileDataset):
         files = images.find(root, "PadChest_GR", "PadChest_GR/*", "images")
         names = _files.with_file(root, marks, files, LAYOUT)
         patients = [str(table.at[image, "PatientID"]) for image in names]
-        official = partial(np.array, [SPLITS[table.at[image, "split"]] for image in names])
+        official = partial(np.array, [SPLITS[str(table.at[image, "split"])] for image in names])
         chosen = dict(compress(zip(names, patients, strict=True), _files.in_split(patients, request, official)))
         frames = {image: images.frame(files[image]) for image in chosen}
         scaled = (

@@ -501,10 +501,10 @@ def run(words: Sequence[str], threads: int, echo: Echo) -> list[str]:
 
 def table(answers: Sequence[AnswerRow]) -> str:
     """Format the answers as a table: question, verdict, observation and, beside failures only, what they mean."""
-    rows = [(answer.question, answer.verdict, answer.seen) for answer in answers]
-    headers = ("question", "verdict", "seen")
+    headers = ["question", "verdict", "seen"]
+    rows = [[answer.question, answer.verdict, answer.seen] for answer in answers]
     if any(answer.verdict == "fail" for answer in answers):
-        meanings = [answer.meaning if answer.verdict == "fail" else "" for answer in answers]
-        rows = [(*row, meaning) for row, meaning in zip(rows, meanings, strict=True)]
-        headers = (*headers, "a failure means")
+        headers.append("a failure means")
+        for row, answer in zip(rows, answers, strict=True):
+            row.append(answer.meaning if answer.verdict == "fail" else "")
     return tabulate(rows, headers=headers, maxcolwidths=WIDTHS[: len(headers)])

@@ -56,7 +56,7 @@ class ScoreTable(pd.DataFrame):
 
     def __init__(self, data: pd.DataFrame, text: str) -> None:
         """``text`` is what ``print`` shows."""
-        super().__init__(data)
+        super().__init__(data)  # type: ignore[call-arg] # the stubs have no constructor
         self.text = text
 
     @property

@@ -190,9 +190,11 @@ def _with_shapes(path: Path, raw: pd.DataFrame, folder: Path) -> pd.DataFrame:
     if LINE not in raw:
         return _with_edges(path, raw).assign(reader=reader)
     lines = zip(raw[LINE], raw.to_dict("records"), strict=True)
-    shapes = pd.Series([of_cells(row, folder, f"{path}, line {line}") for line, row in lines], raw.index, object)
+    rows_of_table: list[tuple[Any, Any]] = [*lines]
+    read: list[Any] = [of_cells(row, folder, f"{path}, line {line}") for line, row in rows_of_table]
+    shapes = pd.Series(read, raw.index, object)
     edges = edges_in(raw)
-    empty = raw[[*edges[0][1]]].eq("").all(axis=1) if edges else pd.Series(True, raw.index)
+    empty = (raw[[*edges[0][1]]] == "").all(axis=1) if edges else pd.Series(True, raw.index)
     if (lacking := shapes.isna() & empty).any():
         raise DataError(f"{path}, line {raw[LINE][lacking].iloc[0]} has no box and no shape: add one or remove the row")
     sizes = image_sizes(path, raw, [name for _, names in edges for name in names])
