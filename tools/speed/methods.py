@@ -282,7 +282,7 @@ def check(model: Classifier, images: Tensor) -> None:
     """Raise ``LocusError`` if the Grad-CAM of a package, scaled to [0,1], differs from that of Locus."""
     ours = explain(model, images, ("gradcam",))["gradcam"]
     finding = int(ours.amax((2, 3)).amin(0).argmax())  # one with a map that is not empty for any image
-    for name in ("plain PyTorch, Grad-CAM", "grad-cam, Grad-CAM", "captum, Grad-CAM", "torchcam, Grad-CAM"):
+    for name in ("grad-cam, Grad-CAM", "captum, Grad-CAM", "torchcam, Grad-CAM", "plain PyTorch, Grad-CAM"):
         theirs: Any = CONTENDERS[name](model, images, [finding])()
         while isinstance(theirs, list):  # lists of one item each
             (theirs,) = theirs
