@@ -9,7 +9,7 @@ STAMP = .venv/.installed
 INSTALL = install() { $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python "$$@" \
 	|| $(BIN)/pip install --quiet --no-compile "$$@"; }; install --constraint $(CONSTRAINTS) --editable
 
-.PHONY: help setup demo verify serve test test-all lint docs check
+.PHONY: help setup demo verify serve test test-all coverage lint docs check
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -44,7 +44,7 @@ setup: $(STAMP) ## create .venv and install the project with its test requiremen
 
 demo: $(STAMP)  ## train on generated images, explain, score and draw (about three minutes on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --results runs/results --published_weights never --jobs 2 --threads 1
-	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
+	$(BIN)/python -m tools.demo runs/results/demo runs/suites/demo
 
 verify: $(STAMP) ## compute the scores of the suite demo again from its published weights, and compare (two minutes)
 	$(BIN)/python -m benchmark.run --suite demo --results runs/verify/results --runs runs/verify/suites --jobs 2 --threads 1
@@ -58,6 +58,10 @@ test: $(STAMP)  ## run the tests except the slow ones, on up to four CPUs
 
 test-all: $(STAMP) ## run all tests, including the slow ones (large networks)
 	$(BIN)/python -m pytest
+
+coverage: $(STAMP) ## run the tests except the slow ones, and write which lines ran to runs/coverage/index.html
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow" \
+		--cov=locus --cov-report=term:skip-covered --cov-report=html:runs/coverage
 
 lint: $(STAMP)  ## check style, types and imports
 	$(BIN)/ruff check .

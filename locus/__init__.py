@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from locus.backbones import Classifier, build, wrap
+    from locus.benchmark.drawing import overlay
     from locus.benchmark.evaluation.arrays import score
     from locus.benchmark.evaluation.evaluate import evaluate
     from locus.benchmark.evaluation.result import rules
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 PUBLIC = {
     "locus.backbones": ("build", "wrap"),
+    "locus.benchmark.drawing": ("overlay",),
     "locus.benchmark.evaluation.arrays": ("score",),
     "locus.benchmark.evaluation.evaluate": ("evaluate",),
     "locus.benchmark.evaluation.result": ("rules",),
@@ -32,7 +34,7 @@ __version__ = "0.1.0"
 PACKAGES = ("backbones", "benchmark", "core", "datasets", "methods", "metrics")
 __all__ = [
     "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "iobb", "iou", "load", "load_dataset",
-    "records", "rules", "score", "to_frame", "wrap",
+    "overlay", "records", "rules", "score", "to_frame", "wrap",
 ]  # fmt: skip
 
 

@@ -164,13 +164,26 @@ class DataFlags(SplitFlags, ReadingFlags):
 
 
 @dataclass(frozen=True)
-class SelectionFlags:
+class PluginFlags:
+    """Your own methods."""
+
+    plugins: str | None = None
+    """Folder with Python files of your own methods. --method and suites then know them by their names; a file is run
+    when its method is used. Default: the environment variable LOCUS_PLUGINS, if set. Methods that an installed
+    package declares as entry points (group locus.methods) are known without this flag."""
+
+
+@dataclass(frozen=True)
+class SelectionFlags(PluginFlags):
     """Suites."""
 
     all: bool = False
     """Select every suite."""
     suite: tuple[str, ...] = ()
     """Names of the suites."""
+    dataset: Annotated[str | None, DATA_SET] = None
+    """Data set on whose test images your own network (--model or --checkpoint) is scored, without a suite. Append
+    options to the name (folder:labels=mine.csv). Default methods: those of the group fast."""
     method: Annotated[tuple[str, ...], replace(METHOD, names=(*METHOD.names, *NOT_IN_METHODS))] = ()
     """Methods to select (docs/methods.md): names, the groups all, fast and slow, the baselines prior and untrained, or
     the upper bound truth. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
@@ -191,7 +204,8 @@ class FolderFlags:
     suites: str | None = None
     """Folder with the YAML files of the suites. Default: configs/suites."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set. Default: the folder named in the suite."""
+    """Folder with the files of the data set. Default: the folder named in the suite; with --dataset,
+    $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>."""
     results: str | None = None
     """Folder for records and tables, with one subfolder per suite. Default: results. With --checkpoint or --model it is
     runs/results; benchmark.run also uses runs/results if the suite has no published results or comes from another
@@ -299,7 +313,7 @@ class ExportConfig(FolderFlags):
 
 
 @dataclass(frozen=True)
-class CheckConfig:
+class CheckConfig(PluginFlags):
     """Check explanation methods on small networks with random weights: ``python -m benchmark.check method NAME``."""
 
     method: Annotated[tuple[str, ...], METHOD] = ()
@@ -310,16 +324,18 @@ class CheckConfig:
 
 @dataclass(frozen=True)
 class DatasetCheckConfig(SplitFlags):
-    """Check all files of a data set and report problems: ``python -m benchmark.check dataset NAME --root PATH``."""
+    """Check all files of a data set and report problems: ``python -m benchmark.check dataset NAME``."""
 
-    name: Annotated[str, DATA_SET] = "phantom"
-    """Name of the data set. Append options to the name."""
-    root: str | None = None
-    """Folder with the files of the data set. Default: $LOCUS_DATA/<name> if LOCUS_DATA is set, else data/<name>
+    uses_presets = False
+    """False: the presets of data sets are for training, and their values are not defaults here."""
+    dataset: Annotated[str, DATA_SET] = "phantom"
+    """Name of the data set; the flag itself may be omitted. Append options to the name."""
+    data_root_dir: str | None = None
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>
     (implanted: NIH's folder). The phantom needs no files."""
     download: bool = False
-    """Download the files first if --root is missing or empty. Works for the data sets on Kaggle: covid_radiography,
-    rsna_pneumonia, siim_covid and vindr_cxr."""
+    """Download the files first if --data_root_dir is missing or empty. Works for the data sets on Kaggle:
+    covid_radiography, rsna_pneumonia, siim_covid and vindr_cxr."""
     img_size: Annotated[int, AtLeast(32)] = 224
     """Side length in pixels of generated images (phantom, implanted). Image files are read at their own size."""
     images: Annotated[int | None, AtLeast(0)] = None
@@ -605,11 +621,13 @@ class ModelCheckConfig(ThreadFlags, NetworkFlags):
     --model may also be a run folder or a best.ckpt.
     """
 
-    data: Annotated[str | None, DATA_SET] = None
+    uses_presets = False
+    """False: the presets of data sets are for training, and their values are not defaults here."""
+    dataset: Annotated[str | None, DATA_SET] = None
     """Data set (NIH, phantom …) whose labelled test images are used to check outputs and preprocessing. Default: these
     checks are skipped."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set. Default: $LOCUS_DATA/<data> if LOCUS_DATA is set, else data/<data>
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>
     (implanted: NIH's folder). The phantom needs no files."""
     images: Annotated[int, AtLeast(10)] = 200
     """Maximum number of images to use."""
@@ -758,13 +776,16 @@ class TrainConfig(OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags)
 
 
 @dataclass(frozen=True)
-class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
+class HeatmapConfig(ThreadFlags, PluginFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
     """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
 
 
 @dataclass(frozen=True)
 class SuiteConfig(NetworkFlags, FolderFlags, SelectionFlags):
     """Select cells of suites and the folders of their files."""
+
+    uses_presets = False
+    """False: the presets of data sets are for training, and their values are not defaults here."""
 
 
 @dataclass(frozen=True)

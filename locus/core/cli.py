@@ -27,6 +27,7 @@ from locus.core import startup
 from locus.core.errors import BadValueError, DataError, LocusError, hint, one_line, printable
 from locus.core.names import SPELLED, duplicates, is_unusual_number
 from locus.core.parser import CoreLoader, checked, help_command, parser_of, type_of
+from locus.core.registry import PLUGINS
 from locus.core.startup import ROOT
 from locus.core.user_code import refuse_code
 
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 CONFIGS = next(above.resolve() for above in (ROOT / "locus/configs", ROOT / "configs") if above.is_dir())
 """Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set. In a checkout it is a link."""
 
+ON_COMMAND_LINE = ("trust", "plugins")
+"""Flags that a file must not set, because they let code run."""
 MAX_YAML_BYTES = 1_000_000
 """Maximum number of bytes and of values in a YAML file."""
 
@@ -78,7 +81,7 @@ def say(text: str) -> None:
     Exits quietly when the reader closes the pipe (``| head``).
     """
     try:
-        print(printable(text), flush=True)
+        print(printable(startup.with_own_paths(text)), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(128 + signal.SIGPIPE) from None
@@ -92,7 +95,7 @@ class PrintableFormatter(logging.Formatter):
         record = copy.copy(record)
         if isinstance(record.args, tuple):
             record.args = tuple(one_line(a) if isinstance(a, str | Path | Exception) else a for a in record.args)
-        return printable(super().format(record))
+        return printable(startup.with_own_paths(super().format(record)))
 
 
 def _prepare_output() -> None:
@@ -113,7 +116,7 @@ def _is_torch_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _report(sentence: str, status: int) -> int:
-    line = one_line(sentence)
+    line = one_line(startup.with_own_paths(sentence))
     more = f" … ({len(line):,} characters)" if len(line) > MAX_ERROR_LENGTH else ""
     sys.stderr.write(f"error: {line[:MAX_ERROR_LENGTH]}{more}\n")
     return status
@@ -135,8 +138,11 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
     path = typed.pop("config", None)
     file_values = read_yaml(Path(path)) if path else {}
-    if "trust" in file_values:
-        raise BadValueError(f"{path} sets trust, which is allowed only on the command line: use --trust there")
+    for name in ON_COMMAND_LINE:
+        if name in file_values:
+            raise BadValueError(f"{path} sets {name}, which is allowed only on the command line: use --{name} there")
+    if "plugins" in typed:
+        os.environ[PLUGINS] = str(Path(typed["plugins"]).absolute())
     if not typed.get("trust"):
         listed_words = (value if isinstance(value, list) else [value] for value in file_values.values())
         refuse_code(itertools.chain.from_iterable(listed_words), path)
@@ -257,8 +263,11 @@ def _loaded(text: str) -> Any:
 def defaults_of(config_class: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values in ``configs/<dataset>.yaml`` for the ``chosen`` data set, or the default one.
 
-    Presets are for training: a class with ``trains = False`` gets only the flags that it has.
+    Presets are for training: a class with ``trains = False`` gets only the flags that it has, and one with
+    ``uses_presets = False`` none.
     """
+    if not getattr(config_class, "uses_presets", True):
+        return {}
     path = CONFIGS / f"{_data_set(config_class, chosen)}.yaml"
     preset = read_yaml(path) if path.is_file() else {}
     field_names = [field.name for field in dataclasses.fields(config_class)]

@@ -36,6 +36,10 @@ class NoImagesError(DataError):
     """A split of a data set has no images."""
 
 
+class EmptySplitError(NoImagesError):
+    """The tables of a data set list no image of a split, as those of a test set without training images."""
+
+
 class WriteError(DataError):
     """A file cannot be written: disk full, read-only, no permission."""
 

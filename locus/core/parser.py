@@ -15,7 +15,7 @@ import itertools
 import re
 import sys
 from argparse import SUPPRESS, Action, HelpFormatter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, cast, get_args, get_origin, get_type_hints
@@ -26,6 +26,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from locus.core.errors import BadValueError, LocusError, UnknownNameError, hint, one_line
 from locus.core.names import duplicates
 from locus.core.registry import Registry
+from locus.core.startup import with_own_paths
 from locus.core.user_code import runs_code
 
 
@@ -139,7 +140,8 @@ def _checked_item(flag: str, marks: Iterable[Any], value: Any) -> Any:
             value = mark.normalize(value)
             word = value.split(":")[0]
             if word not in mark.known() and not (mark.files and runs_code(value)):
-                raise UnknownNameError(mark.kind, word, mark.known())
+                also = "path/to/file.py:Class, or --plugins FOLDER" if mark.files else ""
+                raise UnknownNameError(mark.kind, word, mark.known(), also=also)
         if isinstance(mark, AtLeast) and not value >= mark.limit:
             raise BadValueError(f"{flag} {value} is too small: use {mark.limit} or more")
         if isinstance(mark, AtMost) and not value <= mark.limit:
@@ -154,7 +156,7 @@ def from_parser_message(config_class: type[Any], message: str) -> LocusError:
         word = match[1].partition("=")[0]
         if not word.startswith("-"):
             return BadValueError(f"unexpected argument {word!r}: arguments need a flag, such as --suite NAME")
-        near = hint(word.lstrip("-"), names).replace("'", "'--", 1)
+        near = _near(config_class, word.lstrip("-"), names)
         return BadValueError(f"unknown flag {word!r}: {near}{help_command(config_class)} lists all flags")
     if (match := re.search(r'key "(\w+)"', message)) and match[1] in names:
         value = re.findall(r"(?:Got|Given) value: (.*)", message)
@@ -162,9 +164,26 @@ def from_parser_message(config_class: type[Any], message: str) -> LocusError:
     return BadValueError(one_line(message))
 
 
+def _near(config_class: type[Any], word: str, names: Sequence[str]) -> str:
+    """Return advice for an unknown flag: one that begins with or contains its word, the nearest, or its commands."""
+    beginning = sorted((name for name in names if name.startswith(word)), key=len)
+    if containing := [*beginning, *(name for name in names if word in name.split("_"))]:
+        return f"did you mean '--{containing[0]}'? "
+    if advice := hint(word, names).replace("'", "'--", 1):
+        return advice
+    classes = [part for part in vars(sys.modules[config_class.__module__]).values() if dataclasses.is_dataclass(part)]
+    own = [part for part in classes if word in {field.name for field in dataclasses.fields(part)}]
+    commands = [f"`{found[1]}`" for part in own if (found := re.search(COMMAND_IN_TEXT, part.__doc__ or ""))]
+    return f"it is a flag of {' and '.join(dict.fromkeys(commands))}; " if commands else ""
+
+
+COMMAND_IN_TEXT = r"``(python [^`]*)``"
+"""The command in the docstring of its configuration."""
+
+
 def help_command(config_class: type[Any]) -> str:
     """Return the help command of the dataclass ``config_class``, as named in its docstring."""
-    command = re.search(r"``(python [^`]*)``", config_class.__doc__ or "")
+    command = re.search(COMMAND_IN_TEXT, config_class.__doc__ or "")
     return f"`{command[1]} --help`" if command else "--help"
 
 
@@ -201,7 +220,7 @@ class Parser(ArgumentParser):
         hidden = getattr(self.config_class, "hidden", ())
         for action in self._actions:
             action.help = SUPPRESS if action.dest in hidden else texts.get(action.dest, action.help)
-        return super().format_help(formatter)
+        return with_own_paths(super().format_help(formatter))
 
 
 @functools.cache

@@ -5,7 +5,8 @@ that cannot be imported disables only its own parts, and a new part is one new f
 
 A spec is a name with options: ``occlusion:window=32`` means ``Occlusion(window=32)``. In other modules, a ``word`` is a
 spec that was given on the command line or in a suite. Parts that the user names as ``path/to/file.py:Class`` are loaded
-by ``locus.core.user_code``.
+by ``locus.core.user_code``. A registry may also have the parts of a plugin folder, and those that other packages
+declare as entry points.
 """
 
 import ast
@@ -15,8 +16,10 @@ import importlib
 import importlib.util
 import inspect
 import logging
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
@@ -32,6 +35,8 @@ BROKEN = (
     SyntaxError, TypeError, ValueError,
 )  # fmt: skip
 """Errors that importing or running a user's part may raise."""
+PLUGINS = "LOCUS_PLUGINS"
+"""Environment variable with the folder of the user's methods. ``--plugins`` sets it, so that child processes see it."""
 
 
 def module_name(path: Path) -> str:
@@ -81,12 +86,14 @@ _is_same = functools.cache(Path.samefile)
 class Registry:
     """Parts of one package, by name."""
 
-    def __init__(self, package: str, kind: str, folder: str | None = None) -> None:
+    def __init__(self, package: str, kind: str, variable: str | None = None, group: str | None = None) -> None:
         """Set the ``package`` that contains the parts, and the ``kind`` of part: a noun for error messages.
 
-        ``folder``: the folder for parts of the user, relative to the working folder.
+        ``variable``: the environment variable that names a folder with parts of the user. ``group``: the group of entry
+        points by which other packages declare parts.
         """
-        self.package, self.kind, self.folder = package, kind, folder
+        self.package, self.kind = package, kind
+        self.variable, self.group = variable, group
         self.added: dict[str, type[Any]] = {}
         """Name -> a class registered in this session; see ``adding``."""
 
@@ -125,17 +132,44 @@ class Registry:
         paths = [*self.home.glob("*.py"), *self.home.glob("*/__init__.py")]
         return self._named({}, [path for path in paths if path.name != "base.py"])
 
+    @functools.cached_property
+    def entry_points(self) -> dict[str, EntryPoint]:
+        """Name -> the entry point of another package that declares it; nothing is imported.
+
+        Raises ``DataError`` for a name that Locus or a second package has.
+        """
+        declared: dict[str, EntryPoint] = {}
+        for point in entry_points(group=self.group) if self.group else ():
+            if point.name in self.packaged or declared.get(point.name, point) != point:
+                where = f"the entry point {point.name} = {point.value} ({self.group})"
+                raise DataError(f"{where} has the name of another {self.kind}: rename it or uninstall its package")
+            declared[point.name] = point
+        return declared
+
     @property
     def files(self) -> dict[str, Path]:
-        """Name -> the file that defines it: those of the package, then those of the user's folder.
+        """Name -> the file that defines it: those of the package, then those of the plugin folder.
 
-        Raises ``DataError`` for a name in two files. Logs a warning for a part without a readable name.
+        Raises ``DataError`` for a name in two files and for a plugin folder that does not exist. Logs a warning for a
+        part without a readable name.
         """
-        folder = Path(self.folder).absolute() if self.folder else None
-        if folder is None or not folder.is_dir() or _is_same(folder, self.home):
+        folder = os.environ.get(self.variable, "") if self.variable else ""
+        return self.packaged if not folder else self._with_plugins(Path(folder).absolute())
+
+    def _with_plugins(self, folder: Path) -> dict[str, Path]:
+        """Return ``files`` for a plugin folder, which may be the folder of the package itself."""
+        if not folder.is_dir():
+            raise DataError(f"the folder {folder} of --plugins (or {self.variable}) does not exist")
+        if _is_same(folder, self.home):
             return self.packaged
-        paths = folder.glob("*.py")
-        return self._named(self.packaged, [path for path in paths if not path.name.startswith("_")])
+        paths = [path for path in folder.glob("*.py") if not path.name.startswith("_")]
+        return self._named({**self.packaged}, paths)
+
+    def file_of(self, name: str) -> Path | None:
+        """Return the file of a part, importing it only if another package declares it; None for a class in memory."""
+        if name in self.entry_points:
+            return Path(inspect.getfile(self.get(name)))
+        return self.files.get(name)
 
     def _named(self, files: dict[str, Path], paths: Iterable[Path]) -> dict[str, Path]:
         """Return ``files`` and the parts of the files ``paths``: classes that have a name and derive from others.
@@ -155,24 +189,38 @@ class Registry:
         return files | dict(sorted(more.items()))
 
     def names(self) -> list[str]:
-        """Return all names without importing any part: sorted, those of the user's folder after the others."""
-        return [*self.files, *sorted(self.added.keys() - self.files.keys())]
+        """Return all names without importing any part: the package's, then those of plugins and of other packages."""
+        listed = dict.fromkeys([*self.files, *sorted(self.entry_points)])
+        return [*listed, *sorted(self.added.keys() - listed.keys())]
 
     def check(self, spec: str) -> str:
         """Return the name in a spec. Raises ``UnknownNameError``; imports nothing."""
         name = spec.split(":")[0] if isinstance(spec, str) else repr(spec)
-        if name not in self.added and name not in self.files:
+        if name not in self.added and name not in self.files and name not in self.entry_points:
             raise UnknownNameError(self.kind, name, self.names())
         return name
 
     def get(self, spec: str) -> type[Any]:
         """Return the class of a spec. Raises ``UnknownNameError``, or ``NotAvailableError`` if the import fails."""
         name = self.check(spec)
-        return self.added[name] if name in self.added else _with_name(self._module(name), name)
+        if name in self.added:
+            return self.added[name]
+        return self._declared(name) if name in self.entry_points else _with_name(self._module(name), name)
 
     def build(self, spec: str, **given: Any) -> Any:
         """Create an instance with the options of the spec and the ``given`` keyword arguments."""
         return construct(self.get(spec), self.kind, spec, given)
+
+    def _declared(self, name: str) -> type[Any]:
+        """Return the class of an entry point, which must have the name of the entry point."""
+        point = self.entry_points[name]
+        try:
+            part = point.load()
+        except BROKEN as error:
+            raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
+        if not inspect.isclass(part) or getattr(part, "name", None) != name:
+            raise NotAvailableError(f"{point.value}, an entry point, is not a class with name = {name!r}")
+        return part
 
     def _module(self, name: str) -> ModuleType:
         path = self.files[name]
@@ -184,8 +232,8 @@ class Registry:
             raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
 
 
-METHODS = Registry("locus.methods", "method", folder="methods")
-"""Heat-map methods: those of Locus, then those of ``./methods``."""
+METHODS = Registry("locus.methods", "method", variable=PLUGINS, group="locus.methods")
+"""Heat-map methods: those of Locus, those in the folder of ``--plugins``, and those that other packages declare."""
 DATASETS = Registry("locus.datasets", "data set")
 PROTOCOLS = Registry("locus.benchmark.scoring.protocols", "protocol")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.core.errors import DataError, NoImagesError, examples
+from locus.core.errors import DataError, EmptySplitError, NoImagesError, examples
 from locus.core.files import file_hash
 from locus.core.frames import box_flaws
 from locus.core.types import FloatArray, Sample
@@ -158,7 +158,7 @@ def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: 
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
-        raise NoImagesError(f"the tables of {root} list no {which}: use --partition patient or kfold")
+        raise EmptySplitError(f"the tables of {root} list no {which}: use --partition patient or kfold")
     if not present:
         raise NoImagesError(f"{root} has no file for any of the {which} in the tables ({len(names)}): {layout}")
     if len(present) < len(names):

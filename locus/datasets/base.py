@@ -100,7 +100,7 @@ def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
 Split = Literal["train", "val", "test"]
 Partition = Literal["official", "patient", "kfold", "all"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-ELSEWHERE = "set another folder with --data_root_dir (benchmark.check: --root) or the environment variable LOCUS_DATA"
+ELSEWHERE = "set another folder with --data_root_dir or the environment variable LOCUS_DATA"
 """How a user sets the folder of a data set."""
 Fold = Annotated[int, Field(ge=0)]
 
@@ -161,6 +161,21 @@ class Request:
         return self.root
 
 
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a user must know of a data set before downloading it; docs/data_setup.md is made from it."""
+
+    title: str
+    size: str
+    """Number and kind of the images."""
+    access: str
+    """How to get the files: free download, registration, request."""
+    licence: str
+    citation: str
+    boxes: str
+    """What a box marks, and who drew it; "none" without boxes."""
+
+
 class Dataset(Sequence[Sample]):
     """One split of a data set, as a sequence of samples. ``__init__(request, **options)`` sets the attributes below."""
 
@@ -170,6 +185,8 @@ class Dataset(Sequence[Sample]):
     """Source of ``--download``, or a description of how to get the files by hand."""
     layout: ClassVar[str] = ""
     """Required files and their source, for error messages; empty if the data set needs no files."""
+    about: ClassVar[About]
+    """Licence, access, citation, size and what boxes mean."""
     synthetic: ClassVar[bool] = False
     """True if the findings are drawn by code: a network trained on them cannot read real radiographs."""
     findings: tuple[str, ...]

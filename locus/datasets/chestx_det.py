@@ -15,7 +15,7 @@ from locus.core.errors import DataError, require_extra
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
 from locus.datasets._files import FileDataset, boxes_by_image, described, file_sample, in_split, with_file
-from locus.datasets.base import Request
+from locus.datasets.base import About, Request
 from locus.datasets.io.images import find
 from locus.datasets.io.tables import first_of, raise_if_any, reading_json, refuse_unknown
 
@@ -61,6 +61,14 @@ class ChestXDet(FileDataset):
     """
 
     name = "chestx_det"
+    about = About(
+        title="ChestX-Det",
+        size="3,578 of NIH's images under new numbers, 1024x1024 pixels, PNG",
+        access="free download",
+        licence="Apache-2.0 for the annotations; NIH's terms for the images",
+        citation="Lian et al., IEEE TMI 40 (2021) 2042; Liu et al., arXiv:2006.10550",
+        boxes="one of 13 findings, outlined by three radiologists",
+    )
     origin = layout = LAYOUT
 
     def __init__(self, request: Request, whole: bool = False) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from locus.datasets import splits
 from locus.datasets._files import FileDataset, described, in_split, training_rows, with_file, without_pixels
-from locus.datasets.base import Request
+from locus.datasets.base import About, Request
 from locus.datasets.chestx_det import TEN, marked_samples, read_marks
 from locus.datasets.io.images import find
 from locus.datasets.io.tables import read_pairs
@@ -41,6 +41,14 @@ class ChestXDet10(FileDataset):
     """
 
     name = "chestx_det10"
+    about = About(
+        title="ChestX-Det10",
+        size="3,543 of NIH's images under new numbers, 1024x1024 pixels, PNG",
+        access="free download",
+        licence="not stated by the authors, who ask for a citation; NIH's terms for the images",
+        citation="Liu et al., ChestX-Det10, arXiv:2006.10550",
+        boxes="one of 10 findings, drawn by three radiologists",
+    )
     origin = layout = LAYOUT
 
     def __init__(self, request: Request, images: bool = True, by_patient: bool = True) -> None:

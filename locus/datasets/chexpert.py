@@ -23,7 +23,7 @@ from locus.core.files import file_hash
 from locus.core.types import FloatArray
 from locus.datasets import splits
 from locus.datasets._files import FileDataset, TableRows, refuse_turned, with_file
-from locus.datasets.base import Request
+from locus.datasets.base import About, Request
 from locus.datasets.io import pd, rle
 from locus.datasets.io.tables import check_links, first_of, raise_if_any, read_csv, reading_json, refuse_duplicates
 
@@ -234,6 +234,14 @@ class CheXpert(FileDataset):
     """
 
     name = "CheXpert"
+    about = About(
+        title="CheXpert with CheXlocalize",
+        size="224,316 images of 65,240 patients, JPEG; masks on 234 validation and 668 test images",
+        access="registration at Stanford AIMI",
+        licence="for research, not commercial, no redistribution",
+        citation="Irvin et al., AAAI 2019, 590-597; Saporta et al., Nature Machine Intelligence 4 (2022), 867-878",
+        boxes="each connected part of a mask, drawn by radiologists",
+    )
     origin = layout = LAYOUT
 
     def __init__(

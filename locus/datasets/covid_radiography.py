@@ -15,7 +15,7 @@ from locus.core.files import json_hash
 from locus.core.types import generator
 from locus.datasets import splits
 from locus.datasets._files import FileDataset, TableRows
-from locus.datasets.base import SPLITS, Request
+from locus.datasets.base import SPLITS, About, Request
 from locus.datasets.io import pd
 from locus.datasets.io.download import Kaggle
 from locus.datasets.io.images import find
@@ -66,6 +66,17 @@ class CovidRadiography(FileDataset):
     """
 
     name = "covid_radiography"
+    about = About(
+        title="COVID-19 Radiography Database",
+        size="21,165 images of 4 classes, 299x299 pixels, PNG",
+        access="free download from Kaggle",
+        licence="those of its sources",
+        citation=(
+            "Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in Biology and "
+            "Medicine 132 (2021), 104319"
+        ),
+        boxes="none",
+    )
     origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, val: Count = 60, test: Count = 60) -> None:

@@ -12,7 +12,7 @@ import functools
 import itertools
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,14 @@ from pydantic import TypeAdapter
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import file_hash, json_hash
 from locus.core.names import identity, require_findings
+from locus.core.types import FloatArray
 from locus.datasets import _files, splits
-from locus.datasets.base import SPLITS, Request
+from locus.datasets.base import SPLITS, About, Request
 from locus.datasets.io import images, pd, tables
-from locus.datasets.io.annotations import NO_FINDING_WORDS, ROW, Names, read_boxes, refuse_other_frames
+from locus.datasets.io.annotations import NO_FINDING_WORDS, READERS, ROW, Names, read_boxes, refuse_other_frames
 from locus.datasets.io.images import SUFFIXES
+from locus.datasets.io.shapes import Polygons, Shape
+from locus.datasets.vindr_cxr import agreed
 
 RESERVED = ("mean",)
 """Words that are not allowed as findings, because result tables use them; so are words that begin with _ or @."""
@@ -178,6 +181,8 @@ class Folder(_files.FileDataset):
 
         root/  labels.csv   image,patient,split,Mass,Nodule        a.png,p1,train,1,
                boxes.csv    image,finding,x0,y0,x1,y1              a.png,Mass,10,20,110.5,220      (optional)
+                  or with   image,finding,mask                     a.png,Mass,masks/a.png          (also rle)
+                  or with   image,finding,polygon,ellipse          a.png,Mass,10 20 110 20 60 220, (cx cy rx ry angle)
                a.png, images/b.png, any/folder/c.dcm               PNG or JPEG (8 or 16 bits) or DICOM
 
     ``image``: path of the file, relative to the root or its subfolder ``images``. Optional columns: ``patient`` (if
@@ -191,23 +196,41 @@ class Folder(_files.FileDataset):
     the file). A box that extends beyond the image is clipped and counted; a box outside the image is an error.
     Absolute paths, ``..`` and links that lead out of the root are errors.
 
+    Outlines: a row of the table of boxes may have a ``mask`` (path of a PNG file of the size of the image, in which the
+    finding is above 0), run lengths of COCO (``rle``), a ``polygon`` (x y x y …) or an ``ellipse`` (cx cy rx ry, angle
+    in degrees) in place of edges or beside them; COCO's ``segmentation`` is read, too. Without edges, a mask gets a box
+    for each connected part, other outlines one box. ``Sample.masks`` has the outlines; a box without one is filled.
+
+    Several readers: with ``readers=True``, the column ``reader`` names who drew a box. The truth then is what at least
+    ``votes`` readers marked, with their overlapping boxes averaged, and suites have the row ``readers``.
+
     Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings (joined by +:
     ``note+hospital``); ``image``, ``patient`` and ``split``, names of these columns; ``findings``, a column with the
     findings of each image (``Mass|Nodule``, ``Mass; Nodule`` or ``['Mass', 'Nodule']``). ``boxes`` may also be a COCO
     JSON file, a folder of Pascal VOC or YOLO files that are named as the images, or a table of NIH, VinBigData or RSNA.
     ``normalised=True``: the boxes are fractions of the image's sides. ``skip_unknown=True``: annotations that are not
-    read, such as polygons and COCO's regions to ignore (iscrowd), are left out with a warning; otherwise they are an
-    error.
+    read, such as COCO's regions to ignore (iscrowd), are left out with a warning; otherwise they are an error.
     The licence and citation are those of your data.
     """
 
     name = "folder"
+    about = About(
+        title="Your own images",
+        size="as many as you have",
+        access="yours",
+        licence="that of your data",
+        citation="that of your data",
+        boxes="what you marked: edges, masks, run lengths, polygons or ellipses",
+    )
     layout = LAYOUT
+    has_readings = "readers"
+    """The option with which it has the boxes of each reader."""
 
     def __init__(
         self, request: Request, labels: str | int = "labels.csv", boxes: str | int = "boxes.csv",
         ignore: str | int = "", image: str | int = "image", patient: str | int = "patient", split: str | int = "split",
-        findings: str | int = "", normalised: bool = False, skip_unknown: bool = False,
+        findings: str | int = "", normalised: bool = False, skip_unknown: bool = False, readers: bool = False,
+        votes: int = 2,
     ) -> None:  # fmt: skip
         root, self.split = request.folder(LAYOUT), request.split
         paths = _tables(root, str(labels), str(boxes))
@@ -226,10 +249,16 @@ class Folder(_files.FileDataset):
         splits.check_patients(table["patient"], split_names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
         present = _files.with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
-        marks = read_boxes(paths[1], str(image), skip_unknown) if len(paths) > 1 else None
+        marks = read_boxes(paths[1], str(image), skip_unknown, root, readers) if len(paths) > 1 else None
+        if marks is not None:
+            _require_reader(paths[1], marks, readers, votes)
         if normalised and marks is not None:
             marks["fractions"] = True
-        truth, clipped = ({}, 0) if marks is None else _boxes(paths[1], marks, table, self.findings, set(present))
+        marked = Marked({}, 0) if marks is None else _boxes(paths[1], marks, table, self.findings, set(present))
+        truth, clipped, self._outlines = marked.boxes, marked.clipped, marked.outlines
+        if readers:
+            self._readings = _readings(truth)
+            truth = {image: _agreed(of_image, self.findings, votes) for image, of_image in self._readings.items()}
         table = table.loc[present]
         values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
         self._frames, self._truth = frames.to_dict(), truth
@@ -237,15 +266,77 @@ class Folder(_files.FileDataset):
         named = bool((table["patient"] != table.index).any())
         about: dict[str, Any] = {"patients_named": named, "boxed_images": len(truth)}
         for folder in filter(Path.is_dir, paths):
-            files = sorted(file for file in folder.rglob("*.*") if file.is_file())
-            hashes = [[str(file.relative_to(folder)), file_hash(file)] for file in files]
+            of_folder = sorted(file for file in folder.rglob("*.*") if file.is_file())
+            hashes = [[str(file.relative_to(folder)), file_hash(file)] for file in of_folder]
             about["boxes"] = json_hash(hashes)
         without_file, csv_files = int((split_names == self.split).sum()) - len(present), filter(Path.is_file, paths)
         self.describe = _files.described(request.partition, present, without_file, clipped, csv_files, **about)
 
     def _truth_of(self, image: str) -> dict[str, Any]:
         """Return the frame of an image, None if the table does not state it, and its boxes."""
-        return {"frame": self._frames[image], "boxes": self._truth.get(image, {})}
+        truth = {"frame": self._frames[image], "boxes": self._truth.get(image, {})}
+        if image in self._outlines:
+            truth["read_masks"] = functools.partial(_masks, *self._outlines[image])
+        return truth
+
+    def readings(self, index: int) -> Mapping[str, Mapping[str, FloatArray]]:
+        """Return each reader's boxes on the image at ``index``: reader -> finding -> (M,4); with ``readers=True``."""
+        return self._readings.get(self.rows[index].image_id, {})
+
+
+@dataclasses.dataclass(frozen=True)
+class Marked:
+    """The marks of a table, by image."""
+
+    boxes: _files.BoxesByImage
+    """With several readers, the findings are ``FINDING of READER``."""
+    clipped: int
+    outlines: Mapping[str, tuple[tuple[int, int], list[tuple[str, Shape]]]] = dataclasses.field(default_factory=dict)
+    """Image -> its frame (H, W), and the finding and shape of each mark; only images with an outline."""
+
+
+OF_READER = " of "
+
+
+def _require_reader(path: Path, marks: pd.DataFrame, readers: bool, votes: int) -> None:
+    """Raise for boxes whose reader is unknown, and for outlines of several readers, which cannot be merged."""
+    if not readers:
+        return
+    if votes < 1:
+        raise BadValueError(f"votes is {votes}: use 1 or more")
+    if not (marks["reader"] != "").any():
+        raise DataError(f"{path} has no column of readers ({', '.join(READERS)}): add one, or leave readers=True out")
+    if (unknown := marks["reader"] == "").any():
+        raise DataError(
+            f"{path} has {unknown.sum()} boxes without a reader, first mark {unknown.argmax() + 1}: fill it in"
+        )
+    if marks["shape"].notna().any():
+        raise DataError(f"{path} has outlines of several readers, which are not merged: give boxes")
+    marks["finding"] = marks["finding"] + OF_READER + marks["reader"]
+
+
+def _readings(boxes: _files.BoxesByImage) -> dict[str, dict[str, dict[str, FloatArray]]]:
+    """Return image -> reader -> finding -> boxes."""
+    read: dict[str, dict[str, dict[str, FloatArray]]] = {}
+    for image, of_image in boxes.items():
+        for word, of_word in of_image.items():
+            finding, _, reader = word.partition(OF_READER)
+            read.setdefault(image, {}).setdefault(reader, {})[finding] = of_word
+    return read
+
+
+def _agreed(readings: Mapping[str, Mapping[str, FloatArray]], findings: Sequence[str], votes: int) -> dict[str, Any]:
+    """Return the boxes that at least ``votes`` readers of one image drew; all of them if it has fewer readers."""
+    merged = {finding: agreed(readings, finding, min(votes, len(readings))) for finding in findings}
+    return {finding: boxes for finding, boxes in merged.items() if len(boxes)}
+
+
+def _masks(frame: tuple[int, int], shapes: Sequence[tuple[str, Shape]]) -> dict[str, NDArray[np.bool_]]:
+    """Return finding -> (H,W) mask: the union of its shapes."""
+    masks: dict[str, NDArray[np.bool_]] = {}
+    for finding, shape in shapes:
+        masks[finding] = masks.get(finding, False) | shape.mask(frame)
+    return masks
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
@@ -272,10 +363,8 @@ def _say_random_split(path: Path) -> None:
     log.info("%s has no column 'split': patients are split at random (--partition patient)", path)
 
 
-def _boxes(
-    path: Path, marks: pd.DataFrame, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]
-) -> tuple[_files.BoxesByImage, int]:
-    """Return the boxes of the ``wanted`` images and count the clipped ones. Unreadable images get no boxes.
+def _boxes(path: Path, marks: pd.DataFrame, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> Marked:
+    """Return the marks of the ``wanted`` images. Unreadable images get none.
 
     Raises ``DataError`` for images and findings that the label ``table`` lacks, a label 0, images of another size than
     stated, and as ``boxes_by_image`` does.
@@ -286,10 +375,10 @@ def _boxes(
     tables.raise_if_any(
         path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes"
     )
-    words = {word: names.finding(word, str(path)) for word in marks["finding"].unique()}
+    words = {word: _with_reader(word, names, path) for word in marks["finding"].unique()}
     marks = marks.assign(image=marks["image"].map(images), finding=marks["finding"].map(words))
     pairs = marks[["image", "finding"]].drop_duplicates().itertuples(index=False)
-    negative = (" ".join(pair) for pair in pairs if table.at[pair[0], pair[1]] == 0)
+    negative = (" ".join(pair) for pair in pairs if table.at[pair[0], pair[1].partition(OF_READER)[0]] == 0)
     tables.raise_if_any(path, negative, "boxes of findings whose label is 0", "; correct the label or remove the box")
     boxed = table.loc[[i for i in marks["image"].unique() if i in wanted]]
     stated = {str(image): frame for image, frame in boxed["_frame"].items() if frame}
@@ -301,7 +390,30 @@ def _boxes(
     sides = np.array(sizes, np.float64).reshape(-1, 2)[:, [1, 0, 1, 0]]
     edges = marks[[*ROW[2:6]]].to_numpy(np.float64)
     edges = np.where(marks[["fractions"]].to_numpy(bool), edges * sides, edges)
-    return _files.boxes_by_image(path, zip(marks["image"], marks["finding"], edges, strict=True), frames)
+    rows = [*zip(marks["image"], marks["finding"], edges, marks["shape"], strict=True)]
+    listed = [(image, word, box) for image, word, edge, shape in rows for box in _of_mark(edge, shape, frames[image])]
+    outlined = {image for image, *_, shape in rows if shape is not None}
+    outlines: dict[str, tuple[tuple[int, int], list[tuple[str, Shape]]]] = {}
+    for image, word, edge, shape in rows:
+        if image in outlined:
+            outlines.setdefault(image, (frames[image], []))[1].append((word, shape or _rectangle(edge)))
+    return Marked(*_files.boxes_by_image(path, listed, frames), outlines)
+
+
+def _with_reader(word: str, names: Names, path: Path) -> str:
+    """Return the name of a finding in the label table, followed by the reader if the word has one."""
+    finding, of, reader = word.partition(OF_READER)
+    return names.finding(finding, str(path)) + of + reader
+
+
+def _of_mark(edges: FloatArray, shape: Shape | None, frame: tuple[int, int]) -> Sequence[FloatArray]:
+    """Return the boxes of a mark: its edges, or those of its shape."""
+    return [edges] if shape is None or not np.isnan(edges).any() else [*shape.boxes(frame)]
+
+
+def _rectangle(edges: FloatArray) -> Shape:
+    x0, y0, x1, y1 = edges
+    return Polygons((np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]),))
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:

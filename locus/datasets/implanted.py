@@ -28,7 +28,7 @@ from locus.core.names import find_finding
 from locus.core.types import Sample, generator
 from locus.datasets import nih as nih_tables
 from locus.datasets import splits
-from locus.datasets.base import Request, content_stamp
+from locus.datasets.base import About, Request, content_stamp
 from locus.datasets.io import pd
 from locus.datasets.io.images import decode, find
 from locus.datasets.nih import IMAGE_FOLDERS, entries
@@ -255,6 +255,14 @@ class Implanted(Phantom):
     """
 
     name = "implanted"
+    about = About(
+        title="NIH with drawn findings",
+        size="NIH's images without a finding, of patients without a boxed image",
+        access="NIH's files",
+        licence="as NIH ChestX-ray14",
+        citation="Wang et al., ChestX-ray8, CVPR 2017, 3462-3471",
+        boxes="the exact extent of a drawn finding",
+    )
     origin = layout = nih_tables.LAYOUT
 
     def __init__(

@@ -29,7 +29,7 @@ from locus.core.files import file_hash
 from locus.core.types import FloatArray, Sample
 from locus.datasets import _files, chestx_det, splits
 from locus.datasets._files import BoxesByImage, TableRows, boxes_by_image, described, in_split, no_pixels, with_file
-from locus.datasets.base import Request
+from locus.datasets.base import About, Request
 from locus.datasets.chestx_det import TEN, Marks, marked_samples, read_marks
 from locus.datasets.io import pd, tables
 from locus.datasets.io.images import find
@@ -349,6 +349,14 @@ class NIH(_files.FileDataset):
     """
 
     name = "NIH"
+    about = About(
+        title="NIH ChestX-ray14",
+        size="112,120 images of 30,805 patients, 1024x1024 pixels, PNG; 984 boxes on 880 of them",
+        access="free download, 45 GB",
+        licence="no restriction on use; link to the source and acknowledge the NIH Clinical Center",
+        citation="Wang et al., ChestX-ray8, CVPR 2017, 3462-3471",
+        boxes="one of 8 findings, drawn by a radiologist on images that the labels name",
+    )
     origin = layout = LAYOUT
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from locus.datasets import _files, splits
-from locus.datasets.base import Request
+from locus.datasets.base import About, Request
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
 from locus.datasets.io.tables import raise_if_any, read_csv, read_pairs, read_xywh, xrv_table
@@ -53,6 +53,14 @@ class RsnaPneumonia(_files.FileDataset):
     """
 
     name = "rsna_pneumonia"
+    about = About(
+        title="RSNA Pneumonia Detection Challenge",
+        size="26,684 of NIH's images, 1024x1024 pixels, DICOM",
+        access="Kaggle, after accepting the challenge's rules",
+        licence="any use with attribution (RSNA); the challenge's rules (Kaggle); NIH's terms for the images",
+        citation="Shih et al., Radiology: AI 1 (2019) e180041",
+        boxes="an opacity suspicious of pneumonia, drawn by radiologists",
+    )
     origin = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
     layout = (
         f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; recommended: {MAPPING} from www.rsna.org"

@@ -11,7 +11,7 @@ import numpy as np
 from locus.core.errors import DataError
 from locus.core.types import FloatArray, Sample, generator
 from locus.datasets import _files
-from locus.datasets.base import Request
+from locus.datasets.base import About, Request
 from locus.datasets.io import pd
 from locus.datasets.io.dicom import Header, read_headers
 from locus.datasets.io.download import Kaggle
@@ -51,6 +51,14 @@ class SiimCovid(_files.FileDataset):
     """
 
     name = "siim_covid"
+    about = About(
+        title="SIIM-FISABIO-RSNA COVID-19",
+        size="6,334 images of 6,054 studies, DICOM",
+        access="Kaggle, after accepting the challenge's rules",
+        licence="the challenge's rules, and the terms of BIMCV-COVID19 and MIDRC-RICORD",
+        citation="Lakhani et al., J. Digital Imaging 36 (2023) 365",
+        boxes="an opacity of pneumonia, drawn by radiologists",
+    )
     origin = Kaggle("competitions", "siim-covid19-detection")
     layout = f"expected {STUDIES}, {IMAGES} and train/<study>/<series>/<image>.dcm, from {origin}"
 

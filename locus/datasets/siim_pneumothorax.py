@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from locus.core.types import Sample
 from locus.datasets import _files
 from locus.datasets._files import described, file_sample, in_split, training_rows, with_file, without_pixels
-from locus.datasets.base import Request
+from locus.datasets.base import About, Request
 from locus.datasets.io import rle
 from locus.datasets.io.tables import raise_if_any, read_csv, xrv_table
 from locus.datasets.splits import of_lovt
@@ -44,6 +44,14 @@ class SiimPneumothorax(_files.FileDataset):
     """
 
     name = "siim_pneumothorax"
+    about = About(
+        title="SIIM-ACR Pneumothorax Segmentation",
+        size="12,047 of NIH's images, 1024x1024 pixels, DICOM; masks on 2,669",
+        access="Kaggle, after accepting the challenge's rules",
+        licence="the challenge's rules, and NIH's terms for the images",
+        citation="Society for Imaging Informatics in Medicine, SIIM-ACR Pneumothorax Segmentation (2019)",
+        boxes="each connected part of a mask, drawn by radiologists",
+    )
     origin = layout = LAYOUT
 
     def __init__(self, request: Request, images: bool = True) -> None:

@@ -19,7 +19,7 @@ from locus.core.errors import DataError
 from locus.core.frames import as_boxes, iou
 from locus.core.types import FloatArray, Sample
 from locus.datasets import _files, splits
-from locus.datasets.base import Request
+from locus.datasets.base import About, Request
 from locus.datasets.io import dicom, pd
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
@@ -124,6 +124,14 @@ class VindrCxr(_files.FileDataset):
     """
 
     name = "vindr_cxr"
+    about = About(
+        title="VinDr-CXR",
+        size="15,000 images with three readers each and 3,000 with a consensus of five, DICOM",
+        access="PhysioNet, credentialed; or Kaggle, after accepting the challenge's rules",
+        licence="PhysioNet's credentialed licence, for research; or the challenge's rules",
+        citation="Nguyen et al., Scientific Data 9 (2022) 429; doi:10.13026/3akn-b287",
+        boxes="a finding that at least two of three radiologists marked, edges averaged",
+    )
     origin = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
     layout = (
         f"expected train/<image>.dicom and train.csv, from {origin}; or train/, test/ and "

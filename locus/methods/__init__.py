@@ -3,7 +3,8 @@
 ``names()`` lists all methods, ``get(word)`` returns the class and ``build(word)`` an instance. A word is a name in any
 spelling (``Grad-CAM++`` is ``gradcampp``), a name with options (``noise:seed=3``) or a class of a file
 (``path/to/file.py:Class``). ``expand(words)`` replaces ``all``, ``fast`` and ``slow`` by the methods in these groups.
-Methods in the folder ``methods`` of the working folder are listed, too; a file is run when its method is used.
+Methods in the folder of ``--plugins`` (or the environment variable ``LOCUS_PLUGINS``) are listed, too, and those that
+other packages declare as entry points ``locus.methods``. Their code runs when the method is used.
 """
 
 import itertools
@@ -35,7 +36,7 @@ FAST_NEEDS = frozenset({"features", "gradients", "class_maps", "all_findings"})
 
 
 def names() -> list[str]:
-    """Return all methods; those of ``./methods`` follow. Raises ``DataError`` for one named like a group."""
+    """Return all methods; those of plugins follow. Raises ``DataError`` for one named like a group."""
     method_names = registry.names()
     for word in GROUPS:
         if word in method_names:

@@ -124,7 +124,7 @@ def own(succeed, places, ran, tmp_path_factory):
     average, pcam = (next(folder.glob(f"runs/small/custom-{pooling}-*")) for pooling in ("AVG", "PCAM"))
     where = without_results(places(folder))
     for added in (
-        ["--method", "mycam", "mine.py:Mine"],
+        ["--method", "mycam", "mine.py:Mine", "--plugins", "methods"],
         ["--checkpoint", pcam, average, "--entry", "Again", "--trained_on", "Hospital X", "--method", "pcam"],  # n/a for AVG
         ["--model", "net.py:Net", "--entry", "My net", "--method", "gradcam"],
     ):

@@ -61,7 +61,7 @@ def typed(run_command, folder):
 
     def run(*more):
         where = ["--suites", folder, "--results", "results", "--runs", "runs", "--cache_dir", "cache", "--threads", "1"]
-        what = ["--suite", "small", "--model", "net.py:Net", "--entry", "Net", "--method", *METHODS, "gradcam"]
+        what = ["--suite", "small", "--model", "net.py:Net", "--entry", "Net", "--method", *METHODS, "gradcam", "--plugins", "methods"]
         done = run_command("benchmark.run", *what, *where, *more, cwd=folder)
         assert done.returncode == 0, done.stderr
         found = [r for r in records.load(folder / "results/small") if r.cell.protocol == "single_box"]

@@ -70,7 +70,7 @@ def test_a_download_fills_the_folder_and_the_command_continues(train, tmp_path, 
     monkeypatch.setenv("PATH", str(client.parent))
     word = "covid_radiography:val=1,test=1"
     page = ["--output", f"{tmp_path}/page"]
-    assert checks.main(["dataset", word, "--root", f"{tmp_path}/a", "--download", *page]) == 1  # all images are alike
+    assert checks.main(["dataset", word, "--data_root_dir", f"{tmp_path}/a", "--download", *page]) == 1  # all images are alike
     assert (tmp_path / "page/covid_radiography_val=1_test=1/report.md").is_file()
     assert train(f"--dataset {word} --data_root_dir {tmp_path}/b --download True --multi_label False {SMALL}") == 0
     assert [path.name for path in tmp_path.glob("*/COVID-19_Radiography_Dataset/*/images/COVID-1.png")] == ["COVID-1.png"] * 2

@@ -215,7 +215,7 @@ def test_pictures_of_anyones_network(folder, tmp_path, caplog):
 
 
 def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
-    assert check.main(["model", *flags(folder, "--img_size", "64", "--data", DATA, "--images", "24")[1:]]) == 0
+    assert check.main(["model", *flags(folder, "--img_size", "64", "--dataset", DATA, "--images", "24")[1:]]) == 0
     shown = capsys.readouterr().out
     for fact in (
         "none missing, none unexpected", "equal to the original network's", "stride (4.0, 4.0)", "hirescam",

@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from locus import backbones, heatmap
-from locus.benchmark.pictures.panels import blend
+from locus.benchmark.drawing import blend
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
 from locus.core.cli import build

@@ -24,13 +24,14 @@ pytestmark = pytest.mark.commands
 def site(tmp_path_factory):
     """A folder with the content of the wheel, built without isolation in a copy of the tree."""
     source, site = (tmp_path_factory.mktemp(name) for name in ("source", "site"))
-    for name in ("locus", "configs"):
+    for name in ("locus", "configs", "docs", "src"):
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for suite in ("nih", "nih-sample", "nih-heldout"):
         shutil.copytree(ROOT / "results" / suite, source / "results" / suite, ignore=shutil.ignore_patterns("weights", "*.html"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    subprocess.run([sys.executable, "-c", BUILD, source], cwd=source, capture_output=True, check=True)
+    environment = {**os.environ, "LOCUS_URL": "https://host.example/locus"}
+    subprocess.run([sys.executable, "-c", BUILD, source], cwd=source, env=environment, capture_output=True, check=True)
     (wheel,) = source.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(site)
     return site
@@ -64,6 +65,26 @@ def test_the_wheel_has_the_published_rows_of_nih_and_at_most_10_mb(site, install
     assert installed("-c", code, folder=tmp_path).split("\n")[0] == " ".join(str((s.name, len(records.load(s)))) for s in suites)
 
 
+def test_readme_on_the_package_index_has_absolute_links(site):
+    (metadata,) = site.glob("*.dist-info/METADATA")
+    text = metadata.read_text()
+    targets = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    assert len(targets) > 15
+    assert [target for target in targets if not target.startswith(("https://", "http://"))] == []
+    assert "Project-URL: Source, https://host.example/locus\n" in text
+    assert "](https://host.example/locus/blob/v" in text
+    assert 'src="https://host.example/locus/raw/v' in text
+
+
+def test_messages_name_pages_and_commands_that_the_installation_has(installed, site, tmp_path):
+    help_text = installed("-m", "locus", "run", "--help", folder=tmp_path)
+    pages = re.findall(r"\S*docs/\w+\.md", "".join(help_text.split("\n" + 22 * " ")))
+    assert pages
+    assert "benchmark.run" not in help_text
+    assert (site / "locus/docs/security.md").is_file()
+    assert (site / "locus/py.typed").is_file()
+
+
 def test_the_wheel_has_nihs_984_boxes(installed, tmp_path):
     code = "import locus; print(sum(len(s.boxes) for s in locus.load_dataset('NIH', images=False)))"
     assert installed("-c", code, folder=tmp_path) == "984\n"
@@ -82,7 +103,7 @@ def test_a_run_of_a_suite_and_a_training_need_nothing_of_the_checkout(installed,
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods/mycam.py").write_text(re.search(r"```python\n(# methods/mycam\.py.*?)```", PAGE, re.DOTALL)[1])
     installed("-m", "locus", "train", *TINY.split(), folder=tmp_path)
-    out = installed("-m", "locus", "run", "--suite", "demo", "--threads", "1", "--method", "mycam", folder=tmp_path)
+    out = installed("-m", "locus", "run", "--suite", "demo", "--threads", "1", "--method", "mycam", "--plugins", "methods", folder=tmp_path)
     assert "mycam" in out
     assert (tmp_path / "runs/results/demo/leaderboard.md").is_file()
 
@@ -100,7 +121,7 @@ def test_readme_s_example_runs_beside_packages_with_our_names(installed, tmp_pat
         (tmp_path / f"{name}.py").write_text("OWNER = 'user'\n")
     example = re.search(r"```python\n(import locus\n.*?)```", README, re.DOTALL)[1]
     for first, second in ((others, example), (example, others)):
-        assert "hit@iou.3" in installed("-c", first + second, folder=tmp_path)
+        assert "IoU > .1" in installed("-c", first + second, folder=tmp_path)
 
 
 @pytest.mark.slow

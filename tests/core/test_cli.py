@@ -61,6 +61,8 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--seed １０", BadValueError, ["'１０' for --seed"]),
         ("--seed +1", BadValueError, ["'+1' for --seed"]),
         ("--seed 1 --epochs 2 --seed=3", BadValueError, ["--seed is given twice"]),
+        ("--root x", BadValueError, ["'--root'", "did you mean '--data_root_dir'"]),
+        ("--boxes x.csv", BadValueError, ["'--boxes'", "it is a flag of `python -m benchmark.score`"]),
         ("--config absent.yaml", DataError, ["'absent.yaml'", "configs/"]),
     ],
 )

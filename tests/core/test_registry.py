@@ -133,7 +133,7 @@ def test_a_part_without_a_readable_name_is_one_sentence_and_others_are_listed(sh
     assert record.getMessage() == f'the class Own in {both.home}/own.py has no readable name: write name = "own" in its body'
 
 
-def test_files_of_the_working_folder_follow_and_only_the_requested_one_runs(shelf, tmp_path, monkeypatch):
+def test_files_of_the_plugin_folder_follow_and_only_the_requested_one_runs(shelf, tmp_path, monkeypatch):
     shelf("base.py", BASE)
     shelf("own.py", "from shelf_of_parts.base import BasePart\nclass Own(BasePart): name = 'own'\n")
     here = tmp_path / "here" / "parts"
@@ -142,9 +142,9 @@ def test_files_of_the_working_folder_follow_and_only_the_requested_one_runs(shel
     (here / "b.py").write_text("1 / 0\nfrom shelf_of_parts.own import Own\nclass B(Own): name = 'broken'\n")
     (here / "typo.py").write_text("from shelf_of_parts import Bsae\nclass Typo(Bsae): name = 'typo'\n")
     (here / "_c.py").write_text("class C(:")
-    both = registry.Registry("shelf_of_parts", "part", folder="parts")
+    both = registry.Registry("shelf_of_parts", "part", variable="PARTS_OF_USER")
     assert both.names() == ["own"]
-    monkeypatch.chdir(here.parent)
+    monkeypatch.setenv("PARTS_OF_USER", str(here))
     assert both.names() == ["own", "broken", "mine", "typo"]
     assert both.get("mine") is both.get("mine")
     assert both.get("mine").size == 4
@@ -155,5 +155,5 @@ def test_files_of_the_working_folder_follow_and_only_the_requested_one_runs(shel
     (here / "d.py").write_text("from shelf_of_parts.base import BasePart\nclass D(BasePart): name = 'own'\n")
     with pytest.raises(DataError, match=r"'own'.*/own\.py.*/here/parts/d\.py"):
         both.names()
-    monkeypatch.chdir(tmp_path)
-    assert registry.Registry("shelf_of_parts", "part", folder="shelf_of_parts").names() == ["own"]
+    monkeypatch.setenv("PARTS_OF_USER", str(tmp_path / "shelf_of_parts"))
+    assert both.names() == ["own"]

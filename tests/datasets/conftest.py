@@ -14,16 +14,21 @@ from tests.datasets.trees import (  # noqa: F401 - fixtures
     covid_radiography_tree,
     folder_tree,
     implanted_tree,
+    ms_cxr_tree,
     nih_tree,
+    padchest_gr_tree,
     rsna_pneumonia_tree,
     siim_covid_tree,
     siim_pneumothorax_tree,
+    tbx11k_tree,
     vindr_cxr_tree,
 )  # fmt: skip
 
-WORDS = {"covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4"}
-"""Data sets whose default sizes are too large for a tiny copy."""
-SIZES = {"covid_radiography": {"images": 6}}
+WORDS = {
+    "covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4", "ms_cxr": "ms_cxr:whole=False",
+}  # fmt: skip
+"""Data sets whose default sizes are too large for a tiny copy, or that are whole test sets."""
+SIZES = {"covid_radiography": {"images": 6}, "ms_cxr": {"more": 9}}
 
 
 @pytest.fixture(scope="session")

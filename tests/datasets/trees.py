@@ -323,6 +323,56 @@ def siim_pneumothorax() -> Files:
     return files | {"train-rle.csv": ["ImageId, EncodedPixels", *rows]}
 
 
+def tbx11k() -> Files:
+    """10 training and 4 validation images: active, obsolete and uncertain tuberculosis, and one without its box."""
+    files: Files = {}
+    categories = [
+        {"id": n, "name": word}
+        for n, word in enumerate(("ActiveTuberculosis", "ObsoletePulmonaryTuberculosis", "PulmonaryTuberculosis"), 1)
+    ]
+    for side, count, first in (("train", 10, 0), ("val", 4, 100)):
+        names = [f"{('health', 'sick', 'tb', 'tb')[n % 4]}/{first + n:04}.png" for n in range(count)]
+        images = [{"id": n, "file_name": name, "width": 512, "height": 512} for n, name in enumerate(names)]
+        marks = [(n, 1 + n % 3) for n in range(count) if n % 4 >= 2 and n != 7]
+        annotations = [
+            {"id": k, "image_id": n, "category_id": word, "bbox": [30.5, 40, 100, 120], "iscrowd": 0} for k, (n, word) in enumerate(marks)
+        ]
+        files |= {f"imgs/{name}": image(side=16) for name in names}
+        files[f"annotations/json/TBX11K_{side}.json"] = {"images": images, "categories": categories, "annotations": annotations}
+    return files
+
+
+def ms_cxr(more: int = 0) -> Files:
+    """3 images with 4 phrases: two phrases of one image, and one phrase with two boxes; ``more`` images with a phrase."""
+    paths = [f"files/p10/p{10000030 + n}/s{50000000 + n}/image{n}.jpg" for n in range(3 + more)]
+    images = [{"id": n, "file_name": f"image{n}.jpg", "path": path, "width": 32, "height": 24} for n, path in enumerate(paths)]
+    words = ("Pneumonia", "Pneumothorax", "Pleural Effusion")
+    rows = [(0, 0, "left basilar opacity", [2, 3, 10, 8]), (0, 2, "small effusion", [4, 10, 8, 9]), (1, 1, "apical", [5, 1, 9, 9])]
+    rows += [(2, 0, "bilateral opacities", [1, 1, 8, 8]), (2, 0, "bilateral opacities", [20, 1, 8, 8])]
+    rows += [(n, 1, "apical", [5, 1, 9, 9]) for n in range(3, 3 + more)]
+    annotations = [
+        {"id": n, "image_id": i, "category_id": word, "label_text": text, "bbox": box} for n, (i, word, text, box) in enumerate(rows)
+    ]
+    categories = [{"id": n, "name": word} for n, word in enumerate(words)]
+    table = {"images": images, "categories": categories, "annotations": annotations}
+    return {"MS_CXR_Local_Alignment_v1.1.0.json": table, **dict.fromkeys(paths, image(side=32).crop((0, 0, 32, 24)))}
+
+
+def padchest_gr() -> Files:
+    """60 images of 30 patients: boxes of one and of two readers, a normal sentence, two findings in a sentence."""
+    files, reports, rows = {}, [], ["StudyID,ImageID,PatientID,split"]
+    for n in range(60):
+        name, patient = f"{n:020}_0-{n}.png", n // 2
+        findings = [{"abnormal": False, "labels": ["normal"], "boxes": [], "extra_boxes": []}]
+        extra = [[0.25, 0.25, 0.5, 0.75]] if n % 3 == 0 else []
+        findings.append({"abnormal": True, "labels": ["nodule", "mass"], "boxes": [[0.25, 0.25, 0.5, 0.5]], "extra_boxes": extra})
+        findings += [{"abnormal": True, "labels": ["cardiomegaly"], "boxes": [], "extra_boxes": []}] * (n % 2)
+        reports.append({"StudyID": f"s{n}", "ImageID": name, "findings": findings})
+        rows.append(f"s{n},{name},p{patient},{('train', 'train', 'validation', 'test')[patient % 4]}")
+        files[f"PadChest_GR/{name}"] = image("I;16", 32)
+    return files | {"grounded_reports_20240819.json": reports, "master_table.csv": rows}
+
+
 def _tree(files: Callable[..., Files]) -> Callable[..., Any]:
     @pytest.fixture
     def tree(tmp_path: Path) -> Callable[..., Path]:
@@ -336,3 +386,4 @@ implanted = nih
 nih_tree, implanted_tree, folder_tree, chexpert_tree, covid_radiography_tree = map(_tree, (nih, nih, folder, chexpert, covid_radiography))
 siim_covid_tree, rsna_pneumonia_tree, vindr_cxr_tree, chestx_det_tree = map(_tree, (siim_covid, rsna_pneumonia, vindr_cxr, chestx_det))
 chestx_det10_tree, siim_pneumothorax_tree = map(_tree, (chestx_det10, siim_pneumothorax))
+tbx11k_tree, ms_cxr_tree, padchest_gr_tree = map(_tree, (tbx11k, ms_cxr, padchest_gr))

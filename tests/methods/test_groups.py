@@ -12,9 +12,9 @@ import torch
 
 from locus import methods
 from locus.benchmark.explain.batch import explain
-from locus.config import HeatmapConfig
-from locus.core import parser
-from locus.core.errors import BadValueError, DataError
+from locus.config import CheckConfig, HeatmapConfig
+from locus.core import cli, parser, registry
+from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
 from locus.methods import FAST_NEEDS
 from tests.warm import Running
 
@@ -24,7 +24,7 @@ from locus import GradientMethod
 
 
 class Mine(GradientMethod):
-    '''A method of the working folder.'''
+    '''A method of a plugin folder.'''
 
     name = {name!r}
     source = "test"
@@ -36,13 +36,14 @@ class Mine(GradientMethod):
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    """Return a function that writes files into ``./methods`` of a new working folder."""
+    """Return a function that writes files into a plugin folder, ``methods`` of a new working folder."""
 
     def write(**files):
         (tmp_path / "methods").mkdir()
         for name, text in files.items():
             (tmp_path / "methods" / f"{name}.py").write_text(text)
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("LOCUS_PLUGINS", "methods")
         return tmp_path
 
     return write
@@ -68,7 +69,7 @@ def test_names_are_accepted_in_any_spelling_in_python():
     assert methods.build("Integrated-Gradients").name == "integrated_gradients"
 
 
-def test_a_method_of_the_working_folder_is_listed_built_and_in_its_group_without_running_others(written):
+def test_a_method_of_the_plugin_folder_is_listed_built_and_in_its_group_without_running_others(written):
     folder = written(mine=MINE.format(name="theirs"), torn="class Torn(:")
     assert methods.names()[-2:] == ["theirs", "torn"]
     assert not [name for name in sys.modules if name.startswith("outside_mine_") and str(folder) in str(sys.modules[name])]
@@ -78,11 +79,68 @@ def test_a_method_of_the_working_folder_is_listed_built_and_in_its_group_without
     assert parser.checked(HeatmapConfig, "method", ("theirs",)) == ("theirs",)
 
 
-def test_the_command_line_lists_methods_of_the_working_folder_without_torch(written):
+def test_the_command_line_lists_methods_of_the_plugin_folder_without_torch(written):
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['torch'] = None; import heatmap; heatmap.main(['--help'])"
     folder = written(mine=MINE.format(name="theirs"))
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert re.search("One of: all, fast, slow, ablationcam, .*, xgradcam, theirs[.]", " ".join(done.stdout.split()))
+
+
+def test_a_folder_called_methods_in_the_working_folder_is_not_read(written, monkeypatch):
+    folder = written(mine=MINE.format(name="theirs"))
+    monkeypatch.delenv("LOCUS_PLUGINS")
+    assert "theirs" not in methods.names()
+    with pytest.raises(UnknownNameError, match="--plugins FOLDER"):
+        parser.checked(HeatmapConfig, "method", ("theirs",))
+    monkeypatch.setenv("LOCUS_PLUGINS", "")  # the flag below sets the variable, and this test restores it
+    config, _ = cli.parse(CheckConfig, ["--method", "theirs", "--plugins", str(folder / "methods")], "check")
+    assert config.method == ("theirs",)
+
+
+def test_a_plugin_folder_that_does_not_exist_raises_an_error_with_its_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOCUS_PLUGINS", str(tmp_path / "absent"))
+    with pytest.raises(DataError, match="/absent of --plugins"):
+        methods.names()
+
+
+def test_a_file_of_flags_cannot_set_a_plugin_folder(tmp_path):
+    (tmp_path / "flags.yaml").write_text("plugins: elsewhere\n")
+    with pytest.raises(BadValueError, match=r"sets plugins.*use --plugins"):
+        cli.parse(CheckConfig, ["--config", str(tmp_path / "flags.yaml")], "check")
+
+
+@pytest.fixture
+def declared(tmp_path, monkeypatch):
+    """declared(name): an installed package whose entry point ``name`` is a method called ``theirs``."""
+
+    def declare(name):
+        (tmp_path / "their_package.py").write_text(MINE.format(name="theirs"))
+        (tmp_path / "their_package-1.dist-info").mkdir()
+        (tmp_path / "their_package-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: their_package\nVersion: 1\n")
+        (tmp_path / "their_package-1.dist-info/entry_points.txt").write_text(f"[locus.methods]\n{name} = their_package:Mine\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        return registry.Registry("locus.methods", "method", group="locus.methods")
+
+    yield declare
+    sys.modules.pop("their_package", None)
+
+
+def test_an_entry_point_of_an_installed_package_is_a_method_and_is_imported_on_use(declared, tmp_path):
+    found = declared("theirs")
+    assert found.names()[-1] == "theirs"
+    assert "their_package" not in sys.modules
+    assert found.get("theirs").name == "theirs"
+    assert found.file_of("theirs") == tmp_path / "their_package.py"
+
+
+def test_an_entry_point_with_the_name_of_a_method_of_locus_raises_an_error(declared):
+    with pytest.raises(DataError, match="cam = their_package:Mine"):
+        declared("cam").names()
+
+
+def test_an_entry_point_whose_class_has_another_name_raises_an_error(declared):
+    with pytest.raises(NotAvailableError, match=r"their_package:Mine.*'other'"):
+        declared("other").get("other")
 
 
 def test_a_broken_file_counts_as_slow_and_does_not_affect_others(written, caplog):

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 import locus
 from locus import datasets
-from locus.benchmark.pictures.panels import add_box, extent
+from locus.benchmark.drawing import add_box, extent
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.score_thresholds import ExactThresholds
 from locus.benchmark.scoring.surface.batch import Traces

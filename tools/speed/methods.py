@@ -88,6 +88,24 @@ def forward(model: Classifier, images: Tensor, findings: Sequence[int]) -> Call:
     return partial(torch.inference_mode()(model.forward), images)
 
 
+def plain(model: Classifier, images: Tensor, findings: Sequence[int]) -> Call:
+    """Grad-CAM in plain PyTorch: one forward pass, then one gradient per finding; maps at the size of the feature map.
+
+    Nobody's package: the least work that a user's own lines do, if they keep the graph of the forward pass.
+    """
+
+    def call() -> list[Tensor]:
+        features = model.features(images)
+        logits = model.head(features)
+        maps = []
+        for k in findings:
+            (gradient,) = torch.autograd.grad(logits[:, k].sum(), features, retain_graph=True)
+            maps.append((gradient.mean((-2, -1), keepdim=True) * features).sum(1).relu().detach())
+        return maps
+
+    return call
+
+
 def channels_last(model: Classifier, images: Tensor, findings: Sequence[int]) -> Call:
     """Bare forward pass of images in the channels-last format, which is faster on CPUs."""
     return forward(model, images.contiguous(memory_format=torch.channels_last), findings)
@@ -143,6 +161,7 @@ def torchcam(model: Classifier, images: Tensor, findings: Sequence[int]) -> Call
 
 
 CONTENDERS: Mapping[str, Contender] = {
+    "plain PyTorch, Grad-CAM": plain,
     "bare forward pass": forward,
     "the same, images channels last": channels_last,
     "Locus, seven methods": locus(*SEVEN),
@@ -155,6 +174,7 @@ CONTENDERS: Mapping[str, Contender] = {
     "torchcam, Grad-CAM": torchcam,
 }
 OURS = {
+    "plain PyTorch, Grad-CAM": "Locus, Grad-CAM",
     "grad-cam, six methods": "Locus, seven methods",
     "captum, Grad-CAM": "Locus, Grad-CAM",
     "torchcam, Grad-CAM": "Locus, Grad-CAM",
@@ -164,6 +184,7 @@ OURS = {
 Task = tuple[str, int]
 """A contender and its number of findings."""
 TIMED: Sequence[Task] = (
+    ("plain PyTorch, Grad-CAM", 8),
     ("bare forward pass", 0),
     ("the same, images channels last", 0),
     *(("Locus, seven methods", count) for count in (1, 8, FINDINGS)),
@@ -233,7 +254,7 @@ def _memory(network: NetworkAtSize, task: Task, threads: int) -> float | None:
 
 
 def time_table(times: Mapping[NetworkAtSize, Mapping[Task, Time]]) -> str:
-    """Return a table of the times per image; brackets compare a package with Locus."""
+    """Return a table of the times per image; brackets compare plain PyTorch and packages with Locus."""
 
     def cell(column: Mapping[Task, Time], name: str, count: int) -> str:
         wall, ours = column[name, count].wall, column.get((OURS.get(name, ""), count))
@@ -261,7 +282,7 @@ def check(model: Classifier, images: Tensor) -> None:
     """Raise ``LocusError`` if the Grad-CAM of a package, scaled to [0,1], differs from that of Locus."""
     ours = explain(model, images, ("gradcam",))["gradcam"]
     finding = int(ours.amax((2, 3)).amin(0).argmax())  # one with a map that is not empty for any image
-    for name in ("grad-cam, Grad-CAM", "captum, Grad-CAM", "torchcam, Grad-CAM"):
+    for name in ("grad-cam, Grad-CAM", "captum, Grad-CAM", "torchcam, Grad-CAM", "plain PyTorch, Grad-CAM"):
         theirs: Any = CONTENDERS[name](model, images, [finding])()
         while isinstance(theirs, list):  # lists of one item each
             (theirs,) = theirs

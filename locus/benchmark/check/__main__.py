@@ -1,6 +1,6 @@
 """Command line: check a method, a network, a data set or results.
 
-``python -m benchmark.check method mycam``, ``... model net.py:build``, ``... dataset NAME --root PATH``;
+``python -m benchmark.check method mycam``, ``... model net.py:build``, ``... dataset NAME --data_root_dir PATH``;
 ``... results FOLDER``; ``... methods`` lists all methods.
 """
 
@@ -14,7 +14,7 @@ from locus.core.errors import BadValueError
 
 log = logging.getLogger(__name__)
 USAGE = (
-    "write `method NAME`, `method FILE.py:Class`, `dataset NAME --root PATH`, `model FILE.py:build` "
+    "write `method NAME`, `method FILE.py:Class`, `dataset NAME --data_root_dir PATH`, `model FILE.py:build` "
     "or `results FOLDER`; `methods` lists all methods"
 )
 
@@ -52,16 +52,16 @@ def _dataset(args: Sequence[str]) -> int:
     if not args:
         raise BadValueError(f"no data set given: {USAGE}")
     config, _ = cli.parse(
-        DatasetCheckConfig, cli.first_as_flag("--name", args), "python -m benchmark.check dataset NAME"
+        DatasetCheckConfig, cli.first_as_flag("--dataset", args), "python -m benchmark.check dataset NAME"
     )
     if config.download:
         from locus.datasets.io import download
 
-        download.fetch(config.name, config.root)
+        download.fetch(config.dataset, config.data_root_dir)
     from locus import datasets
 
-    datasets.check(config.name, config.root)
-    log.info("reading the tables of %s", config.name)
+    datasets.check(config.dataset, config.data_root_dir)
+    log.info("reading the tables of %s", config.dataset)
     from locus.benchmark.check.dataset import run
 
     return 1 if run(config, cli.say) else 0

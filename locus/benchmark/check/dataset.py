@@ -30,7 +30,7 @@ from locus.benchmark.report.grouping import grouped
 from locus.benchmark.scoring.protocols.base import with_truth
 from locus.config import DatasetCheckConfig
 from locus.core import limits
-from locus.core.errors import DataError, NotAvailableError, examples
+from locus.core.errors import DataError, EmptySplitError, NotAvailableError, examples
 from locus.core.files import safe_filename, write_text
 from locus.core.frames import clip, iou
 from locus.core.types import Echo, Sample
@@ -73,6 +73,8 @@ class DatasetScan:
     """Split -> (N,K) labels."""
     refused: dict[str, str] = field(default_factory=dict)
     """Split -> why it cannot be loaded."""
+    not_listed: tuple[str, ...] = ()
+    """Training and validation splits that the tables do not list: the data set is a test set."""
     left_out: int = 0
     """Number of images that the data set left out because their files cannot be read."""
     missing: dict[str, int] = field(default_factory=dict)
@@ -97,7 +99,7 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
     try:
         for split in SPLITS:
             try:
-                parts[split] = datasets.load(config.name, config.root, split, **request)
+                parts[split] = datasets.load(config.dataset, config.data_root_dir, split, **request)
             except DataError as error:
                 refused[split] = error
     finally:
@@ -105,13 +107,15 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
     messages = tuple(dict.fromkeys(record.getMessage() for record in warnings.buffer))
     if not parts:
         raise refused["test"]
+    empty = [split for split, error in refused.items() if "test" in parts and isinstance(error, EmptySplitError)]
+    refused = {split: error for split, error in refused.items() if split not in empty}
     images = [image for split, data in parts.items() for image in _scan_images(split, list(data), config.images)]
     left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
     labels = {split: data.labels for split, data in parts.items()}
     missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
     findings, sentences = next(iter(parts.values())).findings, {split: str(error) for split, error in refused.items()}
     baseline = {"fixed_box": _fixed_box_hits(parts["test"])} if "test" in parts else {}
-    return DatasetScan(findings, images, labels, sentences, left_out, missing, messages, **baseline)
+    return DatasetScan(findings, images, labels, sentences, tuple(empty), left_out, missing, messages, **baseline)
 
 
 def _fixed_box_hits(data: Dataset) -> str:
@@ -155,8 +159,9 @@ def answers(scan: DatasetScan) -> list[AnswerRow]:
     """Return one row per check of the data set, in the order of the printed table."""
     refused = [f"{split}: {sentence}" for split, sentence in scan.refused.items()]
     missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
+    only_test = f"a test set: its tables list no image of {' and '.join(scan.not_listed)}"
     return [
-        _answer("splits that load", refused, "fail", "all three"),
+        _answer("splits that load", refused, "fail", only_test if scan.not_listed else "all three"),
         *(_patients(scan), _duplicates(scan), _labels(scan), _unreadable(scan), _grey_levels(scan)),
         _answer("listed images without a file", missing, "fail"),
         AnswerRow("hits of one fixed box per finding", "info", scan.fixed_box),
@@ -275,11 +280,11 @@ def run(config: DatasetCheckConfig, echo: Echo) -> list[str]:
     """
     scanned = read(config)
     rows = answers(scanned)
-    file = Path(config.output) / safe_filename(config.name) / "report.md"
+    file = Path(config.output) / safe_filename(config.dataset) / "report.md"
     tables = page(scanned, rows)
-    write_text(file, f"# {config.name}\n\n{tables}\n")
+    write_text(file, f"# {config.dataset}\n\n{tables}\n")
     echo(f"{tables}\n\nReport: {file}")
-    return conclude(config.name, rows, echo)
+    return conclude(config.dataset, rows, echo)
 
 
 def page(scanned: DatasetScan, rows: list[AnswerRow]) -> str:

@@ -500,6 +500,11 @@ def run(words: Sequence[str], threads: int, echo: Echo) -> list[str]:
 
 
 def table(answers: Sequence[AnswerRow]) -> str:
-    """Format the answers as a table: question, verdict, observation, meaning of a failure."""
-    rows = [(answer.question, answer.verdict, answer.seen, answer.meaning or "not judged") for answer in answers]
-    return tabulate(rows, headers=("question", "verdict", "seen", "a failure means"), maxcolwidths=WIDTHS)
+    """Format the answers as a table: question, verdict, observation and, beside failures only, what they mean."""
+    headers = ["question", "verdict", "seen"]
+    rows = [[answer.question, answer.verdict, answer.seen] for answer in answers]
+    if any(answer.verdict == "fail" for answer in answers):
+        headers.append("a failure means")
+        for row, answer in zip(rows, answers, strict=True):
+            row.append(answer.meaning if answer.verdict == "fail" else "")
+    return tabulate(rows, headers=headers, maxcolwidths=WIDTHS[: len(headers)])

@@ -139,7 +139,7 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     """
     hardware.configure_torch(config.threads)
     side = config.img_size or DEFAULT_IMAGE_SIDE
-    data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
+    data = None if config.dataset is None else datasets.load(config.dataset, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings
     path = Path(str(config.model))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from locus.benchmark.report.grouping import COLUMNS as TABLE_COLUMNS
 from locus.benchmark.report.grouping import POINTING, Interval, Row, by_score, network_words
 from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
+from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
@@ -43,6 +44,28 @@ CASE_COLUMNS = (
     *("model_id", "method", "image", "patient", "finding", "threshold", "box"),
     *("IoU", "IoBB", "hit", "pointing", "reason"),
 )
+
+
+class ScoreTable(pd.DataFrame):
+    """Rows of the main table as numbers; ``print`` shows the columns of ``leaderboard.md`` instead.
+
+    Frames that are derived from it, such as a selection of rows, print as other data frames do.
+    """
+
+    _metadata: ClassVar[list[str]] = ["text"]
+
+    def __init__(self, data: pd.DataFrame, text: str) -> None:
+        """``text`` is what ``print`` shows."""
+        super().__init__(data)  # type: ignore[call-arg] # the stubs have no constructor
+        self.text = text
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __repr__(self) -> str:
+        """Return the table as text."""
+        return self.text
 
 
 @dataclass
@@ -87,15 +110,17 @@ class Evaluation:
 
             With the protocol ``single_box``: the shares of cases hit ``hit@iou.1`` to ``hit@iou.7``, ``hit@iobb.1`` to
             ``hit@iobb.9`` and ``pointing``, ``low`` and ``high`` (95% interval of ``hit@iou.3``: over patients or,
-            with several training runs, over runs and patients), ``prior`` (difference from the baseline),
-            ``above_baselines`` and ``in_top_group`` (docs/protocols.md). See ``scores`` for other protocols.
+            with several training runs, over runs and patients), ``minus_floor``, ``minus_prior`` and
+            ``minus_fixed_box`` (differences from the baselines), ``above_baselines`` and ``in_top_group``
+            (docs/protocols.md). ``print`` shows the columns of leaderboard.md. See ``scores`` for other protocols.
 
             Without it: all metrics of the protocols with their intervals, as in ``scores`` (``pointing``,
             ``pointing low``, ``pointing high``). The main metric of the first protocol decides the order. A metric of
             an earlier protocol is repeated as ``optimism (maxbox)``.
         """
         if MAIN_PROTOCOL in self.protocols:
-            return main_table.data_frame(self._ranked_rows)
+            text = "\n".join(as_text(main_table.thresholds(board)) for board in self._boards)
+            return ScoreTable(main_table.data_frame(self._ranked_rows), text)
         lines: dict[str, dict[str, Any]] = {}
         owners: dict[str, str] = {}
         classifier = [("auroc", row.value("auroc")) for row in self._rows if row.cell.method == CLASSIFIER]
@@ -156,7 +181,8 @@ class Evaluation:
         """Return the answer, the cells without a score, and ``table``."""
         boards = self._boards if MAIN_PROTOCOL in self.protocols else []
         answer = tables.headline(list(map(DatasetTables, boards))) or "\n".join(cells_without_score(self.records))
-        numbers = self.table().to_string(index=False, float_format="{:.3f}".format, na_rep="–")
+        table = self.table()
+        numbers = str(table) if boards else table.to_string(index=False, float_format="{:.3f}".format, na_rep="–")
         return "\n\n".join(filter(None, [answer, numbers]))
 
     def _repr_html_(self) -> str:

@@ -16,17 +16,20 @@ import traceback
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
 from locus import methods as method_registry
 from locus.backbones import Classifier
+from locus.benchmark.drawing import as_grey, draw_panel
 from locus.benchmark.explain._passes import current_autocast, no_grad_no_autocast
 from locus.benchmark.explain.evidence import Draw, LayerEvidence, NetworkEvidence, PooledEvidence, require_cover
+from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.scoring.surface.bilinear import to_frame
 from locus.config import EngineFlags
-from locus.core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, one_line
+from locus.core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, examples, one_line
 from locus.core.frames import Grid
 from locus.core.names import find_finding
 from locus.core.user_code import ANYTHING
@@ -34,7 +37,12 @@ from locus.methods.base import Method
 from locus.methods.evidence import NEEDS, Evidence
 from locus.methods.fusion import moved
 
+if TYPE_CHECKING:  # matplotlib is slow to import
+    from matplotlib.figure import Figure
+
 log = logging.getLogger(__name__)
+PANEL_INCHES = 3.0
+"""Side of a panel of ``Maps.show``."""
 MAX_PLAUSIBLE_INPUT = 20.0
 """Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
 NO_GRADIENT = ("not require grad", "not have been used in the graph", "torch.utils.checkpoint")
@@ -298,7 +306,8 @@ def _finest_first(model: Classifier, layers: str, images: Tensor) -> list[str]:
 class Maps(dict[str, Tensor]):
     """Raw maps: name of a method -> (N,K,h,w) float32; ``grids[name]`` is their grid, ``logits`` is (N,K).
 
-    ``absent``: method that does not support the model -> reason. It has no map.
+    ``absent``: method that does not support the model -> reason. It has no map. ``images``: the (N,C,H,W) images.
+    ``findings``: the K names, ``output 0`` … if the outputs of the model have none.
     """
 
     def __init__(self, evidence: NetworkEvidence) -> None:
@@ -306,6 +315,8 @@ class Maps(dict[str, Tensor]):
         super().__init__()
         self.grids: dict[str, Grid] = {}
         self.absent: dict[str, str] = {}
+        self.images = evidence.images
+        self._names, self._requested = evidence.model.findings, evidence.requested
         if evidence.given_outputs is None:
             self._deferred = evidence
         else:
@@ -315,6 +326,61 @@ class Maps(dict[str, Tensor]):
     def logits(self) -> Tensor:
         """Logits of the requested findings, (N,K); runs a forward pass if all methods use only attention."""
         return self._deferred.logits
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Names of the K findings, in their order."""
+        count = next((maps.shape[1] for maps in self.values()), len(self._names))
+        positions = self._requested if self._requested is not None else range(count)
+        return tuple(self._names[k] if self._names else f"output {k}" for k in positions)
+
+    def show(self, image: int = 0, finding: str | int | None = None) -> "Figure":
+        """Draw the maps of one image: the image, then each method's map over it.
+
+        Args:
+            image: index in the batch.
+            finding: a name of ``findings``, or its index; None: the finding with the highest logit.
+
+        Returns:
+            A matplotlib figure, which a notebook shows; ``figure.savefig("maps.png")`` writes it.
+
+        Raises:
+            UnknownNameError: for a finding that was not explained. BadValueError: for an index outside the batch.
+        """
+        from matplotlib.figure import Figure
+
+        if not 0 <= image < len(self.images):
+            raise BadValueError(f"image {image} is not in the batch: use 0 to {len(self.images) - 1}")
+        position = self._position(image, finding)
+        pixels = as_grey(self.images[image])
+        frame = (pixels.shape[0], pixels.shape[1])
+        figure = Figure(figsize=(PANEL_INCHES * (len(self) + 1), PANEL_INCHES + 0.6), dpi=100)
+        axes = figure.subplots(1, len(self) + 1, squeeze=False)[0]
+        figure.subplots_adjust(0.01, 0.01, 0.99, 0.85, 0.03)
+        figure.suptitle(f"{self.findings[position]}, logit {self.logits[image, position]:.2f}", fontsize=11)
+        draw_panel(axes[0], frame, pixels)
+        for axis, (name, maps) in zip(axes[1:], self.items(), strict=True):
+            heat = to_frame(min_max(maps[image, position]), frame, self.grids[name])
+            draw_panel(axis, frame, pixels, heat)
+            axis.set_title(name, fontsize=9)
+        return figure
+
+    def _position(self, image: int, finding: str | int | None) -> int:
+        """Return the index of a finding among ``findings``."""
+        if finding is None:
+            return int(self.logits[image].argmax())
+        if isinstance(finding, str) and (name := find_finding(finding, self.findings)) is not None:
+            return self.findings.index(name)
+        if isinstance(finding, int) and 0 <= finding < len(self.findings):
+            return finding
+        raise UnknownNameError("finding", finding, self.findings)
+
+    def __repr__(self) -> str:
+        """Say what the maps are: ``Maps of 2 images, 1 findings (Mass): cam 7×7, gradcampp 7×7``."""
+        sizes = [f"{name} {maps.shape[-2]}×{maps.shape[-1]}" for name, maps in self.items()]
+        absent = f"; not supported: {', '.join(self.absent)}" if self.absent else ""
+        of = f"{len(self.images)} images, {len(self.findings)} findings ({examples(self.findings, 8)})"
+        return f"Maps of {of}: {', '.join(sizes) or 'none'}{absent}"
 
 
 def explain(
@@ -346,7 +412,7 @@ def explain(
 
     Returns:
         ``Maps``: name -> (N,K,h,w) float32, K in the order of ``findings``; with ``.grids[name]`` and ``.logits``
-        (N,K).
+        (N,K). ``print(maps)`` says what they are, and ``maps.show()`` draws those of one image.
 
     Raises:
         UnknownNameError: for an unknown method or layer.

@@ -60,7 +60,7 @@ def method_code(word: str) -> str:
     if (user_file := file_of(word)) is not None:
         return code_hash(local_files(user_file))
     bare, smooth = methods.split_smooth(SAME_CODE.get(word, word))
-    file = methods.registry.files.get(methods.normalize_name(bare).split(":")[0])
+    file = methods.registry.file_of(methods.normalize_name(bare).split(":")[0])
     if file is None:
         return ""
     smoothing = local_files(methods.registry.home / "smoothing.py") if smooth else set()

@@ -31,9 +31,10 @@ from locus import datasets, methods
 from locus.backbones import Classifier, weight_files
 from locus.backbones.catalog import resolve
 from locus.benchmark import opening
+from locus.benchmark.drawing import blend
 from locus.benchmark.explain.batch import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
 from locus.benchmark.pictures import panels
-from locus.benchmark.pictures.panels import CasePicture, RawMap, blend, frame_of, heat_in_frame, prepare_case
+from locus.benchmark.pictures.panels import CasePicture, RawMap, frame_of, heat_in_frame, prepare_case
 from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.runs import load_split
 from locus.config import HeatmapConfig, TrainConfig
@@ -357,11 +358,27 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     absent = {**earlier["absent"], **explainer.unsupported}
     absent = {word: reason for word, reason in absent.items() if word not in {row["method"] for row in rows}}
     write_json(boxes, {"checkpoint": str(path), "cases": [*cases.values()], "failed": failed, "absent": absent})
+    for line in [] if config.findings or not config.image else _reasons(rows):
+        echo(line)
     echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {boxes}")
     for status, sentences in (("n/a", explainer.unsupported_sentences), ("failed", failed)):
         for words in sentences:
             echo(f"{status}: {words}")
     return 1 if failed else 0
+
+
+MAX_REASONS = 8
+"""Largest number of images for which the drawn finding is printed."""
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield which finding was drawn for each of a user's images, and why."""
+    drawn = {row["image"]: row for row in rows}
+    for image, row in [*drawn.items()][:MAX_REASONS]:
+        why = f"the finding with the highest score ({row['probability']:.3f})"
+        yield f"{image}: {row['finding']} is drawn, {why}; --findings draws others"
+    if len(drawn) > MAX_REASONS:
+        yield f"{len(drawn) - MAX_REASONS} more images: the finding with the highest score is drawn"
 
 
 def _pictures(
@@ -472,7 +489,8 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, Image.registered_extensions()[path.suffix.lower()], quality=95)
-    echo(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}, {method}, by {checkpoint.path})")
+    why = "" if config.label is not None else " and the highest of all findings (--label draws another)"
+    echo(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}{why}, {method}, by {checkpoint.path})")
     return 0
 
 

@@ -29,7 +29,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from locus.benchmark.pictures.panels import COLOURS, PREDICTED, TRUTH, UNDATED, draw_panel, save_figure
+from locus.benchmark.drawing import COLOURS, PREDICTED, TRUTH, draw_panel
+from locus.benchmark.pictures.panels import UNDATED, save_figure
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report import grouping
 from locus.benchmark.report.grouping import NOT_RANKED, Row, is_method, main_score

@@ -1,20 +1,20 @@
-"""All pictures of images with maps and boxes, in the frame of the truth: content, colours, panels and figures.
+"""Pictures of cases, in the frame of the truth: content and figures.
 
 ``prepare_case``  the content of the figure of one case, a ``CasePicture``
-``blend``         a heat map coloured over an image
-``draw_panel``    an image with a map and boxes, in one panel; all figures use it
 ``save``, ``save_methods``  the figure of a case with one method, or with several
+
+``locus.benchmark.drawing`` draws a panel.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from locus.benchmark.drawing import COLOURS, draw_panel, extent
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.core.files import atomic
@@ -22,16 +22,8 @@ from locus.core.frames import Alignment, Grid, iou, resize_image
 from locus.core.types import FloatArray, Sample
 
 if TYPE_CHECKING:  # matplotlib is slow to import, and an overlay does without it
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TRUTH, PREDICTED = "#e69f00", "#56b4e9"
-"""Orange and blue: colour-blind readers can distinguish them."""
-COLOURS = "turbo"
-GROUND = "#eeeeee"
-"""Colour of a panel without image."""
-MAX_UNSMOOTHED_SIDE = 256
-"""Largest side of an image whose pixels are drawn as they are; larger images are smoothed."""
 PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
 BAR = (0.9414, 0.0442, 0.0141, 0.7717)
 """Left, bottom, width and height in the figure. They are constants because automatic layout draws everything twice."""
@@ -41,8 +33,6 @@ UNDATED: dict[str, dict[str, str | None]] = {
     ".svg": {"Creator": None, "Date": None},
 }
 """File type -> settings that remove its metadata."""
-PEAK_OPACITY = 0.7
-"""Opacity of the heat map at its peak."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,57 +132,12 @@ def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
     return float(iou(predicted[:1], truth).max()) if len(predicted) else 0.0
 
 
-def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the opacity of a heat map (H, W) in [0,1]: proportional to its square, ``PEAK_OPACITY`` at the peak.
-
-    >>> opacity(np.array([[0.0, 0.5, 1.0]])).round(3).tolist()
-    [[0.0, 0.17499999701976776, 0.699999988079071]]
-    """
-    return np.asarray(PEAK_OPACITY * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
-
-
-def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Blend (H,W) grey pixels and a heat map in [0,1] into (H,W,3) colours of the colour map turbo.
-
-    >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
-    [[[200, 200, 200], [145, 63, 62]]]
-    """
-    levels = np.minimum(heat * 256, 255).astype(np.uint8)
-    colour, share = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1], opacity(heat)[..., None]
-    return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)
-
-
 def save(picture: CasePicture, path: Path) -> None:
     """Write the figure of ``draw`` atomically, as .png, .pdf or .svg by the suffix of ``path``.
 
     The same picture gives the same bytes.
     """
     save_figure(draw(picture), path)
-
-
-def draw_panel(
-    axes: "Axes",
-    frame: tuple[int, int],
-    image: NDArray[np.uint8] | None = None,
-    heat: NDArray[np.float32] | None = None,
-    truth: Iterable[FloatArray] = (),
-    predicted: Iterable[FloatArray] = (),
-    width: float = 1.8,
-) -> None:
-    """Draw an image over its frame (H, W), a heat map over the image, predicted boxes in blue and truth in orange.
-
-    The first predicted box is solid, the others are thin and dashed. ``image`` has any size; ``heat`` (H, W) is in
-    [0,1]. Without image, only the boxes are drawn. ``width``: of the lines of truth boxes, in points.
-    """
-    axes.set(xticks=[], yticks=[], xlim=(0, frame[1]), ylim=(frame[0], 0), aspect="equal", facecolor=GROUND)
-    if image is not None:
-        pixels = image if heat is None else blend(resize_image(image, heat.shape), heat)
-        smoothing = "none" if max(pixels.shape) <= MAX_UNSMOOTHED_SIDE else None
-        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=extent(frame), interpolation=smoothing)
-    for number, box in enumerate(predicted):
-        add_box(axes, box, PREDICTED, "--" if number else "-", 0.6 * width if number else width + 0.7)
-    for box in truth:
-        add_box(axes, box, TRUTH, "-", width)
 
 
 def draw(picture: CasePicture) -> "Figure":
@@ -227,19 +172,6 @@ def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
         draw_panel(axis, picture.heat.shape, picture.image, picture.heat, picture.truth_boxes, picture.predicted)
         axis.set_title(picture.raw.method, fontsize=9)
     save_figure(figure, path)
-
-
-def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return the extent of pixels (H, W) in box coordinates: pixel i covers [i, i+1)."""
-    return 0, frame[1], frame[0], 0
-
-
-def add_box(axes: "Axes", box: FloatArray, colour: str, line: str, width: float) -> None:
-    """Outline a box (x0, y0, x1, y1) in the frame."""
-    from matplotlib.patches import Rectangle
-
-    x0, y0, x1, y1 = box
-    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=line, linewidth=width))
 
 
 def save_figure(figure: "Figure", path: Path, dpi: float = 100, title: str | None = None) -> None:

@@ -328,19 +328,24 @@ Value = float | int | str | None
 
 
 def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
-    """Return a line per row with network, method and the columns of the threshold table as numbers.
+    """Return a line per row with network, method and the columns of the threshold table, in their order, as numbers.
 
-    Columns: ``network``, ``method``, ``runs``, ``auroc``, ``COLUMNS``, ``low`` and ``high`` (95% interval of
-    ``hit@iou.3``), ``UNSOLVED`` if findings are solved, ``prior`` and ``fixed_box`` (differences from them),
-    ``above_baselines``, ``in_top_group`` and ``note``.
+    Columns: ``network``, ``method``, ``runs``, ``auroc``, ``COLUMNS`` with ``low`` and ``high`` (95% interval of
+    ``hit@iou.3``) and ``UNSOLVED`` if findings are solved, ``minus_floor``, ``minus_prior`` and ``minus_fixed_box``
+    (differences from them), ``above_baselines``, ``in_top_group`` and ``note``.
     """
     import pandas as pd  # slow to import, and not needed for tables
 
     has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
     lines = pd.DataFrame([_numbers(row, has_solved) for row in rows])
-    table = lines.rename(columns={f"{name}_difference": name for name in BLIND})
-    names = ("network", "method", "runs", "auroc", *grouping.COLUMNS, "low", "high", grouping.UNSOLVED, *BLIND)
-    return table[[name for name in (*names, "above_baselines", "in_top_group", "note") if name in table]]
+    table = lines.rename(columns={f"{name}_difference": f"minus_{name}" for name in BLIND})
+    floors = [row.over_floor.difference.value if row.over_floor is not None else None for row in rows]
+    table["minus_floor"] = pd.Series(floors, dtype=float)
+    after = {MAIN: ("low", "high", grouping.UNSOLVED)}
+    shares = [word for name in grouping.COLUMNS for word in (name, *after.get(name, ()))]
+    differences = ("minus_floor", *(f"minus_{name}" for name in BLIND))
+    names = ("network", "method", "runs", "auroc", *shares, *differences, "above_baselines", "in_top_group", "note")
+    return table[[name for name in names if name in table]]
 
 
 def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:

@@ -30,6 +30,7 @@ from locus.config import SOURCES, FolderFlags, RunConfig, SuiteConfig, TrainConf
 from locus.core import names
 from locus.core.errors import BadValueError, DataError
 from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, normalize_data_set
+from locus.core.registry import options as options_of
 from locus.core.user_code import refuse_code, runs_code
 
 
@@ -118,8 +119,10 @@ def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:
 
 def has_readings(dataset: str) -> bool:
     """Whether a data set (a name with options) has the boxes of each reader."""
-    name = normalize_data_set(dataset).split(":")[0]
-    return name in datasets.names() and bool(getattr(datasets.REGISTRY.get(name), "has_readings", False))
+    word = normalize_data_set(dataset)
+    name = word.split(":")[0]
+    declared = getattr(datasets.REGISTRY.get(name), "has_readings", False) if name in datasets.names() else False
+    return bool(options_of(word).get(declared)) if isinstance(declared, str) else bool(declared)
 
 
 def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -> Cell:
@@ -157,12 +160,17 @@ def requested_names(config: SuiteConfig) -> list[str]:
     >>> requested_names(RunConfig(suite=("phantom", "demo", "phantom")))
     ['phantom', 'demo']
     """
+    if config.dataset is not None:
+        if config.all or config.suite:
+            raise BadValueError("--dataset cannot be combined with --suite or --all: use one of them")
+        return [plan.of_data_set(config.dataset, config.data_root_dir, config.method).name]
     folder = _suites_folder(config)
     available = plan.suites(folder)
     if not available:
         raise DataError(f"{folder} has no suite: put the YAML file of a suite there, or leave --suites out")
     if not config.all and not config.suite:
-        raise BadValueError(f"no suite given: use --all or --suite NAME, one of {', '.join(available)}")
+        own = "for your own network on your own data, --dataset NAME --model FILE.py:build"
+        raise BadValueError(f"no suite given: use --all or --suite NAME, one of {', '.join(available)}; {own}")
     selected = available if config.all else list(dict.fromkeys(config.suite))
     if config.data_root_dir and len(selected) > 1:
         raise BadValueError("--data_root_dir requires a single --suite, because it is the folder of one data set")
@@ -186,7 +194,12 @@ def requested_suite(name: str, config: SuiteConfig) -> Suite:
     ``DataError`` for a ``--data_root_dir`` without files, and ``LocusError`` for a network that cannot be built, read
     or named.
     """
-    suite = read_suite(name, config)
+    if config.dataset is None:
+        suite = read_suite(name, config)
+    else:
+        own = plan.of_data_set(config.dataset, config.data_root_dir, config.method)
+        suite = plan.with_flags(own, data_root_dir=config.data_root_dir, cache_dir=config.cache_dir)
+        datasets.check(config.dataset, config.data_root_dir)
     if config.data_root_dir:
         datasets.check(str(suite.train.get("dataset", TrainConfig.dataset)), config.data_root_dir)
     for word in filter(runs_code, config.method):
@@ -207,6 +220,8 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         advice = f"use path/to/file.py:build or one of {forms}; for a checkpoint or run folder, use --checkpoint"
         raise BadValueError(f"--model {config.model} is not an external network: {advice}")
     if network is None and not config.checkpoint:
+        if not (suite.models or suite.truths or suite.joins):
+            raise BadValueError(f"{suite.name} has no network: add --model FILE.py:build or --checkpoint RUN")
         if config.entry or config.trained_on or config.findings:
             raise BadValueError("--entry, --trained_on and --findings require --checkpoint or --model")
         return suite
@@ -214,7 +229,7 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
     paths = list(config.checkpoint)
     if network is not None:
-        scored = plan.models(suite)[0].trainings[0]
+        scored = plan.data_config(suite)
         findings = runs.load_split(scored, "test").findings
         paths = [str(runs.write_external(network, Path(config.runs).parent, findings, scored.img_size))]
     declared = {"entry": config.entry, "trained_on": config.trained_on}
@@ -392,6 +407,8 @@ def _difference(suite: Suite, config: RunConfig) -> str:
     """Describe the difference between a run and the published plan of its suite; empty if there is none."""
     if config.suites is not None and Path(config.suites).resolve() != SUITES.resolve():
         return "the suite is from another folder"
+    if config.dataset is not None:
+        return "the run has no suite"
     if RESULTS / suite.name not in records.suites(RESULTS):
         return f"{RESULTS / suite.name} has no published records"
     if config.data_root_dir not in (None, plan.load(suite.name).train.get("data_root_dir")):

@@ -285,7 +285,7 @@ class Suite(pydantic.BaseModel):
         """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and self.protocols:
             yield "`check` cannot be combined with `protocols`: leave one out"
-        if sum(map(bool, (self.models, self.truths, self.joins))) != 1:
+        if sum(map(bool, (self.models, self.truths, self.joins))) > 1:
             yield "it must have either `models`, `truths` or `joins`"
         if len(self.joins) == 1:
             yield f"`joins` has one suite, {self.joins[0]}: name two or more"
@@ -394,6 +394,11 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     return ModelPlan(model_name(trainings[0]), trainings, start)
+
+
+def data_config(suite: Suite) -> TrainConfig:
+    """Return the configuration of the data that the suite's networks are scored on."""
+    return models(suite)[0].trainings[0] if suite.models else _config(suite.train)
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:
@@ -516,6 +521,21 @@ def _check_primary(suite: Suite, primary: Primary) -> None:
     for analysis in primary.analyses:
         if analysis.fitted_on is not None and analysis.fitted_on not in sources:
             raise UnknownNameError("suite of `fitted_on` in `primary`:", analysis.fitted_on, sources)
+
+
+def of_data_set(dataset: str, root: str | None, words: Sequence[str]) -> Suite:
+    """Return a suite without models of its own, for a user's network on a data set.
+
+    Its name is that of the data set and, if given, of its folder ``root``. ``words``: methods; empty: the fast ones.
+    """
+    name = safe_filename("data", dataset, *([Path(root).resolve().name] if root else []))
+    about = "A network on a data set, without a suite: the rows are those of the user's network and of the baselines."
+    shared: dict[str, Any] = {"title": f"{dataset}: your own network", "about": about, "protocols": OF_DATA_SET}
+    return Suite(name=name, train={"dataset": dataset}, methods=[*words] or "fast", **shared)
+
+
+OF_DATA_SET = [MAIN_PROTOCOL, "pointing"]
+"""Protocols of a run without a suite."""
 
 
 def networks(suite: Suite) -> list[str]:

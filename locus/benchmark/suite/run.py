@@ -108,10 +108,19 @@ WRITERS = {
 
 def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
     """Return the step that writes a run, with this number of ``threads`` unless the configuration sets one."""
-    name, config = f"{run.kind} {run.folder.parent.name}/{run.folder.name}", run.config
+    name, config = f"{run.kind} {run.folder.parent.name}/{short_name(run.folder.name)}", run.config
     config = replace(config, threads=config.threads or threads)
     arguments = (config, run.folder) if run.source is None else (run.source, config, run.folder)
     return Step(name, "train", WRITERS[run.kind], arguments, needs, config.threads or 1)
+
+
+def short_name(folder: str) -> str:
+    """Return the name of a run's folder with eight digits of the hash of its settings, for logs.
+
+    >>> short_name("custom-AVG-fold0-0123456789abcdef-89abcdef")
+    'custom-AVG-fold0-01234567'
+    """
+    return re.sub(r"-([0-9a-f]{8})[0-9a-f]*-[0-9a-f]{8}$", r"-\1", folder)
 
 
 def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:

@@ -23,6 +23,8 @@ from locus.core.frames import xywh_to_xyxy
 from locus.core.names import find_finding, identity
 from locus.datasets.io import pd
 from locus.datasets.io.images import SUFFIXES
+from locus.datasets.io.shapes import COLUMNS as SHAPE_COLUMNS
+from locus.datasets.io.shapes import Shape, of_cells, of_segmentation
 from locus.datasets.io.tables import check_links, numbers, raise_if_any, read_csv, read_json, read_text
 
 log = logging.getLogger(__name__)
@@ -54,11 +56,24 @@ TOOLS = {"shapes": "LabelMe", "data": "Label Studio", "_via_img_metadata": "VIA"
 """Key of a JSON file or of its entries -> the tool that writes it."""
 
 
-def read_boxes(path: Path, image: str = "image", skip_unknown: bool = False) -> pd.DataFrame:
-    """Return a row per box: ``ROW`` and ``fractions``, True if edges are fractions of the image's sides.
+def read_boxes(
+    path: Path, image: str = "image", skip_unknown: bool = False, folder: Path | None = None, readers: bool = False
+) -> pd.DataFrame:
+    """Return a row per mark: ``ROW``, ``fractions``, ``shape`` and ``reader``.
 
-    ``path``: a CSV table, whose column of images is called ``image``, a COCO file, or a folder. Raises ``DataError``
-    for a broken file, one without a box, and what is not read; with ``skip_unknown``, that is left out and logged.
+    Args:
+        path: a CSV table, a COCO file, or a folder.
+        image: the name of the column of images in a table.
+        skip_unknown: leave out and log what is not read.
+        folder: the folder to which the paths of masks refer; None: that of the table.
+        readers: accept the boxes of several readers of one image.
+
+    Returns:
+        ``fractions``: True if edges are fractions of the image's sides. ``shape``: a ``Shape`` or None; the edges of a
+        row that has only a shape are nan. ``reader``: empty if the file does not say it.
+
+    Raises:
+        DataError: a broken file, one without a mark, and what is not read.
     """
     unknown: list[str] = []
     if path.is_dir():
@@ -66,11 +81,12 @@ def read_boxes(path: Path, image: str = "image", skip_unknown: bool = False) -> 
     elif path.suffix.lower() == ".xml":
         raise DataError(f"{path} is an XML file: give the folder with a Pascal VOC file per image")
     elif path.suffix.lower() == ".json":
-        raw = read_coco(path, unknown=unknown)
+        raw = read_coco(path, unknown=unknown, shapes=True, readers=readers)
         edges = xywh_to_xyxy(raw[["x", "y", "w", "h"]].to_numpy(np.float64)).T
-        rows = raw[["image", "finding", "width", "height"]].assign(**dict(zip(ROW[2:6], edges, strict=True)))
+        named = raw[["image", "finding", "width", "height", "shape", "reader"]]
+        rows = named.assign(**dict(zip(ROW[2:6], edges, strict=True)))
     else:
-        rows = _with_edges(path, read_table(path, image, unknown))
+        rows = _with_shapes(path, read_table(path, image, unknown, readers), folder or path.parent)
     what = f"{path} has {len(unknown)} annotations that are not read: {examples(unknown)}"
     if unknown and not skip_unknown:
         raise DataError(f"{what}; correct or remove them, or use the option skip_unknown=True to leave them out")
@@ -78,15 +94,21 @@ def read_boxes(path: Path, image: str = "image", skip_unknown: bool = False) -> 
         log.warning("%s; they are left out", what)
     if rows.empty:
         raise DataError(f"{path} has no boxes: add some or remove it")
-    return rows.assign(fractions=rows.get("fractions", False))
+    return rows.assign(**{name: rows.get(name, default) for name, default in DEFAULTS.items()})
 
 
-def read_table(path: Path, image: str = "image", unknown: list[str] | None = None) -> pd.DataFrame:
+DEFAULTS: Mapping[str, Any] = {"fractions": False, "shape": None, "reader": ""}
+"""Columns of ``read_boxes`` that a file need not have -> their value then."""
+
+
+def read_table(
+    path: Path, image: str = "image", unknown: list[str] | None = None, readers: bool = False
+) -> pd.DataFrame:
     """Return the cells of a table of boxes, with the columns image and finding, as text.
 
     NIH's, VinBigData's and RSNA's columns are renamed. Their rows without a finding are left out. Rows with a field
     that is not read (``UNREAD``) are added to ``unknown``. Raises ``DataError`` for them if it is None, and for boxes
-    of several readers of one image.
+    of several readers of one image unless ``readers``.
     """
     raw = read_csv(path, ())
     if "PredictionString" in raw:
@@ -99,7 +121,10 @@ def read_table(path: Path, image: str = "image", unknown: list[str] | None = Non
         if column not in raw:
             raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, raw))}: {ONE_ROW}")
     raw = raw[~raw["finding"].str.lower().isin(NO_FINDING_WORDS) | (raw["finding"] == "")]
-    _refuse_several_readers(path, raw)
+    if not readers:
+        _refuse_several_readers(path, raw)
+    if {*SHAPE_COLUMNS} & {*raw}:
+        raw = raw.assign(**{LINE: raw.index + 2})
     unread = [unread_field(row) for row in raw.to_dict("records")]
     words = [f"row {number + 1} ({field})" for number, field in zip(raw.index.tolist(), unread, strict=True) if field]
     if unknown is None:
@@ -128,11 +153,14 @@ def _refuse_several_readers(path: Path, table: pd.DataFrame) -> None:
     for column in table.columns.intersection([*READERS]):
         readers = table.groupby("image")[column].nunique()
         if (readers > 1).any():
-            image, advice = readers.idxmax(), "keep one reader's boxes, or average them (data set vindr_cxr does)"
+            image, advice = readers.idxmax(), "use --dataset folder:readers=True, or keep one reader's boxes"
             raise DataError(f"{path} has boxes of {readers.max()} readers ({column}) in the image {image}: {advice}")
 
 
-ONE_ROW = "write a row per box: image, finding, and x0, y0, x1, y1 (edges) or x, y, w, h (corner and size)"
+ONE_ROW = (
+    "write a row per box: image, finding, and x0, y0, x1, y1 (edges) or x, y, w, h (corner and size); a data "
+    "set may also have mask, rle, polygon or ellipse"
+)
 
 
 def edges_in(table: pd.DataFrame) -> list[tuple[BoxFormat, tuple[str, str, str, str]]]:
@@ -151,6 +179,32 @@ def image_sizes(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> dict
     return sizes
 
 
+LINE = "_line"
+"""Column with the line of a row in its file, if the table has shapes."""
+
+
+def _with_shapes(path: Path, raw: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Return the marks of a table: its shapes, and the edges of the rows without one."""
+    columns = [name for name in READERS if name in raw]
+    reader = raw[columns[0]] if columns else ""
+    if LINE not in raw:
+        return _with_edges(path, raw).assign(reader=reader)
+    lines = zip(raw[LINE], raw.to_dict("records"), strict=True)
+    rows_of_table: list[tuple[Any, Any]] = [*lines]
+    read: list[Any] = [of_cells(row, folder, f"{path}, line {line}") for line, row in rows_of_table]
+    shapes = pd.Series(read, raw.index, object)
+    edges = edges_in(raw)
+    empty = (raw[[*edges[0][1]]] == "").all(axis=1) if edges else pd.Series(True, raw.index)
+    if (lacking := shapes.isna() & empty).any():
+        raise DataError(f"{path}, line {raw[LINE][lacking].iloc[0]} has no box and no shape: add one or remove the row")
+    sizes = image_sizes(path, raw, [name for _, names in edges for name in names])
+    rows = raw[["image", "finding"]].assign(**dict.fromkeys(ROW[2:6], np.nan), **sizes)
+    if not empty.all():
+        boxed = _with_edges(path, raw[~empty])
+        rows.loc[~empty, [*ROW[2:6]]] = boxed[[*ROW[2:6]]].to_numpy()
+    return rows.assign(shape=shapes, reader=reader)
+
+
 def _with_edges(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
     found = edges_in(raw)
     if not found:
@@ -165,13 +219,16 @@ def _with_edges(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
     return raw[["image", "finding"]].assign(**rows, **image_sizes(path, raw, found[0][1]))
 
 
-def read_coco(file: Path, index: Path | None = None, unknown: list[str] | None = None) -> pd.DataFrame:
+def read_coco(
+    file: Path, index: Path | None = None, unknown: list[str] | None = None, shapes: bool = False, readers: bool = False
+) -> pd.DataFrame:
     """Return a row per annotation: image, finding, x, y, w, h, score, and width and height of its image.
 
     A list of results has the images and categories of the COCO file ``index``; without one, its image_id and
     category_id must be names. Numbers that the file does not state are nan. Annotations that are regions to ignore
-    (iscrowd), have no box or another field that is not read are added to ``unknown``. Raises ``DataError`` for broken
-    files, unknown ids, boxes as corners and several readers of one image.
+    (iscrowd), have no box or another field that is not read are added to ``unknown``. ``shapes``: also return the
+    columns ``shape`` (of the field ``segmentation``, with which the box may be missing) and ``reader``. Raises
+    ``DataError`` for broken files, unknown ids, boxes as corners and, unless ``readers``, several readers of one image.
     """
     content, listed = read_json(file), False
     first = content[0] if isinstance(content, list) and content else content
@@ -185,17 +242,22 @@ def read_coco(file: Path, index: Path | None = None, unknown: list[str] | None =
         else:
             source, rows = content, content["annotations"]
         if unknown is not None:
-            reasons = [_unread_annotation(row) for row in rows]
+            reasons = [_unread_annotation(row, shapes) for row in rows]
             unknown += [f"{row.get('id')} ({why})" for row, why in zip(rows, reasons, strict=True) if why]
             rows = [row for row, why in zip(rows, reasons, strict=True) if not why]
         named = listed and index is None
         images = {} if named else _by_id(source["images"], index or file)
         words = {} if named else _by_id(source["categories"], index or file)
         keys = [(_whole(row["image_id"]), _whole(row["category_id"])) for row in rows]
-        _refuse_several_readers(file, pd.DataFrame(rows).assign(image=[image for image, _ in keys]))
-        _refuse_corners(file, rows)
-        values = np.array([[*row["bbox"], row.get("score", np.nan)] for row in rows], np.float64).reshape(len(rows), 5)
-        table = pd.DataFrame(values, columns=["x", "y", "w", "h", "score"])
+        if not readers:
+            _refuse_several_readers(file, pd.DataFrame(rows).assign(image=[image for image, _ in keys]))
+        _refuse_corners(file, [row for row in rows if row.get("bbox")])
+        boxes = [row.get("bbox") or [np.nan] * 4 for row in rows]
+        values = [[*box, row.get("score", np.nan)] for box, row in zip(boxes, rows, strict=True)]
+        table = pd.DataFrame(np.array(values, np.float64).reshape(len(rows), 5), columns=["x", "y", "w", "h", "score"])
+        if shapes:
+            table["shape"] = pd.Series([_shape(row, file) for row in rows], dtype=object)
+            table["reader"] = [next((str(row[name]) for name in READERS if name in row), "") for row in rows]
         if named:
             if any(not isinstance(key, str) for pair in keys for key in pair):
                 raise DataError(f"{file}: {IDS}")
@@ -214,11 +276,18 @@ def read_coco(file: Path, index: Path | None = None, unknown: list[str] | None =
         raise DataError(f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): {COCO}") from error
 
 
-def _unread_annotation(row: dict[str, Any]) -> str:
-    """Return why a COCO annotation is not read; "" if it is read."""
+def _shape(row: dict[str, Any], file: Path) -> Shape | None:
+    """Return the shape of a COCO annotation; None if it has only a box."""
+    value = row.get("segmentation")
+    return of_segmentation(value, f"{file}, annotation {row.get('id')}") if value else None
+
+
+def _unread_annotation(row: dict[str, Any], shapes: bool) -> str:
+    """Return why a COCO annotation is not read; "" if it is read. ``shapes``: a segmentation replaces a missing box."""
     attributes = row.get("attributes")
     fields = {**attributes, **row} if isinstance(attributes, dict) else row
-    return unread_field(fields) or ("" if row.get("bbox") else "no bbox")
+    has_mark = row.get("bbox") or (shapes and row.get("segmentation"))
+    return unread_field(fields) or ("" if has_mark else "no bbox")
 
 
 def _whole(value: Any) -> Any:

@@ -138,6 +138,15 @@ def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> RunLengthMask:
 
 def union(parts: Sequence[RunLengthMask]) -> RunLengthMask:
     """Return the union of masks of one size."""
-    mask = np.logical_or.reduce([runs.mask() for runs in parts])
+    return of_mask(np.logical_or.reduce([runs.mask() for runs in parts]))
+
+
+def of_mask(mask: NDArray[np.bool_]) -> RunLengthMask:
+    """Return a mask (H,W) as runs.
+
+    >>> of_mask(np.array([[0, 1, 0], [1, 0, 0]], bool)).boxes().tolist()
+    [[0.0, 0.0, 2.0, 2.0]]
+    """
     edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))
-    return _cut_at_columns(parts[0].size, np.diff(edges, prepend=0))
+    size = (mask.shape[0], mask.shape[1])
+    return _cut_at_columns(size, np.diff(edges, prepend=0))

@@ -42,7 +42,7 @@ IN_A_YEAR = {"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 MAX_CELL_LENGTH, MAX_NAME_BYTES = 1000, 200
 """Maximum characters of a path in a table, and bytes of a name in it."""
 STAY = "the files of a data set must be in its folder, named by relative paths"
-NO_LINK = "correct it, or give the folder with the files themselves with --data_root_dir (benchmark.check: --root)"
+NO_LINK = "correct it, or give the folder with the files themselves with --data_root_dir"
 COPY = "copy the folder with its files (cp -rL), or download it with snapshot_download(..., local_dir=...)"
 TABLES = (".csv", ".txt", ".json", ".xml")
 """Extensions of tables and lists."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from locus.core.files import json_hash
 from locus.core.types import Sample, generator
 from locus.datasets import splits
-from locus.datasets.base import Dataset, Request
+from locus.datasets.base import About, Dataset, Request
 from locus.datasets.phantom import patient as draw
 
 FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}
@@ -45,6 +45,14 @@ class Phantom(Dataset):
     """
 
     name = "phantom"
+    about = About(
+        title="Phantom",
+        size="any number, generated",
+        access="nothing to download",
+        licence="none is required",
+        citation="none is required",
+        boxes="the exact extent of a drawn finding",
+    )
     synthetic = True
 
     def __init__(

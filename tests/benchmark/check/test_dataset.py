@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def config(root: Path) -> DatasetCheckConfig:
-    return DatasetCheckConfig(name="folder", root=str(root), output=str(root.parent / "out"))
+    return DatasetCheckConfig(dataset="folder", data_root_dir=str(root), output=str(root.parent / "out"))
 
 
 def verdicts(root: Path) -> dict[str, str]:
@@ -109,3 +109,15 @@ def test_a_planted_error_is_found_by_its_question(root: Path, file: str, content
     header = "image,finding,x0,y0,x1,y1\n" if file == "boxes.csv" else ""
     (root / file).write_text(header + content)
     assert seen in verdicts(root)[question]
+
+
+def test_a_test_set_without_training_images_passes(root):
+    (root / "labels.csv").write_text("image,patient,split,Mass\nc.png,p3,test,1\nd.png,p4,test,0\n")
+    (row,) = [answer for answer in answers(read(config(root))) if answer.question == "splits that load"]
+    assert (row.verdict, row.seen) == ("pass", "a test set: its tables list no image of train and val")
+
+
+def test_a_training_set_without_test_images_fails(root):
+    (root / "labels.csv").write_text("image,patient,split,Mass\nc.png,p3,train,1\nd.png,p4,train,0\n")
+    (row,) = [answer for answer in answers(read(config(root))) if answer.question == "splits that load"]
+    assert (row.verdict, "list no test images" in row.seen) == ("fail", True)

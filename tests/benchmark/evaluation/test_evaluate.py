@@ -73,7 +73,7 @@ def test_table_has_a_row_per_method_with_the_numbers_of_the_commands_leaderboard
     numbers = ["runs", "auroc", *COLUMNS, "low", "high"]
     pd.testing.assert_frame_equal(table[numbers], board[numbers], check_dtype=False, atol=1e-6)
     assert table[list(COLUMNS)].notna().all(axis=None)
-    assert table.prior["gradcam"] == pytest.approx(board.prior_difference["gradcam"], abs=1e-6)
+    assert table.minus_prior["gradcam"] == pytest.approx(board.prior_difference["gradcam"], abs=1e-6)
     assert table.above_baselines["gradcam"] == board.above_baselines["gradcam"]
     main = both.scores().set_index(["method", "metric"]).xs("hit@iou.3", level="metric")
     pd.testing.assert_frame_equal(main.loc[table.index, ["low", "high"]], table[["low", "high"]], atol=1e-6)
@@ -94,10 +94,22 @@ def test_two_rows_are_compared_under_every_rule(both):
 
 
 def test_text_of_a_result_is_the_answer_and_then_its_table(both):
-    first, *_ = lines = str(both).splitlines()
+    first, *_ = str(both).splitlines()
     assert first.startswith("Best: gradcam on small CNN with ")
     assert first.startswith(f"Best: gradcam on {both.table().network[0]} (AUROC ")
-    assert len([line for line in lines if line.lstrip().startswith("small CNN with ")]) == len(both.table())
+    assert str(both).endswith(str(both.table()))
+
+
+def test_a_printed_table_has_the_columns_of_the_markdown_table(command, both):
+    markdown = (command / "results" / "tiny" / "leaderboard.md").read_text()
+    (heading,) = [line for line in markdown.splitlines() if line.startswith("| network (AUROC) | method | IoU > .1 ")]
+    words = heading.strip("| ").split(" | ")
+    text = str(both.table())
+    assert [word for word in words if word not in text.replace("\n", " ") and word.split()[0] not in text] == []
+    assert "− floor" in text
+    numbers = both.table().set_index("method")
+    assert numbers.minus_floor["gradcam"] == pytest.approx(numbers[["minus_prior", "minus_fixed_box"]].loc["gradcam"].min())
+    assert "hit@iou.1" in str(numbers), "a frame that is derived from it prints its own columns"
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from locus.benchmark import drawing
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.core.types import Sample
@@ -44,8 +45,8 @@ def test_file_formats_are_reproducible(picture, tmp_path, kind):
 def test_the_peaks_box_is_solid_others_are_dashed_and_the_threshold_has_its_source(picture, tmp_path):
     panels.save(picture, tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()
-    drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {panels.PREDICTED}', text)
+    drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {drawing.PREDICTED}', text)
     assert [bool(dashes) for dashes in drawn] == [False, True, True]
     assert picture.predicted[0][:2].max() < 16
-    assert text.count(f"stroke: {panels.TRUTH}") == 1
+    assert text.count(f"stroke: {drawing.TRUTH}") == 1
     assert "threshold 0.4 (validation)" in text

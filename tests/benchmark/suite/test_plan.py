@@ -28,7 +28,7 @@ def test_folder_names_of_recorded_runs_do_not_change():
         ({"train": {"dataset": "phantom", "partition": "all"}}, BadValueError, "'tiny'.*partition: all.*training images"),
         ({"folds": []}, DataError, r"tiny\.yaml.*folds: .* 1 "),
         ({"folds": [1, 1], "train": {"dataset": "phantom", "partition": "kfold"}}, DataError, r"tiny\.yaml.*folds.* 1 "),
-        ({"models": []}, DataError, r"tiny\.yaml.*either `models`, `truths` or `joins`"),
+        ({"truths": {"phantom": ["pointing"]}}, DataError, r"tiny\.yaml.*either `models`, `truths` or `joins`"),
         ({"models": [{"backbone": "custom", "lr": [0.001, 0.01]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
         ({"models": [{"backbone": "custom", "fold": [0, 1]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
         ({"protocols": ["pointing", "pointing"]}, DataError, r"tiny\.yaml.*protocols.*pointing"),

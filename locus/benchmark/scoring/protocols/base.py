@@ -159,6 +159,27 @@ class Result:
     remark: str = ""
     """Remark for readers of the scores; stored as the record's ``reason``."""
 
+    def __str__(self) -> str:
+        """Return a line per score of the mean over findings, then the findings: value, 95% interval and n.
+
+        Where a score has several threshold sources, only the cross-fitted one is shown.
+        """
+        chosen = {(one.metric, one.finding): one for one in self.scores}
+        chosen |= {(one.metric, one.finding): one for one in self.scores if one.threshold_source == "cross-fitted"}
+        ordered = sorted(chosen.values(), key=lambda one: one.finding != "mean")
+        lines = [_in_words(one) for one in ordered if one.finding == "mean" or one.metric == self.scores[0].metric]
+        failed = [f"{len(self.failed)} cases without a usable map count as misses"] if self.failed else []
+        return "\n".join([*lines, *failed, *filter(None, [self.remark])])
+
+    __repr__ = __str__
+
+
+def _in_words(one: Score) -> str:
+    """Return one score as a line: ``mean: hit@iou.3 0.500 [0.210, 0.790], n = 12``."""
+    value = one.reason or "not defined" if one.value is None else f"{one.value:.3f}"
+    ends = "" if one.low is None or one.high is None else f" [{one.low:.3f}, {one.high:.3f}]"
+    return f"{one.finding}: {one.metric} {value}{ends}, n = {one.n}"
+
 
 class Protocol(ABC):
     """Base class of the protocols. A subclass sets ``name`` and ``main`` and defines ``evaluate``."""

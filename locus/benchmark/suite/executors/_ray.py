@@ -15,7 +15,7 @@ from locus.core.startup import ROOT
 GIB = 1 << 30
 STOP_SECONDS = 60.0
 """Time limit for steps to stop when a run ends early."""
-PASSED_ON = ("LOCUS_DATA", "OMP_WAIT_POLICY")
+PASSED_ON = ("LOCUS_DATA", "LOCUS_PLUGINS", "OMP_WAIT_POLICY")
 """Environment variables that are passed to steps on other machines."""
 
 
