@@ -1,6 +1,7 @@
 """FullGrad."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,29 +39,39 @@ class FullGrad(PixelMethod):
         ".90 under PCAM. If each layer has one channel, the maps are the same."
     )
 
-    def __init__(self, layers: str = "all", form: str = "absolute", bias: bool = True) -> None:
-        """Set the ``layers`` (from ``LAYERS``), the ``form`` (from ``FORMS``), and whether biases are factors."""
+    def __init__(self, layers: str = "all", form: str = "absolute", bias: bool = True, libra: bool = True) -> None:
+        """Set the ``layers`` (from ``LAYERS``), the ``form`` (from ``FORMS``), and two switches.
+
+        ``bias``: gradients are multiplied by the bias. ``libra``: gradients are balanced where they are not complete.
+        """
         for option, value, allowed in (
             ("layers", layers, LAYERS),
             ("form", form, FORMS),
             ("bias", bias, (True, False)),
+            ("libra", libra, (True, False)),
         ):
             if value not in allowed:
                 raise BadValueError(f"fullgrad has {option}={value!r}: give one of {', '.join(map(str, allowed))}")
-        self.layers, self.form, self.bias = LAYERS[layers], FORMS[form], bias
+        self.layers, self.form = LAYERS[layers], FORMS[form]
+        self.bias, self.libra = bias, libra
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return (K,1,H,W) for an image (1,3,H,W). Raises ``NotAvailableError`` if the network is not supported."""
-        every = evidence.full_gradients(image, self.bias)
-        sums = [_summed(terms[self.layers], evidence.pixel_grid, self.form) for terms in every]
+        source: Any = evidence  # reduces terms when they are made, which the interface of methods does not require
+        every = source.full_gradients(image, self.bias, self._reduced, self.libra)
+        sums = [_summed(terms[self.layers], evidence.pixel_grid) for terms in every]
         return torch.cat(sums).clamp(min=0)
 
+    def _reduced(self, values: Tensor) -> Tensor:
+        """Return psi of a term (1,C,h,w), summed over channels."""
+        return self.form(values).sum(1, keepdim=True)
 
-def _summed(terms: list[tuple[Grid, Tensor]], pixels: Grid, form: Callable[[Tensor], Tensor]) -> Tensor:
+
+def _summed(terms: list[tuple[Grid, Tensor]], pixels: Grid) -> Tensor:
     """Resample the terms to the pixels and sum them, (1,1,H,W); terms on the same grid are resampled once."""
     layers: dict[tuple[Grid, torch.Size], list[Tensor]] = {}
     for grid, values in terms:
-        layers.setdefault((grid, values.shape[-2:]), []).append(form(values).sum(1, keepdim=True))
+        layers.setdefault((grid, values.shape[-2:]), []).append(values)
     sums = [(grid, torch.stack(maps).sum(0)) for (grid, _), maps in layers.items()]
     return torch.stack([moved(map_, grid, pixels, pixels.size) for grid, map_ in sums]).sum(0)
 

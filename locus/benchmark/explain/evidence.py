@@ -20,9 +20,11 @@ from tqdm import tqdm
 from locus.backbones import Classifier, layers
 from locus.backbones.layers import evaluating
 from locus.benchmark.explain import _passes
+from locus.benchmark.explain._contributions import pixel_terms
 from locus.benchmark.explain._passes import Autocast, no_grad_no_autocast
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+from locus.methods._balanced import Balanced
 from locus.methods.evidence import Attention, Dense, Evidence, Factored, Gradients, Pass
 
 T = TypeVar("T")
@@ -220,12 +222,21 @@ class NetworkEvidence(Evidence):
             return images
         return nn.functional.interpolate(images, self.images.shape[-2:], mode="bilinear", antialias=True)
 
-    def full_gradients(self, image: Tensor, bias: bool = True) -> Iterator[list[tuple[Grid, Tensor]]]:
+    def full_gradients(
+        self,
+        image: Tensor,
+        bias: bool = True,
+        reduce: Callable[[Tensor], Tensor] = torch.clone,
+        balanced: bool = True,
+    ) -> Iterator[list[tuple[Grid, Tensor]]]:
         """Yield, finding by finding, the terms of FullGrad for one image: (grid, (1,C,h,w)) of the pixels and biases.
 
+        Each term is ``reduce``d when it is made. Gradients are ``balanced`` where the usual ones are not complete.
         Needs a separate forward pass; the terms are the same at all layers.
         """
-        return _passes.pixel_terms(self.model, image, self.findings, bias)
+        tracer = Balanced()
+        tracer.active = balanced
+        return pixel_terms(self.model, image, self.findings, bias, reduce, tracer)
 
     def grid_at(self, layer: str | None) -> Grid:
         """Return the grid of ``layer``; None is the pooled map (not ``model.layer``)."""
