@@ -20,10 +20,16 @@ class FullGrad(PixelMethod):
     output; psi takes magnitudes, scales each layer to [0, 1] and resamples it to the pixels. Source: Srinivas and
     Fleuret, NeurIPS 2019, section 4.
 
-    Without psi the terms sum to the logit minus the head's bias. This is verified, and networks for which it does not
-    hold are not supported (SiLU, GELU, layer norm, gates). The head's bias has no position and is left out, as in the
-    authors' code. Caveat: psi gives all layers the same weight: a layer with negligible biases counts as much as the
-    pixels.
+    Without psi the terms sum to the logit minus the head's bias. This is verified. For rectifiers and convolutions it
+    holds by itself. Elsewhere gradients are balanced (LibraGrad: Mehri et al., CVPR 2025, arXiv:2411.16760): the
+    denominators of norms, the weights of attention and the gates of GELU and SiLU count as constant, and two factors
+    share their product equally. Networks of rectifiers keep their maps. Biases of tokens are placed on their patches,
+    also within Swin's windows. Class and register tokens and the head's bias have no position: they count in the sum
+    and are left out of the map. Caveat: psi gives all layers the same weight: a layer with negligible biases counts as
+    much as the pixels.
+
+    ``fullgrad:layers=input`` is input x gradient, ``fullgrad:libra=False`` refuses networks that need balanced
+    gradients.
 
     ``fullgrad:layers=last,form=signed,bias=False`` sets the ``layers`` that count (``all``, ``last``, ``last3`` or only
     the ``input``), the ``form`` of psi (``absolute``, ``positive`` or ``signed``: no scaling by magnitude, positive
@@ -31,8 +37,8 @@ class FullGrad(PixelMethod):
     """
 
     name = "fullgrad"
-    source = "Srinivas and Fleuret, NeurIPS 2019, sec. 4"
-    networks = "networks of convolutions, batch norm and rectifiers"
+    source = "Srinivas and Fleuret, NeurIPS 2019, sec. 4; Mehri et al., CVPR 2025 (arXiv:2411.16760)"
+    networks = "networks of linear layers, rectifiers, gates, norms and attention"
     other_packages = (
         "grad-cam scales each channel to [0, 1] separately, so that negligible channels count as much as the others, "
         "and resizes all layers without their grids: for a random small CNN, masks at .5 overlap by .95 under AVG and "

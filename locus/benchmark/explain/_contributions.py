@@ -32,7 +32,7 @@ Terms = list[tuple[Grid, Tensor]]
 
 
 def pixel_terms(
-    model: Classifier, image: Tensor, findings: Sequence[int], bias: bool, reduce: Reduce, balanced: Balanced
+    model: Classifier, image: Tensor, findings: Sequence[int], bias: bool, reduce: Reduce, is_balanced: bool
 ) -> Iterator[Terms]:
     """Yield, for each finding, the terms of the pixels and of the layers: grid and values.
 
@@ -44,12 +44,14 @@ def pixel_terms(
         findings: indices of the logits.
         bias: without it, values of layers are gradients, not multiplied by the bias.
         reduce: function of the signed values (1,C,h,w) of a term, so that they need not be stored.
-        balanced: tracer that replaces gradients; inactive for the usual ones.
+        is_balanced: replace the gradients of functions that are not complete (``Balanced``).
 
     Raises:
         NotAvailableError: the terms do not sum to the logit, or for a network of maps to ``A * dS/dA``.
     """
     with no_grad_no_autocast(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
+        balanced = Balanced()
+        balanced.active = is_balanced
         sums, leaf, logits = _recorded(model, image, balanced)
     for k in findings:
         sums.begin(bias, reduce)
@@ -129,8 +131,8 @@ class Sums:
         if not miss <= SUM_TOLERANCE * scale:
             raise NotAvailableError(
                 "the contributions of pixels and biases do not add up to the contribution of the features "
-                f"({miss / scale:.1%} is missing): fullgrad has no rule for a layer of this network, or requires "
-                "float32 or higher precision"
+                f"({miss / scale:.1%} is missing): fullgrad requires a network of linear layers, rectifiers, "
+                "gates, norms and attention, in float32 or higher precision"
             )
         return [self._terms[index] for index in sorted(self._terms)]
 
@@ -216,15 +218,19 @@ class Biased(PlaceTracer):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Intercept one call of the network."""
         out = super().__torch_function__(func, types, args, kwargs)
-        bias_of = _BIASES.get(getattr(func, "__name__", "").strip("_"))
+        name = getattr(func, "__name__", "").strip("_")
+        bias_of = _BIASES.get(name)
         if bias_of and isinstance(out, Tensor) and out.requires_grad:
             bias = bias_of(out, *args, **(kwargs or {}))
             if bias is not None:
-                self._record(out, bias)
+                self._record(out, bias, must_have_grid=name in ("conv2d", "batch_norm"))
         return out
 
-    def _record(self, output: Tensor, value: Tensor) -> None:
-        """Record the ``value`` that was added to an output, in broadcast form."""
+    def _record(self, output: Tensor, value: Tensor, must_have_grid: bool = True) -> None:
+        """Record the ``value`` that was added to an output, in broadcast form.
+
+        ``must_have_grid``: the output has positions if it is a map of four dimensions and more than one position.
+        """
         layout, grid, is_unclear = None, None, False
         places = self.places.get(output)
         if places is not None:
@@ -234,7 +240,7 @@ class Biased(PlaceTracer):
             grid = layout and layout.grid
         elif output.ndim == 4 and output.shape[-2:].numel() > 1:
             axes = self.grids.get(output)
-            is_unclear = axes is None
+            is_unclear = axes is None and must_have_grid
             if axes is not None:
                 y, x = axes
                 grid = Grid(self.size, (y.stride, x.stride), (y.offset, x.offset))
@@ -301,6 +307,10 @@ def _difference(out: Tensor, x: Any, other: Any, *_: Any, alpha: float = 1, **__
     return _sum(out, x, -other if not isinstance(other, Tensor) or not other.requires_grad else other, alpha=alpha)
 
 
+def _sum_of_product(out: Tensor, x: Tensor, *_: Any, **__: Any) -> Tensor | None:
+    return None if x.requires_grad else x
+
+
 def _joined(out: Tensor, tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> Tensor | None:
     """Return the constant parts of a concatenation, such as a class token, with zeros for the others."""
     if all(tensor.requires_grad for tensor in tensors):
@@ -318,6 +328,7 @@ _BIASES: dict[str, Callable[..., Tensor | None]] = {
     "group_norm": _group_norm,
     **dict.fromkeys(("add", "iadd", "radd"), _sum),
     **dict.fromkeys(("sub", "isub"), _difference),
+    "addcmul": _sum_of_product,
     **dict.fromkeys(("cat", "concat", "concatenate"), _joined),
 }
 """Name of a function -> function of its output and arguments that returns what it adds; None if nothing."""
