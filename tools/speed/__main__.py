@@ -11,6 +11,7 @@ SUBJECTS = {
     "methods": "MethodsConfig",
     "costs": "CostsConfig",
     "scoring": "ScoringConfig",
+    "gradients": "GradientsConfig",
 }
 """Module -> its flags."""
 
