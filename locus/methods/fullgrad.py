@@ -84,8 +84,9 @@ def _summed(terms: list[tuple[Grid, Tensor]], pixels: Grid) -> Tensor:
 
 def spanned(values: Tensor) -> Tensor:
     """Scale the magnitudes of (1,C,h,w) to [0,1] over all channels; zeros if all are equal."""
-    size = values.abs() - values.abs().amin()
-    return size / size.amax().clamp(min=torch.finfo(size.dtype).tiny)
+    size = values.abs()
+    low, high = size.amin(), size.amax()
+    return size.sub_(low).div_((high - low).clamp(min=torch.finfo(size.dtype).tiny))
 
 
 def _signed(values: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ One forward pass records each bias and where its output stands in the image (``P
 finding multiplies biases and gradients as the gradients arrive, so that no gradient is kept.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from locus.backbones import Classifier
 from locus.backbones.grids import AxisGrid, AxisGrids
@@ -114,7 +113,7 @@ class Sums:
     def _receive(self, index: int, gradient: Tensor) -> None:
         added = self.added[index]
         term = gradient * added.value
-        self._totals[index] = term.double().sum()
+        self._totals[index] = term.sum().double()
         if added.is_unclear:
             raise NotAvailableError(
                 "parallel branches of this network have different grids, so the bias of a layer has no position"
@@ -204,7 +203,8 @@ class Biased(PlaceTracer):
         super().__init__()
         self.size, self.balanced = size, balanced
         self.added: list[Added] = []
-        self._layouts: MutableMapping[Tensor, Layout | None] = WeakTensorKeyDictionary()
+        self._layouts: dict[tuple[int, torch.Size, tuple[int, ...]], tuple[Tensor, Layout | None]] = {}
+        """Memory, shape and strides of places -> the places, so that their memory stays theirs, and their layout."""
 
     def begin(self, pixels: Tensor) -> Tensor:
         """Return ``pixels`` (1,channels,H,W) as the start of a graph."""
@@ -234,9 +234,11 @@ class Biased(PlaceTracer):
         layout, grid, is_unclear = None, None, False
         places = self.places.get(output)
         if places is not None:
-            if places not in self._layouts:
-                self._layouts[places] = Layout.of(places, self.size)
-            layout = self._layouts[places]
+            key = places.data_ptr(), places.shape, places.stride()
+            if key not in self._layouts:
+                with torch._C.DisableTorchFunction():
+                    self._layouts[key] = places, Layout.of(places, self.size)
+            layout = self._layouts[key][1]
             grid = layout and layout.grid
         elif output.ndim == 4 and output.shape[-2:].numel() > 1:
             axes = self.grids.get(output)

@@ -73,15 +73,20 @@ class PlaceTracer(GridTracer):
             self._set_grid(traced[0])
         out = super().__torch_function__(func, types, args, kwargs)
         if isinstance(out, Tensor) and traced and out not in self.places:
-            self._inherit(name, out, traced)
+            with torch._C.DisableTorchFunction():
+                self._inherit(name, out, traced)
         return out
 
     def _move(self, func: Any, values: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Call a function that moves values, and move the places too."""
         out = func(values, *args, **kwargs)
-        if tensors_in([out]) and (places := self.places_of(values)) is not None:
-            move = torch.Tensor.reshape if func is torch.Tensor.view else func  # places may not be contiguous
-            self._place(out, move(places, *args, **kwargs))
+        if not tensors_in([out]):
+            return out
+        with torch._C.DisableTorchFunction():
+            places = self.places_of(values)
+            if places is not None:
+                move = torch.Tensor.reshape if func is torch.Tensor.view else func  # places may not be contiguous
+                self._place(out, move(places, *args, **kwargs))
         return out
 
     def places_of(self, tensor: Tensor) -> Tensor | None:
@@ -131,7 +136,8 @@ def _is_constant(places: Tensor) -> bool:
     """Return True if the places are the same along the last dimension."""
     if places.shape[-1] == 1 or places.stride(-1) == 0:
         return True
-    return bool(torch.equal(places[..., :1].expand(places.shape).nan_to_num(), places.nan_to_num()))
+    same = places == places[..., :1]
+    return bool((same | places.isnan()).all()) and bool(torch.equal(places[..., 0].isnan(), places[..., -1].isnan()))
 
 
 def _is_one_place(places: Tensor) -> bool:
@@ -168,11 +174,14 @@ class Layout:
     channels: int
     """Number of values per index: the length of the last dimension if it has one place, else 1."""
     grid: Grid
+    first: int | None
+    """First index, if the indices are consecutive, as those of patches after a class token; else None."""
 
     def as_map(self, values: Tensor) -> Tensor:
         """Return the values of one image as a map (1,C,h,w)."""
-        chosen = values.reshape(-1, self.channels)[self.index]
-        return chosen.reshape(self.shape[0] * self.shape[1], -1).T.reshape(1, -1, *self.shape)
+        rows = values.reshape(-1, self.channels)
+        chosen = rows[self.index] if self.first is None else rows[self.first : self.first + len(self.index)]
+        return chosen.reshape(self.shape[0] * self.shape[1], -1).T.unflatten(1, self.shape).unsqueeze(0)
 
     @classmethod
     def of(cls, places: Tensor, size: tuple[int, int]) -> Self | None:
@@ -200,4 +209,6 @@ class Layout:
             )
         y, x = _axis(ys, xs), _axis(xs, ys)
         grid = Grid(size, (y.stride, x.stride), (y.offset, x.offset))
-        return cls(placed[cell.argsort(stable=True)], (h, w), channels, grid)
+        index = placed[cell.argsort(stable=True)]
+        is_consecutive = bool((index.diff() == 1).all())
+        return cls(index, (h, w), channels, grid, int(index[0]) if is_consecutive else None)
