@@ -1,6 +1,6 @@
 """Layer-wise relevance propagation."""
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 

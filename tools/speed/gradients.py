@@ -97,9 +97,16 @@ def report(config: GradientsConfig) -> Iterator[str]:
         for name in names:
             times = _times(name, contenders, config)
             first = times[contenders[0]].least
-            peaks = {contender: timing.in_new_process(_memory, name, contender, config.size) for contender in contenders}
+            peaks = {
+                contender: timing.in_new_process(_memory, name, contender, config.size) for contender in contenders
+            }
             rows = [
-                (contender, short(times[contender].least), short(times[contender].least / first), short(peaks[contender]))
+                (
+                    contender,
+                    short(times[contender].least),
+                    short(times[contender].least / first),
+                    short(peaks[contender]),
+                )
                 for contender in contenders
             ]
             yield table((f"{name} at {config.size} px", "ms", "times plain torch", "MiB"), rows)

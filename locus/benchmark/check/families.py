@@ -17,7 +17,11 @@ SIDE = 64
 """Side in pixels of the image."""
 FINDINGS = 2
 YES, NO = "yes", "–"
-CHEAPER = {"rise": "rise:count=8", "smoothgrad": "smoothgrad:samples=2", "integrated_gradients": "integrated_gradients:steps=2"}
+CHEAPER = {
+    "rise": "rise:count=8",
+    "smoothgrad": "smoothgrad:samples=2",
+    "integrated_gradients": "integrated_gradients:steps=2",
+}
 """Methods with options with which they are faster and support the same networks."""
 
 
@@ -74,7 +78,9 @@ def supported(words: list[str]) -> dict[str, dict[str, bool]]:
             torch.manual_seed(0)
             model = build()
             image = torch.randn(1, model.channels, SIDE, SIDE)
-            evidence = collect_evidence(model, image, draw=lambda index, count, seed, one=image: one.repeat(count, 1, 1, 1))
+            evidence = collect_evidence(
+                model, image, draw=lambda index, count, seed, one=image: one.repeat(count, 1, 1, 1)
+            )
             log.info("running %d methods on %s", len(words), family)
             cheaper = {CHEAPER.get(word, word): word for word in words}
             for spec, maps in run_methods(build_methods(list(cheaper)), evidence).items():
@@ -88,4 +94,6 @@ def table() -> str:
     for word, found in supported(methods.names()).items():
         rows.setdefault(tuple(YES if found[family] else NO for family in FAMILIES), []).append(f"`{word}`")
     most_first = sorted(rows.items(), key=lambda row: (-row[0].count(YES), row[1]))
-    return tabulate([(", ".join(words), *cells) for cells, words in most_first], ("method", *FAMILIES), tablefmt="github")
+    return tabulate(
+        [(", ".join(words), *cells) for cells, words in most_first], ("method", *FAMILIES), tablefmt="github"
+    )

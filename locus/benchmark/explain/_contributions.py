@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from locus.backbones import Classifier
-from locus.backbones.grids import AxisGrid, AxisGrids
+from locus.backbones.grids import AxisGrid
 from locus.backbones.layers import evaluating, path
 from locus.backbones.tokens import AttentionCapture
 from locus.benchmark.explain._passes import no_grad_no_autocast

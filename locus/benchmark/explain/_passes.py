@@ -9,7 +9,7 @@ run without gradients and autocast (``no_grad_no_autocast``), forward passes wit
 Which tokens are patches is found by ``locus.backbones.tokens``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
