@@ -44,7 +44,8 @@ class Balanced(Tracer):
 class _Norm(torch.autograd.Function):
     """The ``values`` of a norm, with constant denominators: it keeps ``inverse``, 1 / denominator, and the weight.
 
-    ``values`` is a list of one tensor, which the network may then modify in place. ``shape`` has the elements that are normalised together in its dimensions ``dims``.
+    ``values`` is a list of one tensor, which the network may then modify in place. ``shape`` has the elements that are
+    normalised together in its dimensions ``dims``.
     """
 
     @staticmethod

@@ -77,7 +77,7 @@ class Convolution:
         return z + self._call(x.clamp(max=0), folded.clamp(max=0)) if bool((x < 0).any()) else z
 
     def shared(self, relevance: Tensor, signs: Tensor, strides: tuple[int, ...]) -> Tensor:
-        """Return the gradient of ``contributions`` at an input with these ``signs`` and ``strides``; 0 where it is 0."""
+        """Return the gradient of ``contributions`` at an input with these ``signs``; 0 where it is 0."""
         folded = self._folded()
         positive = self._transposed(relevance, folded.clamp(min=0), signs.shape, strides)
         shared = torch.where(signs > 0, positive, 0)

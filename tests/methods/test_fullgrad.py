@@ -101,7 +101,7 @@ def test_networks_with_several_layers_after_the_map_are_supported():
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
 def test_without_balanced_gradients_a_network_of_gates_or_attention_has_no_map(name):
-    with pytest.raises(NotAvailableError, match="do not add up .* in float32 or higher"):
+    with pytest.raises(NotAvailableError, match=r"do not add up .* in float32 or higher"):
         explain(backbones.build(name, 2).eval(), images(3, 64), ["fullgrad:libra=False"])
 
 

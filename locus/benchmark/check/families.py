@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 from tabulate import tabulate
+from torch import Tensor
 
 from locus import backbones, methods
 from locus.backbones import Classifier
 from locus.benchmark.explain.batch import build_methods, collect_evidence, run_methods
+from locus.benchmark.explain.evidence import Draw
 from locus.core.errors import LocusError
 
 log = logging.getLogger(__name__)
@@ -86,6 +88,11 @@ def supported(words: list[str]) -> dict[str, dict[str, bool]]:
             for spec, maps in run_methods(build_methods(list(cheaper)), evidence).items():
                 found[cheaper[spec]][family] = not isinstance(maps, LocusError)
     return found
+
+
+def _others(image: Tensor) -> Draw:
+    """Return a function that draws ``image`` in place of images of other patients."""
+    return lambda index, count, seed: image.repeat(count, 1, 1, 1)
 
 
 def table() -> str:
