@@ -123,7 +123,7 @@ def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
         raise NotAvailableError(
             f"the attention matrices of this network do not all connect its {h * w} patches, because it attends within "
             "windows or at several resolutions (as Swin does): the formulas of attention methods follow the same "
-            "patches from block to block, and there is none for patches that are merged; use fullgrad or a gradient method"
+            "patches from block to block, and there is none for patches that are merged; use fullgrad instead"
         )
     declared = getattr(model.extractor.net, "num_prefix_tokens", prefix)
     if declared != prefix:

@@ -80,9 +80,7 @@ def supported(words: list[str]) -> dict[str, dict[str, bool]]:
             torch.manual_seed(0)
             model = build()
             image = torch.randn(1, model.channels, SIDE, SIDE)
-            evidence = collect_evidence(
-                model, image, draw=lambda index, count, seed, one=image: one.repeat(count, 1, 1, 1)
-            )
+            evidence = collect_evidence(model, image, draw=_others(image))
             log.info("running %d methods on %s", len(words), family)
             cheaper = {CHEAPER.get(word, word): word for word in words}
             for spec, maps in run_methods(build_methods(list(cheaper)), evidence).items():
