@@ -122,7 +122,8 @@ def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
     if len(shapes) > 1 or len(matrices[0]) > 1 or not 0 <= prefix <= MAX_PREFIX_TOKENS:
         raise NotAvailableError(
             f"the attention matrices of this network do not all connect its {h * w} patches, because it attends within "
-            "windows or at several resolutions (as Swin does): not supported"
+            "windows or at several resolutions (as Swin does): the formulas of attention methods follow the same "
+            "patches from block to block, and there is none for patches that are merged; use fullgrad instead"
         )
     declared = getattr(model.extractor.net, "num_prefix_tokens", prefix)
     if declared != prefix:

@@ -1,9 +1,9 @@
-"""Tracing of a network's functions, to replace the gradients of some of them by rules (LRP, DeepLIFT).
+"""Tracing of a network's functions, to replace the gradients of some of them by rules (LRP, DeepLIFT, FullGrad).
 
 A rule is attached to a function, not to a module: reused modules and modules that work in place need no special case.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, ClassVar
 
 import torch
@@ -25,7 +25,7 @@ WITHOUT_RULE = (
     "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm", "normalize",
     "scaled_dot_product_attention", "multi_head_attention_forward",
 )  # fmt: skip
-"""Functions for which neither method has a rule."""
+"""Functions for which neither LRP nor DeepLIFT has a rule."""
 
 
 class Tracer(TorchFunctionMode):
@@ -38,6 +38,8 @@ class Tracer(TorchFunctionMode):
     """Name of the method, for error messages."""
     rules: ClassVar[Mapping[str, Rule]]
     """Name of a function without leading and trailing underscores -> its rule."""
+    without_rule: ClassVar[Collection[str]] = WITHOUT_RULE
+    """Names of functions that raise ``NotAvailableError``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +52,7 @@ class Tracer(TorchFunctionMode):
         if not any(tensor in self.depends for tensor in _tensors(args)):
             return func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "").strip("_")
-        if name in WITHOUT_RULE:
+        if name in self.without_rule:
             raise NotAvailableError(f"{self.method} has no rule for the function {name!r}, which this network uses")
         rule = self.rules.get(name)
         self.used |= rule is not None
@@ -80,15 +82,37 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
+class _Scaled(torch.autograd.Function):
+    """The values of ``x`` in the list ``values``, with the gradient ``slope``, the only tensor that is kept.
+
+    In a list, they are not an input of this function, so that the network may modify them in place.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, values: list[Tensor], slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return values.pop()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (slope,) = ctx.saved_tensors
+        return gradients[0] * slope, None, None
+
+
 def elementwise(factor: Callable[[Tensor, Tensor], Tensor]) -> Rule:
     """Return a rule for y = f(x), position by position, with the gradient ``factor(x, y)``; nan keeps that of f."""
 
     def rule(tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        copy = x.clone()
-        y = func(copy, *args, **kwargs)
-        slope = factor(x.detach(), y.detach())
-        out = torch.where(slope.isnan(), y, passing(y, x * slope.nan_to_num()))
+        copy = x.detach().clone()
+        with torch.no_grad():
+            y = func(copy, *args, **kwargs)
+            slope = factor(x.detach(), y)
         in_place = copy.data_ptr() == y.data_ptr()
+        if bool(slope.isfinite().all()):
+            out = _Scaled.apply(x, [y], slope)
+        else:
+            y = func(x.clone(), *args, **kwargs)
+            out = torch.where(slope.isnan(), y, passing(y, x * slope.nan_to_num()))
         return x.copy_(out) if in_place else out
 
     return rule

@@ -1,11 +1,12 @@
 """Layer-wise relevance propagation."""
 
-from collections.abc import Callable, Mapping, MutableMapping
-from functools import partial
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from locus.core.errors import NotAvailableError
@@ -53,50 +54,113 @@ class Relevances(Tracer):
     def __init__(self, epsilon: float) -> None:
         super().__init__()
         self.epsilon = epsilon
-        self.convolutions: MutableMapping[Tensor, tuple[Tensor, Callable[[Tensor, Tensor], Tensor], Tensor]]
-        self.convolutions = WeakTensorKeyDictionary()
-        """Output of a convolution -> its input, function of input and weight, and weight."""
+        self.convolutions: MutableMapping[Tensor, tuple[Tensor, Convolution]] = WeakTensorKeyDictionary()
+        """Output of a convolution -> its input and the convolution."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """A convolution without bias, of which only positive contributions count. Weights are derived when needed."""
+
+    weight: Tensor
+    scale: Tensor | None
+    """Factor of each output channel, of a following batch norm; None: 1."""
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+    def contributions(self, x: Tensor) -> Tensor:
+        """Return the sums of the positive contributions to each output."""
+        folded = self._folded()
+        z = self._call(x.clamp(min=0), folded.clamp(min=0))
+        return z + self._call(x.clamp(max=0), folded.clamp(max=0)) if bool((x < 0).any()) else z
+
+    def shared(self, relevance: Tensor, signs: Tensor, strides: tuple[int, ...]) -> Tensor:
+        """Return the gradient of ``contributions`` at an input with these ``signs``; 0 where it is 0."""
+        folded = self._folded()
+        positive = self._transposed(relevance, folded.clamp(min=0), signs.shape, strides)
+        shared = torch.where(signs > 0, positive, 0)
+        if bool((signs < 0).any()):
+            negative = self._transposed(relevance, folded.clamp(max=0), signs.shape, strides)
+            shared += torch.where(signs < 0, negative, 0)
+        return shared
+
+    def _folded(self) -> Tensor:
+        return self.weight if self.scale is None else self.weight * self.scale
+
+    def _call(self, x: Tensor, weight: Tensor) -> Tensor:
+        return functional.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+
+    def _transposed(self, relevance: Tensor, weight: Tensor, shape: torch.Size, strides: tuple[int, ...]) -> Tensor:
+        """Return the gradient of the convolution, which depends on the form of its input but not on its values."""
+        x = torch.empty_strided(shape, strides, dtype=weight.dtype, device=weight.device)
+        form = self.stride, self.padding, self.dilation, False, (0, 0), self.groups, (True, False, False)
+        gradient: Tensor = torch.ops.aten.convolution_backward(relevance, x, weight, None, *form)[0]
+        return gradient
 
 
 class _Positive(torch.autograd.Function):
-    """Values y of a convolution of x, whose relevance is shared in proportion to the positive contributions z(x)."""
+    """Values y of a convolution of x, whose relevance is shared in proportion to its positive contributions z(x).
+
+    Of x and y, only the ratio y / z and the signs of x are kept after the first finding.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, positive: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.save_for_backward(x, y)
-        ctx.positive, ctx.graph = positive, None
+    def forward(ctx: Any, x: Tensor, y: Tensor, convolution: Convolution) -> Tensor:
+        ctx.x, ctx.y, ctx.convolution, ctx.ratio = x, y, convolution, None
+        ctx.version = x._version
         return y.clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        x, y = ctx.saved_tensors
-        if ctx.graph is None:  # once for all findings, and not at all before batch norm
-            with torch.enable_grad():
-                leaf = x.detach().requires_grad_()
-                z = ctx.positive(leaf)
-            ctx.graph = leaf, z, torch.where(z > ZERO, y / z, 0)
-        leaf, z, ratio = ctx.graph
-        return *torch.autograd.grad(z, leaf, gradients[0] * ratio, retain_graph=True), None, None
-
-
-def _contributions(call: Callable[[Tensor, Tensor], Tensor], weight: Tensor, x: Tensor) -> Tensor:
-    """Return the sums of the positive contributions to each output of a convolution, without bias."""
-    z = call(x.clamp(min=0), weight.clamp(min=0))
-    return z + call(x.clamp(max=0), weight.clamp(max=0)) if bool((x < 0).any()) else z
+        if ctx.ratio is None:  # once for all findings, and not at all before batch norm
+            if ctx.x._version != ctx.version:
+                raise NotAvailableError("lrp requires the input of a convolution, which this network modifies in place")
+            with torch.enable_grad():  # without gradients, torch may choose another kernel, which rounds differently
+                z = ctx.convolution.contributions(ctx.x.detach().requires_grad_()).detach()
+            ctx.ratio = torch.where(z > ZERO, ctx.y / z, 0)
+            ctx.signs, ctx.strides = ctx.x.sign().to(torch.int8), ctx.x.stride()
+            ctx.x = ctx.y = None
+        return ctx.convolution.shared(gradients[0] * ctx.ratio, ctx.signs, ctx.strides), None, None
 
 
 def _convolution(
-    tracer: Any, func: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None, *args: Any, **kwargs: Any
+    tracer: Any,
+    func: Any,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Tensor:
-    def call(x: Tensor, weight: Tensor) -> Tensor:
-        return func(x, weight, None, *args, **kwargs)
-
-    weight = weight.detach()
     with torch.no_grad():
-        y = func(x, weight, bias, *args, **kwargs)
-    out = _Positive.apply(x, y, partial(_contributions, call, weight))
-    tracer.convolutions[out] = x, call, weight
+        y = func(x, weight, bias, stride, padding, dilation, groups)
+    steps = _pair(dilation)
+    if padding == "valid":
+        padding = 0
+    if padding == "same":
+        total = [d * (kernel - 1) for d, kernel in zip(steps, weight.shape[-2:], strict=True)]
+        x = functional.pad(x, (total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2))
+        padding = 0
+    convolution = Convolution(
+        weight=weight.detach(),
+        scale=None,
+        stride=_pair(stride),
+        padding=_pair(padding),
+        dilation=steps,
+        groups=groups,
+    )
+    out = _Positive.apply(x, y, convolution)
+    tracer.convolutions[out] = x, convolution
     return out
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    y, x = value if isinstance(value, tuple | list) and len(value) == 2 else (value, value)
+    return (y[0], x[0]) if isinstance(y, tuple | list) else (y, x)
 
 
 def _batch_norm(
@@ -104,13 +168,12 @@ def _batch_norm(
 ) -> Tensor:
     if x not in tracer.convolutions or variance is None:
         return _SAME(tracer, func, x, mean, variance, *args, **kwargs)
-    before, call, weight = tracer.convolutions[x]
+    before, convolution = tracer.convolutions[x]
     with torch.no_grad():
         y = func(x, mean, variance, *args, **kwargs)
         scale = func(torch.eye(len(variance)).to(x), torch.zeros_like(variance), variance, *args, **kwargs)
         shift = func(torch.zeros(1, len(variance)).to(x), torch.zeros_like(variance), variance, *args, **kwargs)
-    folded = weight * (scale - shift).diagonal().reshape(-1, 1, 1, 1)
-    return _Positive.apply(before, y, partial(_contributions, call, folded))
+    return _Positive.apply(before, y, replace(convolution, scale=(scale - shift).diagonal().reshape(-1, 1, 1, 1)))
 
 
 def _linear(tracer: Any, func: Any, *args: Any, **kwargs: Any) -> Tensor:

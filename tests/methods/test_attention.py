@@ -1,4 +1,4 @@
-"""Rollout, Chefer's relevance and LeGrad compared with results by hand and the papers' formulas."""
+"""Attention, rollout, Chefer's relevance and LeGrad compared with results by hand and the papers' formulas."""
 
 from contextlib import contextmanager
 
@@ -10,12 +10,13 @@ import torchvision
 from locus import backbones
 from locus.benchmark.explain.batch import collect_evidence, explain
 from locus.core.errors import NotAvailableError
+from locus.methods.attention import LastAttention
 from locus.methods.chefer import Chefer
 from locus.methods.evidence import Attention
 from locus.methods.legrad import LeGrad
 from locus.methods.rollout import Rollout
 
-WORDS = ["rollout", "chefer", "legrad"]
+WORDS = ["attention", "rollout", "chefer", "legrad"]
 SIDE = 32
 
 
@@ -67,6 +68,7 @@ class ByHand(Attention):
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
+        (LastAttention, [0.5, 0.5]),  # the first row of A_2
         (Rollout, [0.125 + 0.25, 0.25]),  # the row (.5, .25, .25) of (A_2 + I) / 2 times (A_1 + I) / 2
         (Chefer, [0.5 + 1 * 1 + 1, 0.0]),  # the row (1, 1, 0) of I + ReLU(G_2 A_2) times I + A_1
         (LeGrad, [(1 + 2 / 3) / 2, 0.5]),  # means of three rows, then of two blocks
@@ -98,7 +100,7 @@ def expected_maps(logits, matrices, tokens, head, rows):
     R = eye
     for A in matrices:
         R = (A.mean(1) + eye) / 2 @ R
-    maps = {"rollout": [rows @ R] * 3, "chefer": [], "legrad": []}
+    maps = {"attention": [rows @ matrices[-1].mean(1)] * 3, "rollout": [rows @ R] * 3, "chefer": [], "legrad": []}
     for k in range(3):
         gradients, R = torch.autograd.grad(logits[:, k].sum(), matrices, retain_graph=True), eye.expand(len(logits), -1, -1)
         for A, G in zip(matrices, gradients, strict=True):

@@ -1,6 +1,7 @@
 """FullGrad compared with results by hand, the logit and the grad-cam package."""
 
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -99,11 +100,70 @@ def test_networks_with_several_layers_after_the_map_are_supported():
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
-def test_a_network_whose_terms_do_not_sum_to_the_whole_has_no_map(name):
-    with pytest.raises(NotAvailableError, match="only convolutions, batch norm and ReLU"):
-        explain(backbones.build(name, 2).eval(), images(3, 64), ["fullgrad"])
+def test_without_balanced_gradients_a_network_of_gates_or_attention_has_no_map(name):
+    with pytest.raises(NotAvailableError, match=r"do not add up .* in float32 or higher"):
+        explain(backbones.build(name, 2).eval(), images(3, 64), ["fullgrad:libra=False"])
 
 
 def test_a_network_that_rounds_too_much_to_be_verified_is_reported_of_precision():
     with pytest.raises(NotAvailableError, match="in float32 or higher"):
         explain(wrapped(one_channel()).bfloat16(), images().bfloat16(), ["fullgrad"])
+
+
+def transformer(name, **options):
+    """A small transformer or ConvNeXt of timm with random weights and biases."""
+    torch.manual_seed(0)
+    net = timm.create_model(name, num_classes=2, **options).eval()
+    with torch.no_grad():
+        for part in net.parameters():
+            part.add_(0.3 * torch.randn_like(part)) if part.ndim == 1 else None
+    return net
+
+
+VIT = {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2}
+BALANCED = {
+    "class token": ("vit_tiny_patch16_224", VIT),
+    "mean pooling": ("vit_tiny_patch16_224", {**VIT, "class_token": False, "global_pool": "avg"}),
+    "registers": ("vit_tiny_patch16_224", {**VIT, "reg_tokens": 4, "init_values": 0.1}),
+    "windows": (
+        "swin_tiny_patch4_window7_224",
+        {"img_size": 64, "window_size": 4, "embed_dim": 16, "depths": (2, 2), "num_heads": (2, 2)},
+    ),
+    "convnext": ("convnext_atto", {"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)}),
+}
+
+
+@pytest.mark.parametrize("kind", BALANCED)
+def test_balanced_gradients_give_every_kind_of_transformer_a_map_and_plain_gradients_do_not(kind):
+    name, options = BALANCED[kind]
+    model = backbones.wrap(transformer(name, **options), img_size=64)
+    assert (explain(model, images(3, 64), ["fullgrad"])["fullgrad"].amax((2, 3)) > 0).all()
+    with pytest.raises(NotAvailableError, match="do not add up"):
+        explain(model, images(3, 64), ["fullgrad:libra=False"])
+
+
+class OnePatch(nn.Module):
+    """A transformer by hand: logit k is the brightness of patch ``spots[k]`` after a norm-free GELU block."""
+
+    def __init__(self, spots):
+        super().__init__()
+        self.patch, self.cls = nn.Conv2d(1, 2, 8, 8), nn.Parameter(torch.zeros(1, 1, 2))
+        mask = torch.zeros(1, 2, 8, 8)
+        for k, (y, x) in enumerate(spots):
+            mask[0, k, y, x] = 1
+        self.register_buffer("mask", mask)
+        self.act, self.fc = nn.GELU(), nn.Linear(2, 2)
+        with torch.no_grad():
+            self.patch.weight.fill_(1 / 64), self.patch.bias.zero_()
+            self.fc.weight.copy_(torch.eye(2))
+
+    def forward(self, x):
+        tokens = (self.patch(x) * self.mask).flatten(2).transpose(1, 2)
+        return self.fc(self.act(torch.cat([self.cls.expand(len(x), -1, -1), tokens], 1)).mean(1))
+
+
+def test_a_logit_of_one_patch_has_its_maximum_there():
+    spots = [(1, 0), (5, 6)]
+    model = backbones.wrap(OnePatch(spots).eval(), img_size=64)
+    maps = explain(model, images(1, 64)[:1].abs() + 0.5, ["fullgrad"])["fullgrad"][0]
+    assert [(int(m.argmax()) // 64 // 8, int(m.argmax()) % 64 // 8) for m in maps] == spots

@@ -12,6 +12,7 @@ SUBJECTS = {
     "costs": "CostsConfig",
     "scoring": "ScoringConfig",
     "added": "AddedConfig",
+    "gradients": "GradientsConfig",
 }
 """Module -> its flags."""
 

@@ -38,6 +38,7 @@ from tqdm import tqdm
 
 from locus import methods
 from locus.backbones import Classifier
+from locus.benchmark.check import families
 from locus.benchmark.check.question import (
     PLANTED_MODEL,
     AnswerRow,
@@ -412,7 +413,7 @@ def page() -> str:
     shown = {"fast": HEADERS[:-1], "slow": HEADERS}
     rows = {name: [_row(word)[: len(shown[name])] for word in methods.expand([name])] for name in shown}
     groups = {name: tabulate(lines, headers=shown[name], tablefmt="github") for name, lines in rows.items()}
-    return render("methods.md", groups=groups, smooth=smooth, differences=_differences())
+    return render("methods.md", groups=groups, networks=families.table(), smooth=smooth, differences=_differences())
 
 
 def _differences() -> Iterator[str]:

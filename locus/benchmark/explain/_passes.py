@@ -5,26 +5,23 @@ run without gradients and autocast (``no_grad_no_autocast``), forward passes wit
 (``current_autocast``). Memory that runs out in training is handled by ``locus.benchmark.training.hardware``.
 
 ``attention``  attention matrices of a transformer (``Matrices``), one forward pass per use
-``pixel_terms``  contributions of the pixels and of the biases of all layers to a logit, for FullGrad
 
 Which tokens are patches is found by ``locus.backbones.tokens``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from locus.backbones import Classifier
-from locus.backbones.grids import AxisGrid, AxisGrids, GridTracer
-from locus.backbones.layers import evaluating, path
+from locus.backbones.layers import evaluating
 from locus.backbones.tokens import AttentionCapture, Keep, TokenLayout, as_tokens
 from locus.core.errors import NotAvailableError
-from locus.core.frames import Grid
 from locus.methods.evidence import Attention
 
 GIB = 2**30
@@ -119,8 +116,6 @@ def current_autocast(images: Tensor) -> Autocast:
 
 
 Reduce = Callable[[Tensor, Tensor], Tensor]
-SUM_TOLERANCE = 1e-3
-"""Relative tolerance between the sum of the terms and the logit; rounding causes about 1e-6."""
 
 
 def attention(
@@ -238,129 +233,3 @@ def _backward(logits: Tensor, k: int, matrices: list[Tensor], leaves: list[Tenso
             hooks.callback(A.register_hook(hook(block)).remove)
         torch.autograd.grad(logits, leaves, direction, retain_graph=True)
     return reduced
-
-
-class Added(NamedTuple):
-    """A summand: the input of the network or the output of a layer, with its graph."""
-
-    output: Tensor
-    """(N,C,h,w)."""
-    value: Tensor
-    """The pixels, or the bias of a layer (1,C,1,1); for batch norm, the shift minus the scaled mean."""
-    grids: AxisGrids | None
-    """Grid of the positions; None if parallel branches have different grids."""
-
-
-def pixel_terms(
-    model: Classifier, image: Tensor, findings: Sequence[int], bias: bool
-) -> Iterator[list[tuple[Grid, Tensor]]]:
-    """Yield, for each finding, the terms of the pixels and of the layers: grid and signed values (N,C,h,w).
-
-    ``image`` is (N,3,H,W); the pixels are the input of the extractor. Without ``bias``, values of layers
-    are gradients. Raises ``NotAvailableError`` if the terms do not
-    sum to ``A * dS/dA``.
-    """
-    with no_grad_no_autocast(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
-        added, A, logits = _recorded(model, image)
-    size = (image.shape[-2], image.shape[-1])
-    leaves = [*(summand.output for summand in added), A]
-    for k in findings:
-        *gradients, G = torch.autograd.grad(logits[:, k].sum(), leaves, retain_graph=True, materialize_grads=True)
-        values = [gradient * summand.value for gradient, summand in zip(gradients, added, strict=True)]
-        _require_sum(values, G * A.detach())
-        values = values if bias else [values[0], *gradients[1:]]
-        yield [(_grid(summand, size), term) for summand, term in zip(added, values, strict=True)]
-
-
-def _recorded(model: Classifier, image: Tensor) -> tuple[list[Added], Tensor, Tensor]:
-    """Return all summands before A, A, and the logits (N, all findings), in one graph."""
-    biased, reached = Biased(), list[tuple[int, Tensor]]()
-    extractor: Any = model.extractor
-    if model.layer is None:
-        entrance, level = extractor, model.attention or extractor
-    else:  # an opaque network, explained at one of its submodules
-        entrance = extractor.net if hasattr(extractor, "net") else extractor.module
-        level = model.get_submodule(path(model, model.layer))
-    with ExitStack() as hooks:
-        hooks.callback(entrance.register_forward_pre_hook(lambda part, inputs: biased.begin(inputs[0])).remove)
-        keep = level.register_forward_hook(lambda part, inputs, A: reached.append((len(biased.added), A)))
-        hooks.callback(keep.remove)
-        with biased:
-            logits = model(image).float()
-    (count, A), *again = reached
-    if again or not isinstance(A, Tensor):
-        raise NotAvailableError(
-            "the explained layer of this network does not return a single map, so its contributions cannot be summed"
-        )
-    return biased.added[:count], A, logits
-
-
-def _grid(added: Added, size: tuple[int, int]) -> Grid:
-    """Return the grid of a bias; raise if parallel branches have different grids."""
-    if added.grids is None:
-        raise NotAvailableError(
-            "parallel branches of this network have different grids, so the bias of a layer has no position"
-        )
-    y, x = added.grids
-    return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
-
-
-def _require_sum(values: Sequence[Tensor], whole: Tensor) -> None:
-    """Raise ``NotAvailableError`` if the terms do not sum to ``whole``."""
-    sums = torch.stack([value.double().sum() for value in values])
-    miss, scale = (sums.sum() - whole.double().sum()).abs(), sums.abs().sum()
-    if miss > SUM_TOLERANCE * scale:
-        raise NotAvailableError(
-            "the contributions of pixels and biases do not add up to the contribution of the features "
-            f"({miss / scale:.1%} is missing): fullgrad requires a network with only convolutions, batch norm and "
-            "ReLU, in float32 or higher precision"
-        )
-
-
-class Biased(GridTracer):
-    """Records in ``added`` the input of ``begin`` and the output of each convolution and batch norm with a bias.
-
-    The network continues with copies, which it may modify in place.
-    """
-
-    shapes_only = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.added: list[Added] = []
-
-    def begin(self, pixels: Tensor) -> Tensor:
-        """Return ``pixels`` (N,channels,H,W) as the start of a graph."""
-        leaf = pixels.detach().clone().requires_grad_()
-        return self._record(leaf, leaf.detach(), (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0)))
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Intercept one call of the network."""
-        out = super().__torch_function__(func, types, args, kwargs)
-        bias_of = _BIASES.get(getattr(func, "__name__", ""))
-        bias = bias_of(*args, **(kwargs or {})) if bias_of and out.ndim == 4 else None
-        return out if bias is None else self._record(out, bias.detach().reshape(1, -1, 1, 1), self.grids.get(out))
-
-    def _record(self, output: Tensor, value: Tensor, grids: AxisGrids | None) -> Tensor:
-        self.added.append(Added(output, value, grids))
-        copy = output.clone()
-        self.grids[copy] = grids
-        return copy
-
-
-def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, *_: Any, **__: Any) -> Tensor | None:
-    return bias
-
-
-def _batch_norm(
-    x: Tensor, mean: Tensor | None, variance: Tensor | None, weight: Tensor | None = None, bias: Tensor | None = None,
-    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
-) -> Tensor | None:  # fmt: skip
-    """Return the bias of a batch normalisation in evaluation mode."""
-    if mean is None or variance is None:
-        return bias
-    shift = -mean * torch.rsqrt(variance + eps) * (1 if weight is None else weight)
-    return shift if bias is None else shift + bias
-
-
-_BIASES: dict[str, Callable[..., Tensor | None]] = {"conv2d": _convolution, "batch_norm": _batch_norm}

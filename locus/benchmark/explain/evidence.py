@@ -20,6 +20,7 @@ from tqdm import tqdm
 from locus.backbones import Classifier, layers
 from locus.backbones.layers import evaluating
 from locus.benchmark.explain import _passes
+from locus.benchmark.explain._contributions import pixel_terms
 from locus.benchmark.explain._passes import Autocast, no_grad_no_autocast
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
@@ -220,12 +221,23 @@ class NetworkEvidence(Evidence):
             return images
         return nn.functional.interpolate(images, self.images.shape[-2:], mode="bilinear", antialias=True)
 
-    def full_gradients(self, image: Tensor, bias: bool = True) -> Iterator[list[tuple[Grid, Tensor]]]:
-        """Yield, finding by finding, the terms of FullGrad for one image: (grid, (1,C,h,w)) of the pixels and biases.
+    def full_gradients(
+        self,
+        image: Tensor,
+        bias: bool = True,
+        reduce: Callable[[Tensor], Tensor] = torch.clone,
+        balanced: bool = True,
+    ) -> Iterator[list[tuple[Grid, Tensor]]]:
+        """Yield, finding by finding, the terms of FullGrad for (N,3,H,W): (grid, (N,C,h,w)) of the pixels and biases.
 
-        Needs a separate forward pass; the terms are the same at all layers.
+        Each term is reduced by ``reduce`` when it is made. Gradients are ``balanced`` where the usual ones are not
+        complete. Needs a separate forward pass per image; the terms are the same at all layers.
         """
-        return _passes.pixel_terms(self.model, image, self.findings, bias)
+        images = [pixel_terms(self.model, one, self.findings, bias, reduce, balanced) for one in image.split(1)]
+        for terms in zip(*images, strict=True):
+            grids = [grid for grid, _ in terms[0]]
+            values = zip(*([value for _, value in term] for term in terms), strict=True)
+            yield [(grid, torch.cat(parts)) for grid, parts in zip(grids, values, strict=True)]
 
     def grid_at(self, layer: str | None) -> Grid:
         """Return the grid of ``layer``; None is the pooled map (not ``model.layer``)."""
