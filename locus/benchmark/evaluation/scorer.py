@@ -60,6 +60,7 @@ from locus.benchmark.validity.controls import Controls
 from locus.config import CHECKS, EngineFlags
 from locus.core import names
 from locus.core.errors import LocusError, NotAvailableError, WriteError
+from locus.core.frames import Grid
 from locus.core.types import Sample
 from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
@@ -179,7 +180,10 @@ def truth_counts(samples: Sequence[Sample]) -> dict[str, int]:
 MODEL = "external"
 """Model id of all records of external entries, whose networks are unknown."""
 BASELINE_SIDE = Prior().side
-"""Side of the baselines' maps for entries of boxes, which have no grid."""
+"""Side of the baselines' maps for entries of boxes, which have no grid, and the largest side of ``noise``.
+
+Noise in pixels would hit nothing, and take longer than all other maps together.
+"""
 
 
 @dataclass
@@ -217,6 +221,8 @@ class EntryCases:
 
     def _baseline(self, name: str) -> list[Case]:
         entry, shape = self.entry, self._shape
+        if name == names.NOISE and not isinstance(entry.geometry.grid, Grid):
+            shape = min(shape[0], BASELINE_SIDE), min(shape[1], BASELINE_SIDE)
         samples = [sample for sample in entry.samples if sample.boxes]
         cases = baseline_cases(name, samples, entry.data, entry.geometry.on(shape), shape, MAX_CACHED_BYTES)
         skipped = entry.missing_maps if entry.missing == "skip" else set()
