@@ -49,14 +49,17 @@ class Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Return the value of a function by its rule."""
-        if not any(tensor in self.depends for tensor in _tensors(args)):
-            return func(*args, **(kwargs or {}))
+        options = dict(kwargs or {})
+        if not any(tensor in self.depends for tensor in _tensors([*args, *options.values()])):
+            return func(*args, **options)
+        if not args and "input" in options:
+            args = (options.pop("input"),)
         name = getattr(func, "__name__", "").strip("_")
         if name in self.without_rule:
             raise NotAvailableError(f"{self.method} has no rule for the function {name!r}, which this network uses")
         rule = self.rules.get(name)
         self.used |= rule is not None
-        out = rule(self, func, *args, **(kwargs or {})) if rule else func(*args, **(kwargs or {}))
+        out = rule(self, func, *args, **options) if rule else func(*args, **options)
         for tensor in _tensors([out]):
             self.depends[tensor] = True
         return out

@@ -30,6 +30,14 @@ class Chain(nn.Module):
         return self.head(self.pool(self.body(x)).flatten(1))
 
 
+class Keywords(Chain):
+    """The same with the input of a function as a keyword argument."""
+
+    def forward(self, x):
+        self.body[4] = nn.Identity()
+        return self.head(self.pool(nn.functional.relu(input=self.body(x))).flatten(1))
+
+
 class Copy(nn.Module):
     """Copy of the input: captum applies both rules of two layers only if the second reads another tensor."""
 
@@ -75,6 +83,13 @@ def test_a_convolution_of_two_channels_equals_the_result_by_hand(word, expected)
 
 
 @pytest.mark.oracle
+@pytest.mark.parametrize("word", WORDS)
+def test_a_function_with_a_keyword_argument_is_traced(word):
+    images = noise(1, 32)
+    usual, by_keyword = (explain(backbones.wrap(net.eval(), img_size=32), images, [word])[word] for net in (Chain(), Keywords()))
+    assert torch.equal(usual, by_keyword)
+
+
 @pytest.mark.parametrize("k", [0, 2])
 def test_maps_equal_captum_on_a_network_that_captum_explains(k):
     net, images = Chain().eval(), noise(side=16).abs()
