@@ -1,4 +1,4 @@
-"""Write the comparison of two training recipes on radiographs into docs/limits.md.
+"""Write the comparison of three training recipes on radiographs into docs/limits.md.
 
     python -m tools.recipes
 
@@ -17,6 +17,7 @@ MARK = "<!-- recipes -->\n"
 RECIPES = {
     "nih-sample": "findings drawn by the statistics of NIH's boxes (published recipe)",
     "nih-sample-uniform": "findings drawn at uniform positions, sizes from one range",
+    "nih-sample-labels": "none: image labels only, 30 epochs",
 }
 """Suite -> the first training of its networks."""
 FIVE_METHODS = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")

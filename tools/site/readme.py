@@ -91,12 +91,13 @@ def _weaknesses(results: Path) -> str:
     fullgrad = {suite: rows.loc["fullgrad"] for suite, rows in of_suite.items()}
     auroc = recipes.number(fullgrad["nih-sample"]["auroc"])
     over_prior = {suite: recipes.over_prior(row) for suite, row in fullgrad.items()}
-    published, uniform = over_prior["nih-sample"], over_prior["nih-sample-uniform"]
+    published, uniform, labels = over_prior.values()
     return (
         f"**Weak points**: the classifiers are weak (AUROC {auroc}; chance is .5), and 604 of the 984 boxes chose the "
         "recipe. Networks first learn from findings that are drawn by the statistics of NIH's boxes. On these 604 "
-        f"boxes, FullGrad is {published} above `prior`; after findings drawn at uniform positions, it is {uniform} "
-        "above ([drawn findings](docs/limits.md#what-do-the-drawn-findings-add))."
+        f"boxes, the difference of FullGrad from `prior` is {published}; after findings drawn at uniform positions, it "
+        f"is {uniform}; without drawn findings, {labels} "
+        "([drawn findings](docs/limits.md#what-do-the-drawn-findings-add)).",
     )
 
 
