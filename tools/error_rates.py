@@ -30,7 +30,8 @@ REPETITIONS = 400
 def rows_of_networks(folder: Path) -> Iterator[tuple[str, list[RowSamples]]]:
     """Yield each network with three or more training runs, and its distinct rows with the runs of the best row."""
     for tables in tables_of(folder):
-        for rows in by_network(tables.leaderboard.methods).values():
+        cross_fitted = [row for row in tables.leaderboard.methods if row.cell.fitted_on is None]
+        for rows in by_network(cross_fitted).values():
             scored = [row.by_patient for row in rows if row.by_patient is not None]
             same = [row for row in scored if row.runs == scored[0].runs]
             values = [np.round(np.append(row.theta, row.jackknife.ravel()), 6).tobytes() for row in same]

@@ -52,10 +52,8 @@ def answer(results: Path) -> str:
 
 
 def _added(results: Path) -> list[str]:
-    """Return a sentence on what maps add to ``prior`` on ``nih-sample``; none before the suite has these rows."""
-    leaderboard = results / "nih-sample" / "leaderboard.md"
-    if ADDED not in leaderboard.read_text():
-        return []
+    """Return a sentence on what maps add to ``prior`` on the cases of ``nih-sample``."""
+    leaderboard = results / "nih-sample-added" / "leaderboard.md"
     rows = {row["method"]: row for row in _rows(leaderboard, ADDED)}
     adding = [f"`{name}` {row['added [95%]']}" for name, row in rows.items() if row["verdict"] == "adds"]
     most = f"these add hits to `prior`: {', '.join(adding[:MOST_ADDING])}" if adding else "no map adds hits to `prior`"
@@ -97,7 +95,7 @@ def _weaknesses(results: Path) -> str:
         "recipe. Networks first learn from findings that are drawn by the statistics of NIH's boxes. On these 604 "
         f"boxes, the difference of FullGrad from `prior` is {published}; after findings drawn at uniform positions, it "
         f"is {uniform}; without drawn findings, {labels} "
-        "([drawn findings](docs/limits.md#what-do-the-drawn-findings-add)).",
+        "([drawn findings](docs/limits.md#what-do-the-drawn-findings-add))."
     )
 
 
