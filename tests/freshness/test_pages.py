@@ -8,6 +8,7 @@ import pytest
 from locus.benchmark import records
 from locus.benchmark.check import method
 from locus.benchmark.suite import plan
+from locus.core.names import BLIND
 from tests.gallery import pictures, scores_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,8 @@ def test_each_figure_of_a_published_gallery_stands_in_the_records(page):
     assert {(method, score) for method, score in scores_of(text).items() if score != "n/a"} <= stated
     rows = pd.read_parquet(page.parent / "cases.parquet", columns=["method", "image", "finding", "threshold", "iou"])
     known = set(rows.astype({"threshold": float, "iou": float}).itertuples(index=False, name=None))
-    shown = [(p["method"], p["image"], p["finding"], float(p["threshold"]), float(p["iou"])) for p in pictures(text)]
+    drawn = [p for p in pictures(text) if p["method"] not in BLIND]  # their rows are of one draw of the folds of twenty
+    shown = [(p["method"], p["image"], p["finding"], float(p["threshold"]), float(p["iou"])) for p in drawn]
     assert [each for each in shown if each not in known] == []
     assert shown
 
