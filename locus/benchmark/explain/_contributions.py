@@ -231,7 +231,9 @@ class Biased(PlaceTracer):
 
         ``must_have_grid``: the output has positions if it is a map of four dimensions and more than one position.
         """
-        layout, grid, is_unclear = None, None, False
+        layout: Layout | None = None
+        grid: Grid | None = None
+        is_unclear = False
         places = self.places.get(output)
         if places is not None:
             key = places.data_ptr(), places.shape, places.stride()
@@ -239,7 +241,7 @@ class Biased(PlaceTracer):
                 with torch._C.DisableTorchFunction():
                     self._layouts[key] = places, Layout.of(places, self.size)
             layout = self._layouts[key][1]
-            grid = layout and layout.grid
+            grid = None if layout is None else layout.grid
         elif output.ndim == 4 and output.shape[-2:].numel() > 1:
             axes = self.grids.get(output)
             is_unclear = axes is None and must_have_grid

@@ -56,7 +56,7 @@ class PlaceTracer(GridTracer):
         """Intercept one call of the network."""
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").strip("_")
-        first = args[0] if args else None
+        first: Any = args[0] if args else None
         if name in JOINS and any(tensor in self.places for tensor in tensors_in([first])):
             out = func(*args, **kwargs)
             self._place(out, func([self._or_nowhere(tensor) for tensor in first], *args[1:], **kwargs))

@@ -49,7 +49,9 @@ def parts(suite: Suite, results: Path) -> dict[tuple[str, str], Parts]:
     common = set.intersection(*(set(of_part) for of_part in by_part.values()))
     if not common:
         raise DataError(f"{listed(suite.joins)} have no row in common: run these suites first")
-    found = {pair: {name: of_part[pair] for name, of_part in by_part.items()} for pair in sorted(common)}
+    found: dict[tuple[str, str], Parts] = {}
+    for pair in sorted(common):
+        found[pair] = {name: of_part[pair] for name, of_part in by_part.items()}
     _check_cases(suite.name, next(iter(found.values())), results)
     for model in sorted({model for model, _ in found}):
         _check_recipe(suite.name, model, suite.joins, results)
@@ -143,7 +145,7 @@ def _counts(of_parts: Parts) -> dict[str, int]:
     """Return the sums over parts of the numbers of images, patients and cases."""
     first = next(iter(of_parts.values()))
     names = [name for name, count in first.rests_on.items() if isinstance(count, int) and name != "trainings"]
-    return {name: sum(record.rests_on.get(name, 0) for record in of_parts.values()) for name in names}
+    return {name: sum(int(record.rests_on.get(name, 0)) for record in of_parts.values()) for name in names}
 
 
 def hits_of(rows: pd.DataFrame) -> pd.Series:
