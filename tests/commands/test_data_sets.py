@@ -41,7 +41,7 @@ def test_absent_data_are_one_sentence_with_the_layout_and_the_download(refused, 
     if there:
         root.mkdir()
     error = refused(f"--dataset {word} --data_root_dir {root} {SMALL}")
-    assert re.search(rf" {root}.*\.(csv|png|dcm)", error)
+    assert re.search(rf" {root}.*\.(csv|png|dcm|json)", error)
     assert ("--download True" in error) == isinstance(datasets.REGISTRY.get(word).origin, Kaggle)
     assert sorted(path.name for path in tmp_path.iterdir()) == (["data"] if there else [])
 
