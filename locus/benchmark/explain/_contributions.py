@@ -74,7 +74,7 @@ class Added:
     """True for a map without a grid, because parallel branches have different grids."""
 
 
-class Sums:
+class GradientSums:
     """Collects the terms of one finding while its backward pass runs. It holds no graph."""
 
     def __init__(self) -> None:
@@ -136,10 +136,10 @@ class Sums:
         return [self._terms[index] for index in sorted(self._terms)]
 
 
-def _recorded(model: Classifier, image: Tensor, balanced: Balanced) -> tuple[Sums, Tensor, Tensor]:
+def _recorded(model: Classifier, image: Tensor, balanced: Balanced) -> tuple[GradientSums, Tensor, Tensor]:
     """Run the network and return the sums, the pixels as the start of the graph, and the logits (1, all findings)."""
     size = (image.shape[-2], image.shape[-1])
-    biased, sums = Biased(size, balanced), Sums()
+    biased, sums = Biased(size, balanced), GradientSums()
     sums.added = biased.added
     biased.sums = sums
     extractor: Any = model.extractor
@@ -196,7 +196,7 @@ class _Unpacked(AttentionCapture):
 class Biased(PlaceTracer):
     """Records in ``added`` the input of ``begin``, and the output of each layer that adds a bias or a constant."""
 
-    sums: Sums
+    sums: GradientSums
     leaf: Tensor
 
     def __init__(self, size: tuple[int, int], balanced: Balanced) -> None:
