@@ -1,4 +1,4 @@
-"""Write the answer in README: a table on all boxes of NIH, the primary comparison, and what it rests on.
+"""Write the answer in README: a table on all boxes of NIH, the primary comparison and its weak points.
 
     python -m tools.site.readme
 
@@ -84,7 +84,7 @@ def _differences(rows: Sequence[Mapping[str, str]], column: str) -> str:
 
 
 def _weaknesses(results: Path) -> str:
-    """Return what the result rests on: weak classifiers, and drawn findings."""
+    """Return the weak points of the result: the classifiers, and the drawn findings."""
     of_suite = {suite: recipes.rows_of_network(results / suite / "leaderboard.csv") for suite in recipes.RECIPES}
     fullgrad = {suite: rows.loc["fullgrad"] for suite, rows in of_suite.items()}
     auroc = recipes.number(fullgrad["nih-sample"]["auroc"])

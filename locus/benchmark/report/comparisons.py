@@ -74,7 +74,7 @@ def _runs(rows: Sequence[Row]) -> Gaps:
     """Compare the rows of a network over training runs and patients; Holm over the rows that use the network."""
     by_row = _by_patient(rows)
     estimates = {row: _from_baselines(scores, by_row) for row, scores in by_row.items() if _is_tested(row)}
-    return adjusted(estimates, [row for row in estimates if row.cell.method not in NO_NETWORK])
+    return _adjusted(estimates, [row for row in estimates if row.cell.method not in NO_NETWORK])
 
 
 def _by_patient(rows: Iterable[Row]) -> dict[Row, RowSamples]:
@@ -108,10 +108,10 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
         )
         sides[name] = [mrmc.with_draw_error(gap, error) for gap in gaps]
     estimates = {row: {name: sides[name][n] for name in BLIND if name in sides} for n, row in enumerate(tested)}
-    return adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
+    return _adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
 
 
-def adjusted(estimates: Mapping[Any, Estimates], corrected: Sequence[Any]) -> dict[Any, tuple[Comparison, ...]]:
+def _adjusted(estimates: Mapping[Any, Estimates], corrected: Sequence[Any]) -> dict[Any, tuple[Comparison, ...]]:
     """Return the differences of each row; p is the larger one of both baselines, after Holm over ``corrected`` rows."""
     largest = np.array([max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected])
     p = dict(zip(corrected, (None if np.isnan(p) else p for p in holm(largest).tolist()), strict=True))
@@ -243,7 +243,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     first = ranked[0] if ranked else _scored(rows)[0]
     row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
     row = _with_spread(replace(row, by_patient=mean))
-    gaps = {} if mean is None else adjusted({row: _from_baselines(mean, by_row)}, [row])
+    gaps = {} if mean is None else _adjusted({row: _from_baselines(mean, by_row)}, [row])
     return replace(row, over_baselines=gaps.get(row, ()))
 
 
@@ -285,7 +285,7 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
         name: {word: gap for word, of in blind.items() if (gap := over_networks(rows, of)) is not None}
         for name, rows in shared.items()
     }
-    above = adjusted(gaps, [*gaps])
+    above = _adjusted(gaps, [*gaps])
     order = sorted(shared, key=lambda name: (-means[name], name))
     pairs = itertools.combinations(range(len(order)), 2)
     between = {(a, b): over_networks(shared[order[a]], shared[order[b]]) for a, b in pairs}
@@ -329,7 +329,7 @@ def above_baselines_at(rows: Sequence[Row], baselines: Sequence[Row], column: Ma
     if absent := [row.name for row in baselines if row not in by_row]:
         raise BadValueError(f"{absent[0]} has no rows per case on these cases")
     estimates = {row: _from_baselines(by_row[row], by_row) for row in rows if row in by_row}
-    tested = [replace(row, over_baselines=gaps) for row, gaps in adjusted(estimates, [*estimates]).items()]
+    tested = [replace(row, over_baselines=gaps) for row, gaps in _adjusted(estimates, [*estimates]).items()]
     return [row for row in tested if row.above_baselines]
 
 
@@ -377,7 +377,7 @@ def _added_of_network(group: Sequence[Row]) -> list[Row]:
     """Return the rows of a network with their intervals and p-values."""
     found = {row: estimate for row in group if (estimate := _added_estimate(row)) is not None}
     tested = [row for row in found if row.is_method]
-    gaps = adjusted({row: {PRIOR: estimate} for row, estimate in found.items()}, tested)
+    gaps = _adjusted({row: {PRIOR: estimate} for row, estimate in found.items()}, tested)
     return [_with_added(row, found.get(row), gaps.get(row, ())) for row in group]
 
 

@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from locus.benchmark.scoring import rechosen, score_thresholds
 from locus.benchmark.scoring.protocols import base
@@ -250,8 +249,7 @@ class Blends:
 
     def _candidates(self, cases: Cases, priors: Sequence[NDArray[np.float32]]) -> Iterator[Trace]:
         shared: dict[tuple[int, tuple[int, int]], tuple[Surface, Trace]] = {}
-        shown = tqdm(cases, desc="trace blends", unit="map", leave=False, delay=2, disable=None)
-        for n, (case, values) in enumerate(zip(shown, priors, strict=True)):
+        for n, (case, values) in enumerate(zip(base.with_bar(cases), priors, strict=True)):
             key = id(values), case.frame
             if key not in shared:
                 heat = surface(min_max(values), case.frame, "conventional")
