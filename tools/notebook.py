@@ -28,6 +28,7 @@ DPI, COLOURS = 72, 200
 
 def executed(notebook: dict[str, Any]) -> dict[str, Any]:
     """Return the notebook with the outputs of its code cells, which run in order in one name space."""
+    pyplot.close("all")  # figures that are open in this process are not the notebook's
     space: dict[str, Any] = {"__name__": "notebook"}
     cells, count = [], 0
     for cell in notebook["cells"]:

@@ -32,16 +32,16 @@ ARCHITECTURE = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILI
 
 
 BACKBONE_NAMES = (
-    "custom", "densenet121", "resnet18", "resnet34", "resnet50", "squeezenet1_1", "vgg16",
+    "custom", "densenet121", "resnet18", "resnet34", "resnet50", "small_vit", "squeezenet1_1", "vgg16",
     *(f"{padding}efficientnet_b{size}" for padding in ("", "tf_") for size in range(8)),
 )  # fmt: skip
 """Canonical names of the listed backbones, in lower case; any other timm network with maps is accepted, too.
 
-Custom: a small network for the demo. DenseNet-121: Huang et al., CVPR 2017; timm's features end with batch norm *and*
+Custom: a small CNN for the demo. DenseNet-121: Huang et al., CVPR 2017; timm's features end with batch norm *and*
 ReLU, so their output (1024 channels) is the map that is pooled. EfficientNet B0 to B7: Tan and Le, ICML 2019; 1280 to
 2560 channels after a SiLU, so A has negative values. ResNet: He et al., CVPR 2016; 512 (18, 34) or 2048 (50) channels
-after the last block's ReLU. SqueezeNet 1.1: Iandola et al., arXiv:1602.07360. VGG-16: Simonyan and Zisserman, ICLR
-2015.
+after the last block's ReLU. small_vit: a vision transformer of six blocks with a convolutional stem. SqueezeNet 1.1:
+Iandola et al., arXiv:1602.07360. VGG-16: Simonyan and Zisserman, ICLR 2015.
 """
 ALIASES = {
     "efficientnet": "efficientnet_b0",

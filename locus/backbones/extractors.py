@@ -226,7 +226,40 @@ def _stage(enter: nn.Conv2d) -> nn.Sequential:
     return nn.Sequential(enter, nn.BatchNorm2d(wide), nn.ReLU(), refine, nn.BatchNorm2d(wide), nn.ReLU())
 
 
-BUILDERS = {"custom": _custom, "squeezenet1_1": _squeezenet, "vgg16": _vgg}
+def _small_vit(name: str, pretrained: bool) -> Features:
+    """Build a small vision transformer, which trains on a CPU. Pretrained weights do not exist.
+
+    Three strided convolutions (k4/s2/p1, as in the small CNN) make 16x16 tokens of 96 channels from an image of 128 px;
+    six blocks with three heads follow. There is no class token: tokens are pooled like the map of a convolutional
+    network. With convolutions instead of one linear patch embedding, a transformer learns from fewer images (Xiao et
+    al., NeurIPS 2021).
+    """
+    if pretrained:
+        raise NotAvailableError(f"the backbone {name!r} has no ImageNet weights: train it with --pretrained False")
+    net = create(
+        "vit_tiny_patch16_224",
+        pretrained=False,
+        pretrained_cfg_overlay={"input_size": (3, 128, 128)},
+        img_size=128,
+        patch_size=8,
+        embed_dim=96,
+        depth=6,
+        num_heads=3,
+        class_token=False,
+        global_pool="avg",
+        fc_norm=False,
+        **layers.options("vit_tiny_patch16_224"),
+    )
+    halving = [_normed(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False)) for n, wide in pairwise((3, 24, 48))]
+    net.patch_embed.proj = nn.Sequential(*halving, nn.Conv2d(48, 96, 4, stride=2, padding=1))
+    return _of_timm(net, TokensOf(net))
+
+
+def _normed(convolution: nn.Conv2d) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU())
+
+
+BUILDERS = {"custom": _custom, "small_vit": _small_vit, "squeezenet1_1": _squeezenet, "vgg16": _vgg}
 """Canonical name -> function that builds it, for backbones that are not ``forward_features`` of a timm network."""
 
 STRIDES = (8, 16, 32)

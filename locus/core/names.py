@@ -259,4 +259,4 @@ def backbone_words(backbone: str) -> str:
     ('small CNN', 'resnet18')
     """
     name, colon, options = backbone.partition(":")
-    return {"custom": "small CNN"}.get(name, name) + colon + options
+    return {"custom": "small CNN", "small_vit": "small ViT"}.get(name, name) + colon + options

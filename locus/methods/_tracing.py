@@ -45,6 +45,10 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.depends: MutableMapping[Tensor, bool] = WeakTensorKeyDictionary()
         """Tensors that depend on the image; weights, for example, do not."""
+        self.constants: list[Tensor] = []
+        """Terms that rules add to values of the image, and that require gradients."""
+        self.of_constants: tuple[Tensor, ...] = ()
+        """Gradients of ``constants`` for the finding whose gradient was yielded last."""
         self.used = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -73,7 +77,10 @@ class Tracer(TorchFunctionMode):
         if not self.used:
             raise NotAvailableError(f"{self.method} found no function in this network that it has a rule for")
         for logit in logits[0]:
-            yield torch.autograd.grad(logit, leaf, retain_graph=True, materialize_grads=True)[0][:1]
+            inputs = [leaf, *self.constants]
+            of_images, *of_constants = torch.autograd.grad(logit, inputs, retain_graph=True, materialize_grads=True)
+            self.of_constants = tuple(of_constants)
+            yield of_images[:1]
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:

@@ -17,6 +17,10 @@ from locus.methods.evidence import Evidence
 
 ZERO = 1e-9
 """Activations below this size count as 0. An activation of 0 that receives relevance counts as this size."""
+CLOSE = 1e-2
+"""Relative tolerance between the sum of all relevance and the logit."""
+TINY = 1e-30
+"""Smallest divisor."""
 
 
 class LRP(PixelMethod):
@@ -28,7 +32,9 @@ class LRP(PixelMethod):
     Batch norm is part of the preceding convolution; elsewhere, and in activation functions, the relevance of a position
     stays the same. Sums, concatenations and poolings share the relevance exactly; gates and the weights of a pooling
     count as constant. Convolutions give their bias no relevance, linear layers do: without magnitudes, a map sums to
-    the logit minus the head's bias. ``epsilon`` stabilises linear layers.
+    the logit minus the head's bias, and minus what convolutions withhold where no contribution is positive. The sum of
+    all relevance is verified, and networks for which it is not the logit are not supported. ``epsilon`` stabilises
+    linear layers.
     """
 
     name = "lrp"
@@ -41,8 +47,33 @@ class LRP(PixelMethod):
         self.epsilon = require_positive("epsilon", epsilon)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """Return relevances (K,3,H,W) of an image (1,3,H,W). Raises ``NotAvailableError`` for a layer without rule."""
-        return image * torch.cat(list(Relevances(self.epsilon).gradients(evidence, image)))
+        """Return relevances (K,3,H,W) of an image (1,3,H,W).
+
+        Raises ``NotAvailableError`` for a layer without rule, and if the relevance does not sum to the logits.
+        """
+        tracer = Relevances(self.epsilon)
+        relevances, elsewhere = [], []
+        for gradient in tracer.gradients(evidence, image):
+            relevances.append(image * gradient)
+            elsewhere.append(tracer.taken_elsewhere())
+        result = torch.cat(relevances)
+        with torch.no_grad():
+            logits = evidence.network(image)[0]
+        _require_sum(result, torch.stack(elsewhere), logits)
+        return result
+
+
+def _require_sum(relevances: Tensor, elsewhere: Tensor, logits: Tensor) -> None:
+    """Raise ``NotAvailableError`` if relevances (K,3,H,W), with those ``elsewhere`` (K,), do not sum to logits (K,)."""
+    flat = relevances.flatten(1)
+    miss = (flat.sum(1) + elsewhere - logits).abs()
+    scale = (flat.abs().sum(1) + elsewhere.abs()).maximum(logits.abs())
+    if bool((miss > CLOSE * scale.clamp(min=TINY)).any()):
+        share = float((miss / scale.clamp(min=TINY)).max())
+        raise NotAvailableError(
+            f"the relevance of the pixels and of the biases does not add up to the logits ({share:.1%} is missing): "
+            "lrp has no rule for a layer of this network"
+        )
 
 
 class Relevances(Tracer):
@@ -54,8 +85,24 @@ class Relevances(Tracer):
     def __init__(self, epsilon: float) -> None:
         super().__init__()
         self.epsilon = epsilon
+        self.withheld: list[Tensor] = []
+        """Relevance () of positions of each convolution that share none with their input, for the last finding."""
         self.convolutions: MutableMapping[Tensor, tuple[Tensor, Convolution]] = WeakTensorKeyDictionary()
         """Output of a convolution -> its input and the convolution."""
+
+    def taken_elsewhere(self) -> Tensor:
+        """Return the sum () of the relevance that something other than the image received for the last finding."""
+        of_constants = [(c * g).sum() for c, g in zip(self.constants, self.of_constants, strict=True)]
+        total = torch.stack([*of_constants, *self.withheld]).sum() if of_constants or self.withheld else torch.zeros(())
+        self.withheld.clear()
+        return total.detach()
+
+
+def _constant_term(tracer: Any, value: Any, like: Tensor) -> Tensor:
+    """Return a constant that receives relevance of its own."""
+    constant = torch.as_tensor(value, dtype=like.dtype, device=like.device).detach().clone().requires_grad_()
+    tracer.constants.append(constant)
+    return constant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +154,8 @@ class _Positive(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, convolution: Convolution) -> Tensor:
-        ctx.x, ctx.y, ctx.convolution, ctx.ratio = x, y, convolution, None
+    def forward(ctx: Any, x: Tensor, y: Tensor, convolution: Convolution, tracer: Relevances) -> Tensor:
+        ctx.x, ctx.y, ctx.convolution, ctx.tracer, ctx.ratio = x, y, convolution, tracer, None
         ctx.version = x._version
         return y.clone()
 
@@ -119,10 +166,14 @@ class _Positive(torch.autograd.Function):
                 raise NotAvailableError("lrp requires the input of a convolution, which this network modifies in place")
             with torch.enable_grad():  # without gradients, torch may choose another kernel, which rounds differently
                 z = ctx.convolution.contributions(ctx.x.detach().requires_grad_()).detach()
-            ctx.ratio = torch.where(z > ZERO, ctx.y / z, 0)
+            is_shared = z > ZERO
+            ctx.ratio = torch.where(is_shared, ctx.y / z, 0)
             ctx.signs, ctx.strides = ctx.x.sign().to(torch.int8), ctx.x.stride()
+            ctx.withheld_at = (~is_shared).nonzero(as_tuple=True)
+            ctx.withheld = ctx.y[ctx.withheld_at]
             ctx.x = ctx.y = None
-        return ctx.convolution.shared(gradients[0] * ctx.ratio, ctx.signs, ctx.strides), None, None
+        ctx.tracer.withheld.append((gradients[0][ctx.withheld_at] * ctx.withheld).sum())
+        return ctx.convolution.shared(gradients[0] * ctx.ratio, ctx.signs, ctx.strides), None, None, None
 
 
 def _convolution(
@@ -153,7 +204,7 @@ def _convolution(
         dilation=steps,
         groups=groups,
     )
-    out = _Positive.apply(x, y, convolution)
+    out = _Positive.apply(x, y, convolution, tracer)
     tracer.convolutions[out] = x, convolution
     return out
 
@@ -173,11 +224,12 @@ def _batch_norm(
         y = func(x, mean, variance, *args, **kwargs)
         scale = func(torch.eye(len(variance)).to(x), torch.zeros_like(variance), variance, *args, **kwargs)
         shift = func(torch.zeros(1, len(variance)).to(x), torch.zeros_like(variance), variance, *args, **kwargs)
-    return _Positive.apply(before, y, replace(convolution, scale=(scale - shift).diagonal().reshape(-1, 1, 1, 1)))
+    scaled = replace(convolution, scale=(scale - shift).diagonal().reshape(-1, 1, 1, 1))
+    return _Positive.apply(before, y, scaled, tracer)
 
 
-def _linear(tracer: Any, func: Any, *args: Any, **kwargs: Any) -> Tensor:
-    y = func(*args, **kwargs)
+def _linear(tracer: Any, func: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    y = func(x, weight, None if bias is None else _constant_term(tracer, bias, like=x))
     size = y.detach().abs()
     return passing(y, y * (size / (size + tracer.epsilon)))
 
@@ -186,8 +238,19 @@ def _log_sum_exp(tracer: Any, func: Any, x: Tensor, dim: Any, keepdim: bool = Fa
     """Share log mean exp(x), which is 0 for x = 0, in proportion to softmax(x) * x."""
     y = func(x, dim, keepdim)
     share = (x.detach().softmax(dim) * x).sum(dim, keepdim)
-    mean, total = y.detach() - torch.tensor(x.shape[dim]).log().to(y), share.detach()
-    return passing(y, share * torch.where(total.abs() > ZERO, mean / total, 0))
+    log_count = torch.tensor(x.shape[dim]).log().to(y)
+    mean, total = y.detach() - log_count, share.detach()
+    shared = share * torch.where(total.abs() > ZERO, mean / total, 0)
+    return passing(y, shared + _constant_term(tracer, log_count, like=y))
+
+
+def _sum(tracer: Any, func: Any, x: Any, other: Any, *args: Any, **kwargs: Any) -> Tensor:
+    """Add or subtract; a term that does not depend on the image is a constant with relevance of its own."""
+    if not (isinstance(other, Tensor) and other in tracer.depends):
+        other = _constant_term(tracer, other, like=x)
+    elif not (isinstance(x, Tensor) and x in tracer.depends):
+        x = _constant_term(tracer, x, like=other)
+    return func(x, other, *args, **kwargs)
 
 
 def _constant(tracer: Any, func: Any, *args: Any, **kwargs: Any) -> Tensor:
@@ -211,6 +274,7 @@ Relevances.rules = {
     "batch_norm": _batch_norm,
     "linear": _linear,
     "logsumexp": _log_sum_exp,
+    **dict.fromkeys(("add", "iadd", "radd", "sub", "isub", "rsub", "subtract"), _sum),
     **dict.fromkeys(ELEMENTWISE, _SAME),
     **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax", "log_sigmoid"), _constant),
     **dict.fromkeys(("exp", "log", "sqrt", "rsqrt", "pow", "square", "conv_transpose2d", "conv3d"), _refused),

@@ -12,7 +12,7 @@ from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 OPEN = ["resnet10t", "mobilenetv3_small_050", "convnext_atto"]
 QUICK = ["custom", "resnet18", "tf_efficientnet_b0", "squeezenet1_1", "resnet10t"]
-LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in [*backbones.names(), *OPEN] if name not in QUICK]
+LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in [*backbones.names(), *OPEN] if name not in (*QUICK, "small_vit")]
 RECTIFIED = {"densenet121": True, "tf_efficientnet_b0": False, "efficientnet_b0": False}  # SiLU
 
 
@@ -46,6 +46,17 @@ def test_the_small_network_trains_one_image_with_every_head(pooling, attention):
     logits.sum().backward()
     assert logits.isfinite().all()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters() if parameter.grad is not None)
+
+
+def test_the_small_vision_transformer_has_the_positions_of_the_small_cnn_and_no_class_token():
+    model, images = backbones.build("small_vit", 2, global_pool="PCAM").eval(), torch.randn(2, 3, 128, 128)
+    assert model.features(images).shape == (2, 96, 16, 16)
+    assert model.grid((128, 128)) == backbones.build("custom", 2).grid((128, 128))
+    assert model.features(torch.randn(1, 3, 64, 96)).shape == (1, 96, 8, 12)
+    with pytest.raises(BadValueError, match="do not fit patches of 8x8"):
+        model(torch.randn(1, 3, 96, 101))
+    with pytest.raises(NotAvailableError, match="small_vit"):
+        backbones.build("small_vit", 2, pretrained=True)
 
 
 @pytest.mark.parametrize("name", ["custom", "resnet18"])

@@ -1,8 +1,6 @@
 """Every number that a user's run prints, computed again with pandas from the user's own rows per case."""
 
-import html
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.grouping import network_words
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.frames import box_coverage
+from tests.commands.pages import METHOD, NETWORK, typed_commands
 from tests.oracles.boards import COLUMNS, IOBB, IOU, MAIN, check_line, markdown_tables, rows_per_case
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,30 +28,6 @@ needs_sample = pytest.mark.skipif(not SAMPLE.is_dir(), reason="requires ../share
 
 TINY = ["--suites", "suites", "--suite", "tiny", "--runs", "first", "--threads", "1"]
 PROTOCOLS = ["--protocol", "single_box", "pointing", "classification"]
-NETWORK = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.layers = nn.Sequential(nn.Conv2d(1, 8, 3, 4, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
-        self.head = nn.Linear(8, 8)
-
-    def forward(self, x):
-        return self.head(self.layers(x).mean((2, 3)))
-"""
-METHOD = """
-from locus import GradientMethod
-
-class Mine(GradientMethod):
-    \"\"\"Gradients with the square of their mean as weights.\"\"\"
-    name = "mine"
-
-    def weights(self, A, G):
-        return G.mean((-2, -1), keepdim=True) ** 2
-"""
 
 
 class Expected:
@@ -216,29 +191,13 @@ def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(pu
     assert "Yours: mine on small CNN" in done.stdout
 
 
-PLACEHOLDERS = {"path/to/file.py:MyCAM": "mine.py:Mine", "file.py:build": "net.py:Net --channels 1"}
-"""What a page prints for a file of the reader -> what the test types."""
-
-
-def commands_on_page(path):
-    """The commands of a page as a user would type them; those for data that are not at hand are left out."""
-    plain = re.sub(r"</?span[^>]*>", "", path.read_text())
-    printed = [html.unescape(text) for text in re.findall(r"<code>(python -m [^<]+)</code>", plain)]
-    typed = []
-    for command in dict.fromkeys(text for text in printed if " PATH" not in text):
-        for placeholder, given in PLACEHOLDERS.items():
-            command = command.replace(placeholder, given) if f" {placeholder}" in command else command
-        typed.append(shlex.split(command)[2:])
-    return typed
-
-
 def test_every_command_on_the_page_of_a_users_run_can_be_typed(published, succeed, tmp_path):
     shutil.copytree(published, tmp_path / "user")
     folder = tmp_path / "user"
     (folder / "mine.py").write_text(METHOD)
     (folder / "net.py").write_text(NETWORK)
     succeed("benchmark.run", *TINY, "--method", "mine.py:Mine", cwd=folder)
-    commands = commands_on_page(folder / "runs/results/tiny/index.html")
+    commands = typed_commands(folder / "runs/results/tiny/index.html")
     assert {words[0] for words in commands} == {"benchmark.gallery", "benchmark.run"}
     (gallery,) = [words for words in commands if words[0] == "benchmark.gallery"]
     wanted = ["tiny", "--results", "runs/results", "--suites", "suites", "--runs", "first", "--trust", "True"]

@@ -53,7 +53,7 @@ def test_the_magnitudes_of_a_layer_are_scaled_over_all_channels():
     assert spanned(torch.tensor([[[[1.0, -3.0]], [[2.0, -5.0]]]])).flatten().tolist() == [0, 0.5, 0.25, 1]
 
 
-@pytest.mark.parametrize(("name", "pool"), [("custom", "PCAM"), ("squeezenet1_1", "AVG"), ("resnet18", "LSE")])
+@pytest.mark.parametrize(("name", "pool"), [("custom", "PCAM"), ("squeezenet1_1", "AVG"), ("resnet18", "LSE"), ("small_vit", "PCAM")])
 def test_the_terms_sum_to_the_logit_without_the_bias_of_the_head(name, pool):
     torch.manual_seed(0)
     model, given = backbones.build(name, 2, pool), images(3, 64)

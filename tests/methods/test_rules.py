@@ -188,3 +188,41 @@ def test_a_layer_without_rule_is_named(word):
 def test_epsilon_must_be_a_number_above_0(value):
     with pytest.raises(BadValueError, match="epsilon"):
         methods.build(f"lrp:epsilon={value}")
+
+
+class BetweenConvolutions(nn.Module):
+    """A function between two convolutions."""
+
+    def __init__(self, function):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.function = nn.Conv2d(3, 8, 3, padding=1), function
+        self.second, self.head = nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 3)
+
+    def forward(self, images):
+        return self.head(self.second(self.function(self.first(images))).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        torch.sigmoid,
+        lambda x: (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), keepdim=True),
+        lambda x: x * x.mean((2, 3), keepdim=True).tanh(),
+        lambda x: x.relu() * x.relu(),
+    ],
+    ids=["sigmoid as activation", "norm by hand", "gate by tanh", "square"],
+)
+def test_lrp_is_not_available_where_its_relevance_does_not_sum_to_the_logit(function):
+    model = backbones.wrap(BetweenConvolutions(function).eval(), features="second", head="head")
+    with pytest.raises(NotAvailableError, match="does not add up"):
+        explain(model, noise(), ["lrp"])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x * x.sigmoid(), lambda x: 2 * x.relu() + 0.5, lambda x: 1 - x.relu(), lambda x: (-1 - x.abs()).relu()],
+    ids=["gate by sigmoid", "constant added", "constant minus", "dead"],
+)
+def test_lrp_counts_constants_and_what_convolutions_withhold(function):
+    explain(backbones.wrap(BetweenConvolutions(function).eval(), features="second", head="head"), noise(), ["lrp"])

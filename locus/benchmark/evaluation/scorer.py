@@ -20,6 +20,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -58,7 +59,7 @@ from locus.benchmark.training import metrics, provenance
 from locus.benchmark.validity.checks import Check, Protocols
 from locus.benchmark.validity.controls import Controls
 from locus.config import CHECKS, EngineFlags
-from locus.core import names
+from locus.core import limits, names
 from locus.core.errors import LocusError, NotAvailableError, WriteError
 from locus.core.frames import Grid
 from locus.core.types import Sample
@@ -155,9 +156,33 @@ def scored(
     """
     hidden = None if bar is None else not bar
     for cell in tqdm(cells, desc=f"score {title}", unit="cell", leave=False, disable=hidden):
-        start = time.perf_counter()
-        fields, rows = score_cell(cell)
-        yield Record(cell=cell, seconds=round(time.perf_counter() - start, 3), **shared, **fields), rows
+        yield _record(cell, score_cell, shared)
+
+
+def _scored_in_threads(
+    cells: Sequence[Cell], score_cell: Callable[[Cell], Scored], shared: Fields, title: str
+) -> list[tuple[Record, Rows]]:
+    """Return what ``scored`` yields, computed by a thread per CPU.
+
+    NumPy and the compiled functions let threads run side by side.
+    """
+    with (
+        ThreadPoolExecutor(limits.cpus()) as threads,
+        tqdm(total=len(cells), desc=f"score {title}", unit="cell", leave=False, disable=None) as bar,
+    ):
+        done = []
+        for result in threads.map(lambda cell: _record(cell, score_cell, shared), cells):
+            done.append(result)
+            bar.update()
+    return done
+
+
+def _record(cell: Cell, score_cell: Callable[[Cell], Scored], shared: Fields) -> tuple[Record, Rows]:
+    """Score one cell; return its record with the seconds that it took, and its rows per case."""
+    start = time.perf_counter()
+    fields, rows = score_cell(cell)
+    seconds = round(time.perf_counter() - start, 3)
+    return Record(cell=cell, seconds=seconds, **shared, **fields), rows
 
 
 def shared_fields(data: Sequence[Dataset]) -> dict[str, Any]:
@@ -211,9 +236,11 @@ class EntryCases:
             return fixed_cases(cell.method, cell.protocol, self.entry.data, self.entry.data)
         if cell.method == names.SHUFFLED:
             return shuffled_cases(self.entry.answers.cases(cell.protocol))
-        if cell.method not in self._last:
-            self._last = {cell.method: self._baseline(cell.method)}
-        return self._last[cell.method]
+        cases = self._last.get(cell.method)
+        if cases is None:
+            cases = self._baseline(cell.method)
+            self._last = {cell.method: cases}
+        return cases
 
     def validation(self, cell: Cell) -> list[Case]:
         """Return the training part for its baselines, else no cases: external maps are of test images only."""
@@ -236,6 +263,7 @@ class EntryCases:
         return shapes.most_common(1)[0][0] if shapes else (BASELINE_SIDE, BASELINE_SIDE)
 
 
+@ONE_BLAS_THREAD
 def score(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] = ()) -> list[tuple[Record, Rows]]:
     """Return the records and the rows per case of the entry, then of ``baselines``, for each protocol.
 
@@ -261,10 +289,10 @@ def score(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] 
     planned = [of_all.model_copy(update={"method": method, "protocol": word}) for method, word in pairs]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
     of_entry = [cell for cell in planned if cell.method == entry.name]
-    given = [*scored(of_entry, score_cell, {**shared, "source": "external"}, entry.name)]
+    given = _scored_in_threads(of_entry, score_cell, {**shared, "source": "external"}, entry.name)
     lacking = {record.cell.protocol for record, _ in given if record.status == "n/a"}
     others = [cell for cell in planned if cell.method != entry.name and cell.protocol not in lacking]
-    return [*given, *scored(others, score_cell, shared, "baselines")]
+    return [*given, *_scored_in_threads(others, score_cell, shared, "baselines")]
 
 
 def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:

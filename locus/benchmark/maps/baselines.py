@@ -6,8 +6,9 @@ never looks at an image; ``prior`` knows the same as a map. ``truth`` is the tru
 They are not methods: they use only boxes and masks, no images. Tables mark them; ``truth`` is never ranked.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid, as_boxes, box_coverage, conventional, side_coverage
 from locus.core.types import FloatArray, Sample, patient_folds
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 FloatMap = NDArray[np.float32]
 
@@ -74,9 +78,12 @@ class Truth:
         out = np.zeros((len(samples), len(findings), *shape), dtype=np.float32)
         for n, sample in enumerate(samples):
             rows, columns = _windows(grid, shape, sample.frame)
+            one_pixel_each = shape == sample.frame and grid == conventional(grid.size, shape)
             masks = sample.masks
             for k, finding in enumerate(findings):
-                if finding in masks:
+                if finding in masks and one_pixel_each:  # the same as below, ten times as fast
+                    out[n, k] = masks[finding]
+                elif finding in masks:
                     out[n, k] = rows @ masks[finding].astype(np.float64) @ columns.T
                 elif len(boxes := sample.boxes.get(finding, ())) == 1:  # the same as below, a hundred times as fast
                     of_rows, of_columns = side_coverage(boxes[0], sample.frame)  # type: ignore[misc]  # not ()
@@ -89,19 +96,30 @@ class Truth:
 BASELINES: dict[str, type[Prior] | type[Truth]] = {part.name: part for part in (Prior, Truth)}
 
 
-def _windows(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-    """Return weights (h, H) and (w, W) that average the pixels of a stride-wide window around each row and column."""
-    y, x = grid.centres(shape, frame)
-    half = [stride * side / size / 2 for stride, side, size in zip(grid.stride, frame, grid.size, strict=True)]
-    return _window(y, half[0], frame[0]), _window(x, half[1], frame[1])
+@functools.lru_cache(maxsize=16)
+def _windows(
+    grid: Grid, shape: tuple[int, int], frame: tuple[int, int]
+) -> tuple["sparse.csr_array", "sparse.csr_array"]:
+    """Return weights (h, H) and (w, W) that average the pixels of a stride-wide window around each row and column.
+
+    They are sparse, and cached because the images of a data set often have one size.
+    """
+    rows, columns = (
+        _window(centres, half_width=stride * side / size / 2, side=side)
+        for centres, stride, size, side in zip(grid.centres(shape, frame), grid.stride, grid.size, frame, strict=True)
+    )
+    return rows, columns
 
 
-def _window(centres: FloatArray, half: float, side: int) -> FloatArray:
+def _window(centres: FloatArray, half_width: float, side: int) -> "sparse.csr_array":
+    """Return the weights (h, side) of one axis, whose windows have these ``centres`` (h,)."""
+    from scipy import sparse  # imported late, because a picture does not need it
+
     edges = np.arange(side)
-    overlap = np.minimum(centres[:, None] + half, edges + 1) - np.maximum(centres[:, None] - half, edges)
+    overlap = np.minimum(centres[:, None] + half_width, edges + 1) - np.maximum(centres[:, None] - half_width, edges)
     overlap = np.clip(overlap, 0, 1)
     total = overlap.sum(1, keepdims=True)
-    return np.asarray(np.divide(overlap, total, out=np.zeros_like(overlap), where=total > 0))
+    return sparse.csr_array(np.divide(overlap, total, out=np.zeros_like(overlap), where=total > 0))
 
 
 LATTICE_LINES = 33

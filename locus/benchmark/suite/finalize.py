@@ -36,6 +36,7 @@ from locus.benchmark.validity import REPORTS
 from locus.config import FolderFlags, RunConfig
 from locus.core.errors import BadValueError, require_shown
 from locus.core.files import atomic
+from locus.core.names import MAIN_PROTOCOL
 from locus.core.types import Sample
 from locus.core.user_code import runs_code
 
@@ -206,16 +207,18 @@ def tables_of(folder: Path) -> list[DatasetTables]:
 def describe(suite: Suite, folder: Path) -> Description:
     """Return the texts on the pages of a suite in ``folder``."""
     other = folder.parent / (suite.training_runs_of or "")
+    maps_of = other if other in records.suites(folder.parent) else None
+    is_drawn = MAIN_PROTOCOL in suite.protocols_or_check or maps_of is not None
     return Description(
         suite.title,
         suite.about,
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
         primary=suite.primary,
-        maps_of=other if other in records.suites(folder.parent) else None,
+        maps_of=maps_of,
         checks=REPORTS,
         answers_first=bool(suite.truths),
-        has_maps=not suite.truths and not suite.joins,
+        has_maps=is_drawn and not suite.truths and not suite.joins,
         pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},
     )
 

@@ -28,10 +28,12 @@ class RunLengthMask:
     def mask(self) -> NDArray[np.bool_]:
         """Return the decoded (H, W) mask."""
         height, width = self.size
-        steps = np.zeros(height * width + 1, np.int8)
-        steps[self.start] += 1  # no two runs have the same start or the same end
-        steps[self.stop] -= 1
-        return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(width, height).T
+        lengths = self.stop - self.start
+        ends = np.cumsum(lengths)
+        pixels = np.arange(lengths.sum()) + np.repeat(self.start - (ends - lengths), lengths)
+        columns = np.zeros(height * width, dtype=bool)
+        columns[pixels] = True
+        return columns.reshape(width, height).T
 
     def boxes(self) -> FloatArray:
         """Return the (M,4) float64 tight boxes (xyxy, half-open) of the 8-connected parts, in pixels, left to right."""
