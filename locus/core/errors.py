@@ -143,6 +143,17 @@ def require_shown(text: str) -> str:
     return text
 
 
+def require_name(text: str) -> str:
+    """Return a name that tables show. Raises ``BadValueError`` for one that looks like another on a page.
+
+    That is one with characters that are not shown, with a space at an end, or with several spaces in a row.
+    """
+    require_shown(text)
+    if text != text.strip() or "  " in text:
+        raise BadValueError(f"the name {text!r} has a space at an end or several in a row: remove them")
+    return text
+
+
 def first_problem(error: "ValidationError") -> tuple[str, str]:
     """Return the dotted name of the first invalid field of a pydantic error (empty: the model) and its message."""
     first = error.errors()[0]

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from locus.core.errors import BadValueError, UnknownNameError, require_shown
+from locus.core.errors import BadValueError, UnknownNameError, require_name
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Hashable)
@@ -164,7 +164,7 @@ def require_findings(findings: Iterable[str]) -> None:
         if not isinstance(finding, str) or not finding.strip() or finding == "mean":
             reason = "is the name of the mean over findings" if finding == "mean" else "is not a name"
             raise BadValueError(f"the finding {finding!r} {reason}: give it another name")
-        require_shown(finding)
+        require_name(finding)
         if (other := names.setdefault(canonical_finding(finding), finding)) != finding:
             same = "are the same name, because case, signs and synonyms do not count"
             raise BadValueError(f"the findings {other!r} and {finding!r} {same}: rename one of them")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from locus.core.errors import require_shown
+from locus.core.errors import require_name
 
 ThresholdSource = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "fitted", "oracle"]
 """Where a score threshold was chosen."""
@@ -40,7 +40,7 @@ class FrozenModel(BaseModel):
         return copied
 
 
-Name = Annotated[str, AfterValidator(require_shown)]
+Name = Annotated[str, AfterValidator(require_name)]
 """Text shown in tables and messages. Raises ``BadValueError`` for control or invisible characters."""
 
 

@@ -197,6 +197,12 @@ def test_findings_without_an_order_are_refused(findings):
         require_findings(findings)
 
 
+@pytest.mark.parametrize("finding", ["Pleural  effusion", " Mass", "Mass "])
+def test_a_finding_that_a_page_would_show_like_another_is_refused(finding):
+    with pytest.raises(BadValueError, match=re.escape(repr(finding))):
+        require_findings([finding])
+
+
 @pytest.mark.parametrize(
     "pair", [("p1", "p001"), ("1", "1.0"), ("é", "e\u0301"), ("p1", "p1\u200b"), ("P1", "p1"), ("x-7", "x-07"), ("7", "007")]
 )

@@ -23,7 +23,7 @@ from locus.benchmark.evaluation.arrays import Answers, Frame, Pair
 from locus.benchmark.evaluation.files import Geometry, fits_better
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.config import ScoreConfig
-from locus.core.errors import BadValueError, DataError, examples, require_shown
+from locus.core.errors import BadValueError, DataError, examples, require_name
 from locus.core.files import file_hash, json_hash
 from locus.core.frames import box_flaws, iou, xywh_to_xyxy
 from locus.core.names import UNRANKED_METHODS, duplicates
@@ -145,7 +145,7 @@ def read(config: ScoreConfig) -> ExternalEntry:
 def _refuse_name(config: ScoreConfig) -> None:
     if not config.entry.strip():
         raise BadValueError("--entry is required: use --entry NAME, the name of these maps or boxes in the tables")
-    require_shown(config.entry)
+    require_name(config.entry)
     if config.entry in UNRANKED_METHODS:
         raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: choose another name")
     if (config.maps is None) == (config.boxes is None):

@@ -34,7 +34,7 @@ from locus.benchmark.training import weights
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity import REPORTS
 from locus.config import FolderFlags, RunConfig
-from locus.core.errors import BadValueError, require_shown
+from locus.core.errors import BadValueError, require_name
 from locus.core.files import atomic
 from locus.core.names import MAIN_PROTOCOL
 from locus.core.types import Sample
@@ -97,7 +97,7 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
     name, *more = config.suite or ("nih",)
     if more or not config.by.strip():
         raise BadValueError("--merge requires --by NAME, the name in the tables, and at most one --suite")
-    require_shown(config.by)
+    require_name(config.by)
     suite, folder = cells.read_suite(name, config), cells.base(config) / name
     with records.only_writer(records.unpacked_folder(folder)):
         if records.unpacked(folder):
