@@ -542,6 +542,9 @@ class ModelFlags:
     """Dropout rate of the pooled features."""
     init_from: str | None = None
     """Initial weights: a run, or a file of weights of torchvision, timm or torchxrayvision, whose head is not used."""
+    freeze: Annotated[bool, WEIGHTS | NEWER] = False
+    """Keep the weights of the backbone, and the statistics of its batch norms, and train only what follows: attention
+    layer, pooling and linear layer (a linear probe). Requires --pretrained or --init_from."""
 
     @property
     def pooling(self) -> str:
@@ -773,6 +776,8 @@ class TrainConfig(OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags)
         """Raise ``BadValueError`` for flags that exclude each other."""
         if self.evaluate and self.resume:
             raise BadValueError("--evaluate and --resume cannot be combined: use only one of them")
+        if self.freeze and not self.pretrained and self.init_from is None:
+            raise BadValueError("--freeze keeps random weights: give trained ones with --pretrained or --init_from")
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ class ClassifierModule(LightningModule):
         """``earlier``: the content of ``last.ckpt`` of a resumed run; else empty."""
         super().__init__()
         self.model, self.config, self.loss, self.findings = model, config, loss, tuple(findings)
+        if config.freeze:
+            model.extractor.requires_grad_(False)
         self.training_images = TrainingImages()
         self.average = moving_average(model, config.ema)
         self.history: list[dict[str, float]] = earlier.get("history", [])
@@ -104,7 +106,9 @@ class ClassifierModule(LightningModule):
         self._evaluation = transforms.evaluation()
 
     def on_train_epoch_start(self) -> None:
-        """Reset the count of images and the clock."""
+        """Reset the count of images and the clock; a frozen backbone works as in evaluation."""
+        if self.config.freeze:
+            self.model.extractor.eval()
         self.seen = 0
         self.began = time.perf_counter()
 
@@ -183,7 +187,7 @@ class ClassifierModule(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimizer; its scheduler is kept in ``self.scheduler``."""
-        optimizer = build(self.config, self.model.parameters())
+        optimizer = build(self.config, (weight for weight in self.model.parameters() if weight.requires_grad))
         self.scheduler = build_scheduler(self.config, optimizer, self.steps)
         if self.scheduler is not None and self._scheduler_state is not None:
             self.scheduler.load_state_dict(self._scheduler_state)
