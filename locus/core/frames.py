@@ -188,14 +188,27 @@ class Grid:
     def covers(self, shape: tuple[int, int]) -> bool:
         """Return True if a (h, w) map can have this grid: about as large as the input, with the same middle.
 
+        It may also be a square as long as the longer side of the input (an image padded to a square) or as the shorter
+        side (its central square).
+
         >>> grid = Grid((224, 224), (32, 32), (0, 0))
         >>> grid.covers((7, 7)), grid.covers((224, 224)), Grid((224, 224), (32, 32), (500, 0)).covers((7, 7))
         (True, False, False)
+        >>> Grid((120, 80), (10, 10), (4.5, -15.5)).covers((12, 12)), Grid((120, 80), (20, 10), (9.5, 4.5)).covers((12, 8))
+        (True, False)
         """
-        return all(
-            abs(count * stride - side) <= max(2 * stride, side / 4)
-            and abs(offset + stride * (count - 1) / 2 - (side - 1) / 2) <= max(stride, side / 8)
-            for count, stride, offset, side in zip(shape, self.stride, self.offset, self.size, strict=True)
+        axes = list(zip(shape, self.stride, self.offset, self.size, strict=True))
+        for count, stride, offset, side in axes:
+            middle = offset + stride * (count - 1) / 2
+            if abs(middle - (side - 1) / 2) > max(stride, side / 8):
+                return False
+        squares = (max(self.size),) * 2, (min(self.size),) * 2
+        return any(
+            all(
+                abs(count * stride - side) <= max(2 * stride, side / 4)
+                for (count, stride, _, _), side in zip(axes, sides, strict=True)
+            )
+            for sides in (self.size, *squares)
         )
 
 
