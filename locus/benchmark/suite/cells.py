@@ -259,8 +259,8 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
     if config.trained_on:
         entry["trained_on"] = config.trained_on
     if network is None and not config.trust:
-        with_entry = suite.model_copy(update={"models": [entry]})
-        refuse_code(plan.networks(with_entry), ", ".join(paths))
+        added = plan.models(suite.model_copy(update={"models": [entry]}))
+        refuse_code(plan.networks(added), ", ".join(paths))
     return suite.model_copy(update={"added": [entry]})
 
 
