@@ -124,7 +124,7 @@ def evaluate(
                 maps = result.work / "maps" / f"{id_}-{run.digest[:8]}"
                 result.models.append(ScoredModel(id_, [run], maps, run.code))
                 cells = [*_cells(result.models[-1], run, method_names, [*protocol_names, *check_names])]
-                scorer = NetworkScorer(result.models[-1], cells, flags)
+                scorer = NetworkScorer.prepare(result.models[-1], cells, flags)
                 write_records(scorer, result.folder, progress)
     return result
 
