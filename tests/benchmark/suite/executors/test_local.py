@@ -112,7 +112,7 @@ from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.executors._local import Local
 if __name__ == "__main__":
     local = Local(2)
-    local.start(SLEEP)
+    local.start(Step(id="sleep", kind="train", function=time.sleep, arguments=(600,)))
     print(multiprocessing.active_children()[0].pid, flush=True)
     time.sleep(600)
 """
