@@ -387,10 +387,8 @@ def content_key(data: Sequence[Sample], size: int) -> str:
     """Return 16 hex digits that identify the images of ``data`` resized to ``size``."""
     if len(data) > ANNOUNCED_FILE_COUNT:
         log.info("checking the files of %d images", len(data))
-    if isinstance(data, Dataset):
-        columns = data.columns
-    else:
-        columns = from_samples(data, len(data[0].labels) if data else 0)
+    label_count = len(data[0].labels) if data else 0
+    columns = data.columns if isinstance(data, Dataset) else from_samples(data, label_count)
     digest = hashlib.sha256(b"rows %d, decoding %d" % (size, DECODING_VERSION))
     names = zip(columns.sources, columns.images, strict=True)
     bar = tqdm(names, desc="list images", total=len(data), unit="image", leave=False, disable=None)

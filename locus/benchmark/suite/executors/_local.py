@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from locus.benchmark.suite.executors.base import SAVE_MEMORY, Executor, Step, exit_on_sigterm
 from locus.core.errors import LocusError, killed
@@ -83,7 +83,7 @@ class Local(Executor):
             return self._ended.pop()
         busy = {process: process.step for process in self._processes if process.step is not None}
         oldest = min(busy, key=lambda process: process.begun)
-        process_of = {}  # pipe or sentinel -> its process
+        process_of: dict[Any, StepProcess] = {}  # pipe or sentinel -> its process
         for process in busy:
             process_of[process.pipe] = process
             process_of[process.process.sentinel] = process
