@@ -184,7 +184,25 @@ class About:
 
 
 class Dataset(Sequence[Sample]):
-    """One split of a data set, as a sequence of samples. ``__init__(request, **options)`` sets the attributes below."""
+    """One split of a data set, as a sequence of samples. ``__init__(request, **options)`` sets the attributes below.
+
+    A subclass sets ``name``, ``about`` and these attributes and implements ``__len__`` and ``sample``.
+
+    Example::
+
+        class OneImage(Dataset):
+            name = "one_image"
+
+            def __init__(self, request):
+                self.findings, self.split, self.describe = ("Mass",), request.split, {"images": 1}
+
+            def __len__(self):
+                return 1
+
+            def sample(self, index):
+                labels = np.ones(1, np.float32)
+                return Sample("a.png", "patient 1", (1024, 1024), labels, {"Mass": boxes}, read_image)
+    """
 
     name: ClassVar[str]
     """Name on the command line."""
@@ -208,9 +226,13 @@ class Dataset(Sequence[Sample]):
 
     @abstractmethod
     def sample(self, index: int) -> Sample:
-        """Return the sample at ``index`` in [0, len); no image is decoded here.
+        """Return the sample at ``index``; no image is decoded here.
 
-        ``data[index]`` also accepts negative indices.
+        Args:
+            index: in [0, len). ``data[index]`` also accepts negative indices.
+
+        Returns:
+            The sample, with boxes in pixels of its frame.
         """
 
     @functools.cached_property
