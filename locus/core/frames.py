@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Integral, Real
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -243,7 +243,7 @@ class Grid:
         return True
 
 
-def _require_pair(name: str, values: object, least: float | None) -> None:
+def _require_pair(name: str, values: Any, least: float | None) -> None:
     """Raise ``BadValueError`` unless a field of a grid is two finite numbers, above 0 and not below ``least``."""
     is_pair = isinstance(values, tuple | list) and len(values) == 2
     is_numeric = is_pair and all(isinstance(value, Real) and isfinite(value) for value in values)

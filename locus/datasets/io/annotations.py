@@ -200,8 +200,9 @@ def _with_shapes(path: Path, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     reader = table[reader_columns[0]] if reader_columns else ""
     if LINE not in table:
         return _with_edges(path, table).assign(reader=reader)
+    rows_of_table: list[Any] = table.to_dict("records")
     shapes_of_rows: list[Any] = []
-    for line, row in zip(table[LINE], table.to_dict("records"), strict=True):
+    for line, row in zip(table[LINE], rows_of_table, strict=True):
         shapes_of_rows.append(of_cells(row, folder, f"{path}, line {line}"))
     shapes = pd.Series(shapes_of_rows, table.index, object)
     edges = edges_in(table)
