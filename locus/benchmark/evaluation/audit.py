@@ -11,7 +11,7 @@ import itertools
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,12 @@ from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.statistics.resample import Gap
-from locus.config import AuditConfig
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS, duplicates
 from locus.core.scores import Score
+from locus.core.types import Echo
 from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
 from locus.datasets.io.tables import read_csv
@@ -43,6 +43,8 @@ HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
 GROUNDING_RESULTS = CONFIGS.parent / "results" / "grounding"
 PUBLISHED_BOXES = 984
+CSV_HEADER = ("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark")
+CsvRows = Sequence[Sequence[object]]
 NEVER_ABOVE = {"iou": "dice", "pointing": "pointing@cell"}
 """Rule -> a rule whose value is never smaller."""
 ROUNDING = 0.0101
@@ -50,39 +52,52 @@ ROUNDING = 0.0101
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
-def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
-    """Print the tables with a row for the file, and write them as CSV if ``config.output`` is set; return 0.
+def run(file_name: str | None, entry: str, truth: str, root: str | None, output: str | None, echo: Echo) -> None:
+    """Print the tables with a row for a file of scores.
 
-    Raises ``LocusError`` for invalid input.
+    Args:
+        file_name: CSV file with a row per finding.
+        entry: name of its row; empty: the name of the file.
+        truth: ``NIH``, or a data set of the suite ``grounding``.
+        root: folder with the images of NIH whose boxes count; None: all boxes.
+        output: CSV file for all rows; None: no file.
+        echo: prints text.
+
+    Raises:
+        LocusError: invalid input.
     """
-    if not config.file:
+    if not file_name:
         raise BadValueError("the file is missing: python -m benchmark.audit FILE.csv")
-    file = Path(config.file)
+    file = Path(file_name)
     if file.suffix.lower() == ".json":
         raise DataError(f"{file} is JSON, but audit reads CSV with a row per finding: {BOXES} {file}")
     table = read_csv(file, ("finding",), NEED)
-    name = config.entry or file.stem
+    name = entry or file.stem
     if name in UNRANKED_METHODS:
         raise BadValueError(f"the entry {name} has the name of a baseline: use --entry with another name")
     if "image" in table.columns:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
-    if config.truth == "NIH":
-        return _run_nih(config, file, table, name, echo)
-    if config.data_root_dir is not None:
-        raise BadValueError(f"--data_root_dir requires --truth NIH, not {config.truth}: leave it out")
-    return _run_grounding(config, file, table, name, echo)
+    if truth == "NIH":
+        rows = _run_nih(file, table, name, root, echo)
+    elif root is not None:
+        raise BadValueError(f"--data_root_dir requires --truth NIH, not {truth}: leave it out")
+    else:
+        rows = _run_grounding(file, table, name, truth, echo)
+    if output is not None:
+        write_text(output, csv_text(rows))
+        echo(f"{'all rows as numbers' if truth == 'NIH' else 'all rows'}: {output}")
 
 
-def _run_nih(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
-    """Print the tables on NIH's boxes; return 0."""
+def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo: Echo) -> CsvRows:
+    """Print the tables on NIH's boxes, and return all rows as numbers."""
     read_values(file, table, name, dict.fromkeys(BOXED, sys.maxsize))  # invalid files are reported at once
     from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
 
     log.info("reading NIH's boxes")
-    data = _nih(config.data_root_dir)
+    data = _nih(root)
     samples = [sample for sample in data if sample.boxes]
     if not samples:
-        raise DataError(f"{config.data_root_dir} has no image with one of NIH's boxes: give the folder of their images")
+        raise DataError(f"{root} has no image with one of NIH's boxes: give the folder of their images")
     box_counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in data.findings}
     box_counts = {finding: count for finding, count in box_counts.items() if count}
     entry = read_values(file, table, name, box_counts)
@@ -95,15 +110,12 @@ def _run_nih(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, ec
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
     lines = [
         literature.sentence(entry, box),
-        _boxes_used(box_counts, len(samples), config.data_root_dir),
+        _boxes_used(box_counts, len(samples), root),
         f"fixed_box {literature.FLOOR}\n{literature.LEGEND}\n",
         *map(as_text, literature.by_measure("NIH", rows, box)),
     ]
     echo("\n".join(lines))
-    if config.output is not None:
-        write_text(config.output, _as_csv(rows, box))
-        echo(f"all rows as numbers: {config.output}")
-    return 0
+    return [CSV_HEADER, *(line for row in rows for line in _numbers(row, box))]
 
 
 def _nih(root: str | None) -> Dataset:
@@ -125,25 +137,22 @@ def _boxes_used(counts: Mapping[str, int], image_count: int, root: str | None) -
     )
 
 
-def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
-    """Print the table of a truth of the suite ``grounding`` and what a paper may say; return 0."""
+def _run_grounding(file: Path, table: pd.DataFrame, name: str, truth: str, echo: Echo) -> CsvRows:
+    """Print the table of a truth of the suite ``grounding`` and what a paper may say; return its rows."""
     if not GROUNDING_RESULTS.is_dir():
         raise DataError(f"{GROUNDING_RESULTS} is missing: run python -m benchmark.run --suite grounding")
-    recorded = [record for record in records.load(GROUNDING_RESULTS) if record.cell.dataset == config.truth]
+    recorded = [record for record in records.load(GROUNDING_RESULTS) if record.cell.dataset == truth]
     counts = {}
     for record in recorded:
         if record.source == "run":
             counts.update({score.finding: score.n for score in record.scores if score.metric in ("dice", "pointing")})
-    entry = read_values(file, table, name, counts, config.truth)
+    entry = read_values(file, table, name, counts, truth)
     rows = [entry, *recorded]
     metrics = [metric for metric in grounding.RULES if entry.find(metric)]
-    comparison = grounding.comparison(config.truth, rows, metrics)
+    comparison = grounding.comparison(truth, rows, metrics)
     sentences = [grounding.sentence(entry, metric, rows) for metric in metrics]
     echo("\n".join([*sentences, "", as_text(comparison)]))
-    if config.output is not None:
-        write_text(config.output, csv_text([comparison.header, *comparison.rows]))
-        echo(f"all rows: {config.output}")
-    return 0
+    return [comparison.header, *comparison.rows]
 
 
 def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int], truth: str = "NIH") -> Record:
@@ -285,12 +294,6 @@ def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
     rows = pd.DataFrame(result.rows)
     columns = {name: rows[f"{MEAN_PREFIX}{name}"].to_numpy(dtype=np.float64) for name in COLUMNS}
     return columns, rows["finding"].tolist(), rows["patient"].tolist()
-
-
-def _as_csv(rows: Sequence[Record], box: Box) -> str:
-    """Return the rows as CSV: a line per result, mean and threshold."""
-    header = ("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark")
-    return csv_text([header, *(line for row in rows for line in _numbers(row, box))])
 
 
 def _numbers(row: Record, box: Box) -> Iterator[tuple[object, ...]]:

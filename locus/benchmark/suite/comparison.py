@@ -31,7 +31,6 @@ from locus.benchmark.scoring.statistics.mrmc import over_patients, with_draw_err
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, CaseGroups, CaseIndex, holm, mean
 from locus.benchmark.suite import cells
-from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
@@ -531,29 +530,35 @@ def _description(row: Row) -> dict[str, object]:
     return {"dataset": row.cell.dataset, **row.runs[0].data}
 
 
-def run(config: CompareConfig, echo: Echo) -> int:
-    """Compare the two sides of ``config.pair`` and ``echo`` the tables; always returns 0.
+def run(selectors: Sequence[str], results: str | None, output: str | None, echo: Echo) -> None:
+    """Compare two sides and ``echo`` the tables.
 
-    Raises ``LocusError`` if a selector has no cells or the sides have no common case.
+    Args:
+        selectors: two selectors, or two results folders.
+        results: results folder with the suites; None: the published one, then that of unpublished runs.
+        output: CSV file for all comparisons; None: no file.
+        echo: prints text.
+
+    Raises:
+        LocusError: not two selectors, a selector without cells, or sides without a common case.
     """
-    if len(config.pair) != 2:
+    if len(selectors) != 2:
         advice = "each is suite[/model][/method] or a results folder"
-        raise BadValueError(f"compare requires two arguments, A and B, but got {len(config.pair)}: {advice}")
-    first_selector, second_selector = config.pair
+        raise BadValueError(f"compare requires two arguments, A and B, but got {len(selectors)}: {advice}")
+    first_selector, second_selector = selectors
     if _has_records(first_selector) or _has_records(second_selector):
-        if config.output is not None:
+        if output is not None:
             raise BadValueError("--output requires suites, models or methods: leave it out for two results folders")
         echo(compare_folders(first_selector, second_selector))
-        return 0
-    homes = [Path(config.results)] if config.results else [records.published(), cells.UNPUBLISHED]
+        return
+    homes = [Path(results)] if results else [records.published(), cells.UNPUBLISHED]
     first = resolve_first(first_selector, homes)
     second = resolve_first(second_selector, homes)
     text, rows = compare(first, second)
     echo(text)
-    if config.output is not None:
-        write_text(config.output, csv_text([rows[0].line, *(row.line.values() for row in rows)]))
-        echo(f"all {len(rows)} comparisons: {config.output}")
-    return 0
+    if output is not None:
+        write_text(output, csv_text([rows[0].line, *(row.line.values() for row in rows)]))
+        echo(f"all {len(rows)} comparisons: {output}")
 
 
 def _has_records(selector: str) -> bool:
