@@ -64,7 +64,7 @@ def maximum(values: ArrayLike, studies: Sequence[str]) -> tuple[list[str], Float
     return names.tolist(), largest
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Columns(Sequence[tuple[str, str, bool]]):
     """Columns of a data set. As a sequence, its items are (image, patient, True if it has a truth box)."""
 
@@ -108,7 +108,7 @@ def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """Arguments common to all data sets; see ``locus.datasets.load``. Raises ``BadValueError`` for invalid values."""
 

@@ -78,7 +78,7 @@ class ScoreTable(pd.DataFrame):
         return self.text
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Evaluation:
     """The scores of one or several training runs of a network on the same images."""
 

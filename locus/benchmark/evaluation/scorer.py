@@ -333,7 +333,7 @@ def _counts(entry: ExternalEntry) -> dict[str, Any]:
     return {**counts, "trained on (declared)": entry.trained_on} if entry.trained_on else counts
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ScoredModel:
     """Training runs of one network with their test images, and where their maps are stored."""
 

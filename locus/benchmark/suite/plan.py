@@ -64,7 +64,7 @@ class RunPlan:
     """The file of weights, or the external network; None if it is trained."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelPlan:
     """One model of a suite: its training runs (one per fold) and their initial weights."""
 
@@ -432,7 +432,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     start = None if suite.init is None else _config({**shared, **suite.init})
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
-    return ModelPlan(model_name(trainings[0]), trainings, start)
+    return ModelPlan(id=model_name(trainings[0]), trainings=trainings, init=start)
 
 
 def data_config(suite: Suite) -> TrainConfig:

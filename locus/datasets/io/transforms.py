@@ -15,7 +15,7 @@ from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
 Transform = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Augment:
     """Amounts of augmentation; each amount a is drawn uniformly from [-a, a] per image."""
 
