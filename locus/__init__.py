@@ -41,9 +41,26 @@ __all__ = [
 def load_dataset(
     name: str, root: Path | str | None = None, split: str = "test", num_classes: int | None = None, **options: Any
 ) -> "Dataset":
-    """Load one split of a data set as a sequence of samples; ``options`` are arguments of ``locus.datasets.load``.
+    """Load one split of a data set as a sequence of samples.
 
-    ``num_classes``: number of findings, which the data set must support; None means the data set's default.
+    Args:
+        name: name of the data set, with options: ``NIH``, ``phantom``, ``folder:images=DIR``.
+        root: folder of its files; None: ``$LOCUS_DATA/<name>`` if LOCUS_DATA is set, else ``data/<name>``.
+        split: ``train``, ``val`` or ``test``.
+        num_classes: number of findings, which the data set must support; None: the data set's default.
+        options: other arguments of ``locus.datasets.load``.
+
+    Returns:
+        The data set. No image is decoded before its sample is used.
+
+    Raises:
+        UnknownNameError: an unknown data set.
+        BadValueError: another invalid argument.
+        DataError: missing or broken files.
+
+    Example:
+        >>> load_dataset("phantom", num_classes=8)
+        phantom, test: 800 images, 8 findings
     """
     from locus import datasets
 
@@ -55,8 +72,20 @@ def load(run: Path | str, trust: bool = False) -> "Classifier":
 
     The package comes with two networks, trained on generated images: ``demo-pcam`` and ``demo-avg``.
 
-    ``trust``: run the Python file that the checkpoint names, if any. If False, such a checkpoint raises
-    ``BadValueError``. Raises ``DataError`` for a missing or broken file.
+    Args:
+        run: run folder, best.ckpt, file of weights, or the name of one of these two networks.
+        trust: run the Python file that the checkpoint names, if any.
+
+    Returns:
+        The network.
+
+    Raises:
+        BadValueError: the checkpoint names a Python file and ``trust`` is False.
+        DataError: a missing or broken file.
+
+    Example:
+        >>> load("demo-pcam").img_size
+        96
     """
     from locus.benchmark import opening
     from locus.core.files import require_path
@@ -66,7 +95,22 @@ def load(run: Path | str, trust: bool = False) -> "Classifier":
 
 
 def records(folder: Path | str) -> "list[Record]":
-    """Load all records in the results folder of a suite. Raises ``DataError`` for a folder without records."""
+    """Load all records in the results folder of a suite.
+
+    Args:
+        folder: the folder, such as ``results/demo``.
+
+    Returns:
+        The records, in the order of their files.
+
+    Raises:
+        DataError: a folder without records.
+
+    Example::
+
+        for record in locus.records("results/demo"):
+            print(record.cell.method, record.find("hit@iou.3"))
+    """
     from locus.benchmark.records import load as load_records
     from locus.core.files import require_path
 

@@ -22,6 +22,14 @@ from locus.core.parser import AtLeast, AtMost, Named, constraints_of
 from locus.core.registry import DATASETS, METHODS, PROTOCOLS, normalize_name
 from locus.core.user_code import runs_code
 
+CHECKS = ("protocols", "controls")
+"""Validity checks; the class of ``protocols`` is ``Protocols``."""
+POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
+ATTENTIONS = ("ADL", "CAM", "FPA", "SAM")
+LOSSES = ("batch_pos_weight", "bce", "ce", "focal", "frequency", "pos_weight", "weighted_bce")
+SOURCES = ("timm", "torchvision", "xrv", "efficientnet_pytorch", "hf")
+"""Libraries whose networks can be given by name: ``timm:NAME``."""
+
 
 class Role(enum.Flag):
     """What a flag is for."""
@@ -47,11 +55,12 @@ WEIGHTS, MAPS, DATA, MACHINE, OUTPUT, MODE, NEWER = Role
 
 @functools.cache
 def _roles(config_class: Any) -> dict[str, Role]:
+    """Return the roles of each flag: those in its annotation, else those of its group."""
     roles = {}
-    for part in reversed(config_class.__mro__):
-        for name in inspect.get_annotations(part):
-            marks = [mark for mark in constraints_of(part, name) if isinstance(mark, Role)]
-            roles[name] = marks[0] if marks else vars(part)["role"]
+    for group in reversed(config_class.__mro__):
+        for name in inspect.get_annotations(group):
+            own_roles = [mark for mark in constraints_of(group, name) if isinstance(mark, Role)]
+            roles[name] = own_roles[0] if own_roles else vars(group)["role"]
     return roles
 
 
@@ -70,8 +79,6 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
-CHECKS = ("protocols", "controls")
-"""Validity checks; the class of ``protocols`` is ``Protocols``."""
 
 
 class Scored(Named):
@@ -516,10 +523,6 @@ class EngineFlags:
     """Compile the network with torch.compile (slower start, then faster; the same maps)."""
 
 
-POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
-ATTENTIONS = ("ADL", "CAM", "FPA", "SAM")
-
-
 @dataclass(frozen=True)
 class ModelFlags:
     """Model."""
@@ -556,10 +559,6 @@ class ModelFlags:
             both = f"--lse_gamma {self.lse_gamma} and --global_pool {self.global_pool}"
             raise BadValueError(f"{both} cannot be combined: leave --lse_gamma out")
         return f"{name}:gamma={self.lse_gamma}"
-
-
-SOURCES = ("timm", "torchvision", "xrv", "efficientnet_pytorch", "hf")
-"""Libraries whose networks can be given by name: ``timm:NAME``."""
 
 
 @dataclass(frozen=True)
@@ -638,14 +637,16 @@ class ModelCheckConfig(ThreadFlags, NetworkFlags):
     """Run a Python file that is named in the run of --model (docs/security.md)."""
 
 
-def is_network(word: str | None) -> bool:
-    """Return whether ``word`` names an external network.
+def is_network(name: str | None) -> bool:
+    """Return whether ``name`` is that of an external network.
 
-    >>> [is_network(word) for word in ("net.py:build", "hf:google/vit-base", "resnet18", "runs/x/best.ckpt")]
+    >>> [is_network(name) for name in ("net.py:build", "hf:google/vit-base", "resnet18", "runs/x/best.ckpt")]
     [True, True, False, False]
     """
-    source, colon, _ = (word or "").partition(":")
-    return runs_code(word) or bool(colon and source in SOURCES)
+    if runs_code(name):
+        return True
+    source, colon, _ = (name or "").partition(":")
+    return bool(colon) and source in SOURCES
 
 
 def network_flags(config: Any) -> NetworkFlags | None:
@@ -654,17 +655,14 @@ def network_flags(config: Any) -> NetworkFlags | None:
     Raises ``BadValueError`` for flags that require an external network.
     """
     if is_network(config.model):
-        return NetworkFlags(
-            **{field.name: getattr(config, field.name) for field in fields(NetworkFlags) if hasattr(config, field.name)}
-        )
-    if extra := [field.name for field in fields(LoadingFlags) if getattr(config, field.name) != field.default]:
-        sources = ", ".join(f"{source}:NAME" for source in SOURCES)
-        advice = f"add --model path/to/file.py:build, or one of {sources}"
-        raise BadValueError(f"--{extra[0]} requires an external network: {advice}")
+        names = [field.name for field in fields(NetworkFlags) if hasattr(config, field.name)]
+        return NetworkFlags(**{name: getattr(config, name) for name in names})
+    for field in fields(LoadingFlags):
+        if getattr(config, field.name) != field.default:
+            sources = ", ".join(f"{source}:NAME" for source in SOURCES)
+            advice = f"add --model path/to/file.py:build, or one of {sources}"
+            raise BadValueError(f"--{field.name} requires an external network: {advice}")
     return None
-
-
-LOSSES = ("batch_pos_weight", "bce", "ce", "focal", "frequency", "pos_weight", "weighted_bce")
 
 
 @dataclass(frozen=True)

@@ -35,30 +35,44 @@ class LocalizationAccuracy(Metric):
     thresholds chosen on other patients, and ``n``, the number of cases; without cases, the values are nan. States are
     gathered from all processes.
 
-    >>> metric = LocalizationAccuracy(["Mass"], protocol="pointing")
-    >>> maps, boxes = torch.tensor([[[0., 0], [0, 1]], [[0, 1], [0, 0]]]), [[[50, 50, 90, 90]], [[0, 50, 40, 90]]]
-    >>> metric.update(maps, boxes, ["Mass", "Mass"], frames=(100, 100))
-    >>> metric.compute()["pointing"]
-    tensor(0.5000, dtype=torch.float64)
+    Example:
+        >>> metric = LocalizationAccuracy(["Mass"], protocol="pointing")
+        >>> maps, boxes = torch.tensor([[[0., 0], [0, 1]], [[0, 1], [0, 0]]]), [[[50, 50, 90, 90]], [[0, 50, 40, 90]]]
+        >>> metric.update(maps, boxes, ["Mass", "Mass"], frames=(100, 100))
+        >>> metric.compute()["pointing"]
+        tensor(0.5000, dtype=torch.float64)
     """
 
     full_state_update = False
     higher_is_better = True
+    values: list[Tensor]
+    sizes: list[Tensor]
+    boxes: list[Tensor]
+    cases: list[Tensor]
 
     def __init__(
         self, findings: Sequence[str], grid: GridLike = "conventional", protocol: str = "single_box", **options: Any
     ) -> None:
-        """Set the names of the findings, and the ``grid`` and ``protocol`` of ``locus.score``.
+        """Create a metric without cases.
 
-        ``options``: those of torchmetrics.Metric. Raises ``BadValueError`` for invalid findings or grids, and
-        ``UnknownNameError`` for an unknown protocol.
+        Args:
+            findings: names of the findings.
+            grid: positions of the maps in the images, as in ``locus.score``.
+            protocol: name of the protocol.
+            options: those of torchmetrics.Metric.
+
+        Raises:
+            BadValueError: invalid findings or grid.
+            UnknownNameError: an unknown protocol.
         """
         super().__init__(**options)
         require_findings(findings)
         protocols.get(protocol)
         if not isinstance(grid, Grid) and grid != "conventional":
             raise BadValueError(f"the grid is {grid!r}: give a locus.Grid or 'conventional'")
-        self.findings, self.grid, self.protocol = tuple(findings), grid, protocol
+        self.findings = tuple(findings)
+        self.grid = grid
+        self.protocol = protocol
         for name in STATES:
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
@@ -82,36 +96,41 @@ class LocalizationAccuracy(Metric):
         Raises:
             BadValueError: a wrong number, shape or type of an argument, or an unknown finding.
         """
-        if unknown := {*findings} - {*self.findings}:
-            raise BadValueError(f"the finding {sorted(unknown)[0]!r} is not one of {', '.join(self.findings)}")
+        unknown = sorted({*findings} - {*self.findings})
+        if unknown:
+            raise BadValueError(f"the finding {unknown[0]!r} is not one of {', '.join(self.findings)}")
         if not isinstance(maps, Tensor) or maps.ndim != 3 or not maps.is_floating_point():
-            raise BadValueError(f"maps is {_words(maps)}: give a floating-point tensor (N,h,w)")
-        count = len(maps)
-        given = {"boxes": boxes, "findings": findings} | ({} if patients is None else {"patients": patients})
-        for name, values in given.items():
-            if len(values) != count:
-                raise BadValueError(f"{name} has {len(values)} values for {count} maps: give one for each")
-        numbers = [NO_PATIENT] * count if patients is None else [_patient_number(patient) for patient in patients]
-        arrays = [_boxes(part) for part in boxes]
-        columns = [
-            _frames(frames, count),
-            torch.tensor([len(part) for part in arrays], dtype=torch.int64)[:, None],
-            torch.tensor([self.findings.index(word) for word in findings], dtype=torch.int64)[:, None],
-            torch.tensor(numbers, dtype=torch.int64)[:, None],
-        ]
-        sizes = torch.tensor(maps.shape[1:]).expand(count, 2)
-        all_boxes = torch.cat([torch.empty((0, 4), dtype=torch.float64), *arrays])
-        parts = (maps.detach().flatten(), sizes, all_boxes, torch.cat(columns, 1))
-        for (name, (_, kind)), part in zip(STATES.items(), parts, strict=True):
-            getattr(self, name).append(part.to(self.device, kind, copy=True))
+            raise BadValueError(f"maps is {_type_and_shape(maps)}: give a floating-point tensor (N,h,w)")
+        count, height, width = maps.shape
+        _require_count("boxes", boxes, count)
+        _require_count("findings", findings, count)
+        if patients is None:
+            patient_numbers = [NO_PATIENT] * count
+        else:
+            _require_count("patients", patients, count)
+            patient_numbers = [_patient_number(patient) for patient in patients]
+        case_boxes = [_boxes(value) for value in boxes]
+        box_counts = [len(value) for value in case_boxes]
+        finding_numbers = [self.findings.index(finding) for finding in findings]
+        numbers = torch.tensor([box_counts, finding_numbers, patient_numbers], dtype=torch.int64).T
+        self._append("values", maps.detach().flatten())
+        self._append("sizes", torch.tensor([height, width]).expand(count, 2))
+        self._append("boxes", torch.cat([torch.empty((0, 4), dtype=torch.float64), *case_boxes]))
+        self._append("cases", torch.cat([_frames(frames, count), numbers], dim=1))
+
+    def _append(self, name: str, values: Tensor) -> None:
+        _, dtype = STATES[name]
+        getattr(self, name).append(values.to(self.device, dtype, copy=True))
 
     def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
         """Add the cases of another metric. Raises ``BadValueError`` if its findings, grid or protocol differ."""
         if isinstance(incoming_state, LocalizationAccuracy):
             for name in ("findings", "grid", "protocol"):
-                other, own = getattr(incoming_state, name), getattr(self, name)
-                if other != own:
-                    raise BadValueError(f"the other metric has {name} {other!r}, this one {own!r}: they must be equal")
+                other_value, value = getattr(incoming_state, name), getattr(self, name)
+                if other_value != value:
+                    raise BadValueError(
+                        f"the other metric has {name} {other_value!r}, this one {value!r}: they must be equal"
+                    )
         super().merge_state(incoming_state)
 
     def plot(self, val: Any = None, ax: Any = None) -> Any:
@@ -125,40 +144,62 @@ class LocalizationAccuracy(Metric):
         super()._sync_dist(*arguments, **options)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return metric -> mean over the findings. Raises the errors of ``locus.score``."""
-        values, sizes, boxes, cases = (_joined(name, getattr(self, name)) for name in STATES)
+        """Return the scores.
+
+        Returns:
+            Metric -> mean over the findings, and ``n``, the number of cases.
+
+        Raises:
+            BadValueError: patients are known of some cases only.
+            LocusError: the errors of ``locus.score``.
+        """
+        cases = _joined("cases", self.cases)
         if not len(cases):
-            return {
-                protocols.get(self.protocol).main: torch.tensor(torch.nan, dtype=torch.float64),
-                "n": torch.tensor(0),
-            }
-        if len({*(cases[:, 4] == NO_PATIENT).tolist()}) > 1:
+            main = protocols.get(self.protocol).main
+            return {main: torch.tensor(torch.nan, dtype=torch.float64), "n": torch.tensor(0)}
+        frames = cases[:, :2].tolist()
+        box_counts, finding_numbers, patient_numbers = cases[:, 2:].T.tolist()
+        is_unknown = [number == NO_PATIENT for number in patient_numbers]
+        if any(is_unknown) and not all(is_unknown):
             raise BadValueError("patients are known of some cases only: give patients in every update, or in none")
-        maps = values.split(sizes.prod(1).tolist())
-        truth = boxes.split(cases[:, 2].tolist())
-        pairs = [(str(n), self.findings[finding]) for n, finding in enumerate(cases[:, 3].tolist())]
-        shaped = [part.reshape(*size) for part, size in zip(maps, sizes.tolist(), strict=True)]
-        patients = [n if patient == NO_PATIENT else patient for n, patient in enumerate(cases[:, 4].tolist())]
+        sizes = _joined("sizes", self.sizes)
+        values = _joined("values", self.values).split(sizes.prod(1).tolist())
+        boxes = _joined("boxes", self.boxes).split(box_counts)
+        pairs = [(str(index), self.findings[number]) for index, number in enumerate(finding_numbers)]
+        maps = {}
+        truth = {}
+        for pair, map_values, size, case_boxes in zip(pairs, values, sizes.tolist(), boxes, strict=True):
+            maps[pair] = map_values.reshape(*size).numpy()
+            truth[pair] = case_boxes.numpy()
+        patients = range(len(cases)) if all(is_unknown) else patient_numbers
         result = score(
-            dict(zip(pairs, (part.numpy() for part in shaped), strict=True)),
-            dict(zip(pairs, (part.numpy() for part in truth), strict=True)),
-            frames={image: (h, w) for (image, _), (h, w) in zip(pairs, cases[:, :2].tolist(), strict=True)},
+            maps,
+            truth,
+            frames={str(index): (height, width) for index, (height, width) in enumerate(frames)},
             grids=self.grid,
-            patients={image: str(patient) for (image, _), patient in zip(pairs, patients, strict=True)},
+            patients={str(index): str(patient) for index, patient in enumerate(patients)},
             protocol=self.protocol,
         )
-        means = [one for one in result.scores if one.finding == "mean" and one.value is not None]
-        main = [one for one in means if one.threshold_source in ("none", "cross-fitted")]
-        by_metric = {one.metric: torch.tensor(one.value, dtype=torch.float64) for one in main}
-        return by_metric | {"n": torch.tensor(len(cases))}
+        means = {}
+        for row in result.scores:
+            is_main = row.finding == "mean" and row.threshold_source in ("none", "cross-fitted")
+            if is_main and row.value is not None:
+                means[row.metric] = torch.tensor(row.value, dtype=torch.float64)
+        means["n"] = torch.tensor(len(cases))
+        return means
 
 
 def _joined(name: str, state: Tensor | list[Tensor]) -> Tensor:
     """Return a state as one tensor on the CPU; torchmetrics joins those of several processes."""
     if isinstance(state, Tensor):
         return state.cpu()
-    shape, kind = STATES[name]
-    return torch.cat([torch.empty(shape, dtype=kind), *(part.cpu() for part in state)])
+    shape, dtype = STATES[name]
+    return torch.cat([torch.empty(shape, dtype=dtype), *(values.cpu() for values in state)])
+
+
+def _require_count(name: str, values: Sequence[Any], count: int) -> None:
+    if len(values) != count:
+        raise BadValueError(f"{name} has {len(values)} values for {count} maps: give one for each")
 
 
 def _boxes(boxes: Any) -> Tensor:
@@ -174,8 +215,9 @@ def _boxes(boxes: Any) -> Tensor:
 def _frames(frames: Any, count: int) -> Tensor:
     """Return the frames (N,2) of ``count`` cases in whole pixels."""
     array = torch.as_tensor(frames)
-    if tuple(array.shape) not in ((2,), (count, 2)) or not ((array >= 1) & (array % 1 == 0)).all():
-        raise BadValueError(f"frames is {_words(array)}: give (H,W) or {count} pairs in whole pixels")
+    is_whole = (array >= 1) & (array % 1 == 0)
+    if tuple(array.shape) not in ((2,), (count, 2)) or not is_whole.all():
+        raise BadValueError(f"frames is {_type_and_shape(array)}: give (H,W) or {count} pairs in whole pixels")
     return array.cpu().to(torch.int64).expand(count, 2)
 
 
@@ -189,6 +231,6 @@ def _patient_number(patient: Any) -> int:
     return int(number)
 
 
-def _words(value: Any) -> str:
+def _type_and_shape(value: Any) -> str:
     """Return the type and shape of a tensor, or the type of anything else."""
     return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

@@ -39,8 +39,18 @@ def build(
         findings: names of the outputs, in order.
         img_size: side of the input images in pixels.
 
+    Returns:
+        The network, in training mode, with random weights unless ``pretrained``.
+
     Raises:
-        UnknownNameError, BadValueError: an invalid argument. NotAvailableError: weights that cannot be downloaded.
+        UnknownNameError: an unknown network, pooling or attention.
+        BadValueError: another invalid argument.
+        NotAvailableError: weights that cannot be downloaded.
+
+    Example::
+
+        model = locus.build("resnet18", num_classes=2, findings=["Mass", "Nodule"], img_size=224)
+        logits = model(torch.rand(1, 3, 224, 224))  # (1, 2)
     """
     require_side(num_classes, "num_classes")
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:

@@ -17,7 +17,17 @@ from locus.core.errors import BadValueError
 
 
 class Pooling(nn.Module):
-    """Pooling (N,C,h,w) -> (N, groups * C). A subclass sets ``name`` and implements ``forward``."""
+    """Pooling (N,C,h,w) -> (N, groups * C). A subclass sets ``name`` and implements ``forward``.
+
+    Example:
+        >>> class LARGEST(Pooling):
+        ...     name = "LARGEST"
+        ...     def forward(self, A):
+        ...         return A.amax((-2, -1))
+        >>> import torch
+        >>> LARGEST()(torch.tensor([[[[1., 2.], [3., 6.]]]])).tolist()
+        [[6.0]]
+    """
 
     name: ClassVar[str]
     """Registered name."""
@@ -27,10 +37,17 @@ class Pooling(nn.Module):
     """True: ``forward(A, scores)`` also takes the (N,K,h,w) logits of each position and returns (N,K,C)."""
 
     def derivative(self, A: Tensor, *scores: Any) -> Tensor | None:
-        """Return D (N,1|K,C|1,h,w) such that the gradient of logit k is w_kc * D; None if there is no such form.
+        """Compute D such that the gradient of logit k with respect to A is w_kc * D.
 
         Default: D = dx_c / dA_c by one backward pass through the pooling, for all findings. Valid if x_c depends only
         on channel c; other poolings, and those of several groups, override this method or return None.
+
+        Args:
+            A: (N,C,h,w) feature maps.
+            scores: (N,K,h,w) logits of each position, if ``per_finding``.
+
+        Returns:
+            (N,1|K,C|1,h,w); None if there is no such form.
         """
         if self.groups > 1 or self.per_finding:
             return None

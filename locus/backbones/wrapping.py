@@ -226,16 +226,21 @@ def wrap(
         outputs: ``sigmoid`` (independent findings), or ``softmax`` over all outputs, which exclude each other.
         target: explain each ``logit``, or its ``difference`` from the mean of all other logits.
 
-    A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU after
-    their ``features``. Pass a callable, or omit both arguments::
-
-        net = torchxrayvision.models.DenseNet(weights=None)
-        model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
+    Returns:
+        The classifier, which shares its weights with ``module``.
 
     Raises:
-        UnknownNameError: an unknown submodule. BadValueError: an invalid argument, features and head that do not give
-        the logits of ``module``, or logits that differ between calls or batches. NotAvailableError: no map is found, or
-        the logits depend on another path, too.
+        UnknownNameError: an unknown submodule.
+        BadValueError: an invalid argument, features and head that do not give the logits of ``module``, or logits that
+            differ between calls or batches.
+        NotAvailableError: no map is found, or the logits depend on another path, too.
+
+    Example:
+        A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU
+        after their ``features``. Pass a callable, or omit both arguments::
+
+            net = torchxrayvision.models.DenseNet(weights=None)
+            model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
     """
     if not isinstance(module, nn.Module):
         raise BadValueError(f"the network is a {type(module).__name__}, not an nn.Module: give the network itself")

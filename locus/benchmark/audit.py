@@ -15,9 +15,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the table of published results with a row for FILE; exit code 2 for invalid input."""
     config, _ = cli.parse(AuditConfig, cli.first_as_flag("--file", argv), "python -m benchmark.audit FILE")
     log.info("reading published results")  # the imports below take seconds
-    from locus.benchmark.evaluation.audit import run  # after the flags are checked: heavy imports
+    from locus.benchmark.evaluation import audit  # after the flags are checked: heavy imports
 
-    return run(config, cli.say)
+    audit.run(
+        config.file,
+        entry=config.entry,
+        truth=config.truth,
+        root=config.data_root_dir,
+        output=config.output,
+        echo=cli.say,
+    )
+    return 0
 
 
 if __name__ == "__main__":

@@ -116,9 +116,11 @@ def _is_torch_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _report(sentence: str, status: int) -> int:
+    """Write an error to stderr, shortened to ``MAX_ERROR_LENGTH``, and return the exit status."""
     line = one_line(startup.with_own_paths(sentence))
-    more = f" … ({len(line):,} characters)" if len(line) > MAX_ERROR_LENGTH else ""
-    sys.stderr.write(f"error: {line[:MAX_ERROR_LENGTH]}{more}\n")
+    if len(line) > MAX_ERROR_LENGTH:
+        line = f"{line[:MAX_ERROR_LENGTH]} … ({len(line):,} characters)"
+    sys.stderr.write(f"error: {line}\n")
     return status
 
 
@@ -128,14 +130,9 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     ``argv``: None is ``sys.argv``. Raises ``LocusError`` for an unknown flag, file, name or value. ``--help`` prints
     the help and exits.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
-    _require_utf8(words)
-    if twice := duplicates(word.partition("=")[0] for word in words if word.startswith("--")):
-        raise BadValueError(f"{twice[0]} is given twice: give it once")
-    parts = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
-    for flag, value in itertools.pairwise(parts):
-        _refuse_unusual_numbers(config_class, flag.removeprefix("--"), value)
-    typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    _check_arguments(config_class, arguments)
+    typed = dict(vars(parser_of(config_class, prog).parse_args(arguments, defaults=False)))  # type: ignore[arg-type]
     path = typed.pop("config", None)
     file_values = read_yaml(Path(path)) if path else {}
     for name in ON_COMMAND_LINE:
@@ -144,8 +141,8 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     if "plugins" in typed:
         os.environ[PLUGINS] = str(Path(typed["plugins"]).absolute())
     if not typed.get("trust"):
-        listed_words = (value if isinstance(value, list) else [value] for value in file_values.values())
-        refuse_code(itertools.chain.from_iterable(listed_words), path)
+        for value in file_values.values():
+            refuse_code(value if isinstance(value, list) else [value], path)
     chosen = {**file_values, **typed}
     defaults = defaults_of(config_class, chosen)
     config = build(config_class, {**defaults, **chosen})
@@ -153,6 +150,20 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     if defaults_text and "resume" not in chosen:  # a resumed run keeps its own values
         log.info("defaults from configs/%s.yaml: %s", _data_set(config_class, chosen), defaults_text)
     return config, frozenset(chosen)
+
+
+def _check_arguments(config_class: type[Any], arguments: Sequence[str]) -> None:
+    """Raise ``BadValueError`` for arguments that are not UTF-8, repeated flags and unusual numbers."""
+    _require_utf8(arguments)
+    flags = [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
+    repeated = duplicates(flags)
+    if repeated:
+        raise BadValueError(f"{repeated[0]} is given twice: give it once")
+    flags_and_values = []
+    for argument in arguments:
+        flags_and_values += argument.split("=", 1) if argument.startswith("--") else [argument]
+    for flag, value in itertools.pairwise(flags_and_values):
+        _refuse_unusual_numbers(config_class, flag.removeprefix("--"), value)
 
 
 def _refuse_unusual_numbers(config_class: type[Any], name: str, value: object) -> None:
@@ -169,11 +180,12 @@ def _refuse_unusual_numbers(config_class: type[Any], name: str, value: object) -
         raise BadValueError(f"bad value {value!r} for --{name}: use a number with digits and a decimal point only")
 
 
-def _require_utf8(words: Sequence[str]) -> None:
+def _require_utf8(arguments: Sequence[str]) -> None:
     """Raise ``BadValueError`` for an argument that is not UTF-8, because tables and records could not store it."""
-    for word in words:
-        if any("\ud800" <= letter <= "\udfff" for letter in word):
-            raise BadValueError(f"{word!r} is not UTF-8: rename the file or folder, or use another terminal encoding")
+    for argument in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            advice = "rename the file or folder, or use another terminal encoding"
+            raise BadValueError(f"{argument!r} is not UTF-8: {advice}")
 
 
 def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
@@ -182,8 +194,10 @@ def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
     >>> first_as_flag("--run", ["mine", "--by", "me"]), first_as_flag("--run", ["--by", "me"])
     (['--run', 'mine', '--by', 'me'], ['--by', 'me'])
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    return words if not words or words[0].startswith("-") else [name, *words]
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and not arguments[0].startswith("-"):
+        return [name, *arguments]
+    return arguments
 
 
 def build(config_class: type[C], values: Mapping[str, Any]) -> C:
@@ -196,8 +210,10 @@ def build(config_class: type[C], values: Mapping[str, Any]) -> C:
         if name not in field_names:
             advice = f"{hint(name, field_names)}{help_command(config_class)} lists all of them"
             raise BadValueError(f"unknown option {name!r}: {advice}")
-    parse_value = functools.partial(_checked, config_class)  # type: ignore[arg-type]
-    return config_class(**{name: parse_value(name, _FlagValue(repr(value), value)) for name, value in values.items()})
+    checked_values = {}
+    for name, value in values.items():
+        checked_values[name] = _checked(config_class, name, _FlagValue(repr(value), value))  # type: ignore[arg-type]
+    return config_class(**checked_values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,12 +227,15 @@ class _FlagValue:
 @functools.lru_cache(maxsize=4096)
 def _checked(config_class: type[Any], name: str, flag_value: _FlagValue) -> Any:
     """Parse and check the value of a flag; cached, because many models of a suite have the same value."""
-    _refuse_unusual_numbers(config_class, name, flag_value.value)
-    value, is_list = flag_value.value, get_origin(type_of(config_class, name)) is tuple
-    if is_list and value is not None:  # a single word, as in the YAML line ``logger: csv``, is a list of one
+    value = flag_value.value
+    _refuse_unusual_numbers(config_class, name, value)
+    takes_list = get_origin(type_of(config_class, name)) is tuple
+    if takes_list and value is not None:  # a single word, as in the YAML line ``logger: csv``, is a list of one
         value = list(value) if isinstance(value, list | tuple) else [value]
     parsed = parser_of(config_class, "").parse_object({name: value}, defaults=False)[name]  # type: ignore[arg-type]
-    return checked(config_class, name, tuple(parsed) if is_list and parsed is not None else parsed)
+    if takes_list and parsed is not None:
+        parsed = tuple(parsed)
+    return checked(config_class, name, parsed)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -251,10 +270,15 @@ def _loaded(text: str) -> Any:
     Raises ``ValueError`` if aliases (``*name``) expand it beyond ``MAX_YAML_BYTES`` values.
     """
     content = yaml.load(text, CoreLoader)
-    todo, count = [content], 0
+    todo = [content]
+    count = 0
     while todo:
-        item, count = todo.pop(), count + 1
-        todo += item if isinstance(item, list) else item.values() if isinstance(item, dict) else ()
+        item = todo.pop()
+        count += 1
+        if isinstance(item, list):
+            todo += item
+        elif isinstance(item, dict):
+            todo += item.values()
         if count > MAX_YAML_BYTES:
             raise ValueError("its aliases expand to too many values")
     return content

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Integral, Real
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -20,6 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.core.errors import BadValueError, one_line
 from locus.core.types import FloatArray
+
+log = logging.getLogger(__name__)
+Alignment = Literal["aligned", "conventional"]
+"""Positions of a map. aligned: the true ones of the feature map, from the network's strides and paddings. conventional:
+those that ``interpolate(align_corners=False)`` assumes. Neither means ``align_corners=True``."""
 
 
 def as_boxes(boxes: ArrayLike) -> FloatArray:
@@ -40,41 +45,66 @@ def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:
     >>> xywh_to_xyxy([[10, 20, 5, 8]]).tolist()
     [[10.0, 20.0, 15.0, 28.0]]
     """
-    b = as_boxes(boxes)
-    return np.column_stack([b[:, :2], b[:, :2] + b[:, 2:]])
+    array = as_boxes(boxes)
+    corner, size = array[:, :2], array[:, 2:]
+    return np.column_stack([corner, corner + size])
 
 
 def area(boxes: ArrayLike) -> FloatArray:
     """Return the (M,) areas of (M,4) boxes in squared pixels of the frame; an inverted box has area 0."""
-    b = as_boxes(boxes)
-    return np.clip(b[:, 2] - b[:, 0], 0, None) * np.clip(b[:, 3] - b[:, 1], 0, None)
+    x0, y0, x1, y1 = as_boxes(boxes).T
+    return np.clip(x1 - x0, 0, None) * np.clip(y1 - y0, 0, None)
 
 
 def intersection(first: ArrayLike, second: ArrayLike) -> FloatArray:
     """Return the (M,N) areas of the overlaps of (M,4) and (N,4) boxes."""
-    a, b = as_boxes(first)[:, None], as_boxes(second)[None]
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    left = as_boxes(first)[:, None]
+    right = as_boxes(second)[None]
+    low = np.maximum(left[..., :2], right[..., :2])
+    high = np.minimum(left[..., 2:], right[..., 2:])
     sides = np.clip(high - low, 0, None)
     return np.asarray(sides[..., 0] * sides[..., 1])
 
 
 def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
-    """Return the (M,N) intersection over union of (M,4) and (N,4) boxes, in [0,1]; nan if both boxes are empty.
+    """Compute the intersection over union of each pair of boxes.
 
-    >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(3).tolist()
-    [[0.333]]
+    Args:
+        first: (M,4) boxes xyxy, half-open, in pixels of one frame.
+        second: (N,4) boxes xyxy in the same frame.
+
+    Returns:
+        (M,N) float64 in [0,1]; nan if both boxes are empty.
+
+    Raises:
+        BadValueError: boxes of another shape or type.
+
+    Example:
+        >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(3).tolist()
+        [[0.333]]
     """
     overlap = intersection(first, second)
     return _share(overlap, area(first)[:, None] + area(second)[None] - overlap)
 
 
 def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
-    """Return the (M,N) intersection divided by the area of the ``first`` boxes; nan if the first box is empty.
+    """Compute the intersection divided by the area of the ``first`` boxes, the predictions.
 
-    ``first`` are the predictions. Source: Wang et al., CVPR 2017, "intersection over the detected B-Box area ratio".
+    Source: Wang et al., CVPR 2017, "intersection over the detected B-Box area ratio".
 
-    >>> iobb([[0, 0, 4, 4]], [[0, 0, 2, 2]]).tolist()
-    [[0.25]]
+    Args:
+        first: (M,4) predicted boxes xyxy, half-open, in pixels of one frame.
+        second: (N,4) truth boxes xyxy in the same frame.
+
+    Returns:
+        (M,N) float64 in [0,1]; nan if the first box is empty.
+
+    Raises:
+        BadValueError: boxes of another shape or type.
+
+    Example:
+        >>> iobb([[0, 0, 4, 4]], [[0, 0, 2, 2]]).tolist()
+        [[0.25]]
     """
     overlap = intersection(first, second)
     return _share(overlap, np.broadcast_to(area(first)[:, None], overlap.shape))
@@ -86,8 +116,10 @@ def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
     >>> holds([[0, 0, 2, 2]], [[2, 1], [3, 1]]).tolist()
     [[True, False]]
     """
-    b, p = as_boxes(boxes)[:, None], np.asarray(points, dtype=np.float64)[None]
-    return np.asarray(((b[..., :2] <= p) & (p <= b[..., 2:])).all(-1))
+    array = as_boxes(boxes)[:, None]
+    positions = np.asarray(points, dtype=np.float64)[None]
+    is_inside = (array[..., :2] <= positions) & (positions <= array[..., 2:])
+    return np.asarray(is_inside.all(axis=-1))
 
 
 def clip(boxes: ArrayLike, frame: tuple[int, int]) -> FloatArray:
@@ -104,14 +136,15 @@ def box_flaws(boxes: FloatArray, limits: FloatArray) -> dict[str, NDArray[np.boo
     >>> [flaw for flaw, wrong in box_flaws(as_boxes([[2, 2, 2.5, 9]]), as_boxes([[9] * 4])).items() if wrong.any()]
     ['narrower than a pixel; give pixels of the image as published, not fractions of its sides']
     """
-    sides, cut = boxes[:, 2:] - boxes[:, :2], np.clip(boxes, 0, limits)
-    wrong = {
+    sides = boxes[:, 2:] - boxes[:, :2]
+    clipped = np.clip(boxes, 0, limits)
+    flaws = {
         "not four finite numbers; correct them": ~np.isfinite(boxes),
         "inverted or empty; x0 < x1 and y0 < y1 are required": ~(sides > 0),
         "narrower than a pixel; give pixels of the image as published, not fractions of its sides": sides < 1,
-        "outside their image; correct them": ~(cut[:, 2:] > cut[:, :2]),
+        "outside their image; correct them": ~(clipped[:, 2:] > clipped[:, :2]),
     }
-    return {what: np.asarray(edges.any(axis=1)) for what, edges in wrong.items()}
+    return {flaw: np.asarray(is_wrong.any(axis=1)) for flaw, is_wrong in flaws.items()}
 
 
 def checked_boxes(boxes: ArrayLike, frame: tuple[int, int], where: str) -> FloatArray:
@@ -123,32 +156,32 @@ def checked_boxes(boxes: ArrayLike, frame: tuple[int, int], where: str) -> Float
         raise BadValueError(f"{where}: the frame is {frame}: give (height, width) in whole pixels")
     try:
         array = np.asarray(boxes)
-        array = array if array.size else np.zeros((0, 4))
     except (TypeError, ValueError, RuntimeError) as error:
         raise BadValueError(f"{where}: {one_line(error)}") from None
+    if not array.size:
+        array = np.zeros((0, 4))
     if array.dtype.kind not in "biuf" or np.ma.is_masked(boxes) or array.ndim != 2 or array.shape[1] != 4:
         raise BadValueError(f"{where}: the boxes are {array.dtype} {array.shape}: give (M, 4) numbers, x0 y0 x1 y1")
-    array, limits = array.astype(np.float64), np.array([*frame[::-1]] * 2, np.float64)
-    repeated = np.ones(len(array), bool)
-    repeated[np.unique(array, axis=0, return_index=True)[1]] = False
-    for what, wrong in {**box_flaws(array, limits), "repeated; keep one of each": repeated}.items():
-        if wrong.any():
-            what, _, advice = what.partition("; ")
-            count = f"{wrong.sum()} of {len(array)} boxes are {what}"
-            raise BadValueError(f"{where}: {count}, first {array[wrong.argmax()].tolist()}: {advice}")
-    if cut := int(((array < 0) | (array > limits)).any(axis=1).sum()):
-        log.warning("%s: clipped %d boxes at the edge of their image", where, cut)
+    array = array.astype(np.float64)
+    height, width = frame
+    limits = np.array([width, height, width, height], np.float64)
+    _, first_index = np.unique(array, axis=0, return_index=True)
+    is_repeated = np.ones(len(array), bool)
+    is_repeated[first_index] = False
+    for flaw_and_advice, is_wrong in {**box_flaws(array, limits), "repeated; keep one of each": is_repeated}.items():
+        if is_wrong.any():
+            flaw, _, advice = flaw_and_advice.partition("; ")
+            first = array[is_wrong.argmax()].tolist()
+            count = f"{is_wrong.sum()} of {len(array)} boxes are {flaw}"
+            raise BadValueError(f"{where}: {count}, first {first}: {advice}")
+    is_outside = ((array < 0) | (array > limits)).any(axis=1)
+    if is_outside.any():
+        log.warning("%s: clipped %d boxes at the edge of their image", where, int(is_outside.sum()))
     return clip(array, frame)
 
 
 def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
-
-
-log = logging.getLogger(__name__)
-Alignment = Literal["aligned", "conventional"]
-"""Positions of a map. aligned: the true ones of the feature map, from the network's strides and paddings. conventional:
-those that ``interpolate(align_corners=False)`` assumes. Neither means ``align_corners=True``."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +190,17 @@ class Grid:
 
     ``interpolate(align_corners=False)`` always assumes the offset (stride - 1) / 2; that of a ResNet is 0.
 
-    >>> Grid((224, 224), (32, 32), (0, 0)).centres((7, 7), (1024, 1024))[1][:2].round(2).tolist()
-    [2.29, 148.57]
+    Args:
+        size: (H, W) of the network's input in pixels.
+        stride: distance between neighbouring cells in input pixels.
+        offset: input pixel at the centre of cell 0.
+
+    Raises:
+        BadValueError: a field that is not two numbers, or a size or stride that is not above 0.
+
+    Example:
+        >>> Grid((224, 224), (32, 32), (0, 0)).centres((7, 7), (1024, 1024))[1][:2].round(2).tolist()
+        [2.29, 148.57]
     """
 
     size: tuple[int, int]
@@ -169,20 +211,20 @@ class Grid:
     """Input pixel at the centre of cell 0."""
 
     def __post_init__(self) -> None:
-        for word, values, least in (("size", self.size, 1), ("stride", self.stride, 0), ("offset", self.offset, None)):
-            pair = isinstance(values, tuple | list) and len(values) == 2
-            numeric = pair and all(isinstance(value, Real) and isfinite(value) for value in values)
-            if not numeric or (least is not None and (min(values) < least or min(values) == 0)):
-                above = "" if least is None else " above 0"
-                raise BadValueError(f"the {word} of a grid is {values!r}: give two numbers{above} (y, x), in pixels")
+        _require_pair("size", self.size, least=1)
+        _require_pair("stride", self.stride, least=0)
+        _require_pair("offset", self.offset, least=None)
 
     def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
         """Return the y and x of the centres of the rows and columns of a (h, w) map, in the ``frame`` (H, W).
 
         These are continuous coordinates, as of boxes: the centre of pixel i is i + .5.
         """
-        axes = zip(shape, frame, self.size, self.stride, self.offset, strict=True)
-        y, x = ((at + step * np.arange(n, dtype=np.float64) + 0.5) * (side / size) for n, side, size, step, at in axes)
+        y, x = (
+            (self.offset[axis] + self.stride[axis] * np.arange(shape[axis], dtype=np.float64) + 0.5)
+            * (frame[axis] / self.size[axis])
+            for axis in (0, 1)
+        )
         return y, x
 
     def covers(self, shape: tuple[int, int]) -> bool:
@@ -197,19 +239,29 @@ class Grid:
         >>> Grid((120, 80), (10, 10), (4.5, -15.5)).covers((12, 12)), Grid((120, 80), (20, 10), (9.5, 4.5)).covers((12, 8))
         (True, False)
         """
-        axes = list(zip(shape, self.stride, self.offset, self.size, strict=True))
-        for count, stride, offset, side in axes:
-            middle = offset + stride * (count - 1) / 2
-            if abs(middle - (side - 1) / 2) > max(stride, side / 8):
+        for count, stride, offset, side in zip(shape, self.stride, self.offset, self.size, strict=True):
+            map_middle = offset + stride * (count - 1) / 2
+            image_middle = (side - 1) / 2
+            if abs(map_middle - image_middle) > max(stride, side / 8):
                 return False
-        squares = (max(self.size),) * 2, (min(self.size),) * 2
-        return any(
-            all(
-                abs(count * stride - side) <= max(2 * stride, side / 4)
-                for (count, stride, _, _), side in zip(axes, sides, strict=True)
-            )
-            for sides in (self.size, *squares)
+        around, within = max(self.size), min(self.size)
+        return any(self._spans(shape, sides) for sides in (self.size, (around, around), (within, within)))
+
+    def _spans(self, shape: tuple[int, int], sides: tuple[int, int]) -> bool:
+        """Return True if a (h, w) map with this grid is about as large as a rectangle with these ``sides``."""
+        return all(
+            abs(count * stride - side) <= max(2 * stride, side / 4)
+            for count, stride, side in zip(shape, self.stride, sides, strict=True)
         )
+
+
+def _require_pair(name: str, values: Any, least: float | None) -> None:
+    """Raise ``BadValueError`` unless a field of a grid is two finite numbers, above 0 and not below ``least``."""
+    is_pair = isinstance(values, tuple | list) and len(values) == 2
+    is_numeric = is_pair and all(isinstance(value, Real) and isfinite(value) for value in values)
+    if not is_numeric or (least is not None and (min(values) < least or min(values) == 0)):
+        above = "" if least is None else " above 0"
+        raise BadValueError(f"the {name} of a grid is {values!r}: give two numbers{above} (y, x), in pixels")
 
 
 def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
@@ -243,7 +295,8 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
     ``torch.nn.functional.interpolate`` to float32 precision.
     """
     array = np.asarray(values, dtype=np.float64)
-    rows, columns = interpolation(grid, (array.shape[0], array.shape[1]), conventional(grid.size, frame), frame)
+    height, width = array.shape
+    rows, columns = interpolation(grid, (height, width), conventional(grid.size, frame), frame)
     return np.asarray(rows @ array @ columns.T, dtype=np.float32)
 
 
@@ -258,9 +311,11 @@ def interpolation(
     >>> rows[:, 1].tolist()
     [0.0, 0.5, 1.0, 1.0]
     """
-    axes = zip(shape, target.centres(target_shape, grid.size), grid.offset, grid.stride, strict=True)
-    points = ((n, (centres - 0.5 - offset) / stride) for n, centres, offset, stride in axes)
-    rows, columns = (interpolation_weights(np.arange(float(n)), positions) for n, positions in points)
+    weights = []
+    for axis, centres in enumerate(target.centres(target_shape, grid.size)):
+        positions = (centres - 0.5 - grid.offset[axis]) / grid.stride[axis]  # in cells of ``grid``
+        weights.append(interpolation_weights(np.arange(float(shape[axis])), positions))
+    rows, columns = weights
     return rows, columns
 
 
@@ -270,13 +325,14 @@ def interpolation_weights(knots: FloatArray, points: FloatArray) -> FloatArray:
     >>> interpolation_weights(np.array([0.0, 4.0]), np.array([1.0, 9.0])).tolist()
     [[0.75, 0.25], [0.0, 1.0]]
     """
-    low = np.clip(np.searchsorted(knots, points, side="right") - 1, 0, max(len(knots) - 2, 0))
-    weights = np.zeros((len(points), len(knots)))
     if len(knots) == 1:
-        return weights + 1
+        return np.ones((len(points), 1))
+    low = np.clip(np.searchsorted(knots, points, side="right") - 1, 0, len(knots) - 2)
     share = np.clip((points - knots[low]) / (knots[low + 1] - knots[low]), 0, 1)
-    weights[np.arange(len(points)), low] = 1 - share
-    weights[np.arange(len(points)), low + 1] = share
+    weights = np.zeros((len(points), len(knots)))
+    rows = np.arange(len(points))
+    weights[rows, low] = 1 - share
+    weights[rows, low + 1] = share
     return weights
 
 
@@ -286,8 +342,9 @@ def scale_boxes(boxes: ArrayLike, source: tuple[int, int], target: tuple[int, in
     >>> scale_boxes([[0, 0, 1024, 512]], (1024, 1024), (320, 320)).tolist()
     [[0.0, 0.0, 320.0, 160.0]]
     """
-    y, x = target[0] / source[0], target[1] / source[1]
-    return as_boxes(boxes) * np.array([x, y, x, y])
+    y_scale = target[0] / source[0]
+    x_scale = target[1] / source[1]
+    return as_boxes(boxes) * np.array([x_scale, y_scale, x_scale, y_scale])
 
 
 def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -296,13 +353,14 @@ def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
     Raises ``BadValueError`` for pixels of another shape or type.
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 2 or not image.size:
-        given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise BadValueError(f"the pixels of an image are {given}: give an (H, W) uint8 array, 0 black to 255 white")
+        kind = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise BadValueError(f"the pixels of an image are {kind}: give an (H, W) uint8 array, 0 black to 255 white")
     if image.shape == tuple(size):
         return image
-    shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
+    height, width = size
+    shrinks = image.shape[0] >= height and image.shape[1] >= width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), dtype=np.uint8)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
 
 
 def square_pixels(images: Sequence[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
@@ -318,11 +376,11 @@ def box_coverage(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, in
     >>> box_coverage([[0, 0, 3, 2]], (4, 4), (2, 2)).tolist()
     [[1.0, 0.5], [0.0, 0.0]]
     """
-    out = np.zeros(shape)
+    coverage = np.zeros(shape)
     for box in scale_boxes(boxes, source, shape):
         rows, columns = side_coverage(box, shape)
-        out = np.maximum(out, rows[:, None] * columns[None])
-    return out
+        coverage = np.maximum(coverage, np.outer(rows, columns))
+    return coverage
 
 
 def side_coverage(box: FloatArray, shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:

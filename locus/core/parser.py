@@ -29,6 +29,11 @@ from locus.core.registry import Registry
 from locus.core.startup import with_own_paths
 from locus.core.user_code import runs_code
 
+COMMAND_IN_TEXT = r"``(python [^`]*)``"
+"""The command in the docstring of its configuration."""
+TYPE_NAMES = {bool: "True or False", int: "a whole number", float: "a number", str: "text", type(None): "null"}
+"""Type -> what a flag of this type takes."""
+
 
 class CoreLoader(yaml.SafeLoader):
     """Loader of YAML 1.2's core schema, in which ``1:30`` and ``no`` are texts and ``010`` is 10; keys are unique."""
@@ -115,8 +120,10 @@ def constraints_of(config_class: Any, name: str) -> tuple[Any, ...]:
 
 def choices(config_class: type[Any], name: str) -> str:
     """Return the end of a flag's help text: the registered names that it accepts."""
-    named = [mark for mark in constraints_of(config_class, name) if isinstance(mark, Named)]
-    return f" One of: {', '.join(named[0].known())}." if named else ""
+    for constraint in constraints_of(config_class, name):
+        if isinstance(constraint, Named):
+            return f" One of: {', '.join(constraint.known())}."
+    return ""
 
 
 def checked(config_class: type[Any], name: str, value: Any) -> Any:
@@ -128,57 +135,60 @@ def checked(config_class: type[Any], name: str, value: Any) -> Any:
         raise BadValueError(f"--{name} must not be null: give a value or leave the flag out")
     if value is None or isinstance(value, bool):
         return value
-    marks = constraints_of(config_class, name)
+    constraints = constraints_of(config_class, name)
     if isinstance(value, tuple):
-        return tuple(_checked_item(f"--{name}", marks, item) for item in value)
-    return _checked_item(f"--{name}", marks, value)
+        return tuple(_checked_item(f"--{name}", constraints, item) for item in value)
+    return _checked_item(f"--{name}", constraints, value)
 
 
-def _checked_item(flag: str, marks: Iterable[Any], value: Any) -> Any:
-    for mark in marks:
-        if isinstance(mark, Named):
-            value = mark.normalize(value)
-            word = value.split(":")[0]
-            if word not in mark.known() and not (mark.files and runs_code(value)):
-                also = "path/to/file.py:Class, or --plugins FOLDER" if mark.files else ""
-                raise UnknownNameError(mark.kind, word, mark.known(), also=also)
-        if isinstance(mark, AtLeast) and not value >= mark.limit:
-            raise BadValueError(f"{flag} {value} is too small: use {mark.limit} or more")
-        if isinstance(mark, AtMost) and not value <= mark.limit:
-            raise BadValueError(f"{flag} {value} is too large: use {mark.limit} or less")
+def _checked_item(flag: str, constraints: Iterable[Any], value: Any) -> Any:
+    for constraint in constraints:
+        if isinstance(constraint, Named):
+            value = constraint.normalize(value)
+            name = value.split(":")[0]
+            if name not in constraint.known() and not (constraint.files and runs_code(value)):
+                also = "path/to/file.py:Class, or --plugins FOLDER" if constraint.files else ""
+                raise UnknownNameError(constraint.kind, name, constraint.known(), also=also)
+        if isinstance(constraint, AtLeast) and not value >= constraint.limit:
+            raise BadValueError(f"{flag} {value} is too small: use {constraint.limit} or more")
+        if isinstance(constraint, AtMost) and not value <= constraint.limit:
+            raise BadValueError(f"{flag} {value} is too large: use {constraint.limit} or less")
     return value
 
 
 def from_parser_message(config_class: type[Any], message: str) -> LocusError:
     """Convert the parser's ``message`` about ``config_class`` to an error with the flag and its allowed values."""
     names = [field.name for field in dataclasses.fields(config_class)]
-    if match := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):
-        word = match[1].partition("=")[0]
-        if not word.startswith("-"):
-            return BadValueError(f"unexpected argument {word!r}: arguments need a flag, such as --suite NAME")
-        near = _near(config_class, word.lstrip("-"), names)
-        return BadValueError(f"unknown flag {word!r}: {near}{help_command(config_class)} lists all flags")
-    if (match := re.search(r'key "(\w+)"', message)) and match[1] in names:
-        value = re.findall(r"(?:Got|Given) value: (.*)", message)
-        return _bad_value(f"--{match[1]}", value[-1] if value else "", get_type_hints(config_class)[match[1]])
+    unrecognized = re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE)
+    if unrecognized:
+        argument = unrecognized[1].partition("=")[0]
+        if not argument.startswith("-"):
+            return BadValueError(f"unexpected argument {argument!r}: arguments need a flag, such as --suite NAME")
+        advice = _near(config_class, argument.lstrip("-"), names)
+        return BadValueError(f"unknown flag {argument!r}: {advice}{help_command(config_class)} lists all flags")
+    key = re.search(r'key "(\w+)"', message)
+    if key and key[1] in names:
+        values = re.findall(r"(?:Got|Given) value: (.*)", message)
+        return _bad_value(f"--{key[1]}", values[-1] if values else "", get_type_hints(config_class)[key[1]])
     return BadValueError(one_line(message))
 
 
-def _near(config_class: type[Any], word: str, names: Sequence[str]) -> str:
+def _near(config_class: type[Any], flag: str, names: Sequence[str]) -> str:
     """Return advice for an unknown flag: one that begins with or contains its word, the nearest, or its commands."""
-    beginning = sorted((name for name in names if name.startswith(word)), key=len)
-    if containing := [*beginning, *(name for name in names if word in name.split("_"))]:
-        return f"did you mean '--{containing[0]}'? "
-    if advice := hint(word, names).replace("'", "'--", 1):
+    beginning = sorted((name for name in names if name.startswith(flag)), key=len)
+    similar = [*beginning, *(name for name in names if flag in name.split("_"))]
+    if similar:
+        return f"did you mean '--{similar[0]}'? "
+    advice = hint(flag, names).replace("'", "'--", 1)
+    if advice:
         return advice
-    classes = [part for part in vars(sys.modules[config_class.__module__]).values() if dataclasses.is_dataclass(part)]
-    own = [part for part in classes if word in {field.name for field in dataclasses.fields(part)}]
-    commands = [f"`{found[1]}`" for part in own if (found := re.search(COMMAND_IN_TEXT, part.__doc__ or ""))]
-    return f"it is a flag of {' and '.join(dict.fromkeys(commands))}; " if commands else ""
-
-
-COMMAND_IN_TEXT = r"``(python [^`]*)``"
-"""The command in the docstring of its configuration."""
+    commands = {}
+    for other_class in vars(sys.modules[config_class.__module__]).values():
+        if dataclasses.is_dataclass(other_class) and flag in {field.name for field in dataclasses.fields(other_class)}:
+            command = re.search(COMMAND_IN_TEXT, other_class.__doc__ or "")
+            if command:
+                commands[f"`{command[1]}`"] = None
+    return f"it is a flag of {' and '.join(commands)}; " if commands else ""
 
 
 def help_command(config_class: type[Any]) -> str:
@@ -188,12 +198,15 @@ def help_command(config_class: type[Any]) -> str:
 
 
 def _bad_value(flag: str, value: str, allowed: Any) -> LocusError:
-    words = [str(word) for part in (allowed, *get_args(allowed)) for word in get_args(part) if isinstance(word, str)]
+    """Return the error for a value that does not fit the annotation ``allowed``."""
+    alternatives = get_args(allowed)
+    words = [word for alternative in (allowed, *alternatives) for word in get_args(alternative)]
+    words = [word for word in words if isinstance(word, str)]
     if words:
         return UnknownNameError(flag, value.strip("[]'\""), dict.fromkeys(words))
-    takes = {bool: "True or False", int: "a whole number", float: "a number", str: "text", type(None): "null"}
-    parts = [takes.get(part, str(part)) for part in (get_args(allowed) or (allowed,)) if part is not ...]
-    return BadValueError(f"bad value {value!r} for {flag}: use {' or '.join(parts)}")
+    types = [alternative for alternative in alternatives or (allowed,) if alternative is not ...]
+    type_names = [TYPE_NAMES.get(type_, str(type_)) for type_ in types]
+    return BadValueError(f"bad value {value!r} for {flag}: use {' or '.join(type_names)}")
 
 
 class PlainHelpFormatter(DefaultHelpFormatter):
@@ -215,8 +228,9 @@ class Parser(ArgumentParser):
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
         """Return the help. Texts are added only here, because parsing the docstrings is slow."""
-        parts = _groups(self.config_class)
-        texts = {name: text for part in parts for name, text in _texts(self.config_class, part).items()}
+        texts = {}
+        for group in _groups(self.config_class):
+            texts.update(_texts(self.config_class, group))
         hidden = getattr(self.config_class, "hidden", ())
         for action in self._actions:
             action.help = SUPPRESS if action.dest in hidden else texts.get(action.dest, action.help)
@@ -228,44 +242,53 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
     """Return a parser with a flag for each field of ``config_class``, and ``--config`` if ``prog`` is given."""
     description = re.sub(r": ``python [^`]*``", "", inspect.cleandoc(config_class.__doc__ or "")).replace("``", "")
     parser = Parser(
-        prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False,
+        prog=prog or None,
+        usage="%(prog)s [--flag value ...]",
+        description=description,
+        allow_abbrev=False,
         formatter_class=PlainHelpFormatter,
-    )  # fmt: skip
+    )
     parser.config_class = config_class
     if prog:
         text = "YAML file with flag values. Flags on the command line take precedence. (default: none)"
         parser.add_argument("--config", type=str, help=text)
     hints = get_type_hints(config_class)
-    for part in _groups(config_class):
-        section = parser.add_argument_group(_title(config_class, part))
-        for name in inspect.get_annotations(part):
-            kind, settings = hints[name], dict[str, Any]()
-            if get_origin(kind) is tuple:
-                kind, settings = get_args(kind)[0], {"nargs": "+", "metavar": name.upper()}
-            elif bool in (kind, *get_args(kind)):  # a bare --flag means True
-                settings = {"nargs": "?", "const": True} | ({"metavar": "{True,False}"} if kind is bool else {})
-            section.add_argument(f"--{name}", type=kind, default=getattr(config_class, name), help="", **settings)
+    for group in _groups(config_class):
+        section = parser.add_argument_group(_title(config_class, group))
+        for name in inspect.get_annotations(group):
+            value_type = hints[name]
+            settings: dict[str, Any] = {}
+            if get_origin(value_type) is tuple:
+                value_type = get_args(value_type)[0]
+                settings = {"nargs": "+", "metavar": name.upper()}
+            elif bool in (value_type, *get_args(value_type)):
+                settings = {"nargs": "?", "const": True}  # a bare --flag means True
+                if value_type is bool:
+                    settings["metavar"] = "{True,False}"
+            default = getattr(config_class, name)
+            section.add_argument(f"--{name}", type=value_type, default=default, help="", **settings)
     return parser
 
 
 def _groups(config_class: type[Any]) -> list[type[Any]]:
     """Return the classes that declare fields of ``config_class``: its last base first, indirect bases at the end."""
-    parts = dict.fromkeys((config_class, *reversed(config_class.__bases__), *config_class.__mro__))
-    return [part for part in parts if inspect.get_annotations(part)]
+    classes = dict.fromkeys((config_class, *reversed(config_class.__bases__), *config_class.__mro__))
+    return [group for group in classes if inspect.get_annotations(group)]
 
 
-def _title(config_class: type[Any], part: type[Any]) -> str:
-    return "Flags" if part is config_class else inspect.cleandoc(part.__doc__ or "").rstrip(".")
+def _title(config_class: type[Any], group: type[Any]) -> str:
+    return "Flags" if group is config_class else inspect.cleandoc(group.__doc__ or "").rstrip(".")
 
 
-def _texts(config_class: type[Any], part: type[Any]) -> dict[str, str]:
+def _texts(config_class: type[Any], group: type[Any]) -> dict[str, str]:
     """Return the help texts of the fields of one base class of ``config_class``, with choices and defaults."""
-    docs = _docs(sys.modules[part.__module__].__file__ or "")[part.__name__]
-    return {
-        name: docs[name] + choices(config_class, name) + _default(docs[name], getattr(config_class, name))
-        for name in inspect.get_annotations(part)
-        if name in docs
-    }
+    docs = _docs(sys.modules[group.__module__].__file__ or "")[group.__name__]
+    texts = {}
+    for name in inspect.get_annotations(group):
+        if name in docs:
+            default = _default(docs[name], getattr(config_class, name))
+            texts[name] = docs[name] + choices(config_class, name) + default
+    return texts
 
 
 @functools.cache
@@ -290,5 +313,6 @@ def _default(text: str, value: Any) -> str:
     """
     if re.search(r"\b(Default( for [^:]+)?:|Required\.)", text):
         return ""
-    words = " ".join(map(str, value)) if isinstance(value, tuple) else str("" if value is None else value)
-    return f" (default: {words or 'none'})"
+    values = value if isinstance(value, tuple) else (value,)
+    typed = " ".join("" if item is None else str(item) for item in values)
+    return f" (default: {typed or 'none'})"

@@ -25,16 +25,26 @@ from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
-from locus.core.names import duplicates, is_unusual_number
+from locus.core.names import is_unusual_number
 from locus.core.user_code import module_of, reason, syntax_tree
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 BROKEN = (
-    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
-    SyntaxError, TypeError, ValueError,
-)  # fmt: skip
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 """Errors that importing or running a user's part may raise."""
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 PLUGINS = "LOCUS_PLUGINS"
 """Environment variable with the folder of the user's methods. ``--plugins`` sets it, so that child processes see it."""
 
@@ -55,8 +65,11 @@ def _classes(path: Path) -> list[tuple[str, str | None, list[str]]]:
         body = syntax_tree(path.read_bytes()).body
     except (SyntaxError, ValueError, RecursionError):
         return [(module_name(path), module_name(path), [])]
-    nodes = (node for node in body if isinstance(node, ast.ClassDef) and node.bases)
-    return [(node.name, _name(node), [ast.unparse(base) for base in node.bases]) for node in nodes]
+    classes = []
+    for node in body:
+        if isinstance(node, ast.ClassDef) and node.bases:
+            classes.append((node.name, _name(node), [ast.unparse(base) for base in node.bases]))
+    return classes
 
 
 def _name(node: ast.ClassDef) -> str | None:
@@ -72,10 +85,10 @@ def _name(node: ast.ClassDef) -> str | None:
 
 
 @functools.cache
-def _warn_nameless(word: str, path: Path) -> None:
+def _warn_nameless(class_name: str, path: Path) -> None:
     """Warn once about a class that should be a part but has no name."""
     example = re.sub(r"\W", "", module_name(path).lower())
-    log.warning('the class %s in %s has no readable name: write name = "%s" in its body', word, path, example)
+    log.warning('the class %s in %s has no readable name: write name = "%s" in its body', class_name, path, example)
 
 
 _of_user = functools.cache(module_of)
@@ -87,13 +100,18 @@ class Registry:
     """Parts of one package, by name."""
 
     def __init__(self, package: str, kind: str, variable: str | None = None, group: str | None = None) -> None:
-        """Set the ``package`` that contains the parts, and the ``kind`` of part: a noun for error messages.
+        """Create a registry; nothing is read yet.
 
-        ``variable``: the environment variable that names a folder with parts of the user. ``group``: the group of entry
-        points by which other packages declare parts.
+        Args:
+            package: the package that contains the parts.
+            kind: noun for a part in error messages.
+            variable: the environment variable that names a folder with parts of the user.
+            group: the group of entry points by which other packages declare parts.
         """
-        self.package, self.kind = package, kind
-        self.variable, self.group = variable, group
+        self.package = package
+        self.kind = kind
+        self.variable = variable
+        self.group = group
         self.added: dict[str, type[Any]] = {}
         """Name -> a class registered in this session; see ``adding``."""
 
@@ -105,17 +123,19 @@ class Registry:
         """
         added: dict[str, type[Any]] = {}
         for part in parts:
-            name = getattr(part, "name", None)
             if not inspect.isclass(part):
                 raise BadValueError(f"{part!r} is not a class: give a {self.kind} class")
+            name = getattr(part, "name", None)
             if not isinstance(name, str) or not name.isidentifier():
                 example = f'such as name = "my{self.kind.replace(" ", "")}"'
                 advice = f"set a Python identifier, {example}, in the {self.kind} class"
                 raise BadValueError(f"{part!r} has the name {name!r}: {advice}")
-            if (name in self.names() and self.get(name) is not part) or added.get(name, part) is not part:
+            is_registered = name in self.names() and self.get(name) is not part
+            if is_registered or added.get(name, part) is not part:
                 raise BadValueError(f"another {self.kind} is called {name!r}: give {part.__qualname__} another name")
             added[name] = part
-        before, self.added = self.added, {**self.added, **added}
+        before = self.added
+        self.added = {**before, **added}
         try:
             yield
         finally:
@@ -154,7 +174,7 @@ class Registry:
         part without a readable name.
         """
         folder = os.environ.get(self.variable, "") if self.variable else ""
-        return self.packaged if not folder else self._with_plugins(Path(folder).absolute())
+        return self._with_plugins(Path(folder).absolute()) if folder else self.packaged
 
     def _with_plugins(self, folder: Path) -> dict[str, Path]:
         """Return ``files`` for a plugin folder, which may be the folder of the package itself."""
@@ -176,17 +196,21 @@ class Registry:
 
         A class without a name is reported if the name of a base ends with the kind of part, such as GradientMethod.
         """
-        more, ending = dict[str, Path](), self.kind.replace(" ", "")
+        ending = self.kind.replace(" ", "")
+        new_files: dict[str, Path] = {}
         for path in sorted(paths):
-            for word, name, bases in _classes(path):
-                if name and (first := (files | more).get(name)):
-                    places = f"in {first} and in {path}"
-                    raise DataError(f"the {self.kind} {name!r} is defined twice: {places}; rename one")
+            for class_name, name, bases in _classes(path):
                 if name:
-                    more[name] = path
-                elif name is None and word[0] != "_" and any(base.lower().endswith(ending) for base in bases):
-                    _warn_nameless(word, path)
-        return files | dict(sorted(more.items()))
+                    first = files.get(name) or new_files.get(name)
+                    if first is not None:
+                        places = f"in {first} and in {path}"
+                        raise DataError(f"the {self.kind} {name!r} is defined twice: {places}; rename one")
+                    new_files[name] = path
+                    continue
+                is_part = any(base.lower().endswith(ending) for base in bases)
+                if name is None and is_part and not class_name.startswith("_"):
+                    _warn_nameless(class_name, path)
+        return files | dict(sorted(new_files.items()))
 
     def names(self) -> list[str]:
         """Return all names without importing any part: the package's, then those of plugins and of other packages."""
@@ -205,7 +229,9 @@ class Registry:
         name = self.check(spec)
         if name in self.added:
             return self.added[name]
-        return self._declared(name) if name in self.entry_points else _with_name(self._module(name), name)
+        if name in self.entry_points:
+            return self._declared(name)
+        return _with_name(self._module(name), name)
 
     def build(self, spec: str, **given: Any) -> Any:
         """Create an instance with the options of the spec and the ``given`` keyword arguments."""
@@ -259,11 +285,11 @@ def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, A
     """Call ``part`` with the ``given`` options, overridden by those of ``spec``. Raises ``BadValueError``."""
     values = {**given, **options(spec)}
     parameters = inspect.signature(part).parameters.values()
-    allowed = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    allowed = [parameter.name for parameter in parameters if parameter.kind not in VARIADIC]
     for name in values:
         if name not in allowed:
-            option_names, part_name = examples(allowed, 9) or "none", spec.split(":")[0]
-            raise BadValueError(f"the {kind} {part_name!r} has no option {name!r}; it has: {option_names}")
+            option_names = examples(allowed, 9) or "none"
+            raise BadValueError(f"the {kind} {spec.split(':')[0]!r} has no option {name!r}; it has: {option_names}")
     return part(**values)
 
 
@@ -292,16 +318,21 @@ def options(spec: str) -> dict[str, Any]:
     >>> options("LSE:gamma=5")
     {'gamma': 5}
     """
-    pairs = [pair.partition("=") for pair in spec.partition(":")[2].split(",") if pair]
-    for name, equals, value in pairs:
+    _, _, text = spec.partition(":")
+    values: dict[str, Any] = {}
+    repeated = []
+    for pair in filter(None, text.split(",")):
+        name, equals, value = pair.partition("=")
         if not equals or not name or not value:
-            wrong = f"bad option {name + equals + value!r} in {spec!r}"
-            raise BadValueError(f"{wrong}: write NAME:option=value,option=value")
+            raise BadValueError(f"bad option {pair!r} in {spec!r}: write NAME:option=value,option=value")
         if is_unusual_number(value):
             raise BadValueError(f"bad value {value!r} for the option {name!r}: use digits and a decimal point only")
-    if twice := duplicates(name for name, *_ in pairs):
-        raise BadValueError(f"{spec!r} gives the option {twice[0]!r} twice: give it once")
-    return {name: _literal(value) for name, _, value in pairs}
+        if name in values:
+            repeated.append(name)
+        values[name] = _literal(value)
+    if repeated:
+        raise BadValueError(f"{spec!r} gives the option {repeated[0]!r} twice: give it once")
+    return values
 
 
 def normalize_name(spec: str, known: Collection[str]) -> str:
@@ -310,10 +341,11 @@ def normalize_name(spec: str, known: Collection[str]) -> str:
     >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
     """
-    name, colon, rest = spec.partition(":")
+    name, colon, option_text = spec.partition(":")
     if name in known:
         return spec
-    return {_bare(other): other for other in known}.get(_bare(name), name) + colon + rest
+    registered = {_bare(known_name): known_name for known_name in known}
+    return registered.get(_bare(name), name) + colon + option_text
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,6 +22,10 @@ from locus.core.files import json_hash
 
 ANYTHING = (Exception, SystemExit)
 """Errors that user code may raise: any class."""
+HOME = Path(__file__).resolve().parents[1]
+"""The package."""
+OMITTED = ("ctx", "kind", "type_comment")
+"""Fields of syntax trees that do not change what the code does."""
 PARTS = ("backbones", "benchmark", "config", "core", "datasets", "methods")
 """Parts of Locus, which code imports as ``locus.methods`` …"""
 
@@ -51,7 +55,7 @@ def from_file(word: str, kind: str, what: Literal["class", "function or class"] 
 
     ``kind``: the noun for it in error messages. ``what``: the objects that are allowed.
     """
-    fits: Callable[[object], bool] = inspect.isclass if what == "class" else callable
+    is_allowed: Callable[[object], bool] = inspect.isclass if what == "class" else callable
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
         raise DataError(f"file {path!r} of the {kind} {word!r} not found: use path/to/file.py:{what.split()[-1]}")
@@ -59,24 +63,28 @@ def from_file(word: str, kind: str, what: Literal["class", "function or class"] 
         module = module_of(Path(path))
     except ANYTHING as error:
         raise LocusError(f"the {kind} file {path!r} cannot be imported: {reason(error)}") from error
-    if not fits(getattr(module, name, None)):
-        declared = [n for n, o in vars(module).items() if fits(o) and getattr(o, "__module__", "") == module.__name__]
-        raise UnknownNameError(f"{what} in {path}:", name, declared)
+    if not is_allowed(getattr(module, name, None)):
+        defined = []
+        for other_name, value in vars(module).items():
+            if is_allowed(value) and getattr(value, "__module__", "") == module.__name__:
+                defined.append(other_name)
+        raise UnknownNameError(f"{what} in {path}:", name, defined)
     return getattr(module, name)
 
 
 def module_of(path: Path) -> ModuleType:
     """Run a Python file, which may import its neighbours, and return its module. Raises any error of the code."""
-    label = f"outside_{path.stem}_{json_hash(str(path.resolve()))}"
-    spec = importlib.util.spec_from_file_location(label, path)
+    name = f"outside_{path.stem}_{json_hash(str(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{str(path)!r} is not a Python file")
-    module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that its source can be read
     try:
         with _beside(path.resolve().parent):
             spec.loader.exec_module(module)
     except ANYTHING:
-        del sys.modules[label]
+        del sys.modules[name]
         raise
     return module
 
@@ -119,12 +127,6 @@ def reason(error: BaseException) -> str:
     return f"{error}: write `from locus.{error.name} import …` if you mean the part of Locus, or install {error.name}"
 
 
-HOME = Path(__file__).resolve().parents[1]
-"""The package."""
-OMITTED = ("ctx", "kind", "type_comment")
-"""Fields of syntax trees that do not change what the code does."""
-
-
 def code_hash(files: Iterable[Path]) -> str:
     """Return 16 hex digits of the code in ``files``. Their names, folders and order do not matter.
 
@@ -143,7 +145,8 @@ def local_files(file: Path) -> frozenset[Path]:
     """
     first = file.resolve()
     imported = _imported_by_locus if first.is_relative_to(HOME) else _imported
-    files, remaining = {first}, [first]
+    files = {first}
+    remaining = [first]
     while remaining:
         new_files = imported(remaining.pop(), first.parent) - files
         files |= new_files
@@ -157,19 +160,30 @@ def _imported(path: Path, folder: Path) -> frozenset[Path]:
     A dotted name may begin with the names of packages that contain ``folder``. A module of the name brings the packages
     above it. Files of Locus are local only to other files of Locus, and the package itself is not.
     """
-    modules: set[Path] = set()
-    for level, name in _read(path.read_bytes())[1]:
-        words = name.split(".")
-        root = path.parents[level - 1] if level else folder
-        inside = [n for n in range(1, len(words) + 1) if not level and tuple(words[:n]) == folder.parts[-n:]]
-        for first, own in ((0, bool(level)), *((n, True) for n in inside)):
-            for last in range(first if own else first + 1, len(words) + 1):
-                module = root.joinpath(*words[first:last])
-                modules |= {module / "__init__.py"}
-                modules |= {module.with_name(f"{module.name}.py")} if last > first else set()
-    ours = folder.is_relative_to(HOME)
-    local = (file.resolve() for file in modules if file.is_relative_to(folder) and file.is_file())
-    return frozenset(file for file in local if file.is_relative_to(HOME) <= (ours and file != folder / "__init__.py"))
+    candidates: set[Path] = set()
+    _, imports = _read(path.read_bytes())
+    for level, name in imports:
+        names = name.split(".")
+        if level:  # from . import a
+            candidates |= _module_files(path.parents[level - 1], names, with_root=True)
+            continue
+        candidates |= _module_files(folder, names, with_root=False)
+        for count in range(1, len(names) + 1):
+            if tuple(names[:count]) == folder.parts[-count:]:  # the name begins with packages that contain the folder
+                candidates |= _module_files(folder, names[count:], with_root=True)
+    local = {file.resolve() for file in candidates if file.is_relative_to(folder) and file.is_file()}
+    if not folder.is_relative_to(HOME):
+        return frozenset(file for file in local if not file.is_relative_to(HOME))
+    return frozenset(local - {folder / "__init__.py"})
+
+
+def _module_files(root: Path, names: Sequence[str], with_root: bool) -> set[Path]:
+    """Return the files that a dotted name below ``root`` may mean, and the packages above; ``with_root``: and root."""
+    files = {root / "__init__.py"} if with_root else set()
+    for count in range(1, len(names) + 1):
+        module = root.joinpath(*names[:count])
+        files |= {module / "__init__.py", module.with_name(f"{module.name}.py")}
+    return files
 
 
 _imported_by_locus = cache(_imported)

@@ -85,7 +85,7 @@ def check(name: str, root: Path | str | None = None) -> None:
     if chosen := options_of(name):  # validation imports pydantic
         validated(part.__init__, chosen)
     if part.layout and needs_folder(name):
-        Request(root_of(name, root)).folder(part.layout)
+        Request(root=root_of(name, root)).folder(part.layout)
 
 
 def load(
@@ -112,7 +112,7 @@ def load(
 
     name = normalize_data_set(name)
     fields = {key: options.pop(key) for key in Request.__dataclass_fields__.keys() & options.keys()}
-    request = Request(root_of(name, root), **{"split": split, "partition": partition, **fields})
+    request = Request(root=root_of(name, root), **{"split": split, "partition": partition, **fields})
     part: Callable[..., Dataset] = REGISTRY.get(name)
     options = validated(part.__init__, {**options, **options_of(name)})
     data: Dataset = construct(functools.partial(part, request), "data set", name.split(":")[0], options)

@@ -99,12 +99,17 @@ class TableRows(Sequence[Sample]):
     def columns(self) -> Columns:
         """Return the columns without copying them. Files are opened only for images with boxes."""
         boxed = np.fromiter((bool(self._truth(image)["boxes"]) for image in self._images), bool, len(self))
-        rows = [self[i] for i in np.flatnonzero(boxed)]
+        samples = [self[index] for index in np.flatnonzero(boxed)]
         studies = [str(study or "") for study in self._about.get("study", ())]
         return Columns(
-            self._images, self._patients, self._paths, self._labels, boxed,
-            studies if all(studies) else (), {row.image_id: (row.frame, row.boxes) for row in rows},
-        )  # fmt: skip
+            images=self._images,
+            patients=self._patients,
+            sources=self._paths,
+            labels=self._labels,
+            boxed=boxed,
+            studies=studies if all(studies) else (),
+            truth={sample.image_id: (sample.frame, sample.boxes) for sample in samples},
+        )
 
 
 class FileDataset(Dataset):

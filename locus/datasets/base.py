@@ -36,6 +36,16 @@ if TYPE_CHECKING:
     from locus.datasets.io.download import Kaggle
 
 log = logging.getLogger(__name__)
+Split = Literal["train", "val", "test"]
+Partition = Literal["official", "patient", "kfold", "all"]
+Fold = Annotated[int, Field(ge=0)]
+SPLITS: tuple[Split, ...] = get_args(Split)
+ELSEWHERE = "set another folder with --data_root_dir or the environment variable LOCUS_DATA"
+"""How a user sets the folder of a data set."""
+ANNOUNCED_FILE_COUNT = 2000
+"""Number of files above which reading their headers is announced, because it takes more than a second."""
+DECODING_VERSION = 2
+"""Increment this if files are decoded to other pixels; caches of earlier versions are not used any more."""
 
 
 def maximum(values: ArrayLike, studies: Sequence[str]) -> tuple[list[str], FloatArray]:
@@ -47,14 +57,14 @@ def maximum(values: ArrayLike, studies: Sequence[str]) -> tuple[list[str], Float
     >>> maximum([[0.1, 0.9], [0.4, 0.2], [0.3, 0.3]], ["b", "b", "a"])[1].tolist()
     [[0.3, 0.3], [0.4, 0.9]]
     """
-    names, at = np.unique(np.asarray(studies, dtype=str), return_inverse=True)
+    names, study_index = np.unique(np.asarray(studies, dtype=str), return_inverse=True)
     table = np.asarray(values, dtype=np.float64)
     largest = np.full((len(names), table.shape[1]), np.nan)
-    np.fmax.at(largest, at.reshape(-1), table)
+    np.fmax.at(largest, study_index.reshape(-1), table)
     return names.tolist(), largest
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Columns(Sequence[tuple[str, str, bool]]):
     """Columns of a data set. As a sequence, its items are (image, patient, True if it has a truth box)."""
 
@@ -83,29 +93,22 @@ class Columns(Sequence[tuple[str, str, bool]]):
 
 def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
     """Return the columns of ``samples`` with K = ``findings`` labels."""
-    rows = [*samples]
-    studies = [str(row.meta.get("study") or "") for row in rows]
+    samples = list(samples)
+    studies = [str(sample.meta.get("study") or "") for sample in samples]
+    labels = np.array([sample.labels for sample in samples], dtype=np.float32)
     return Columns(
-        images=[row.image_id for row in rows],
-        patients=[row.patient_id for row in rows],
-        sources=[row.source for row in rows],
-        labels=np.array([row.labels for row in rows], np.float32).reshape(len(rows), findings),
-        boxed=np.array([bool(row.boxes) for row in rows], bool),
+        images=[sample.image_id for sample in samples],
+        patients=[sample.patient_id for sample in samples],
+        sources=[sample.source for sample in samples],
+        labels=labels.reshape(len(samples), findings),
+        boxed=np.array([bool(sample.boxes) for sample in samples], dtype=bool),
         studies=studies if all(studies) else (),
-        truth={row.image_id: (row.frame, row.boxes) for row in rows if row.boxes},
-        nih_or_own_names=[str(row.meta.get("nih") or row.image_id) for row in rows],
+        truth={sample.image_id: (sample.frame, sample.boxes) for sample in samples if sample.boxes},
+        nih_or_own_names=[str(sample.meta.get("nih") or sample.image_id) for sample in samples],
     )
 
 
-Split = Literal["train", "val", "test"]
-Partition = Literal["official", "patient", "kfold", "all"]
-SPLITS: tuple[Split, ...] = get_args(Split)
-ELSEWHERE = "set another folder with --data_root_dir or the environment variable LOCUS_DATA"
-"""How a user sets the folder of a data set."""
-Fold = Annotated[int, Field(ge=0)]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """Arguments common to all data sets; see ``locus.datasets.load``. Raises ``BadValueError`` for invalid values."""
 
@@ -134,7 +137,9 @@ class Request:
         if self.fold >= self.folds:
             raise BadValueError(f"fold {self.fold} does not exist: use a number from 0 to {self.folds - 1}")
         left_out = self.leave_out_fold
-        if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
+        if left_out is None:
+            return
+        if self.partition != "kfold" or left_out >= self.folds or left_out == self.fold:
             number = f"a number from 0 to {self.folds - 1} other than the test fold, {self.fold}"
             raise BadValueError(f"leave_out_fold is {left_out}: it requires --partition kfold and {number}")
 
@@ -146,7 +151,9 @@ class Request:
         """
         number = default if self.findings is None else self.findings
         if number not in tasks:
-            allowed = ("one of " if len(tasks) > 1 else "") + ", ".join(map(str, tasks))
+            allowed = ", ".join(map(str, tasks))
+            if len(tasks) > 1:
+                allowed = f"one of {allowed}"
             raise BadValueError(f"{name} does not support {number} findings: set --num_classes to {allowed}")
         return tasks[number]
 
@@ -177,7 +184,25 @@ class About:
 
 
 class Dataset(Sequence[Sample]):
-    """One split of a data set, as a sequence of samples. ``__init__(request, **options)`` sets the attributes below."""
+    """One split of a data set, as a sequence of samples. ``__init__(request, **options)`` sets the attributes below.
+
+    A subclass sets ``name``, ``about`` and these attributes and implements ``__len__`` and ``sample``.
+
+    Example::
+
+        class OneImage(Dataset):
+            name = "one_image"
+
+            def __init__(self, request):
+                self.findings, self.split, self.describe = ("Mass",), request.split, {"images": 1}
+
+            def __len__(self):
+                return 1
+
+            def sample(self, index):
+                labels = np.ones(1, np.float32)
+                return Sample("a.png", "patient 1", (1024, 1024), labels, {"Mass": boxes}, read_image)
+    """
 
     name: ClassVar[str]
     """Name on the command line."""
@@ -201,9 +226,13 @@ class Dataset(Sequence[Sample]):
 
     @abstractmethod
     def sample(self, index: int) -> Sample:
-        """Return the sample at ``index`` in [0, len); no image is decoded here.
+        """Return the sample at ``index``; no image is decoded here.
 
-        ``data[index]`` also accepts negative indices.
+        Args:
+            index: in [0, len). ``data[index]`` also accepts negative indices.
+
+        Returns:
+            The sample, with boxes in pixels of its frame.
         """
 
     @functools.cached_property
@@ -251,10 +280,13 @@ class Samples(Dataset):
     def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
         if isinstance(samples, str) or not isinstance(samples, Sequence):
             raise BadValueError(f"data is a {type(samples).__name__}: give a data set or a list of samples")
-        self.samples, self.findings, self.split = [_checked(one, findings) for one in samples], tuple(findings), split
+        self.samples = [_checked(sample, findings) for sample in samples]
+        self.findings = tuple(findings)
+        self.split = split
         self.describe = {"images": len(samples), "findings": list(findings)}
-        if twice := duplicates(identity(sample.image_id) for sample in samples):
-            raise BadValueError(f"the sample {twice[0]} is given twice: give each image once")
+        repeated = duplicates(identity(sample.image_id) for sample in samples)
+        if repeated:
+            raise BadValueError(f"the sample {repeated[0]} is given twice: give each image once")
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -268,13 +300,15 @@ def _checked(sample: Sample, findings: Sequence[str]) -> Sample:
     """Return a sample with clipped boxes. Raises ``BadValueError`` unless it is valid and fits the ``findings``."""
     if not isinstance(sample, Sample):
         raise BadValueError(f"data has a {type(sample).__name__}: give locus.Sample objects")
-    for what in ("image_id", "patient_id"):
-        if not isinstance(getattr(sample, what), str) or not getattr(sample, what):
-            raise BadValueError(f"the {what} of a sample is {getattr(sample, what)!r}: give a name")
+    for field in ("image_id", "patient_id"):
+        value = getattr(sample, field)
+        if not isinstance(value, str) or not value:
+            raise BadValueError(f"the {field} of a sample is {value!r}: give a name")
     where = f"sample {sample.image_id}"
-    for what in ("boxes", "meta"):
-        if not isinstance(getattr(sample, what), Mapping):
-            raise BadValueError(f"the {what} of {where} is {getattr(sample, what)!r}: give a dict")
+    for field in ("boxes", "meta"):
+        value = getattr(sample, field)
+        if not isinstance(value, Mapping):
+            raise BadValueError(f"the {field} of {where} is {value!r}: give a dict")
     order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
     labels = np.asarray(sample.labels, dtype=np.float32)
     if labels.shape != (len(findings),):
@@ -284,15 +318,15 @@ def _checked(sample: Sample, findings: Sequence[str]) -> Sample:
     for finding in sample.boxes:
         if finding not in findings:
             raise BadValueError(f"{where} has a box of {finding!r}, which is not a finding of the model")
-        if labels[[*findings].index(finding)] == 0:
+        if labels[list(findings).index(finding)] == 0:
             raise BadValueError(f"{where} has a box of {finding!r} and the label 0 for it: {order}")
-    boxes = {word: checked_boxes(b, sample.frame, f"{where}, {word}") for word, b in sample.boxes.items()}
-    return replace(
-        sample,
-        labels=labels,
-        boxes={word: array for word, array in boxes.items() if len(array)},
-        source=sample.source if _reads_source(sample.read) else "",  # without one, pixels identify the image
-    )
+    boxes = {}
+    for finding, given_boxes in sample.boxes.items():
+        clipped = checked_boxes(given_boxes, sample.frame, f"{where}, {finding}")
+        if len(clipped):
+            boxes[finding] = clipped
+    source = sample.source if _reads_source(sample.read) else ""  # without one, pixels identify the image
+    return replace(sample, labels=labels, boxes=boxes, source=source)
 
 
 def _reads_source(read: Callable[[], NDArray[np.uint8]]) -> bool:
@@ -306,7 +340,10 @@ class DatasetWrapper(Dataset):
 
     def __init__(self, data: Dataset) -> None:
         object.__setattr__(self, "name", data.name)  # a ClassVar, so type checkers forbid self.name = …
-        self.data, self.findings, self.split, self.describe = data, data.findings, data.split, data.describe
+        self.data = data
+        self.findings = data.findings
+        self.split = data.split
+        self.describe = data.describe
 
     def __len__(self) -> int:
         return len(self.data)
@@ -329,15 +366,18 @@ class RelabeledDataset(DatasetWrapper):
     def __init__(self, data: Dataset, findings: Sequence[str], indices: Sequence[int]) -> None:
         require_findings(data.findings)
         require_findings(findings)
-        position = {canonical_finding(finding): k for k, finding in enumerate(data.findings)}
-        self._order = [position.get(canonical_finding(finding)) for finding in findings]
-        pairs = zip(self._order, findings, strict=True)
-        self.names = {data.findings[k]: finding for k, finding in pairs if k is not None}
+        index_of = {canonical_finding(finding): index for index, finding in enumerate(data.findings)}
+        self._label_indices = [index_of.get(canonical_finding(finding)) for finding in findings]
+        self.names = {}
+        for finding, index in zip(findings, self._label_indices, strict=True):
+            if index is not None:
+                self.names[data.findings[index]] = finding
         if not self.names:
             requested, existing = ", ".join(findings), ", ".join(data.findings)
             raise DataError(f"{data.name} has none of the model's findings ({requested}): it has {existing}")
         super().__init__(data)
-        self.findings, self.indices = tuple(findings), list(indices)
+        self.findings = tuple(findings)
+        self.indices = list(indices)
         self.describe = {**data.describe, "images": len(self.indices), "findings": list(self.names.values())}
 
     def __len__(self) -> int:
@@ -346,9 +386,10 @@ class RelabeledDataset(DatasetWrapper):
     def sample(self, index: int) -> Sample:
         """Return the sample at ``index`` with the model's finding names."""
         sample = self.data.sample(self.indices[index])
-        labels = np.array([np.nan if k is None else sample.labels[k] for k in self._order], np.float32)
+        labels = [np.nan if index is None else sample.labels[index] for index in self._label_indices]
         masks = sample.read_masks and functools.partial(_renamed_masks, sample, self.names)
-        return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
+        boxes = _renamed(sample.boxes, self.names)
+        return replace(sample, labels=np.array(labels, np.float32), boxes=boxes, read_masks=masks)
 
     def readings(self, index: int) -> dict[str, Any]:
         """Return each reader's boxes under the model's names, for data sets with several readers."""
@@ -364,23 +405,20 @@ def _renamed(by_finding: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
     return {names[finding]: value for finding, value in by_finding.items() if finding in names}
 
 
-ANNOUNCED_FILE_COUNT = 2000
-"""Number of files above which reading their headers is announced, because it takes more than a second."""
-
-
-DECODING_VERSION = 2
-"""Increment this if files are decoded to other pixels; caches of earlier versions are not used any more."""
-
-
 def content_key(data: Sequence[Sample], size: int) -> str:
     """Return 16 hex digits that identify the images of ``data`` resized to ``size``."""
     if len(data) > ANNOUNCED_FILE_COUNT:
         log.info("checking the files of %d images", len(data))
-    columns = data.columns if isinstance(data, Dataset) else from_samples(data, len(data[0].labels) if data else 0)
+    label_count = len(data[0].labels) if data else 0
+    columns = data.columns if isinstance(data, Dataset) else from_samples(data, label_count)
     digest = hashlib.sha256(b"rows %d, decoding %d" % (size, DECODING_VERSION))
     names = zip(columns.sources, columns.images, strict=True)
-    for i, (source, image) in enumerate(tqdm(names, "list images", len(data), unit="image", leave=False, disable=None)):
-        content = _content(source, image) if source else [image, hashlib.sha256(data[i].image.tobytes()).hexdigest()]
+    bar = tqdm(names, desc="list images", total=len(data), unit="image", leave=False, disable=None)
+    for index, (source, image) in enumerate(bar):
+        if source:
+            content = _content(source, image)
+        else:
+            content = [image, hashlib.sha256(data[index].image.tobytes()).hexdigest()]
         digest.update(json.dumps(content).encode())
     return digest.hexdigest()[:16]
 

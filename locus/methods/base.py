@@ -42,6 +42,13 @@ class Method:
 
     ``maps`` gets the evidence of a batch (:class:`locus.methods.evidence.Evidence`): the feature map A, the gradients
     G = d logits / d A, the images, the findings and the grid of A.
+
+    Example:
+        >>> class MeanOfMaps(Method):
+        ...     name = "mean_of_maps"
+        ...     def maps(self, evidence):
+        ...         count = len(evidence.findings)
+        ...         return evidence.A.mean(1, keepdim=True).expand(-1, count, -1, -1)  # (N,K,h,w)
     """
 
     name: ClassVar[str]
@@ -69,10 +76,18 @@ class Method:
         return cls.needs <= FAST_NEEDS and not cls.costly
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """Return the raw maps (N,K,h,w) float32, not resized or scaled.
+        """Compute the raw maps, not resized or scaled.
 
-        The maps of an image and finding must not depend on other images and findings. Raises ``NotAvailableError`` if
-        the model is not supported.
+        The maps of an image and finding must not depend on other images and findings.
+
+        Args:
+            evidence: feature map A (N,C,h,w) and what else ``needs`` names.
+
+        Returns:
+            (N,K,h,w) float32 on the grid of ``grid``, high where the finding is.
+
+        Raises:
+            NotAvailableError: the model is not supported.
         """
         raise NotImplementedError
 
@@ -114,16 +129,25 @@ class ChannelMethod(Method):
 class GradientMethod(Method):
     """Weighted sum of the feature maps, sum_c weights * A. A subclass implements ``weights``.
 
-    >>> class Mine(GradientMethod):
-    ...     name = "mine"
-    ...     def weights(self, A, G):
-    ...         return G.mean((-2, -1), keepdim=True)
+    Example:
+        >>> class Mine(GradientMethod):
+        ...     name = "mine"
+        ...     def weights(self, A, G):
+        ...         return G.mean((-2, -1), keepdim=True)
     """
 
     needs = frozenset({"features", "gradients"})
 
     def weights(self, A: Tensor, G: Tensor) -> Tensor:
-        """Return weights that broadcast to (N,K,C,h,w), from A (N,1,C,h,w) and G (N,K,C,h,w)."""
+        """Compute the weights of the feature maps.
+
+        Args:
+            A: (N,1,C,h,w) feature maps.
+            G: (N,K,C,h,w) gradients of the K logits with respect to A.
+
+        Returns:
+            Weights that broadcast to (N,K,C,h,w).
+        """
         raise NotImplementedError
 
     def maps(self, evidence: Evidence) -> Tensor:

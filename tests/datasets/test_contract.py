@@ -111,7 +111,7 @@ def test_the_data_set_of_the_docs_works_as_printed(tmp_path):
     (tmp_path / "example.py").write_text(page.split("```python\n")[1].split("```")[0])
     (tmp_path / "labels.csv").write_text("image,patient,Mass,Nodule\n" + "".join(f"{i}.png,{i},1,\n" for i in range(20)))
     example = from_file(f"{tmp_path / 'example.py'}:Example", "dataset")
-    data = example(Request(tmp_path, "train", "patient"))
+    data = example(Request(root=tmp_path, split="train", partition="patient"))
     assert len(data) == 14
     assert data.labels[0, 0] == 1
     assert np.isnan(data.labels[:, 1]).all()

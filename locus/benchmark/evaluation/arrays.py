@@ -63,59 +63,86 @@ def score(
         NotAvailableError: the protocol needs more maps, or probabilities.
         UnknownNameError: an unknown protocol.
 
-    >>> maps = {("a", "Mass"): [[0, 0], [0, 1]], ("b", "Mass"): [[0, 1], [0, 0]]}
-    >>> truth = {("a", "Mass"): [[50, 50, 90, 90]], ("b", "Mass"): [[0, 50, 40, 90]]}
-    >>> result = score(maps, truth, frames=(100, 100), grids="conventional", protocol="pointing")
-    >>> [(one.finding, one.value, one.n) for one in result.scores[:2]]
-    [('Mass', 0.5, 2), ('mean', 0.5, 2)]
+    Example:
+        >>> maps = {("a", "Mass"): [[0, 0], [0, 1]], ("b", "Mass"): [[0, 1], [0, 0]]}
+        >>> truth = {("a", "Mass"): [[50, 50, 90, 90]], ("b", "Mass"): [[0, 50, 40, 90]]}
+        >>> result = score(maps, truth, frames=(100, 100), grids="conventional", protocol="pointing")
+        >>> [(score.finding, score.value, score.n) for score in result.scores[:2]]
+        [('Mass', 0.5, 2), ('mean', 0.5, 2)]
     """
     protocols.get(protocol)
     _check_pairs(maps, truth, negatives)
-    known = _checked_probabilities(probabilities or {}, maps)
+    checked_probabilities = _checked_probabilities(probabilities or {}, maps)
     findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
-    named = _named_patients(dict.fromkeys(image for image, _ in maps), patients)
-    samples = {
-        image: _sample((image, patient), _frame(frames, image), findings, truth, negatives)
-        for image, patient in named.items()
-    }
-    grid_of_pair = {pair: _grid(grids, pair) for pair in maps}
-    checked = {pair: None if values is None else _heat_map(values, pair) for pair, values in maps.items()}
-    for pair, values in checked.items():
+    samples = {}
+    for image, patient in _named_patients(dict.fromkeys(image for image, _ in maps), patients).items():
+        samples[image] = _sample(image, patient, _frame(frames, image), findings, truth, negatives)
+    map_grids = {pair: _grid(grids, pair) for pair in maps}
+    checked_maps = {pair: None if values is None else _heat_map(values, pair) for pair, values in maps.items()}
+    for (image, finding), values in checked_maps.items():
         if values is not None:
-            resolve(grid_of_pair[pair], (values.shape[0], values.shape[1]), samples[pair[0]].frame)
-    answers = Answers(samples, findings, [*maps], grid_of_pair, checked, probabilities=known)
+            height, width = values.shape
+            resolve(map_grids[image, finding], (height, width), samples[image].frame)
+    answers = Answers(
+        samples=samples,
+        findings=findings,
+        pairs=list(maps),
+        grids=map_grids,
+        maps=checked_maps,
+        probabilities=checked_probabilities,
+    )
     result: Result = protocols.get(protocol)().evaluate(answers.cases(protocol), findings)
     return result
 
 
 def _named_patients(images: Iterable[str], patients: Mapping[str, str] | None) -> dict[str, str]:
     """Return image -> patient, or the image itself without ``patients``."""
-    if not isinstance(patients, Mapping | None):
+    if patients is None:
+        patient_of = {image: image for image in images}
+    elif isinstance(patients, Mapping):
+        patient_of = {image: _patient(patients, image) for image in images}
+    else:
         raise BadValueError(f"patients is a {type(patients).__name__}: give a dictionary image -> patient")
-    named = {image: image if patients is None else _patient(patients, image) for image in images}
-    if twice := spelled_twice(named.values()):
-        raise BadValueError(f"the patients {twice[0]!r} and {twice[1]!r} are one number: write each patient in one way")
-    return named
+    repeated = spelled_twice(patient_of.values())
+    if repeated:
+        first, second = repeated[:2]
+        raise BadValueError(f"the patients {first!r} and {second!r} are one number: write each patient in one way")
+    return patient_of
 
 
 def _sample(
-    named: tuple[str, str],
+    image: str,
+    patient: str,
     frame: Frame,
     findings: Sequence[str],
     truth: Mapping[Pair, ArrayLike],
     negatives: Collection[Pair | str],
 ) -> Sample:
-    """Return the truth of the image ``named`` (image, patient), without pixels."""
-    image = named[0]
-    given = {word: truth[image, word] for word in findings if (image, word) in truth}
-    arrays = {word: checked_boxes(boxes, frame, f"the boxes of {image} {word}") for word, boxes in given.items()}
-    boxes = {finding: array for finding, array in arrays.items() if len(array)}
-    absent = {finding for finding in findings if image in negatives or (image, finding) in negatives}
-    if wrong := [finding for finding in boxes if finding in absent]:
-        both = f"({image!r}, {wrong[0]!r}) is listed in negatives but has a truth box"
-        raise BadValueError(f"{both}: remove one or the other")
-    labels = [1.0 if finding in boxes else 0.0 if finding in absent else np.nan for finding in findings]
-    return Sample(*named, frame, np.array(labels, np.float32), boxes, _no_pixels)
+    """Return the truth of an image, without pixels: its boxes, and labels that are nan where nothing is known.
+
+    Args:
+        image: name of the image.
+        patient: name of its patient.
+        frame: (H,W) in pixels.
+        findings: findings in the order of the labels.
+        truth: (image, finding) -> (M,4) boxes xyxy in the frame.
+        negatives: images, or (image, finding) pairs, that do not show the finding.
+    """
+    boxes = {}
+    labels = []
+    for finding in findings:
+        is_absent = image in negatives or (image, finding) in negatives
+        label = 0.0 if is_absent else np.nan
+        if (image, finding) in truth:
+            finding_boxes = checked_boxes(truth[image, finding], frame, f"the boxes of {image} {finding}")
+            if len(finding_boxes):
+                boxes[finding] = finding_boxes
+                label = 1.0
+        labels.append(label)
+        if is_absent and finding in boxes:
+            problem = f"({image!r}, {finding!r}) is listed in negatives but has a truth box"
+            raise BadValueError(f"{problem}: remove one or the other")
+    return Sample(image, patient, frame, np.array(labels, np.float32), boxes, _no_pixels)
 
 
 def _no_pixels() -> NoReturn:
@@ -124,46 +151,54 @@ def _no_pixels() -> NoReturn:
 
 def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negatives: Collection[Pair | str]) -> None:
     """Raise ``BadValueError`` unless each case with truth, and each negative, has a map."""
-    for word, given in (("maps", maps), ("truth", truth)):
-        if not isinstance(given, Mapping):
-            raise BadValueError(f"{word} is a {type(given).__name__}: give a dictionary with keys (image, finding)")
-    listed = not isinstance(negatives, str) and isinstance(negatives, Collection)
-    if not listed or not all(isinstance(negative, str | tuple) for negative in negatives):
+    for name, value in (("maps", maps), ("truth", truth)):
+        if not isinstance(value, Mapping):
+            raise BadValueError(f"{name} is a {type(value).__name__}: give a dictionary with keys (image, finding)")
+    is_list = isinstance(negatives, Collection) and not isinstance(negatives, str)
+    if not is_list or not all(isinstance(negative, str | tuple) for negative in negatives):
         raise BadValueError(f"negatives is {negatives!r}: give a list of images or of (image, finding) pairs")
     if not truth:
         raise BadValueError("truth is empty: give a dictionary (image, finding) -> (M,4) boxes")
-    names = (*maps, *truth)
-    if any(not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str) for pair in names):
+    pairs = (*maps, *truth)
+    if any(not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs):
         raise BadValueError("the keys of maps and truth must be pairs of names (image, finding)")
-    require_findings(dict.fromkeys(finding for _, finding in names))
-    if missing := [" ".join(pair) for pair in truth if pair not in maps]:
-        cases = f"{len(missing)} of {len(truth)} cases with truth boxes have no map ({examples(missing)})"
-        raise BadValueError(f"{cases}: give a map, or None where the method failed")
+    require_findings(dict.fromkeys(finding for _, finding in pairs))
+    missing = [" ".join(pair) for pair in truth if pair not in maps]
+    if missing:
+        problem = f"{len(missing)} of {len(truth)} cases with truth boxes have no map ({examples(missing)})"
+        raise BadValueError(f"{problem}: give a map, or None where the method failed")
     with_map = {*maps, *(image for image, _ in maps)}
-    if unknown := [str(negative) for negative in negatives if negative not in with_map]:
+    unknown = [str(negative) for negative in negatives if negative not in with_map]
+    if unknown:
         raise BadValueError(f"{len(unknown)} of {len(negatives)} negatives have no map: {examples(unknown)}")
 
 
 def _frame(frames: Mapping[str, Frame] | Frame, image: str) -> Frame:
+    """Return the frame of an image. Raises ``BadValueError`` unless it is (H,W) in whole pixels."""
     frame = _of_image(frames, image, "frame") if isinstance(frames, Mapping) else frames
-    whole = np.ndim(frame) == 1 and all(isinstance(side, Real) and side >= 1 and side % 1 == 0 for side in frame)
-    if not whole or len(frame) != 2:
+    is_whole = np.ndim(frame) == 1 and all(isinstance(side, Real) and side >= 1 and side % 1 == 0 for side in frame)
+    if not is_whole or len(frame) != 2:
         raise BadValueError(f"the frame of {image} is {frame}: give (height, width) in whole pixels")
-    return int(frame[0]), int(frame[1])
+    height, width = frame
+    return int(height), int(width)
 
 
 def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
-    grid = grids
-    if isinstance(grids, Mapping):
-        grid = grids[pair] if pair in grids else _of_image(grids, pair[0], "grid")
+    """Return the grid of a map. Raises ``BadValueError`` if there is none."""
+    if not isinstance(grids, Mapping):
+        grid = grids
+    elif pair in grids:
+        grid = grids[pair]
+    else:
+        grid = _of_image(grids, pair[0], "grid")
     if not isinstance(grid, Grid) and grid != "conventional":
         raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or 'conventional'")
     return grid
 
 
-def _of_image(values: Mapping[str, T], image: str, what: str) -> T:
+def _of_image(values: Mapping[str, T], image: str, noun: str) -> T:
     if image not in values:
-        raise BadValueError(f"the image {image} has no {what}: give one for every image")
+        raise BadValueError(f"the image {image} has no {noun}: give one for every image")
     return values[image]
 
 
@@ -189,14 +224,14 @@ def _checked_probabilities(
     return probabilities
 
 
-def _array(values: ArrayLike, what: str) -> NDArray[Any]:
+def _array(values: ArrayLike, where: str) -> NDArray[Any]:
     """Return an array. Raises ``BadValueError`` for what is none, and for masked values."""
     if np.ma.is_masked(values):
-        raise BadValueError(f"masked values in {what}: fill them, or give None where the method failed")
+        raise BadValueError(f"masked values in {where}: fill them, or give None where the method failed")
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise BadValueError(f"{what}: {one_line(error)}") from None
+        raise BadValueError(f"{where}: {one_line(error)}") from None
 
 
 def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
@@ -204,7 +239,7 @@ def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
     return as_map(_array(values, where), where, BadValueError).astype(np.float64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Answers:
     """Maps or boxes made elsewhere, checked, with the truth of their images."""
 
@@ -223,15 +258,20 @@ class Answers:
 
     def require(self, protocol: str) -> None:
         """Raise ``NotAvailableError`` if the protocol scores something else, or needs more maps."""
-        part = protocols.get(protocol)
-        if self.boxes is not None and not part.takes_boxes:
-            raise NotAvailableError(f"{protocol} scores maps, but this entry has boxes")
-        boxed = [(name, finding) for name, s in self.samples.items() if s.boxes for finding in self.findings]
-        n_missing = sum(pair not in self.maps for pair in boxed)
-        if self.boxes is None and part.counts_false_alarms and n_missing:
+        protocol_class = protocols.get(protocol)
+        if self.boxes is not None:
+            if not protocol_class.takes_boxes:
+                raise NotAvailableError(f"{protocol} scores maps, but this entry has boxes")
+            return
+        if not protocol_class.counts_false_alarms:
+            return
+        boxed = [image for image, sample in self.samples.items() if sample.boxes]
+        pairs = [(image, finding) for image in boxed for finding in self.findings]
+        missing_count = sum(pair not in self.maps for pair in pairs)
+        if missing_count:
             raise NotAvailableError(
-                f"{protocol} also needs the maps of findings that an image does not show: {n_missing} of {len(boxed)} "
-                "maps of the boxed images are missing"
+                f"{protocol} also needs the maps of findings that an image does not show: {missing_count} of "
+                f"{len(pairs)} maps of the boxed images are missing"
             )
 
     def cases(self, protocol: str) -> list[Case]:
@@ -240,12 +280,15 @@ class Answers:
         return [self._case(*pair) for pair in self.pairs]
 
     def _case(self, image: str, finding: str) -> Case:
-        sample, pair = self.samples[image], (image, finding)
-        given: dict[str, Any] = {"probability": self.probabilities.get(pair), "reason": NOT_GIVEN}
-        if self.boxes is not None:
-            given = {"submitted_boxes": self.boxes.get(pair, np.zeros((0, 5)))}
+        pair = (image, finding)
+        sample = self.samples[image]
         label = float(sample.labels[self.findings.index(finding)])
-        return make_case(sample, finding, label, self.maps.get(pair), self.grids[pair], **given)
+        values, grid = self.maps.get(pair), self.grids[pair]
+        if self.boxes is not None:
+            boxes = self.boxes.get(pair, np.zeros((0, 5)))
+            return make_case(sample, finding, label, values, grid, submitted_boxes=boxes)
+        probability = self.probabilities.get(pair)
+        return make_case(sample, finding, label, values, grid, probability=probability, reason=NOT_GIVEN)
 
 
 def as_map(values: NDArray[Any], where: str, error: type[LocusError]) -> NDArray[Any]:

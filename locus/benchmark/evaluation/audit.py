@@ -11,7 +11,7 @@ import itertools
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,12 @@ from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.statistics.resample import Gap
-from locus.config import AuditConfig
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS, duplicates
 from locus.core.scores import Score
+from locus.core.types import Echo
 from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
 from locus.datasets.io.tables import read_csv
@@ -43,6 +43,8 @@ HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
 GROUNDING_RESULTS = CONFIGS.parent / "results" / "grounding"
 PUBLISHED_BOXES = 984
+CSV_HEADER = ("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark")
+CsvRows = Sequence[Sequence[object]]
 NEVER_ABOVE = {"iou": "dice", "pointing": "pointing@cell"}
 """Rule -> a rule whose value is never smaller."""
 ROUNDING = 0.0101
@@ -50,55 +52,70 @@ ROUNDING = 0.0101
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
-def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
-    """Print the tables with a row for the file, and write them as CSV if ``config.output`` is set; return 0.
+def run(file_name: str | None, entry: str, truth: str, root: str | None, output: str | None, echo: Echo) -> None:
+    """Print the tables with a row for a file of scores.
 
-    Raises ``LocusError`` for invalid input.
+    Args:
+        file_name: CSV file with a row per finding.
+        entry: name of its row; empty: the name of the file.
+        truth: ``NIH``, or a data set of the suite ``grounding``.
+        root: folder with the images of NIH whose boxes count; None: all boxes.
+        output: CSV file for all rows; None: no file.
+        echo: prints text.
+
+    Raises:
+        LocusError: invalid input.
     """
-    if not config.file:
+    if not file_name:
         raise BadValueError("the file is missing: python -m benchmark.audit FILE.csv")
-    file = Path(config.file)
+    file = Path(file_name)
     if file.suffix.lower() == ".json":
         raise DataError(f"{file} is JSON, but audit reads CSV with a row per finding: {BOXES} {file}")
-    table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
+    table = read_csv(file, ("finding",), NEED)
+    name = entry or file.stem
     if name in UNRANKED_METHODS:
         raise BadValueError(f"the entry {name} has the name of a baseline: use --entry with another name")
     if "image" in table.columns:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
-    if config.truth != "NIH" and config.data_root_dir is not None:
-        raise BadValueError(f"--data_root_dir requires --truth NIH, not {config.truth}: leave it out")
-    if config.truth != "NIH":
-        return _run_grounding(config, file, table, name, echo)
-    return _run_nih(config, file, table, name, echo)
+    if truth == "NIH":
+        rows = _run_nih(file, table, name, root, echo)
+    elif root is not None:
+        raise BadValueError(f"--data_root_dir requires --truth NIH, not {truth}: leave it out")
+    else:
+        rows = _run_grounding(file, table, name, truth, echo)
+    if output is not None:
+        write_text(output, csv_text(rows))
+        echo(f"{'all rows as numbers' if truth == 'NIH' else 'all rows'}: {output}")
 
 
-def _run_nih(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
-    """Print the tables on NIH's boxes; return 0."""
+def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo: Echo) -> CsvRows:
+    """Print the tables on NIH's boxes, and return all rows as numbers."""
     read_values(file, table, name, dict.fromkeys(BOXED, sys.maxsize))  # invalid files are reported at once
     from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
 
     log.info("reading NIH's boxes")
-    data = _nih(config.data_root_dir)
+    data = _nih(root)
     samples = [sample for sample in data if sample.boxes]
-    findings = [finding for finding in data.findings if any(finding in sample.boxes for sample in samples)]
-    counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
     if not samples:
-        raise DataError(f"{config.data_root_dir} has no image with one of NIH's boxes: give the folder of their images")
-    mine = read_values(file, table, name, counts)
+        raise DataError(f"{root} has no image with one of NIH's boxes: give the folder of their images")
+    box_counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in data.findings}
+    box_counts = {finding: count for finding, count in box_counts.items() if count}
+    entry = read_values(file, table, name, box_counts)
     log.info("scoring fixed_box on them")
-    box = Box.of(_hits(fixed_box_cases(samples, data), findings))
-    of_papers = [record for word in papers.names() for record in papers.read(word) if record.cell.dataset == "NIH"]
-    rows = [mine, box.record, *literature.published(of_papers)]
-    if name in [*map(literature.result_name, rows[1:])]:
+    box = Box.of(_hits(fixed_box_cases(samples, data), list(box_counts)))
+    paper_records = [record for paper in papers.names() for record in papers.read(paper)]
+    published = literature.published([record for record in paper_records if record.cell.dataset == "NIH"])
+    rows = [entry, box.record, *published]
+    if name in [literature.result_name(row) for row in rows[1:]]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
-    remark = _boxes_used(counts, len(samples), config.data_root_dir)
-    legend = f"fixed_box {literature.FLOOR}\n{literature.LEGEND}\n"
-    texts = (as_text(one) for one in literature.by_measure("NIH", rows, box))
-    echo("\n".join([literature.sentence(mine, box), remark, legend, *texts]))
-    if config.output is not None:
-        write_text(config.output, _as_csv(rows, box))
-        echo(f"all rows as numbers: {config.output}")
-    return 0
+    lines = [
+        literature.sentence(entry, box),
+        _boxes_used(box_counts, len(samples), root),
+        f"fixed_box {literature.FLOOR}\n{literature.LEGEND}\n",
+        *map(as_text, literature.by_measure("NIH", rows, box)),
+    ]
+    echo("\n".join(lines))
+    return [CSV_HEADER, *(line for row in rows for line in _numbers(row, box))]
 
 
 def _nih(root: str | None) -> Dataset:
@@ -108,105 +125,135 @@ def _nih(root: str | None) -> Dataset:
     return datasets.load("NIH", root=root)
 
 
-def _boxes_used(counts: Mapping[str, int], images: int, root: str | None) -> str:
+def _boxes_used(counts: Mapping[str, int], image_count: int, root: str | None) -> str:
     """Return a sentence on the boxes that the baseline was scored on; ``counts``: their number by finding."""
     total = sum(counts.values())
     if root is None:
-        return f"Scored on {total} boxes on {images} images, all that NIH published."
-    by_finding = ", ".join(f"{finding} {n}" for finding, n in counts.items())
+        return f"Scored on {total} boxes on {image_count} images, all that NIH published."
+    by_finding = ", ".join(f"{finding} {count}" for finding, count in counts.items())
     return (
-        f"Scored on {total} of NIH's {PUBLISHED_BOXES} boxes, those on {images} images in {root} ({by_finding}); "
+        f"Scored on {total} of NIH's {PUBLISHED_BOXES} boxes, those on {image_count} images in {root} ({by_finding}); "
         f"published results are on all of them, or on others."
     )
 
 
-def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
-    """Print the table of a truth of the suite ``grounding`` and what a paper may say; return 0."""
+def _run_grounding(file: Path, table: pd.DataFrame, name: str, truth: str, echo: Echo) -> CsvRows:
+    """Print the table of a truth of the suite ``grounding`` and what a paper may say; return its rows."""
     if not GROUNDING_RESULTS.is_dir():
         raise DataError(f"{GROUNDING_RESULTS} is missing: run python -m benchmark.run --suite grounding")
-    known = [record for record in records.load(GROUNDING_RESULTS) if record.cell.dataset == config.truth]
-    baselines = (score for record in known if record.source == "run" for score in record.scores)
-    counts = {score.finding: score.n for score in baselines if score.metric in ("dice", "pointing")}
-    mine = read_values(file, table, name, counts, config.truth)
-    metrics = [metric for metric in grounding.RULES if mine.find(metric)]
-    made = grounding.comparison(config.truth, [mine, *known], metrics)
-    echo("\n".join([*(grounding.sentence(mine, metric, [mine, *known]) for metric in metrics), "", as_text(made)]))
-    if config.output is not None:
-        write_text(config.output, csv_text([made.header, *made.rows]))
-        echo(f"all rows: {config.output}")
-    return 0
+    recorded = [record for record in records.load(GROUNDING_RESULTS) if record.cell.dataset == truth]
+    counts = {}
+    for record in recorded:
+        if record.source == "run":
+            counts.update({score.finding: score.n for score in record.scores if score.metric in ("dice", "pointing")})
+    entry = read_values(file, table, name, counts, truth)
+    rows = [entry, *recorded]
+    metrics = [metric for metric in grounding.RULES if entry.find(metric)]
+    comparison = grounding.comparison(truth, rows, metrics)
+    sentences = [grounding.sentence(entry, metric, rows) for metric in metrics]
+    echo("\n".join([*sentences, "", as_text(comparison)]))
+    return [comparison.header, *comparison.rows]
 
 
 def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int], truth: str = "NIH") -> Record:
-    """Return the scores in a table with a row per finding; a row ``mean`` is allowed if it is in ``counts``.
+    """Return the scores in a table with a row per finding.
 
-    Raises ``DataError`` for unknown, missing or repeated findings, columns that are no threshold, and values outside
-    [0,1].
+    Args:
+        file: the file that the table comes from, for errors.
+        table: a column ``finding``, a column per threshold or rule, and optionally ``n``, the number of boxes.
+        name: name of the row.
+        counts: finding -> number of its boxes. A row ``mean`` is allowed if it is in ``counts``.
+        truth: data set of the boxes.
+
+    Returns:
+        The scores as a record.
+
+    Raises:
+        DataError: unknown, missing or repeated findings, columns that are no threshold, and values outside [0,1].
     """
-    column_of = _column if truth == "NIH" else _rule
-    columns = {word: column_of(file, word) for word in table.columns if word not in ("finding", "n")}
-    if twice := duplicates(columns.values()):
-        raise DataError(f"{file} has several columns of {twice[0].removeprefix('hit@')}: keep one")
-    if not columns:
+    metric_of_heading = _column if truth == "NIH" else _rule
+    headings = [heading for heading in table.columns if heading not in ("finding", "n")]
+    metrics = {heading: metric_of_heading(file, heading) for heading in headings}
+    repeated_metrics = duplicates(metrics.values())
+    if repeated_metrics:
+        raise DataError(f"{file} has several columns of {repeated_metrics[0].removeprefix('hit@')}: keep one")
+    if not metrics:
         raise DataError(f"{file} has no column of a threshold: {NEED}")
-    names = Names((), tuple(counts))
-    findings = [names.finding(word, str(file)) for word in table["finding"]]
-    if repeated := duplicates(findings):
-        raise DataError(f"{file} has several rows of {repeated[0]}: keep one")
-    if MEAN not in findings and (missing := [finding for finding in counts if finding not in (*findings, MEAN)]):
-        needed = ", ".join(finding for finding in counts if finding != MEAN)
-        raise DataError(f"{file} has no row of {', '.join(missing)}: give a row for each of {needed}")
+    findings = _findings(file, table, counts)
     numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
-    n = _counts(file, numbers, findings, counts)
+    row_counts = _counts(file, numbers, findings, counts)
     scores: dict[str, list[Score]] = {}
-    for word, column in columns.items():
-        values = numbers[word].to_numpy(dtype=np.float64)
-        if (wrong := ~((values >= 0) & (values <= (np.inf if column in grounding.NOT_A_SHARE else 1)))).any():
-            at = int(wrong.argmax())
-            shown, percent = table[word].iloc[at], "; divide percentages by 100" if values[at] > 1 else ""
-            raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: write a share from 0 to 1{percent}")
-        scores[column] = [Score(f, column, v, n=k) for f, v, k in zip(findings, values.tolist(), n, strict=True)]
+    for heading, metric in metrics.items():
+        values = numbers[heading].to_numpy(dtype=np.float64)
+        largest = np.inf if metric in grounding.NOT_A_SHARE else 1
+        is_wrong = ~((values >= 0) & (values <= largest))
+        if is_wrong.any():
+            index = int(is_wrong.argmax())
+            advice = "write a share from 0 to 1"
+            if values[index] > 1:
+                advice += "; divide percentages by 100"
+            raise DataError(f"{file}: {heading} of {findings[index]} is {table[heading].iloc[index]!r}: {advice}")
+        rows = zip(findings, values.tolist(), row_counts, strict=True)
+        scores[metric] = [Score(finding, metric, value, n=count) for finding, value, count in rows]
     _refuse_rising(file, scores)
     _refuse_larger(file, scores)
     _refuse_other_mean(file, scores)
     if MEAN in counts and MEAN not in findings:
-        for column, of_findings in scores.items():
-            mean = float(np.mean([score.value or 0.0 for score in of_findings]))
-            of_findings.append(Score(MEAN, column, mean, n=sum(n)))
+        for metric, metric_scores in scores.items():
+            mean = float(np.mean([score.value or 0.0 for score in metric_scores]))
+            metric_scores.append(Score(MEAN, metric, mean, n=sum(row_counts)))
     all_scores = tuple(itertools.chain(*scores.values()))
     return Record(cell=Cell(dataset=truth, method=name), source="external", scores=all_scores)
+
+
+def _findings(file: Path, table: pd.DataFrame, counts: dict[str, int]) -> list[str]:
+    """Return the finding of each row. Raises ``DataError`` for unknown, repeated or missing ones."""
+    names = Names((), tuple(counts))
+    findings = [names.finding(word, str(file)) for word in table["finding"]]
+    repeated = duplicates(findings)
+    if repeated:
+        raise DataError(f"{file} has several rows of {repeated[0]}: keep one")
+    required = [finding for finding in counts if finding != MEAN]
+    missing = [finding for finding in required if finding not in findings]
+    if missing and MEAN not in findings:
+        raise DataError(f"{file} has no row of {', '.join(missing)}: give a row for each of {', '.join(required)}")
+    return findings
 
 
 def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
     """Raise ``DataError`` if more boxes are hit at a larger threshold, which is impossible."""
     for low, high in itertools.pairwise(column for column in COLUMNS if column in scores):
-        if low.partition(".")[0] == high.partition(".")[0]:
-            for fewer, more in zip(scores[high], scores[low], strict=True):
-                if (fewer.value or 0) > (more.value or 0):
-                    names = high.removeprefix("hit@"), low.removeprefix("hit@")
-                    high_value = f"{names[0]} of {more.finding} is {fewer.value:g}"
-                    sentence = f"{high_value}, more than {names[1]} with {more.value:g}"
-                    raise DataError(f"{file}: {sentence}: a larger threshold cannot hit more boxes")
+        if low.partition(".")[0] != high.partition(".")[0]:
+            continue
+        for high_score, low_score in zip(scores[high], scores[low], strict=True):
+            if (high_score.value or 0) > (low_score.value or 0):
+                high_value = f"{high.removeprefix('hit@')} of {high_score.finding} is {high_score.value:g}"
+                low_value = f"{low.removeprefix('hit@')} with {low_score.value:g}"
+                raise DataError(
+                    f"{file}: {high_value}, more than {low_value}: a larger threshold cannot hit more boxes"
+                )
 
 
 def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
     """Raise ``DataError`` for a value above that of a rule which can only be higher."""
     for lower, higher in NEVER_ABOVE.items():
-        for less, more in zip(scores.get(lower, ()), scores.get(higher, ()), strict=False):
-            if (less.value or 0) > (more.value or 0) + ROUNDING:
-                values = f"{lower} of {less.finding} is {less.value:g}, more than {higher} with {more.value:g}"
-                raise DataError(f"{file}: {values}: {lower} cannot be larger")
+        for lower_score, higher_score in zip(scores.get(lower, ()), scores.get(higher, ()), strict=False):
+            if (lower_score.value or 0) > (higher_score.value or 0) + ROUNDING:
+                lower_value = f"{lower} of {lower_score.finding} is {lower_score.value:g}"
+                raise DataError(
+                    f"{file}: {lower_value}, more than {higher} with {higher_score.value:g}: {lower} cannot be larger"
+                )
 
 
 def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
     """Raise ``DataError`` for a row ``mean`` that is not the mean of the other rows, unless cases are pooled."""
-    for column, of_findings in scores.items():
-        if column.endswith("@pooled"):
+    for metric, metric_scores in scores.items():
+        if metric.endswith("@pooled"):
             continue
-        means = [score.value or 0 for score in of_findings if score.finding == MEAN]
-        others = [score.value or 0 for score in of_findings if score.finding != MEAN]
+        means = [score.value or 0 for score in metric_scores if score.finding == MEAN]
+        others = [score.value or 0 for score in metric_scores if score.finding != MEAN]
         if means and others and abs(means[0] - np.mean(others)) > ROUNDING:
-            values = f"the mean of {column} is {means[0]:g}, but its findings give {np.mean(others):.3f}"
+            values = f"the mean of {metric} is {means[0]:g}, but its findings give {np.mean(others):.3f}"
             raise DataError(f"{file}: {values}: correct one of them")
 
 
@@ -214,28 +261,29 @@ def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: 
     """Return the number of boxes behind each row: the column ``n``, or that of the truth."""
     if "n" not in numbers.columns:
         return [counts[finding] for finding in findings]
-    for finding, n in zip(findings, numbers["n"].tolist(), strict=True):
-        if n not in range(1, counts[finding] + 1):
-            shown, most = "no number" if np.isnan(n) else f"{n:g}", f"{counts[finding]}, the number of boxes"
-            raise DataError(f"{file}: n of {finding} is {shown}: write a whole number from 1 to {most}")
-    return [int(n) for n in numbers["n"]]
+    for finding, count in zip(findings, numbers["n"].tolist(), strict=True):
+        if count not in range(1, counts[finding] + 1):
+            value = "no number" if np.isnan(count) else f"{count:g}"
+            advice = f"write a whole number from 1 to {counts[finding]}, the number of boxes"
+            raise DataError(f"{file}: n of {finding} is {value}: {advice}")
+    return [int(count) for count in numbers["n"]]
 
 
-def _column(file: Path, word: str) -> str:
+def _column(file: Path, heading: str) -> str:
     """Return the column of the table that a heading names: ``iou.3`` is ``hit@iou.3``."""
-    matched = OVERLAP_THRESHOLD.fullmatch(word.strip().lower())
+    matched = OVERLAP_THRESHOLD.fullmatch(heading.strip().lower())
     column = f"hit@{matched[1]}{matched[2]}" if matched else ""
     if column not in COLUMNS:
-        raise DataError(f"{file}: column {word!r} is no threshold of the table: use {HIT_COLUMNS_TEXT}")
+        raise DataError(f"{file}: column {heading!r} is no threshold of the table: use {HIT_COLUMNS_TEXT}")
     return column
 
 
-def _rule(file: Path, word: str) -> str:
+def _rule(file: Path, heading: str) -> str:
     """Return the metric that a heading names, which states its rule."""
-    if word not in grounding.RULES:
-        is_score = "names no rule" if word in ("score", "confidence", "dice_score") else "is no rule"
-        raise DataError(f"{file}: column {word!r} {is_score}: use {', '.join(grounding.RULES)}")
-    return word
+    if heading not in grounding.RULES:
+        problem = "names no rule" if heading in ("score", "confidence", "dice_score") else "is no rule"
+        raise DataError(f"{file}: column {heading!r} {problem}: use {', '.join(grounding.RULES)}")
+    return heading
 
 
 def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
@@ -248,18 +296,21 @@ def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
     return columns, rows["finding"].tolist(), rows["patient"].tolist()
 
 
-def _as_csv(rows: Sequence[Record], box: Box) -> str:
-    """Return the rows as CSV: a line per result, mean and threshold."""
-    names = ("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark")
-    return csv_text([names, *(line for row in rows for line in _numbers(row, box))])
-
-
 def _numbers(row: Record, box: Box) -> Iterator[tuple[object, ...]]:
-    means = {MEAN: box.findings} | ({f"{MEAN} without {', '.join(box.solved)}": box.rest} if box.solved else {})
-    start = literature.result_name(row), literature.trained_on(row)
+    """Yield the lines of a result: each threshold, for the mean over all findings and without those that are solved."""
+    means = {MEAN: box.findings}
+    if box.solved:
+        means[f"{MEAN} without {', '.join(box.solved)}"] = box.rest
+    result, trained_on = literature.result_name(row), literature.trained_on(row)
     for column in COLUMNS:
-        for word, names in means.items():
-            if (value := literature.mean_over(row, column, names, box)) is not None:
-                gap = literature.gap(row, column, names, box)
-                ends = [round(end, 6) if np.isfinite(end) else "" for end in gap or ()] or [""] * len(Gap._fields)
-                yield (*start, word, column.removeprefix("hit@"), round(value, 6), *ends, gap.mark if gap else "")
+        threshold = column.removeprefix("hit@")
+        for mean_name, findings in means.items():
+            value = literature.mean_over(row, column, findings, box)
+            if value is None:
+                continue
+            gap = literature.gap(row, column, findings, box)
+            ends = (
+                [""] * len(Gap._fields) if gap is None else [round(end, 6) if np.isfinite(end) else "" for end in gap]
+            )
+            mark = "" if gap is None else gap.mark
+            yield (result, trained_on, mean_name, threshold, round(value, 6), *ends, mark)

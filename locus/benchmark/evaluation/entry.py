@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from locus import datasets
 from locus.benchmark.evaluation import files
@@ -44,7 +45,7 @@ BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExternalEntry:
     """External maps or boxes, and the data set of their test images."""
 
@@ -70,46 +71,63 @@ class ExternalEntry:
 
         Without the finding, protocols of masks score those images that have a map.
         """
-        skipped = self.boxless if self.missing == "skip" else frozenset()
-        scored = {image for image, _ in self.values}
-        every = self.boxes is not None
-        return [s for s in self.data if s.image_id not in skipped and (every or s.boxes or s.image_id in scored)]
+        samples = list(self.data)
+        if self.boxes is None:
+            with_map = {image for image, _ in self.values}
+            samples = [sample for sample in samples if sample.boxes or sample.image_id in with_map]
+        if self.missing == "skip":
+            samples = [sample for sample in samples if sample.image_id not in self.boxless]
+        return samples
 
     @cached_property
     def answers(self) -> Answers:
         """Cases of the entry: all pairs of image and finding; for maps, only with a map or a counted miss."""
         pairs = [(sample.image_id, finding) for sample in self.samples for finding in self.data.findings]
         if self.boxes is None:
-            missed = self.missing_maps if self.missing != "skip" else set()
-            pairs = [pair for pair in pairs if pair in self.values or pair in missed]
-        samples = {sample.image_id: sample for sample in self.samples}
-        of_maps = dict.fromkeys(pairs, self.geometry.grid)
-        return Answers(samples, self.data.findings, pairs, of_maps, self.values, self.boxes, self.probabilities)
+            misses = self.missing_maps if self.missing != "skip" else set()
+            pairs = [pair for pair in pairs if pair in self.values or pair in misses]
+        return Answers(
+            samples={sample.image_id: sample for sample in self.samples},
+            findings=self.data.findings,
+            pairs=pairs,
+            grids=dict.fromkeys(pairs, self.geometry.grid),
+            maps=self.values,
+            boxes=self.boxes,
+            probabilities=self.probabilities,
+        )
 
     @cached_property
     def missing_maps(self) -> set[Pair]:
         """Cases with truth but without a map; none for boxes."""
+        if self.boxes is not None:
+            return set()
         truth = {(sample.image_id, finding) for sample in self.samples for finding in sample.boxes}
-        return truth - self.values.keys() if self.boxes is None else set()
+        return truth - self.values.keys()
 
     @property
     def recipe(self) -> dict[str, Any]:
         """Settings that determine the scores in addition to the data; part of the records' keys."""
-        kind = "maps" if self.boxes is None else "boxes"
-        read_as = {"geometry": self.geometry.declared, "missing": self.missing}
-        return {"external": {"entry": self.name, "kind": kind, "files": json_hash(self.hashes), **read_as}}
+        return {
+            "external": {
+                "entry": self.name,
+                "kind": "maps" if self.boxes is None else "boxes",
+                "files": json_hash(self.hashes),
+                "geometry": self.geometry.declared,
+                "missing": self.missing,
+            }
+        }
 
     @property
     def about(self) -> str:
         """Paragraph above the tables."""
-        kind = f"maps, {self.geometry.sentence}" if self.boxes is None else "boxes"
-        trained = self.trained_on or "unknown"
-        what = "Cases without a map" if self.boxes is None else "Images without a box"
+        if self.boxes is None:
+            kind, absent, grid = f"maps, {self.geometry.sentence}", "Cases without a map", "have the same grid"
+        else:
+            kind, absent, grid = "boxes", "Images without a box", "use their own grid"
         handling = {"miss": "count as misses", "skip": "are left out", "error": "are not allowed"}[self.missing]
-        grid = "have the same grid" if self.boxes is None else "use their own grid"
         return (
             f"External entry {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
-            f"Training data as declared: {trained}. {what} {handling}. "
+            f"Training data as declared: {self.trained_on or 'unknown'}. {absent} {handling}. "
             f"The maps of the baselines {grid}; their scores depend on it."
         )
 
@@ -119,27 +137,54 @@ def read(config: ScoreConfig) -> ExternalEntry:
     _refuse_name(config)
     data = _data(config)
     names = Names([sample.image_id for sample in data], data.findings)
-    where = files.geometry_of(config.alignment) if config.maps else files.BOX_GEOMETRY
-    frames = {sample.image_id: sample.frame for sample in data}
-    index = None if config.index is None else Path(config.index)
-    entry_boxes = read_boxes(Path(config.boxes), config.box_format, names, frames, index) if config.boxes else None
+    geometry = files.geometry_of(config.alignment) if config.maps else files.BOX_GEOMETRY
+    boxes = None
     boxless: list[str] = []
-    if entry_boxes is not None:
-        boxed, with_box = [sample.image_id for sample in data if sample.boxes], {image for image, _ in entry_boxes}
-        boxless = [image for image in boxed if image not in with_box]
-        count = f"{config.boxes} has no box for {len(boxless)} of {len(boxed)} images with a truth box"
-        files.check_missing(boxless, count, config.missing)
-        log_other_frame(entry_boxes, list(data), Path(str(config.boxes)))
-    scores = read_probabilities(Path(config.predictions), names) if config.predictions else {}
-    listed = files.find(Path(config.maps), names, config.findings) if config.maps else {}
-    map_values = files.read_values(listed, data, where, config.missing) if config.maps else {}
+    if config.boxes:
+        frames = {sample.image_id: sample.frame for sample in data}
+        index = None if config.index is None else Path(config.index)
+        boxes = read_boxes(Path(config.boxes), config.box_format, names, frames, index)
+        boxless = _boxless(boxes, data, config)
+        log_other_frame(boxes, list(data), Path(config.boxes))
+    probabilities = read_probabilities(Path(config.predictions), names) if config.predictions else {}
+    sources: dict[Pair, files.MapSource] = {}
+    values: dict[Pair, files.Map | LazyMap] = {}
+    if config.maps:
+        sources = files.find(Path(config.maps), names, config.findings)
+        values = files.read_values(sources, data, geometry, config.missing)
+    return ExternalEntry(
+        name=config.entry,
+        data=data,
+        values=values,
+        boxes=boxes,
+        boxless=frozenset(boxless),
+        probabilities=probabilities,
+        geometry=geometry,
+        missing=config.missing,
+        hashes=_hashes(config, {source.file for source in sources.values()}),
+        trained_on=config.trained_on,
+    )
+
+
+def _boxless(boxes: BoxesByCase, data: Dataset, config: ScoreConfig) -> list[str]:
+    """Return the images with a truth box but without a box; raise ``DataError`` if these are not allowed."""
+    with_box = {image for image, _ in boxes}
+    with_truth = [sample.image_id for sample in data if sample.boxes]
+    boxless = [image for image in with_truth if image not in with_box]
+    count = f"{config.boxes} has no box for {len(boxless)} of {len(with_truth)} images with a truth box"
+    files.check_missing(boxless, count, config.missing)
+    return boxless
+
+
+def _hashes(config: ScoreConfig, map_files: set[Path]) -> dict[str, str]:
+    """Return the name of each file of the entry -> its hash."""
     tables = {Path(file) for file in (config.boxes, config.predictions, config.index) if file}
-    sources = sorted({one.file for one in listed.values()} | tables)
     root = Path(config.maps or ".")
-    file_names = (file.relative_to(root).as_posix() if root in file.parents else file.name for file in sources)
-    hashes = dict(zip(file_names, map(file_hash, sources), strict=True))
-    stated = where, config.missing, hashes, config.trained_on
-    return ExternalEntry(config.entry, data, map_values, entry_boxes, frozenset(boxless), scores, *stated)
+    hashes = {}
+    for file in sorted(map_files | tables):
+        name = file.relative_to(root).as_posix() if root in file.parents else file.name
+        hashes[name] = file_hash(file)
+    return hashes
 
 
 def _refuse_name(config: ScoreConfig) -> None:
@@ -164,14 +209,25 @@ def _data(config: ScoreConfig) -> Dataset:
 def read_boxes(
     file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, Frame], index: Path | None = None
 ) -> BoxesByCase:
-    """Read the boxes of a file by image and finding; ``frames``: image -> (H, W), for all images of the split.
+    """Read the boxes of a file.
 
-    ``index``: the COCO file with images and categories of a list of results. Raises ``DataError`` for broken files and
-    invalid boxes, ``BadValueError`` for a CSV without ``box_format`` or a JSON with ``box_format`` xyxy.
+    Args:
+        file: CSV or COCO JSON.
+        box_format: ``xyxy`` or ``xywh``; required for CSV, whose boxes are in pixels of the image as published.
+        names: the images and findings of the data set.
+        frames: image -> (H, W) as published, for all images of the split.
+        index: the COCO file with images and categories of a list of results.
+
+    Returns:
+        (image, finding) -> (M,5) boxes xyxy and confidences.
+
+    Raises:
+        DataError: a broken file or invalid boxes.
+        BadValueError: a CSV without ``box_format``, or a JSON with ``box_format`` xyxy.
     """
-    is_json = file.suffix.lower() == ".json"
-    table = _from_json(file, box_format, index) if is_json else _from_csv(file, box_format)
-    return _by_case(table, "xywh" if is_json else box_format or "xyxy", names, frames, file)
+    if file.suffix.lower() == ".json":
+        return _by_case(_from_json(file, box_format, index), "xywh", names, frames, file)
+    return _by_case(_from_csv(file, box_format), box_format or "xyxy", names, frames, file)
 
 
 def _by_case(
@@ -181,38 +237,42 @@ def _by_case(
     if table.empty:
         raise DataError(f"{file} contains no boxes")
     images = names.resolve_images(table["image"].tolist(), "boxes")
-    words = {word: names.finding(word, str(file)) for word in table["finding"].unique()}
+    findings = {word: names.finding(word, str(file)) for word in table["finding"].unique()}
+    box_frames = [frames[image] for image in images]
     if "width" in table:
-        annotations.refuse_other_frames(table, [frames[image] for image in images], file)
-    size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
-    boxes = pd.DataFrame(_checked(table, box_format, size, file))
-    cases = pd.DataFrame({"image": images, "finding": table["finding"].map(words)})
+        annotations.refuse_other_frames(table, box_frames, file)
+    sizes = np.array([(width, height) for height, width in box_frames], dtype=np.float64).reshape(-1, 2)
+    boxes = pd.DataFrame(_checked(table, box_format, sizes, file))
+    cases = pd.DataFrame({"image": images, "finding": table["finding"].map(findings)})
     rows = pd.concat([cases, boxes], axis=1)
-    if (repeated := rows.duplicated()).any():
-        n = int(repeated.argmax())
-        first = int((rows == rows.iloc[n]).all(axis=1).argmax())
-        both = f"boxes {first + 1} and {n + 1} are identical ({', '.join(cases.iloc[n])})"
+    repeated = rows.duplicated()
+    if repeated.any():
+        second = int(repeated.argmax())
+        first = int((rows == rows.iloc[second]).all(axis=1).argmax())
+        both = f"boxes {first + 1} and {second + 1} are identical ({', '.join(cases.iloc[second])})"
         raise DataError(f"{file}: {both}: remove one of them")
-    tied = rows.duplicated(["finding", NUMBER_COLUMNS.index("score")], keep=False)
-    if tied.mean() > MAX_TIED_SHARE:
+    is_tied = rows.duplicated(["finding", NUMBER_COLUMNS.index("score")], keep=False)
+    if is_tied.mean() > MAX_TIED_SHARE:
         text = "%s: %d of %d scores are tied within their finding: see docs/protocols.md"
-        log.warning(text, file, tied.sum(), len(rows))
-    groups = boxes.groupby([*cases.to_numpy().T])
+        log.warning(text, file, is_tied.sum(), len(rows))
+    groups = boxes.groupby([cases["image"].to_numpy(), cases["finding"].to_numpy()])
     return {(str(image), str(finding)): group.to_numpy() for (image, finding), group in groups}
 
 
 def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
     table = annotations.read_table(file)
+    columns = ", ".join(map(str, table))
     if "score" not in table:
-        raise DataError(f"{file} has the columns {', '.join(map(str, table))}: {NEED}")
+        raise DataError(f"{file} has the columns {columns}: {NEED}")
     if box_format is None:
         raise BadValueError("--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)")
     edges = next((edges for edges in annotations.EDGES[box_format] if {*edges} <= {*table.columns}), None)
     if edges is None:
-        raise DataError(f"{file} has the columns {', '.join(map(str, table))} and --box_format is {box_format}: {NEED}")
+        raise DataError(f"{file} has the columns {columns} and --box_format is {box_format}: {NEED}")
     numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce")
+    numbers.columns = pd.Index(NUMBER_COLUMNS)
     sizes = annotations.image_sizes(file, table, edges)
-    return table[["image", "finding"]].join(numbers.set_axis(NUMBER_COLUMNS, axis=1)).assign(**sizes)
+    return table[["image", "finding"]].join(numbers).assign(**sizes)
 
 
 def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> pd.DataFrame:
@@ -222,51 +282,74 @@ def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> 
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file: Path) -> FloatArray:
-    """Return the boxes (M,5) as xyxy, clipped to their images of ``size`` (M,2), with confidences."""
-    values, limits = table[NUMBER_COLUMNS].to_numpy(dtype=np.float64), np.tile(size, 2)
-    readings = {"xyxy": values[:, :4], "xywh": xywh_to_xyxy(values[:, :4])}
-    flaws = {name: box_flaws(boxes, limits) for name, boxes in readings.items()}
-    beyond = {name: ((boxes < 0) | (boxes > limits)).any(1) for name, boxes in readings.items()}
-    boxes, (other,) = readings[box_format], [name for name in readings if name != box_format]
-    fits = not any(wrong.any() for wrong in (beyond[other], *flaws[other].values()))
-    advice = f" (if the file has {other}, use --box_format {other})" if fits else ""
-    given = {
-        "without a score between 0 and 1; correct it": ~((values[:, 4] >= 0) & (values[:, 4] <= 1)),
-        **flaws[box_format],
-        "partly outside their image; correct them": beyond[box_format] & fits,
+def _checked(table: pd.DataFrame, box_format: BoxFormat, sizes: FloatArray, file: Path) -> FloatArray:
+    """Return the boxes (M,5) as xyxy, clipped to their images of ``sizes`` (M,2) as (width, height), with confidences.
+
+    Boxes that are only partly outside their image are an error if all boxes fit in the other format, else clipped.
+    """
+    values = table[NUMBER_COLUMNS].to_numpy(dtype=np.float64)
+    scores = values[:, 4]
+    limits = np.tile(sizes, 2)
+    boxes, other_boxes = values[:, :4], xywh_to_xyxy(values[:, :4])
+    other_format = "xywh"
+    if box_format == "xywh":
+        boxes, other_boxes = other_boxes, boxes
+        other_format = "xyxy"
+    is_outside = _is_outside(boxes, limits)
+    other_flaws = [_is_outside(other_boxes, limits), *box_flaws(other_boxes, limits).values()]
+    other_fits = not any(flaw.any() for flaw in other_flaws)
+    advice = f" (if the file has {other_format}, use --box_format {other_format})" if other_fits else ""
+    problems = {
+        "without a score between 0 and 1; correct it": ~((scores >= 0) & (scores <= 1)),
+        **box_flaws(boxes, limits),
+        "partly outside their image; correct them": is_outside & other_fits,
     }
-    for what, wrong in given.items():
-        if wrong.any():
-            n, (kind, _, fix) = int(wrong.argmax()), what.partition("; ")
-            box = f"{table['image'][n]}, {table['finding'][n]}: {', '.join(f'{number:g}' for number in values[n])}"
-            count = f"{int(wrong.sum())} of {len(values)} boxes are {kind} when read as {box_format}{advice}"
-            raise DataError(f"{file}: {count}, first box {n + 1} ({box}): {fix}; boxes must be in {PUBLISHED_FRAME}")
-    if clipped := int(beyond[box_format].sum()):
-        log.warning("%s: clipped %d of %d boxes at the edge of their image", file, clipped, len(values))
-    return np.column_stack([np.clip(boxes, 0, limits), values[:, 4]])
+    for problem_and_fix, is_wrong in problems.items():
+        if is_wrong.any():
+            problem, _, fix = problem_and_fix.partition("; ")
+            first = int(is_wrong.argmax())
+            numbers = ", ".join(f"{number:g}" for number in values[first])
+            box = f"{table['image'][first]}, {table['finding'][first]}: {numbers}"
+            count = f"{int(is_wrong.sum())} of {len(values)} boxes are {problem} when read as {box_format}{advice}"
+            raise DataError(
+                f"{file}: {count}, first box {first + 1} ({box}): {fix}; boxes must be in {PUBLISHED_FRAME}"
+            )
+    if is_outside.any():
+        text = "%s: clipped %d of %d boxes at the edge of their image"
+        log.warning(text, file, int(is_outside.sum()), len(values))
+    return np.column_stack([np.clip(boxes, 0, limits), scores])
+
+
+def _is_outside(boxes: FloatArray, limits: FloatArray) -> NDArray[np.bool_]:
+    """Return (M,) whether boxes (M,4) reach beyond their images; ``limits`` (M,4): largest values."""
+    return ((boxes < 0) | (boxes > limits)).any(axis=1)
 
 
 def log_other_frame(boxes: BoxesByCase, samples: Sequence[Sample], file: Path) -> None:
     """Log a warning if boxes with swapped axes, or multiplied by one factor, fit the truth at least twice as well."""
-    boxed = [(truth, (s.image_id, finding)) for s in samples for finding, truth in s.boxes.items()]
-    pairs = [(truth, boxes[key]) for truth, key in boxed if key in boxes]
-    given = [(truth, found[found[:, 4].argmax(), :4][None]) for truth, found in pairs]
-    if not given:
+    pairs = []  # truth boxes (M,4) of a case, and the most confident box (1,4)
+    for sample in samples:
+        for finding, truth in sample.boxes.items():
+            case_boxes = boxes.get((sample.image_id, finding))
+            if case_boxes is not None:
+                best = case_boxes[:, 4].argmax()
+                pairs.append((truth, case_boxes[best, :4][None]))
+    if not pairs:
         return
 
-    def overlap(change: Callable[[FloatArray], FloatArray]) -> FloatArray:
-        return np.array([np.nanmax(iou(change(box), truth)) for truth, box in given])
+    def best_ious(change: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        return np.array([np.nanmax(iou(change(box), truth)) for truth, box in pairs])
 
-    as_given = overlap(lambda box: box)
-    factor = float(np.median([np.median(truth[0] / np.maximum(box[0], 1)) for truth, box in given]))
+    as_given = best_ious(lambda box: box)
+    factor = float(np.median([np.median(truth[0] / np.maximum(box[0], 1)) for truth, box in pairs]))
     readings = {
         "with x and y swapped": lambda box: box[:, [1, 0, 3, 2]],
         f"multiplied by {factor:.3g}": lambda box: box * factor,
     }
     for reading, change in readings.items():
-        if fits_better(as_given, other := overlap(change), 2.0):
-            means = f"mean IoU {other.mean():.3f} instead of {as_given.mean():.3f}"
+        changed = best_ious(change)
+        if fits_better(as_given, changed, 2.0):
+            means = f"mean IoU {changed.mean():.3f} instead of {as_given.mean():.3f}"
             log.warning("%s: boxes %s fit the truth better (%s): give %s", file, reading, means, PUBLISHED_FRAME)
 
 
@@ -278,14 +361,16 @@ def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]
     table = read_csv(file, ("image",), "write a row per image and a column of probabilities per finding")
     images = names.resolve_images(table.pop("image").tolist(), "rows")
     refuse_duplicates(file, pd.Series(images, dtype=str))
-    findings = [names.finding(str(word), str(file)) for word in table]
-    if repeated := duplicates(findings):
+    findings = [names.finding(str(heading), str(file)) for heading in table]
+    repeated = duplicates(findings)
+    if repeated:
         raise DataError(f"{file} has several columns of the same finding: {examples(repeated)}; keep one per finding")
-    out: dict[tuple[str, str], float] = {}
-    for finding, column in zip(findings, table, strict=True):
-        probabilities = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
-        if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            wrong = f"the column {column} has values that are not numbers from 0 to 1"
-            raise DataError(f"{file}: {wrong}: give probabilities, not logits")
-        out |= {(image, finding): value for image, value in zip(images, probabilities.tolist(), strict=True)}
-    return out
+    probabilities: dict[tuple[str, str], float] = {}
+    for finding, heading in zip(findings, table, strict=True):
+        values = pd.to_numeric(table[heading], errors="coerce").to_numpy(dtype=np.float64)
+        if not ((values >= 0) & (values <= 1)).all():
+            problem = f"the column {heading} has values that are not numbers from 0 to 1"
+            raise DataError(f"{file}: {problem}: give probabilities, not logits")
+        for image, value in zip(images, values.tolist(), strict=True):
+            probabilities[image, finding] = value
+    return probabilities

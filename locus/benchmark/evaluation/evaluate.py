@@ -8,7 +8,7 @@ import copy
 import io
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +49,7 @@ from locus.methods.base import Method
 
 log = logging.getLogger(__name__)
 Model = Classifier | Path | str
+L = TypeVar("L", bound=Sequence[Any])
 
 
 def evaluate(
@@ -98,80 +99,85 @@ def evaluate(
         UnknownNameError: an unknown method, protocol or check.
         DataError: no image has a truth box, or an image is broken.
         LeakError: all patients were in the training data. If only some were, they are left out.
+
+    Example::
+
+        model = locus.load("demo-pcam")
+        result = locus.evaluate(model, locus.load_dataset("phantom"), methods=["gradcam", "pcam"])
+        print(result)
     """
     method_names, classes = _methods(methods)
-    protocol_names, check_names = _protocols(protocols), [named(CHECK_OF_NAME, "check", word).name for word in checks]
-    listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else _listed("model", model)
+    protocol_names = _protocols(protocols)
+    check_names = [named(CHECK_OF_NAME, "check", check).name for check in checks]
+    models = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else _listed("model", model)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise BadValueError(f"seed is {seed!r}: give a whole number from 0")
     if not isinstance(name, str | None):
         raise BadValueError(f"name is {name!r}: give a text")
     flags = cli.build(EngineFlags, {"memory_gib": memory_gib})
-    is_empty = validation is not None and not len(validation)
-    images = _listed("data", data), [] if is_empty else _listed("validation", validation)
+    _listed("data", data)
+    validation = _listed("validation", validation) if validation is None or len(validation) else []
     with method_registry.registry.adding(classes):
-        for part in classes:
-            method_registry.get(part.name)  # raises for a class that is not a method
+        for method_class in classes:
+            method_registry.get(method_class.name)  # raises for a class that is not a method
         method_registry.check(method_names)
-        networks = [_network(one, trust) for one in listed]
-        title, folder = name or _name(listed[0], networks[0]), tempfile.TemporaryDirectory(prefix="locus-")
-        result = Evaluation(title, folder, classes, protocol_names)
+        networks = [_network(opened, trust) for opened in models]
+        result = Evaluation(
+            name=name or _name(models[0], networks[0]),
+            temporary=tempfile.TemporaryDirectory(prefix="locus-"),
+            classes=classes,
+            protocols=protocol_names,
+        )
+        training_seeds = _seeds(networks)
+        splits = [_splits(network, data, validation) for network in networks]
+        _warn_of_training_images(networks, splits)
         with showing(progress):
-            for run in _runs(result, zip(listed, networks, strict=True), images, seed, cache_dir):
-                id_ = f"{safe_filename(result.name)}-{run.config.img_size}px-seed{run.config.seed}"
-                if run.scorable_images:
-                    require_independent(run.model("cpu"), run.pixels[:MAX_SAMPLED])
-                maps = result.work / "maps" / f"{id_}-{run.digest[:8]}"
-                result.models.append(ScoredModel(id_, [run], maps, run.code))
-                cells = [*_cells(result.models[-1], run, method_names, [*protocol_names, *check_names])]
-                scorer = NetworkScorer(result.models[-1], cells, flags)
-                write_records(scorer, result.folder, progress)
+            for opened, network, training_seed, images in zip(models, networks, training_seeds, splits, strict=True):
+                run = InMemoryRun(
+                    config=_config(network, result.name, data, seed, training_seed, cache_dir),
+                    folder=_folder(opened) or result.work,
+                    network=network,
+                    splits=images,
+                    predict_all=names.CLASSIFICATION in protocol_names,
+                )
+                scored_model = _scored_model(run, result)
+                result.models.append(scored_model)
+                cells = list(_cells(scored_model, run, method_names, [*protocol_names, *check_names]))
+                write_records(NetworkScorer.prepare(scored_model, cells, flags), result.folder, progress)
     return result
 
 
 def _protocols(protocols: str | Sequence[str]) -> list[str]:
     """Return the names of the protocols, each once. Raises ``UnknownNameError``, ``BadValueError`` if there is none."""
-    words = [*dict.fromkeys([protocols] if isinstance(protocols, str) else _listed("protocols", protocols))]
-    for name in words:
+    listed = [protocols] if isinstance(protocols, str) else _listed("protocols", protocols)
+    protocol_names = list(dict.fromkeys(listed))
+    for name in protocol_names:
         if not isinstance(name, str):
             raise BadValueError(f"protocols has {name!r}: give names, such as 'single_box'")
         if name != names.CLASSIFICATION:
             protocol_registry.registry.check(name)
-    return words
+    return protocol_names
 
 
-L = TypeVar("L", bound=Sequence[Any])
-
-
-def _listed(word: str, values: L) -> L:
+def _listed(argument: str, values: L) -> L:
     """Return ``values``. Raises ``BadValueError`` unless they are a sequence with at least one value.
 
     A set has another order in each process, and a generator can be read only once.
     """
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise BadValueError(f"{word} is a {type(values).__name__}: give a list")
+        raise BadValueError(f"{argument} is a {type(values).__name__}: give a list")
     if not len(values):
-        raise BadValueError(f"{word} is empty: give a list with at least one value")
+        raise BadValueError(f"{argument} is empty: give a list with at least one value")
     return values
 
 
-def _runs(
-    result: Evaluation,
-    models: Iterable[tuple[Model, Classifier]],
-    images: tuple[Sequence[Sample], Sequence[Sample]],
-    data_seed: int,
-    cache_dir: Path | str,
-) -> Iterator["InMemoryRun"]:
-    """Yield each network with its ``images`` for test and validation; log the images left out first."""
-    listed, networks = zip(*models, strict=True)
-    seeds, all_splits = _seeds(networks), [_splits(network, *images) for network in networks]
-    for message in dict.fromkeys(map(_training_images_message, networks, all_splits)):
-        if message:
-            log.warning("%s", message)
-    for one, network, seed, splits in zip(listed, networks, seeds, all_splits, strict=True):
-        config = _config(network, result.name, images[0], data_seed, seed, cache_dir)
-        path, predict_all = _folder(one) or result.work, names.CLASSIFICATION in result.protocols
-        yield InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
+def _scored_model(run: "InMemoryRun", result: Evaluation) -> ScoredModel:
+    """Return a run with the folder of its maps. Raises ``BadValueError`` if its logits depend on the batch."""
+    if run.scorable_images:
+        require_independent(run.model("cpu"), run.pixels[:MAX_SAMPLED])
+    model_id = f"{safe_filename(result.name)}-{run.config.img_size}px-seed{run.config.seed}"
+    maps = result.work / "maps" / f"{model_id}-{run.digest[:8]}"
+    return ScoredModel(id=model_id, trained=[run], maps=maps, code=run.code)
 
 
 def _cells(
@@ -183,20 +189,28 @@ def _cells(
     if run.predict_all:
         yield shared.model_copy(update={"method": names.CLASSIFIER, "protocol": names.CLASSIFICATION})
     expanded = method_registry.expand(method_names)
-    baselines = [word for word in names.BASELINES_AND_UPPER_BOUND if word in (*names.WITHOUT_TRAINING, *expanded)]
-    for protocol in (name for name in protocol_names if name != names.CLASSIFICATION):
-        beside = names.BESIDE_PRIOR if protocol == names.ADDED else baselines
-        for word in (*(word for word in expanded if word not in names.UNRANKED_METHODS), *beside):
-            if word != names.FIXED_BOX or protocol in protocol_registry.of_boxes():
-                yield shared.model_copy(update={"method": word, "protocol": protocol})
+    methods = [name for name in expanded if name not in names.UNRANKED_METHODS]
+    baselines = [name for name in names.BASELINES_AND_UPPER_BOUND if name in (*names.WITHOUT_TRAINING, *expanded)]
+    for protocol in protocol_names:
+        if protocol == names.CLASSIFICATION:
+            continue
+        for row in (*methods, *(names.BESIDE_PRIOR if protocol == names.ADDED else baselines)):
+            if row != names.FIXED_BOX or protocol in protocol_registry.of_boxes():
+                yield shared.model_copy(update={"method": row, "protocol": protocol})
 
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
     """Return the names of the methods, and the classes among them."""
     listed = [methods] if isinstance(methods, str | type) else _listed("methods", methods)
-    classes: list[Any] = [method for method in listed if not isinstance(method, str)]
-    words = [method if isinstance(method, str) else getattr(method, "name", "") for method in listed]
-    return [method_registry.normalize_name(word) for word in words], classes
+    method_names = []
+    classes: list[Any] = []
+    for method in listed:
+        if isinstance(method, str):
+            method_names.append(method_registry.normalize_name(method))
+        else:
+            classes.append(method)
+            method_names.append(method_registry.normalize_name(getattr(method, "name", "")))
+    return method_names, classes
 
 
 def _network(model: Model, trust: bool) -> Classifier:
@@ -222,8 +236,12 @@ def _folder(model: Model) -> Path | None:
 
 
 def _name(model: Model, network: Classifier) -> str:
+    """Return the name of a network in tables: its backbone, or the name of its run folder or class."""
+    options = network.build_options or {}
+    if "name" in options:
+        return str(options["name"])
     folder = _folder(model)
-    return str((network.build_options or {}).get("name", network.name if folder is None else folder.resolve().name))
+    return str(network.name) if folder is None else folder.resolve().name
 
 
 def _seeds(networks: Sequence[Classifier]) -> list[int]:
@@ -231,16 +249,22 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
 
     Raises ``BadValueError`` for different recipes.
     """
-    recipes = [network.train_config for network in networks]
-    without_seed = [recipe and identity(replace(recipe, seed=0, fold=0)) for recipe in recipes]
-    same = [(n.findings, n.img_size, n.build_options, recipe) for n, recipe in zip(networks, without_seed, strict=True)]
-    if any(other != same[0] for other in same):
+    recipes = [_recipe(network) for network in networks]
+    if any(recipe != recipes[0] for recipe in recipes):
         raise BadValueError("the models have different recipes: evaluate each recipe separately")
     digests = [_digest(network) for network in networks]
-    if twice := names.duplicates(digests):
-        raise BadValueError(f"{digests.count(twice[0])} models have the same weights: give each training run once")
-    seeds = [recipe.seed for recipe in recipes if recipe is not None]
-    return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
+    repeated = names.duplicates(digests)
+    if repeated:
+        raise BadValueError(f"{digests.count(repeated[0])} models have the same weights: give each training run once")
+    seeds = {network.train_config.seed: None for network in networks if network.train_config is not None}
+    return list(seeds) if len(seeds) == len(networks) else list(range(len(networks)))
+
+
+def _recipe(network: Classifier) -> tuple[Any, ...]:
+    """Return everything that the training runs of one row have in common."""
+    config = network.train_config
+    training = None if config is None else identity(replace(config, seed=0, fold=0))
+    return network.findings, network.img_size, network.build_options, training
 
 
 def _digest(network: Classifier) -> str:
@@ -250,14 +274,24 @@ def _digest(network: Classifier) -> str:
 def _config(
     network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
 ) -> TrainConfig:
-    """Return the flags for scoring: the training flags that do not depend on the data set, and the data set's flags."""
-    recipe, built = network.train_config or TrainConfig(), network.build_options or {}
+    """Return the flags for scoring: the training flags that do not depend on the data set, and the data set's flags.
+
+    Args:
+        network: the network.
+        name: its name in tables.
+        data: the test images.
+        data_seed: seed for the patient folds of cross-fitted thresholds.
+        seed: training seed.
+        cache_dir: folder for decoded images.
+    """
+    recipe = network.train_config or TrainConfig()
+    options = network.build_options or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),
         backbone=name,  # tables show it as the network
-        global_pool=built.get("global_pool", network.pooling),
+        global_pool=options.get("global_pool", network.pooling),
         lse_gamma=recipe.lse_gamma,
-        attention_map=built.get("attention_map") or "none",
+        attention_map=options.get("attention_map") or "none",
         multi_label=recipe.multi_label,
         preprocess=recipe.preprocess,
         img_size=int(network.img_size or 0),
@@ -269,22 +303,31 @@ def _config(
 
 def _splits(network: Classifier, data: Sequence[Sample], validation: Sequence[Sample]) -> dict[str, Dataset]:
     """Return split -> its images, preprocessed for the network; the test without patients seen in training."""
-    splits = {"test": data, "val": validation}
-    as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
-    both = [(patient, split) for split, dataset in as_data.items() for patient in dataset.patients]
-    check_patients(*zip(*both, strict=True))
-    as_data["test"] = leaks.unseen_part(as_data["test"], network.training_images, network.findings)
+    test = as_dataset(data, network.findings, "test")
+    val = as_dataset(validation, network.findings, "val")
+    split_names = ["test"] * len(test.patients) + ["val"] * len(val.patients)
+    check_patients([*test.patients, *val.patients], split_names)
+    test = leaks.unseen_part(test, network.training_images, network.findings)
     steps = (network.train_config or TrainConfig()).preprocess
-    return {split: preprocess.of(dataset, steps) for split, dataset in as_data.items()}
+    return {"test": preprocess.of(test, steps), "val": preprocess.of(val, steps)}
 
 
-def _training_images_message(network: Classifier, splits: dict[str, Dataset]) -> str:
-    """Return the warning about test images left out, or about unknown training images; empty if there is none."""
-    test = splits["test"]
-    if network.training_images is None:
-        unknown = network.train_config is not None and datasets.needs_folder(test.name)
-        return f"{network.name}: {leaks.UNKNOWN}" if unknown else ""
-    return leaks.left_out_message(test.name, [test])
+def _warn_of_training_images(networks: Sequence[Classifier], splits: Sequence[dict[str, Dataset]]) -> None:
+    """Log a warning about test images left out, or about unknown training images; equal ones once."""
+    messages = [
+        _training_images_message(network, images["test"]) for network, images in zip(networks, splits, strict=True)
+    ]
+    for message in dict.fromkeys(messages):
+        if message:
+            log.warning("%s", message)
+
+
+def _training_images_message(network: Classifier, test: Dataset) -> str:
+    if network.training_images is not None:
+        return leaks.left_out_message(test.name, [test])
+    if network.train_config is not None and datasets.needs_folder(test.name):
+        return f"{network.name}: {leaks.UNKNOWN}"
+    return ""
 
 
 def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
@@ -315,13 +358,16 @@ class InMemoryRun(ModelRun):
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name."""
-        return f"{_digest(self.network)}{', random weights' * self.random_weights}"
+        digest = _digest(self.network)
+        return f"{digest}, random weights" if self.random_weights else digest
 
     def model(self, device: str) -> Classifier:
         """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
         with torch.inference_mode(False):  # copies of weights made in this mode have no gradients
             model = copy.deepcopy(self.network)
-        return (with_random_weights(model, self.config.seed) if self.random_weights else model).to(device).eval()
+        if self.random_weights:
+            model = with_random_weights(model, self.config.seed)
+        return model.to(device).eval()
 
     @cached_property
     def data(self) -> Dataset:
@@ -335,10 +381,18 @@ class InMemoryRun(ModelRun):
 
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
-        c, test = self.config, self.splits["test"]
-        images = test if self.predict_all else Samples(self.scorable_images, test.findings, "test")
-        splits = {name: decode(c, part) for name, part in (("val", self.splits["val"]), ("test", images)) if len(part)}
+        config = self.config
+        test = self.splits["test"]
+        images = {
+            "val": self.splits["val"],
+            "test": test if self.predict_all else Samples(self.scorable_images, test.findings, "test"),
+        }
         model = self.model("cuda" if torch.cuda.is_available() else "cpu")
-        model.to(memory_format=hardware.memory_format(c.channels_last))
-        logits = {name: predict(model, split, c.batch_size) for name, split in splits.items()}
-        return read_predictions(io.StringIO(predictions_csv(splits, logits)))
+        model.to(memory_format=hardware.memory_format(config.channels_last))
+        decoded = {}
+        logits = {}
+        for split, dataset in images.items():
+            if len(dataset):
+                decoded[split] = decode(config, dataset)
+                logits[split] = predict(model, decoded[split], config.batch_size)
+        return read_predictions(io.StringIO(predictions_csv(decoded, logits)))

@@ -33,13 +33,36 @@ from locus.core.errors import BadValueError, DataError, examples, one_line
 from locus.core.files import is_hidden
 from locus.core.frames import Alignment, Grid, box_coverage, conventional, resolve
 from locus.core.names import duplicates
-from locus.core.types import FloatArray
+from locus.core.types import FloatArray, Sample
 from locus.datasets.base import Dataset
 from locus.datasets.io import rle
 from locus.datasets.io.annotations import Names, refuse_unknown_images
 from locus.datasets.io.images import open_image
 
 log = logging.getLogger(__name__)
+Array = NDArray[np.generic]
+Map = NDArray[np.floating[Any]]
+SUFFIXES = (".npy", ".npz", ".png")
+MAP_NAME_ADVICE = (
+    "<image>_<finding>.npy, .npz or .png; <image>.npy or .npz (K, h, w) with --findings; or <image>.npz with one array "
+    "per finding, named after it"
+)
+ADVICE = (
+    "use --alignment conventional (for maps that you would enlarge by plain interpolation), pixels (for maps of the "
+    "size of the image or of a resized copy), or FILE.json (size, stride and offset of the grid, each [y, x])"
+)
+READINGS = {
+    "transposed maps": "if your maps are (w, h), save map.T instead",
+    "inverted maps": "if low values mark the finding, save 1 - map instead",
+    "maps read as (h, w, K)": "if findings are the last axis, save map.transpose(2, 0, 1) instead",
+}
+"""Other readings of maps -> what to do if they are the right ones."""
+MIN_STANDARD_ERRORS = 3.0
+"""Another reading fits better if its mean gain is at least so many standard errors, and ``MIN_RATIO`` is reached."""
+MIN_RATIO = 1.2
+"""Smallest ratio of its mean to that of the reading as given."""
+MAX_CACHED_BYTES = 2**26
+"""Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
 MAX_FILE_BYTES = 2**30
 """Maximum size of the arrays in one file, in bytes: 64 maps of 2048×2048 in float32."""
 MAX_SIDE = 4096
@@ -54,7 +77,6 @@ BROKEN_FILE_ERRORS = (
 )  # fmt: skip
 """Exceptions that libraries raise for broken files."""
 SAVED = "it must be numbers saved by numpy.save or numpy.savez, or a grey PNG"
-Array = NDArray[np.generic]
 
 
 def read_arrays(file: Path) -> dict[str, Array]:
@@ -71,11 +93,12 @@ def read_arrays(file: Path) -> dict[str, Array]:
 
 @functools.lru_cache(maxsize=1)
 def _read(file: Path, *state: int) -> dict[str, Array]:
+    """Read a file; ``state``: its time and size, so that a changed file is read again."""
+    suffix = file.suffix.lower()
     try:
-        if file.suffix.lower() == ".png":
+        if suffix == ".png":
             return {"": _picture(file)}
-        is_zip = file.suffix.lower() == ".npz"
-        arrays = _zipped(file) if is_zip else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
+        arrays = _zipped(file) if suffix == ".npz" else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):
                 raise ValueError(f"{name} is not an array")
@@ -118,7 +141,7 @@ class NotFiniteError(DataError):
     """Raised for a map with NaN or infinite values."""
 
 
-def as_2d_map(array: Array, where: str) -> "Map":
+def as_2d_map(array: Array, where: str) -> Map:
     """Convert a map or mask to (h,w), float64 if float32 would round it; axes of length 1 are removed.
 
     ``where`` names the map in errors.
@@ -133,20 +156,14 @@ def as_2d_map(array: Array, where: str) -> "Map":
     locus.core.errors.DataError: a.npy has the shape (3,): a map must be (h, w)
     """
     values = as_map(array.squeeze() if array.ndim > 2 else array, where, DataError)
-    if broken := int((~np.isfinite(values)).sum()):
-        raise NotFiniteError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
+    broken_count = int((~np.isfinite(values)).sum())
+    if broken_count:
+        reason = f"{broken_count} of {values.size} values of {where} are NaN or infinite"
+        raise NotFiniteError(f"{reason}: a map must be finite")
     if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
         raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half the range of float32: rescale the map")
-    exact = np.can_cast(values.dtype, np.float32)
-    return np.asarray(values, dtype=np.float32 if exact else np.float64)
-
-
-Map = NDArray[np.floating[Any]]
-SUFFIXES = (".npy", ".npz", ".png")
-MAP_NAME_ADVICE = (
-    "<image>_<finding>.npy, .npz or .png; <image>.npy or .npz (K, h, w) with --findings; or <image>.npz with one array "
-    "per finding, named after it"
-)
+    is_exact = np.can_cast(values.dtype, np.float32)
+    return np.asarray(values, dtype=np.float32 if is_exact else np.float64)
 
 
 @dataclass(frozen=True)
@@ -174,97 +191,114 @@ def find(path: Path, names: Names, findings: Sequence[str]) -> dict[Pair, MapSou
     """
     if not path.exists():
         raise DataError(f"--maps {path} not found: give a .json of run-length masks or a folder of {MAP_NAME_ADVICE}")
-    words = [names.finding(word, "--findings") for word in findings]
-    pairs = _masks(path, names) if path.is_file() else _files(path, names, words)
-    if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
-        raise DataError(f"{path} has several maps of the same case: {examples(twice)}; keep one map per case")
-    return dict(pairs)
+    stacked_findings = [names.finding(finding, "--findings") for finding in findings]
+    sources = _masks(path, names) if path.is_file() else _files(path, names, stacked_findings)
+    repeated = [" ".join(pair) for pair in duplicates(pair for pair, _ in sources)]
+    if repeated:
+        raise DataError(f"{path} has several maps of the same case: {examples(repeated)}; keep one map per case")
+    return dict(sources)
 
 
-def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapSource]]:
+def _files(folder: Path, names: Names, findings: Sequence[str]) -> list[tuple[Pair, MapSource]]:
     """Return the maps in ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
-    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    files = [file for file in found if not is_hidden(file, folder)]
+    candidates = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = [file for file in candidates if not is_hidden(file, folder)]
     if not files:
         raise DataError(f"{folder} has no maps: it must contain {MAP_NAME_ADVICE}")
-    out, unknown = [], []
+    sources: list[tuple[Pair, MapSource]] = []
+    unknown = []
     for file in files:
         name = file.relative_to(folder).with_suffix("").as_posix()
         image = names.image(name)
-        if image is None and (split := names.split(name)) is not None:
-            pair = split[0], names.finding(split[1], str(file))
-            out.append((pair, MapSource(file, str(file), partial(_single, file))))
-        elif image is not None:
-            out += _several(file, image, words, names)
-        else:
+        if image is not None:
+            sources += _several(file, image, findings, names)
+            continue
+        image_and_finding = names.split(name)
+        if image_and_finding is None:
             unknown.append(file.name)
+            continue
+        image, word = image_and_finding
+        source = MapSource(file, str(file), partial(_single, file))
+        sources.append(((image, names.finding(word, str(file))), source))
     refuse_unknown_images(unknown, len(files), "files")
-    return out
+    return sources
 
 
-def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapSource]]:
-    """Return the maps of one image: (K,h,w) in the order of ``words``, or arrays named after their findings."""
-    content = read_arrays(file)
-    if len(content) == 1 and (stacked := _stack(file)).ndim > 2:
-        if stacked.ndim > 3:
-            raise DataError(f"{file} has the shape {stacked.shape}: the maps of an image must be (K, h, w)")
-        if not words:
-            raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
-        if len(stacked) != len(words):
-            raise DataError(f"{file} has {len(stacked)} maps, but --findings has {len(words)} names")
-        is_cube = len({*stacked.shape}) == 1
-        return [((image, word), _numbered(file, n, is_cube)) for n, word in enumerate(words)]
+def _several(file: Path, image: str, findings: Sequence[str], names: Names) -> list[tuple[Pair, MapSource]]:
+    """Return the maps of one image: (K,h,w) in the order of ``findings``, or arrays named after their findings."""
+    arrays = read_arrays(file)
+    if len(arrays) == 1 and _stack(file).ndim > 2:
+        return _stacked(file, image, findings)
     if file.suffix.lower() != ".npz":
         raise DataError(f"the file name {file} has no finding: it must be {MAP_NAME_ADVICE}")
-    sources = {name: MapSource(file, f"{name} in {file}", partial(_single, file, name)) for name in content}
-    return [((image, names.finding(name, str(file))), source) for name, source in sources.items()]
+    sources = []
+    for name in arrays:
+        source = MapSource(file, f"{name} in {file}", partial(_single, file, name))
+        sources.append(((image, names.finding(name, str(file))), source))
+    return sources
 
 
-def _numbered(file: Path, n: int, is_cube: bool) -> MapSource:
-    last = (lambda: _stack(file)[..., n]) if is_cube else None
-    return MapSource(file, f"map {n + 1} of {file}", lambda: _stack(file)[n], last)
+def _stacked(file: Path, image: str, findings: Sequence[str]) -> list[tuple[Pair, MapSource]]:
+    """Return the maps of the only array (K,h,w) of a file, in the order of ``findings``."""
+    shape = _stack(file).shape
+    if len(shape) > 3:
+        raise DataError(f"{file} has the shape {shape}: the maps of an image must be (K, h, w)")
+    if not findings:
+        raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
+    if shape[0] != len(findings):
+        raise DataError(f"{file} has {shape[0]} maps, but --findings has {len(findings)} names")
+    is_cube = len(set(shape)) == 1
+    return [((image, finding), _numbered(file, index, is_cube)) for index, finding in enumerate(findings)]
+
+
+def _numbered(file: Path, index: int, is_cube: bool) -> MapSource:
+    return MapSource(
+        file=file,
+        where=f"map {index + 1} of {file}",
+        array=lambda: _stack(file)[index],
+        findings_last=(lambda: _stack(file)[..., index]) if is_cube else None,
+    )
 
 
 def _stack(file: Path) -> Array:
     """Return the only array of a file: (K,h,w) for one with further axes of length 1."""
     array = _single(file)
-    first = array.shape[:-2]
-    return array.reshape(-1, *array.shape[-2:]) if len(first) > 1 and max(first) == np.prod(first) else array
+    leading = array.shape[:-2]
+    if len(leading) > 1 and max(leading) == np.prod(leading):
+        return array.reshape(-1, *array.shape[-2:])
+    return array
 
 
 def _single(file: Path, name: str | None = None) -> Array:
     """Return the only array of a file, or the one called ``name``."""
-    content = read_arrays(file)
-    if name is None and len(content) != 1:
-        raise DataError(f"{file} has {len(content)} arrays: a file of one finding must have one array")
-    return next(iter(content.values())) if name is None else content[name]
+    arrays = read_arrays(file)
+    if name is not None:
+        return arrays[name]
+    if len(arrays) != 1:
+        raise DataError(f"{file} has {len(arrays)} arrays: a file of one finding must have one array")
+    return next(iter(arrays.values()))
 
 
 def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:
     """Read ``{image: {finding: {"size": [H, W], "counts": …}}}``, the format of CheXlocalize and pycocotools."""
     try:
         content = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
-        pairs = [(image, finding, mask) for image, masks in content.items() for finding, mask in masks.items()]
+        masks = [(image, word, mask) for image, by_finding in content.items() for word, mask in by_finding.items()]
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise DataError(f"{file} is not JSON of image -> finding -> run-length mask: {error}") from error
-    images = names.resolve_images([image for image, _, _ in pairs], "masks")
-    out = []
-    for image, (_, word, mask) in zip(images, pairs, strict=True):
+    images = names.resolve_images([image for image, _, _ in masks], "masks")
+    sources = []
+    for image, (_, word, mask) in zip(images, masks, strict=True):
         where = f"{image} {word} in {file}"
-        out.append(((image, names.finding(word, str(file))), MapSource(file, where, partial(_mask, mask, where))))
-    return out
+        source = MapSource(file, where, partial(_mask, mask, where))
+        sources.append(((image, names.finding(word, str(file))), source))
+    return sources
 
 
 def _mask(packed: object, where: str) -> Array:
     runs = rle.decode(packed, where)
     require_sides(runs.size, where)
     return runs.mask()
-
-
-ADVICE = (
-    "use --alignment conventional (for maps that you would enlarge by plain interpolation), pixels (for maps of the "
-    "size of the image or of a resized copy), or FILE.json (size, stride and offset of the grid, each [y, x])"
-)
 
 
 @dataclass(frozen=True)
@@ -310,20 +344,18 @@ def geometry_of(word: str | None) -> Geometry:
         return Geometry(word, "conventional")  # pixels divide the frame evenly, so both words have the same grid
     try:
         content = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
-        pairs = {name: (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")}
-        if min(*pairs["size"], *pairs["stride"]) <= 0 or not all(map(math.isfinite, sum(pairs.values(), ()))):
+        size, stride, offset = (
+            (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")
+        )
+        if min(*size, *stride) <= 0 or not all(map(math.isfinite, (*size, *stride, *offset))):
             raise ValueError("size and stride must be above 0 and all numbers finite")
     except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise BadValueError(
             f"--alignment {word!r} is neither conventional nor pixels and cannot be read as a grid "
             f"({type(error).__name__}: {error}): {ADVICE}"
         ) from error
-    size = (int(pairs["size"][0]), int(pairs["size"][1]))
-    return Geometry({name: list(pair) for name, pair in pairs.items()}, Grid(size, pairs["stride"], pairs["offset"]))
-
-
-MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
-"""Another reading fits better if its mean gain is so many standard errors, and its mean larger by this factor."""
+    declared = {"size": list(size), "stride": list(stride), "offset": list(offset)}
+    return Geometry(declared, Grid((int(size[0]), int(size[1])), stride, offset))
 
 
 def fits_better(as_given: FloatArray, other: FloatArray, ratio: float = MIN_RATIO) -> bool:
@@ -338,70 +370,79 @@ def fits_better(as_given: FloatArray, other: FloatArray, ratio: float = MIN_RATI
     return bool(gain.mean() > MIN_STANDARD_ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
-MAX_CACHED_BYTES = 2**26
-"""Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
-
-
 def read_values(
-    given: Mapping[Pair, MapSource], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
+    sources: Mapping[Pair, MapSource], data: Dataset, geometry: Geometry, missing: Literal["error", "miss", "skip"]
 ) -> dict[Pair, Map | LazyMap]:
     """Return (image, finding) -> map (h,w), the first ``MAX_CACHED_BYTES`` bytes in memory and the rest as files.
 
     Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
     """
-    scorable = [s for s in data if s.boxes or data.training_part is not None]
-    truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
-    absent = [" ".join(pair) for pair in truth if pair not in given]
-    if len(absent) == len(truth):
-        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
-    check_missing(absent, f"{len(absent)} of {len(truth)} cases with a truth box have no map", missing)
-    wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]
-    available = [pair for pair in wanted if pair in given]
-    bar = tqdm(available, desc="read maps", unit="map", leave=False, disable=None)
-    out: dict[Pair, Map | LazyMap] = {}
-    flat, broken = list[str](), list[str]()
-    frames = {s.image_id: s.frame for s in scorable}
-    inside: list[list[float]] = []
+    judges_masks = data.training_part is not None
+    samples = {sample.image_id: sample for sample in data if sample.boxes or judges_masks}
+    _check_cases(sources, list(samples.values()), missing)
+    pairs = [(image, finding) for image in samples for finding in data.findings]
+    available = [pair for pair in pairs if pair in sources]
+    maps: dict[Pair, Map | LazyMap] = {}
+    constant: list[str] = []
+    broken: list[str] = []
+    heat_shares = []  # of each case with truth: share of the heat in its boxes, as given and by each other reading
     total_bytes = 0
-    for pair in bar:
+    for image, finding in tqdm(available, desc="read maps", unit="map", leave=False, disable=None):
+        source, sample = sources[image, finding], samples[image]
         try:
-            values = given[pair].read()
+            values = source.read()
         except NotFiniteError:
             if missing == "error":
                 raise
-            broken.append(given[pair].where)
+            broken.append(source.where)
             continue
-        check_shape(values, frames[pair[0]], where, given[pair].where)
-        if data.training_part is not None and np.any(np.greater(values.shape, frames[pair[0]])):
-            size = "x".join(map(str, frames[pair[0]]))
-            raise DataError(f"{given[pair].where} has the shape {values.shape}, larger than its image of {size} pixels")
+        check_shape(values, sample.frame, geometry, source.where)
+        if judges_masks:
+            _refuse_larger(values, sample.frame, source.where)
         total_bytes += values.nbytes
-        out[pair] = values if total_bytes <= MAX_CACHED_BYTES else LazyMap(values.shape, given[pair].read)
+        is_cached = total_bytes <= MAX_CACHED_BYTES
+        maps[image, finding] = values if is_cached else LazyMap(values.shape, source.read)
         if values.min() == values.max():
-            flat.append(given[pair].where)
-        if pair in truth and isinstance(where.grid, str):
-            last = given[pair].findings_last
-            with_last: FloatArray = np.zeros((1, 1)) if last is None else np.asarray(last(), dtype=np.float64)
-            readings = (values, values.T, -values, with_last)
-            inside.append([_inside(reading, *truth[pair]) for reading in readings])
-    if flat and len(flat) == len(out):
-        raise DataError(f"all {len(out)} maps are constant: {examples(flat)}")
-    if flat:
-        log.warning("%d of %d maps are constant and count as misses: %s", len(flat), len(out), examples(flat))
+            constant.append(source.where)
+        if finding in sample.boxes and isinstance(geometry.grid, str):
+            heat_shares.append(_heat_shares(values, source, sample.boxes[finding], sample.frame))
+    if constant and len(constant) == len(maps):
+        raise DataError(f"all {len(maps)} maps are constant: {examples(constant)}")
+    if constant:
+        log.warning("%d of %d maps are constant and count as misses: %s", len(constant), len(maps), examples(constant))
     if broken:
-        fate = {"miss": "count as misses", "skip": "are left out"}[missing]
+        handling = {"miss": "count as misses", "skip": "are left out"}[missing]
         text = "%d of %d maps have NaN or infinite values and %s: %s"
-        log.warning(text, len(broken), len(available), fate, examples(broken))
-    _log_other_reading(np.array(inside, dtype=np.float64).reshape(-1, 1 + len(READINGS)))
-    return out
+        log.warning(text, len(broken), len(available), handling, examples(broken))
+    _log_other_reading(np.array(heat_shares, dtype=np.float64).reshape(-1, 1 + len(READINGS)))
+    return maps
 
 
-READINGS = {
-    "transposed maps": "if your maps are (w, h), save map.T instead",
-    "inverted maps": "if low values mark the finding, save 1 - map instead",
-    "maps read as (h, w, K)": "if findings are the last axis, save map.transpose(2, 0, 1) instead",
-}
-"""Other readings of maps -> what to do if they are the right ones."""
+def _check_cases(
+    sources: Mapping[Pair, MapSource], samples: Sequence[Sample], missing: Literal["error", "miss", "skip"]
+) -> None:
+    """Raise ``DataError`` if no case with truth has a map, or if one lacks it and ``missing`` is error."""
+    truth = [(sample.image_id, finding) for sample in samples for finding in sample.boxes]
+    absent = [" ".join(pair) for pair in truth if pair not in sources]
+    if len(absent) == len(truth):
+        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
+    check_missing(absent, f"{len(absent)} of {len(truth)} cases with a truth box have no map", missing)
+
+
+def _refuse_larger(values: Map, frame: tuple[int, int], where: str) -> None:
+    """Raise ``DataError`` for a mask that is larger than its image."""
+    if np.any(np.greater(values.shape, frame)):
+        height, width = frame
+        raise DataError(f"{where} has the shape {values.shape}, larger than its image of {height}x{width} pixels")
+
+
+def _heat_shares(values: Map, source: MapSource, boxes: FloatArray, frame: tuple[int, int]) -> list[float]:
+    """Return the share of the heat in the truth boxes: of the map as given, then of each of ``READINGS``."""
+    if source.findings_last is None:
+        findings_last: FloatArray = np.zeros((1, 1))
+    else:
+        findings_last = np.asarray(source.findings_last(), dtype=np.float64)
+    return [_inside(reading, boxes, frame) for reading in (values, values.T, -values, findings_last)]
 
 
 def _log_other_reading(shares: FloatArray) -> None:
@@ -409,13 +450,15 @@ def _log_other_reading(shares: FloatArray) -> None:
 
     ``shares``: (cases, 1 + readings) shares of the heat in the boxes, as given and in the order of ``READINGS``.
     """
-    means = {word: np.nanmean(shares[:, n]) for n, word in enumerate(READINGS, 1) if np.isfinite(shares[:, n]).any()}
+    as_given = shares[:, 0]
+    shares_of = {reading: shares[:, number] for number, reading in enumerate(READINGS, start=1)}
+    means = {reading: np.nanmean(values) for reading, values in shares_of.items() if np.isfinite(values).any()}
     if not means:
         return
-    best = max(means, key=lambda word: means[word])
-    if fits_better(shares[:, 0], shares[:, 1 + list(READINGS).index(best)]):
+    best = max(means, key=lambda reading: means[reading])
+    if fits_better(as_given, shares_of[best]):
         text = "%s fit the truth better (%.3f instead of %.3f of their heat is in the boxes); %s"
-        log.warning(text, best, means[best], np.nanmean(shares[:, 0]), READINGS[best])
+        log.warning(text, best, means[best], np.nanmean(as_given), READINGS[best])
 
 
 def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "miss", "skip"]) -> None:
@@ -425,17 +468,19 @@ def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "
         raise DataError(f"{count} ({examples(absent)}): {advice}")
 
 
-def check_shape(values: Map, frame: tuple[int, int], where: Geometry, name: str) -> None:
+def check_shape(values: Map, frame: tuple[int, int], geometry: Geometry, name: str) -> None:
     """Raise an error for a map of pixels with the sides of its image swapped, or one that its grid does not fit."""
-    shape = (values.shape[0], values.shape[1])
-    if where.declared == "pixels" and shape == frame[::-1] != frame:
-        raise DataError(f"{name} is {shape}, but its image is {frame} (height, width): the sides are swapped")
-    resolve(where.grid, shape, frame)
+    height, width = values.shape
+    if geometry.declared == "pixels" and (height, width) == frame[::-1] != frame:
+        raise DataError(f"{name} is {(height, width)}, but its image is {frame} (height, width): the sides are swapped")
+    resolve(geometry.grid, (height, width), frame)
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
     """Return the share of a min-max scaled map inside the truth boxes; nan for a constant map."""
     scaled = values - values.min()
     total = float(scaled.sum())
-    shape = (values.shape[0], values.shape[1])
-    return float((scaled * box_coverage(boxes, frame, shape)).sum()) / total if total > 0 else np.nan
+    if not total > 0:
+        return np.nan
+    height, width = values.shape
+    return float((scaled * box_coverage(boxes, frame, (height, width))).sum()) / total

@@ -41,8 +41,18 @@ from locus.core.registry import named
 
 COLUMNS = ("method", "metric", "value", "low", "high", "n", "protocol")
 CASE_COLUMNS = (
-    *("model_id", "method", "image", "patient", "finding", "threshold", "box"),
-    *("IoU", "IoBB", "hit", "pointing", "reason"),
+    "model_id",
+    "method",
+    "image",
+    "patient",
+    "finding",
+    "threshold",
+    "box",
+    "IoU",
+    "IoBB",
+    "hit",
+    "pointing",
+    "reason",
 )
 
 
@@ -68,7 +78,7 @@ class ScoreTable(pd.DataFrame):
         return self.text
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Evaluation:
     """The scores of one or several training runs of a network on the same images."""
 
@@ -118,21 +128,30 @@ class Evaluation:
             ``pointing low``, ``pointing high``). The main metric of the first protocol decides the order. A metric of
             an earlier protocol is repeated as ``optimism (maxbox)``.
         """
-        if MAIN_PROTOCOL in self.protocols:
-            text = "\n".join(as_text(main_table.thresholds(board)) for board in self._boards)
-            return ScoreTable(main_table.data_frame(self._ranked_rows), text)
+        if MAIN_PROTOCOL not in self.protocols:
+            return self._table_of_protocols()
+        text = "\n".join(as_text(main_table.thresholds(board)) for board in self._boards)
+        return ScoreTable(main_table.data_frame(self._ranked_rows), text)
+
+    def _table_of_protocols(self) -> pd.DataFrame:
+        """Return a row per method with all metrics of the protocols, and their intervals."""
         lines: dict[str, dict[str, Any]] = {}
-        owners: dict[str, str] = {}
-        classifier = [("auroc", row.value("auroc")) for row in self._rows if row.cell.method == CLASSIFIER]
+        protocol_of_metric: dict[str, str] = {}
+        classifier_rows = [row for row in self._rows if row.cell.method == CLASSIFIER]
         for protocol in self._protocols_of_maps:
             for row in self._ranked(protocol):
-                first = {"network": row.network, "method": row.name, "runs": len(self.models)}
-                line = lines.setdefault(row.name, first | dict(classifier))
+                if row.name not in lines:
+                    lines[row.name] = {"network": row.network, "method": row.name, "runs": len(self.models)}
+                    for classifier in classifier_rows:
+                        lines[row.name]["auroc"] = classifier.value("auroc")
+                line = lines[row.name]
                 for score in self._displayed_scores(row, "mean"):
-                    owner = owners.setdefault(score.metric, protocol)
-                    name = score.metric if owner == protocol else f"{score.metric} ({protocol})"
-                    ends = {} if score.low is None else {f"{name} low": score.low, f"{name} high": score.high}
-                    line |= {name: score.value, **ends}
+                    first_protocol = protocol_of_metric.setdefault(score.metric, protocol)
+                    name = score.metric if first_protocol == protocol else f"{score.metric} ({protocol})"
+                    line[name] = score.value
+                    if score.low is not None:
+                        line[f"{name} low"] = score.low
+                        line[f"{name} high"] = score.high
         table = pd.DataFrame([lines[method] for method in sorted(lines, key=_place)])
         return table.astype(dict.fromkeys(table.columns[3:], float))
 
@@ -155,35 +174,41 @@ class Evaluation:
         """
         if finding != "mean":
             finding = match(finding, self.models[0].trained[0].data.findings)
-        rows: dict[tuple[str, str, str], tuple[float | None, ...]] = {}
+        values: dict[tuple[str, str, str], tuple[float | None, ...]] = {}
         for row in sorted(self._rows, key=lambda row: row.cell.protocol != MAIN_PROTOCOL):
             for score in self._displayed_scores(row, finding):
                 # ``single_box`` has it, too: for the baselines, its value is a mean over draws of the folds
                 protocol = POINTING if score.metric == POINTING else row.cell.protocol
-                rows.setdefault((protocol, row.name, score.metric), (score.value, score.low, score.high, score.n))
-        for row in self._ranked_rows if finding == "mean" else ():
-            for metric in (name for name in TABLE_COLUMNS if name in row.scores):
-                protocol = POINTING if metric == POINTING else MAIN_PROTOCOL
-                rows.setdefault((protocol, row.name, metric), (row.scores[metric].value, None, None, row.main.n))
-        lines = [(method, metric, *values, protocol) for (protocol, method, metric), values in rows.items()]
+                values.setdefault((protocol, row.name, score.metric), (score.value, score.low, score.high, score.n))
+        if finding == "mean":
+            for row in self._ranked_rows:
+                for metric in TABLE_COLUMNS:
+                    if metric in row.scores:
+                        protocol = POINTING if metric == POINTING else MAIN_PROTOCOL
+                        without_interval = (row.scores[metric].value, None, None, row.main.n)
+                        values.setdefault((protocol, row.name, metric), without_interval)
+        lines = [(method, metric, *numbers, protocol) for (protocol, method, metric), numbers in values.items()]
         return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
 
     def __repr__(self) -> str:
         """Say what was evaluated: ``small CNN with PCAM on phantom: gradcam, layercam and 5 baselines``."""
         networks = dict.fromkeys(f"{network_words(record.cell)} on {record.cell.dataset}" for record in self.records)
-        maps = [record for record in self.records if record.cell.method != CLASSIFIER]
-        words = dict.fromkeys(record.method for record in maps if grouping.is_method(record))
-        others = {record.method for record in maps} - words.keys()
-        rows = f"{', '.join(words)} and {len(others)} baselines" if maps else CLASSIFICATION
-        return f"{', '.join(networks)}: {rows}"
+        map_records = [record for record in self.records if record.cell.method != CLASSIFIER]
+        if not map_records:
+            return f"{', '.join(networks)}: {CLASSIFICATION}"
+        methods = dict.fromkeys(record.method for record in map_records if grouping.is_method(record))
+        baselines = {record.method for record in map_records} - methods.keys()
+        return f"{', '.join(networks)}: {', '.join(methods)} and {len(baselines)} baselines"
 
     def __str__(self) -> str:
         """Return the answer, the cells without a score, and ``table``."""
         boards = self._boards if MAIN_PROTOCOL in self.protocols else []
-        answer = tables.headline(list(map(DatasetTables, boards))) or "\n".join(cells_without_score(self.records))
         table = self.table()
-        numbers = str(table) if boards else table.to_string(index=False, float_format="{:.3f}".format, na_rep="–")
-        return "\n\n".join(filter(None, [answer, numbers]))
+        text = str(table) if boards else table.to_string(index=False, float_format="{:.3f}".format, na_rep="–")
+        answer = tables.headline([DatasetTables(board) for board in boards])
+        if not answer:
+            answer = "\n".join(cells_without_score(self.records))
+        return f"{answer}\n\n{text}" if answer else text
 
     def _repr_html_(self) -> str:
         """Show ``table`` in a notebook."""
@@ -206,21 +231,26 @@ class Evaluation:
             BadValueError: if only ``classification`` was evaluated, which has no cases.
         """
         if protocol is None:
-            protocol = MAIN_PROTOCOL if MAIN_PROTOCOL in self.protocols else self._protocols_of_maps[0]
+            protocol = self._first_protocol
         if protocol == CLASSIFICATION:
             raise BadValueError(f"{protocol} has no cases: choose one of the protocols that score maps")
         scored = [record for record in self.records if record.cell.protocol == protocol and record.scores]
         if not scored:
-            raise UnknownNameError("protocol", protocol, dict.fromkeys(r.cell.protocol for r in self.records))
+            evaluated = dict.fromkeys(record.cell.protocol for record in self.records)
+            raise UnknownNameError("protocol", protocol, evaluated)
         table = pd.concat([cases.read(record.cell, self.folder) for record in scored], ignore_index=True)
-        if {*cases.BOX} <= {*table}:
-            corners = table[[*cases.BOX]].to_numpy(dtype=float).tolist()
-            table["box"] = pd.Series([None if x0 != x0 else (x0, *rest) for x0, *rest in corners], dtype=object)
-            table["IoU"], table["IoBB"], table["hit"] = table["iou"], table["iobb"], table[MAIN].astype(bool)
-            if not all_columns:
-                return table[[name for name in CASE_COLUMNS if name in table]]
-        first = [name for name in CASE_COLUMNS if name in table]
-        return table[[*first, *(name for name in table.columns if name not in first)]]
+        has_boxes = {*cases.BOX} <= {*table}
+        if has_boxes:
+            corners = table[[*cases.BOX]].to_numpy(dtype=float)
+            boxes = [None if np.isnan(box[0]) else tuple(box.tolist()) for box in corners]
+            table["box"] = pd.Series(boxes, dtype=object)
+            table["IoU"] = table["iou"]
+            table["IoBB"] = table["iobb"]
+            table["hit"] = table[MAIN].astype(bool)
+        columns = [name for name in CASE_COLUMNS if name in table]
+        if all_columns or not has_boxes:
+            columns += [name for name in table.columns if name not in CASE_COLUMNS]
+        return table[columns]
 
     def show(self, image: str, finding: str, method: str | None = None, run: int = 0) -> Figure:
         """Draw one case: the image with truth and predicted boxes, the heat map over it, the heat map.
@@ -231,30 +261,40 @@ class Evaluation:
             method: name of the method; None: the method with the best score.
             run: index of the training run.
 
+        Returns:
+            The figure.
+
         Raises:
             UnknownNameError: for an image that was not explained, an unknown finding, a method without maps.
+            DataError: the map has NaN or infinite values.
         """
         model = self.models[run]
         in_memory = model.trained[0]
         samples = {sample.image_id: sample for sample in in_memory.scorable_images}
         if image not in samples:
             raise UnknownNameError("image with a truth box", image, list(samples)[:20])
-        finding, word = match(finding, in_memory.data.findings), method_registry.normalize_name(method or self._best())
-        store = self._store(model, word)
-        stored = store.maps[word]
+        finding = match(finding, in_memory.data.findings)
+        method_name = method_registry.normalize_name(method or self._best())
+        store = self._store(model, method_name)
+        stored = store.maps[method_name]
         if isinstance(stored, LocusError):
             raise stored
         values = stored.map(image, finding)
         if values is None:
-            raise DataError(f"the map of {word} for {finding} in {image} has NaN or infinite values")
-        probability = store.probabilities[0, image, finding]
-        raw = RawMap(word, values, stored.index.grid, probability)
-        threshold, threshold_source = self._threshold(model.id, word, image, finding)
+            raise DataError(f"the map of {method_name} for {finding} in {image} has NaN or infinite values")
+        raw = RawMap(method_name, values, stored.index.grid, store.probabilities[0, image, finding])
+        threshold, source = self._threshold(model.id, method_name, image, finding)
         sample = samples[image]
-        return panels.draw(prepare_case(sample, sample.image, finding, raw, threshold, threshold_source))
+        return panels.draw(prepare_case(sample, sample.image, finding, raw, threshold, source))
 
     def save(self, folder: Path | str) -> Path:
         """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.
+
+        Args:
+            folder: a new folder, or one of an earlier ``save`` of this result.
+
+        Returns:
+            The folder.
 
         Raises:
             BadValueError: if ``folder`` is a file or contains records of another evaluation.
@@ -263,7 +303,8 @@ class Evaluation:
         target = Path(folder)
         if target.exists() and not target.is_dir():
             raise BadValueError(f"{target} is a file: choose a folder")
-        if target.is_dir() and {r.key for r in records.load(target)} - {r.key for r in self.records}:
+        keys = {record.key for record in self.records}
+        if target.is_dir() and any(record.key not in keys for record in records.load(target)):
             raise BadValueError(f"{target} has records of another evaluation: choose another folder")
         with writing(target):
             target.mkdir(parents=True, exist_ok=True)
@@ -299,14 +340,19 @@ class Evaluation:
         """The protocols without ``classification``, unless there is no other."""
         return [name for name in self.protocols if name != CLASSIFICATION] or [*self.protocols]
 
+    @property
+    def _first_protocol(self) -> str:
+        """The main protocol or, if it was not evaluated, the first one."""
+        return MAIN_PROTOCOL if MAIN_PROTOCOL in self.protocols else self._protocols_of_maps[0]
+
     def _ranked(self, protocol: str) -> list[Row]:
         """Return the rows of a protocol: methods by its main metric, then the baselines."""
         main = "auroc" if protocol == CLASSIFICATION else protocols.get(protocol).main
 
         def place(row: Row) -> tuple[int, float, str]:
-            values = {score.metric.removesuffix("@box"): score.value for score in self._displayed_scores(row, "mean")}
-            first = values.get(main)
-            return _place(row.name), 1.0 if first is None else -first, row.name
+            scores = self._displayed_scores(row, "mean")
+            value = {score.metric.removesuffix("@box"): score.value for score in scores}.get(main)
+            return _place(row.name), 1.0 if value is None else -value, row.name
 
         return sorted((row for row in self._rows if row.cell.protocol == protocol), key=place)
 
@@ -316,38 +362,43 @@ class Evaluation:
         for score in sorted(row.select(finding), key=lambda score: score.metric != MAIN):
             if score.metric not in by_metric or score.threshold_source == "cross-fitted":
                 by_metric[score.metric] = score
-        if finding == "mean" and MAIN in by_metric and (main := self._over_runs.get(row.cell.key)) is not None:
-            by_metric[MAIN] = by_metric[MAIN]._replace(low=main.low, high=main.high)
-        return [*by_metric.values()]
+        over_runs = self._over_runs.get(row.cell.key)
+        if finding == "mean" and MAIN in by_metric and over_runs is not None:
+            by_metric[MAIN] = by_metric[MAIN]._replace(low=over_runs.low, high=over_runs.high)
+        return list(by_metric.values())
 
     def _best(self) -> str:
         """Return the method with the highest main score; the first one if none has a score."""
-        first = MAIN_PROTOCOL if MAIN_PROTOCOL in self.protocols else self._protocols_of_maps[0]
-        ranked = [*self._ranked(first), *(Row.of([record]) for record in self.records)]
-        if not (methods := [row.name for row in ranked if row.is_method and row.name != CLASSIFIER]):
-            raise BadValueError("no method was evaluated: give the argument method")
-        return methods[0]
+        ranked = self._ranked(self._first_protocol)
+        for row in (*ranked, *(Row.of([record]) for record in self.records)):
+            if row.is_method and row.name != CLASSIFIER:
+                return row.name
+        raise BadValueError("no method was evaluated: give the argument method")
 
-    def _store(self, model: ScoredModel, word: str) -> CaseStore:
+    def _store(self, model: ScoredModel, method_name: str) -> CaseStore:
         """Return the stored maps of a method. Raises ``UnknownNameError`` if it was not evaluated."""
-        evaluated = dict.fromkeys(r.method for r in self.records if r.cell.method != CLASSIFIER)
-        if word not in evaluated:
-            raise UnknownNameError("method", word, evaluated)
+        evaluated = dict.fromkeys(record.method for record in self.records if record.cell.method != CLASSIFIER)
+        if method_name not in evaluated:
+            raise UnknownNameError("method", method_name, evaluated)
         with method_registry.registry.adding(self.classes):
-            return stored_cases(model, [word], None)
+            return stored_cases(model, [method_name], None)
 
-    def _cases(self, word: str) -> list[list[Case]]:
+    def _cases(self, method_name: str) -> list[list[Case]]:
         """Return the cases of a method with a truth box, by training run."""
-        scored = {r.cell.model_id: r.cell for r in self.records if (r.method, r.cell.protocol) == (word, MAIN_PROTOCOL)}
-        return [with_truth(self._store(model, word).cases(scored[model.id])) for model in self.models]
+        cell_of_model = {}
+        for record in self.records:
+            if record.method == method_name and record.cell.protocol == MAIN_PROTOCOL:
+                cell_of_model[record.cell.model_id] = record.cell
+        return [with_truth(self._store(model, method_name).cases(cell_of_model[model.id])) for model in self.models]
 
-    def _threshold(self, model_id: str, word: str, image: str, finding: str) -> tuple[float, str]:
+    def _threshold(self, model_id: str, method_name: str, image: str, finding: str) -> tuple[float, str]:
         """Return the score threshold of a case and its source: cross-fitted with ``single_box``, else .5."""
-        if not any(r.cell.protocol == MAIN_PROTOCOL and r.scores for r in self.records):
-            return 0.5, "fixed"
-        rows = self.cases(MAIN_PROTOCOL).set_index(["model_id", "method", "image", "finding"])["threshold"]
-        key = model_id, word, image, finding
-        return (float(rows[key]), "cross-fitted") if key in rows else (0.5, "fixed")
+        if any(record.cell.protocol == MAIN_PROTOCOL and record.scores for record in self.records):
+            rows = self.cases(MAIN_PROTOCOL).set_index(["model_id", "method", "image", "finding"])
+            key = (model_id, method_name, image, finding)
+            if key in rows.index:
+                return float(rows["threshold"][key]), "cross-fitted"
+        return 0.5, "fixed"
 
 
 def rules(result: Evaluation, first: str | None = None, second: str | None = None) -> pd.DataFrame:
@@ -365,17 +416,25 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
 
     Raises:
         UnknownNameError: a method that was not evaluated.
+
+    Example::
+
+        result = locus.evaluate(model, data, methods=["gradcam", "layercam"])
+        print(locus.rules(result, "gradcam", "layercam"))
     """
     ranked = [row.name for board in result._boards for row in (*by_score(board.methods), *board.baselines)]
-    names = [named({name: name for name in ranked}, "method", word) for word in (first, second) if word is not None]
-    names += [name for name in ranked if name not in names][: 2 - len(names)]
-    of_runs = [cases for name in names for cases in result._cases(name)]  # runs of the first, runs of the second
-    run = result.models[0].trained[0]
-    values = [rule_values(scored(cases, run.data.findings, run.config.data_seed)) for cases in of_runs]
-    columns = {rule: np.stack([of_run[rule] for of_run in values], 1) for rule in values[0]}
-    compared = two_rows(columns, case_index(of_runs[0]), [tuple(model.id for model in result.models)] * 2)
-    table = pd.DataFrame(compared)
-    return table.assign(better=[{1: names[0], -1: names[1], 0: ""}[one.sign] for one in compared])
+    choices = {name: name for name in ranked}
+    names = [named(choices, "method", name) for name in (first, second) if name is not None]
+    others = [name for name in ranked if name not in names]
+    left, right = [*names, *others][:2]
+    run_cases = [*result._cases(left), *result._cases(right)]
+    in_memory = result.models[0].trained[0]
+    values = [rule_values(scored(cases, in_memory.data.findings, in_memory.config.data_seed)) for cases in run_cases]
+    columns = {rule: np.stack([run_values[rule] for run_values in values], axis=1) for rule in values[0]}
+    run_names = tuple(model.id for model in result.models)
+    compared = two_rows(columns, case_index(run_cases[0]), [run_names, run_names])
+    name_of_sign = {1: left, -1: right, 0: ""}
+    return pd.DataFrame(compared).assign(better=[name_of_sign[under_rule.sign] for under_rule in compared])
 
 
 def _place(method: str) -> int:

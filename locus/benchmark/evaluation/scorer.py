@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -66,6 +66,17 @@ from locus.core.types import Sample
 from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
 
+log = logging.getLogger(__name__)
+MODEL = "external"
+"""Model id of all records of external entries, whose networks are unknown."""
+BASELINE_SIDE = Prior().side
+"""Side of the baselines' maps for entries of boxes, which have no grid, and the largest side of ``noise``.
+
+Noise in pixels would hit nothing, and take longer than all other maps together.
+"""
+CHECK_OF_NAME: dict[str, type[Check]] = {check.name: check for check in (Protocols, Controls)}
+"""Name -> validity check."""
+METRICS = ("auroc", "ap")
 LIBRARIES = ("torch", "timm", "numpy", "numba")
 Fields = dict[str, Any]
 """Fields of a record."""
@@ -97,26 +108,27 @@ class CaseSource(Protocol):
 def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = None) -> Scored:
     """Score the maps of a cell's method by ``protocol``, by default its own; per-case rows include their subgroups."""
     protocol = protocol or protocols.get(cell.protocol)()
-
-    def compute() -> Result:
-        cases = source.cases(cell)
-        validation = source.validation(cell) if protocol.chooses_thresholds else []
-        is_cross_fitted = cell.fitted_on is None
-        if cell.method in names.BLIND and is_cross_fitted and isinstance(protocol, SingleBox):
-            draws = over_fold_draws(cell.method, cases)
-            return protocol.evaluate_draws(draws, source.findings, cell.data_seed, validation)
-        result: Result = protocol.evaluate(cases, source.findings, cell.data_seed, validation)
-        return result
-
-    fields, rows = score_result(compute, protocol.geometry)
+    fields, rows = score_result(lambda: _evaluate(source, cell, protocol), protocol.geometry)
     if "scores" not in fields:
         return fields, rows
     if cell.protocol == names.MAIN_PROTOCOL:
-        seed, chosen = cell.data_seed, cell.threshold_source
-        fields["subgroups"] = subgroups.scores(rows, source.groups, source.findings, seed, chosen)
-    for variable, group in source.groups.items():
-        rows = [{**row, variable: group.get((row["image"], row["finding"]), "")} for row in rows]
+        fields["subgroups"] = subgroups.scores(
+            rows, source.groups, source.findings, cell.data_seed, cell.threshold_source
+        )
+    for variable, group_of_case in source.groups.items():
+        rows = [{**row, variable: group_of_case.get((row["image"], row["finding"]), "")} for row in rows]
     return fields, rows
+
+
+def _evaluate(source: CaseSource, cell: Cell, protocol: base.Protocol) -> Result:
+    """Return the result of a cell. That of a baseline made from other patients is a mean over draws of their folds."""
+    cases = source.cases(cell)
+    validation = source.validation(cell) if protocol.chooses_thresholds else []
+    if cell.method in names.BLIND and cell.fitted_on is None and isinstance(protocol, SingleBox):
+        draws = over_fold_draws(cell.method, cases)
+        return protocol.evaluate_draws(draws, source.findings, cell.data_seed, validation)
+    result: Result = protocol.evaluate(cases, source.findings, cell.data_seed, validation)
+    return result
 
 
 def score_result(compute: Callable[[], Result], geometry: str) -> Scored:
@@ -128,17 +140,21 @@ def score_result(compute: Callable[[], Result], geometry: str) -> Scored:
         result = compute()
     except WriteError:
         raise
+    except NotAvailableError as error:
+        return {"status": "n/a", "reason": str(error)}, []
     except LocusError as error:
-        return {"status": "n/a" if isinstance(error, NotAvailableError) else "failed", "reason": str(error)}, []
+        return {"status": "failed", "reason": str(error)}, []
     return result_fields(result, geometry), result.rows
 
 
 def result_fields(result: Result, geometry: str) -> dict[str, Any]:
     """Return the fields of the record that come from ``result``."""
-    failed = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else ""
+    reason = result.remark
+    if result.failed:
+        reason = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}"
     return {
-        "status": "failed" if failed else "ok",
-        "reason": failed or result.remark,
+        "status": "failed" if result.failed else "ok",
+        "reason": reason,
         "geometry": geometry,
         "scores": tuple(result.scores),
         "thresholds": result.thresholds,
@@ -150,9 +166,14 @@ def result_fields(result: Result, geometry: str) -> dict[str, Any]:
 def scored(
     cells: Sequence[Cell], score_cell: Callable[[Cell], Scored], shared: Fields, title: str, bar: bool | None = None
 ) -> Iterator[tuple[Record, Rows]]:
-    """Yield the record of each of ``cells``, with the ``shared`` fields, and its rows per case.
+    """Yield the record of each cell and its rows per case.
 
-    ``title`` names the progress bar. ``bar``: show it; None: only on a terminal.
+    Args:
+        cells: the cells.
+        score_cell: returns the fields of a cell's record, and its rows.
+        shared: fields that all records have.
+        title: name of the progress bar.
+        bar: show it; None: only on a terminal.
     """
     hidden = None if bar is None else not bar
     for cell in tqdm(cells, desc=f"score {title}", unit="cell", leave=False, disable=hidden):
@@ -187,8 +208,11 @@ def _record(cell: Cell, score_cell: Callable[[Cell], Scored], shared: Fields) ->
 
 def shared_fields(data: Sequence[Dataset]) -> dict[str, Any]:
     """Return the fields that all records of one scoring share: versions, machine, images and time."""
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        versions[name] = version(name)
     return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "versions": versions,
         "scoring": provenance.of_scoring(),
         "fingerprint": provenance.fingerprint(sample for images in data for sample in images),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -198,17 +222,9 @@ def shared_fields(data: Sequence[Dataset]) -> dict[str, Any]:
 
 def truth_counts(samples: Sequence[Sample]) -> dict[str, int]:
     """Return the numbers of patients, cases and truth boxes of ``samples``."""
-    boxes = [len(one) for sample in samples for one in sample.boxes.values()]
-    return {"patients": len({s.patient_id for s in samples}), "cases": len(boxes), "truth boxes": sum(boxes)}
-
-
-MODEL = "external"
-"""Model id of all records of external entries, whose networks are unknown."""
-BASELINE_SIDE = Prior().side
-"""Side of the baselines' maps for entries of boxes, which have no grid, and the largest side of ``noise``.
-
-Noise in pixels would hit nothing, and take longer than all other maps together.
-"""
+    patients = {sample.patient_id for sample in samples}
+    box_counts = [len(boxes) for sample in samples for boxes in sample.boxes.values()]
+    return {"patients": len(patients), "cases": len(box_counts), "truth boxes": sum(box_counts)}
 
 
 @dataclass
@@ -247,14 +263,26 @@ class EntryCases:
         return training_cases(cell, self.entry.data)
 
     def _baseline(self, name: str) -> list[Case]:
-        entry, shape = self.entry, self._shape
+        entry = self.entry
+        height, width = self._shape
         if name == names.NOISE and not isinstance(entry.geometry.grid, Grid):
-            shape = min(shape[0], BASELINE_SIDE), min(shape[1], BASELINE_SIDE)
-        samples = [sample for sample in entry.samples if sample.boxes]
-        cases = baseline_cases(name, samples, entry.data, entry.geometry.on(shape), shape, MAX_CACHED_BYTES)
+            height = min(height, BASELINE_SIDE)
+            width = min(width, BASELINE_SIDE)
+        cases = baseline_cases(
+            name,
+            [sample for sample in entry.samples if sample.boxes],
+            entry.data,
+            grid=entry.geometry.on((height, width)),
+            shape=(height, width),
+            max_bytes=MAX_CACHED_BYTES,
+        )
         skipped = entry.missing_maps if entry.missing == "skip" else set()
-        pairs = ((case, (case.image_id, case.finding)) for case in cases)
-        return [replace(case, probability=entry.probabilities.get(pair)) for case, pair in pairs if pair not in skipped]
+        answered = []
+        for case in cases:
+            pair = (case.image_id, case.finding)
+            if pair not in skipped:
+                answered.append(replace(case, probability=entry.probabilities.get(pair)))
+        return answered
 
     @cached_property
     def _shape(self) -> tuple[int, int]:
@@ -270,9 +298,19 @@ def score(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] 
     ``chosen``: names of protocols to use, beside the main one; by default all that need no choice. Protocols that the
     entry does not support are skipped for the baselines.
     """
-    baselines = [*baselines, *(names.OF_TRAINING_PART if entry.data.training_part is not None else ())]
-    methods, score_cell = (entry.name, *baselines), partial(score_maps, EntryCases(entry))
-    of_all = Cell(
+    score_cell = partial(score_maps, EntryCases(entry))
+    planned = _entry_cells(entry, baselines, chosen)
+    entry_cells = [cell for cell in planned if cell.method == entry.name]
+    shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
+    results = _scored_in_threads(entry_cells, score_cell, {**shared, "source": "external"}, entry.name)
+    unsupported = {record.cell.protocol for record, _ in results if record.status == "n/a"}
+    other_cells = [cell for cell in planned if cell.method != entry.name and cell.protocol not in unsupported]
+    return [*results, *_scored_in_threads(other_cells, score_cell, shared, "baselines")]
+
+
+def _entry_cells(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str]) -> list[Cell]:
+    """Return the cells of the entry and of the ``baselines``, for each protocol; ``chosen``: see ``score``."""
+    shared = Cell(
         dataset=entry.data.name,
         partition=str(entry.data.describe.get("partition", "")),
         split="test",
@@ -281,48 +319,48 @@ def score(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] 
         data={"findings": len(entry.data.findings)},
         recipe=entry.recipe,
     )
-    pairs = [(method, word) for method in methods for word in _protocol_names(entry, method)]
+    rows = [entry.name, *baselines]
+    if entry.data.training_part is not None:
+        rows += names.OF_TRAINING_PART
+    pairs = [(row, protocol) for row in rows for protocol in _protocol_names(entry, row)]
     if chosen:
-        of_added = [word for word in (entry.name, *names.BESIDE_PRIOR) if word != names.UNTRAINED]
-        pairs = [(method, word) for method, word in pairs if word in (names.MAIN_PROTOCOL, *chosen)]
-        pairs += [(method, names.ADDED) for method in of_added if names.ADDED in chosen]
-    planned = [of_all.model_copy(update={"method": method, "protocol": word}) for method, word in pairs]
-    shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
-    of_entry = [cell for cell in planned if cell.method == entry.name]
-    given = _scored_in_threads(of_entry, score_cell, {**shared, "source": "external"}, entry.name)
-    lacking = {record.cell.protocol for record, _ in given if record.status == "n/a"}
-    others = [cell for cell in planned if cell.method != entry.name and cell.protocol not in lacking]
-    return [*given, *_scored_in_threads(others, score_cell, shared, "baselines")]
+        pairs = [(row, protocol) for row, protocol in pairs if protocol in (names.MAIN_PROTOCOL, *chosen)]
+    if names.ADDED in chosen:
+        added_rows = [row for row in (entry.name, *names.BESIDE_PRIOR) if row != names.UNTRAINED]
+        pairs += [(row, names.ADDED) for row in added_rows]
+    return [shared.model_copy(update={"method": row, "protocol": protocol}) for row, protocol in pairs]
 
 
-def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
+def _protocol_names(entry: ExternalEntry, row: str) -> list[str]:
     """Return the protocols of the entry or of a baseline, which has no confidences."""
-    of_masks = protocols.judging("masks") if entry.data.training_part is not None else []
-    if method in names.OF_TRAINING_PART:
-        of_points = [word for word in (*of_masks, "pointing") if protocols.get(word).takes_boxes]
-        return of_points if method == names.FIXED_POINT else [word for word in of_masks if word not in of_points]
-    if method == names.FIXED_BOX or (entry.boxes is not None and method != entry.name):
+    mask_protocols = protocols.judging("masks") if entry.data.training_part is not None else []
+    if row == names.FIXED_POINT:
+        return [name for name in (*mask_protocols, "pointing") if protocols.get(name).takes_boxes]
+    if row in names.OF_TRAINING_PART:
+        return [name for name in mask_protocols if not protocols.get(name).takes_boxes]
+    if row == names.FIXED_BOX or (entry.boxes is not None and row != entry.name):
         return protocols.of_boxes()
     if entry.boxes is not None:
-        return [word for word in protocols.judging("maps", "confidences") if protocols.get(word).takes_boxes]
-    of_maps = protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
-    return [*of_maps, *of_masks]
+        return [name for name in protocols.judging("maps", "confidences") if protocols.get(name).takes_boxes]
+    map_protocols = protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
+    return [*map_protocols, *mask_protocols]
 
 
 def _counts(entry: ExternalEntry) -> dict[str, Any]:
     """Return the numbers of images, patients, cases and boxes behind an entry, and its declared training data."""
     boxed = [sample for sample in entry.samples if sample.boxes]
-    counts = {"test images": len(entry.data), "boxed images": len(boxed), **truth_counts(boxed)}
-    more = {"images without a box": len(entry.boxless), "trained on (declared)": entry.trained_on}
-    return counts | {"cases without a map": len(entry.missing_maps)} | {k: one for k, one in more.items() if one}
+    counts = {
+        "test images": len(entry.data),
+        "boxed images": len(boxed),
+        **truth_counts(boxed),
+        "cases without a map": len(entry.missing_maps),
+    }
+    if entry.boxless:
+        counts["images without a box"] = len(entry.boxless)
+    return {**counts, "trained on (declared)": entry.trained_on} if entry.trained_on else counts
 
 
-log = logging.getLogger(__name__)
-CHECK_OF_NAME: dict[str, type[Check]] = {check.name: check for check in (Protocols, Controls)}
-"""Name -> validity check."""
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ScoredModel:
     """Training runs of one network with their test images, and where their maps are stored."""
 
@@ -349,9 +387,11 @@ def stored_cases(model: ScoredModel, method_names: Sequence[str], flags: EngineF
     if not method_names:
         return CaseStore(model.trained, {})
     requests, broken = requests_of(model.trained, method_names, model.maps, model.images, model.protocols)
-    chooses = not model.protocols or any(protocols.get(name).chooses_thresholds for name in model.protocols)
-    validation = validation_requests(model.trained, method_names, model.maps / "val") if chooses else []
-    return CaseStore(model.trained, broken | load_or_generate(requests, flags), load_or_generate(validation, flags))
+    validation = []
+    if not model.protocols or any(protocols.get(name).chooses_thresholds for name in model.protocols):
+        validation = validation_requests(model.trained, method_names, model.maps / "val")
+    maps = broken | load_or_generate(requests, flags)
+    return CaseStore(model.trained, maps, load_or_generate(validation, flags))
 
 
 class OwnBoxes(SingleBox):
@@ -360,53 +400,50 @@ class OwnBoxes(SingleBox):
     def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsBySource:
         """Return the thresholds of all sources; those chosen on other patients are the cross-fitted ones."""
         chosen = super().choose(scored, seed, validation)
-        return chosen | {("cross-fitted", suffix): chosen.pop(("validation", suffix)) for suffix in ("", SHARED_SUFFIX)}
+        for suffix in ("", SHARED_SUFFIX):
+            chosen["cross-fitted", suffix] = chosen.pop(("validation", suffix))
+        return chosen
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class NetworkScorer:
-    """Scores cells of a network from stored maps and predictions.
-
-    Missing maps are generated on creation, for all ``cells`` at once.
-    """
+    """Scores cells of a network from stored maps and predictions; ``prepare`` makes one."""
 
     model: ScoredModel
     cells: Sequence[Cell]
-    flags: EngineFlags
-    code: dict[str, dict[str, str]] = field(init=False)
+    code: dict[str, dict[str, str]]
     """Method -> hashes of the code of the method and the network."""
-    store: CaseStore | GridCases = field(init=False)
+    store: CaseStore | GridCases
     """Cases with the maps of the methods that are scored by a protocol."""
-    checks: dict[str, Check] = field(init=False)
+    checks: dict[str, Check]
     """Name -> validity check among the protocols of the cells."""
 
-    def __post_init__(self) -> None:
-        model, of_maps = self.model, [c for c in self.cells if c.protocol not in (names.CLASSIFICATION, *CHECKS)]
+    @classmethod
+    def prepare(cls, model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags, **fields: Any) -> Self:
+        """Generate the missing maps of all ``cells`` at once; ``fields``: those of a subclass."""
         # before the code is imported: if a file is edited meanwhile, the record has the hash of its earlier version
-        self.code = {word: code_of(model.code, method_code(word)) for word in {cell.method for cell in self.cells}}
-        explained = [SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method for cell in of_maps]
-        words = [*dict.fromkeys(word for word in explained if word not in names.WITHOUT_MAP)]
-        if model.grid is not None:
-            self.store = GridCases(model.trained, model.grid)
-        else:
-            self.store = stored_cases(model, words, self.flags)
-        self.checks = {}
-        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
-            of_check = [cell for cell in self.cells if cell.protocol == name]
-            words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
-            self.checks[name] = CHECK_OF_NAME[name](model.trained, words, model.maps, self.flags, images)
+        code = {name: code_of(model.code, method_code(name)) for name in {cell.method for cell in cells}}
+        store = _store(model, cells, flags)
+        checks = {}
+        for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in CHECKS):
+            check_cells = [cell for cell in cells if cell.protocol == name]
+            method_names = list(dict.fromkeys(cell.method for cell in check_cells))
+            checks[name] = CHECK_OF_NAME[name](model.trained, method_names, model.maps, flags, check_cells[0].images)
+        return cls(model=model, cells=cells, code=code, store=store, checks=checks, **fields)
 
     def score(self, cell: Cell) -> Scored:
         """Return the fields of the record of a cell, and its rows per case."""
         fields, rows = self.evaluate(cell)
-        counts = sample_counts(self.model.trained, cell)
         # a method from a user's file is recorded by its own name
-        name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
-        return {**fields, "method_name": name, "code": self.code[cell.method], "rests_on": counts}, rows
+        fields["method_name"] = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
+        fields["code"] = self.code[cell.method]
+        fields["rests_on"] = sample_counts(self.model.trained, cell)
+        return fields, rows
 
     def evaluate(self, cell: Cell) -> Scored:
         """Return the scores of a cell, by its protocol or check, and its rows per case."""
-        if (check := self.checks.get(cell.protocol)) is not None:
+        if cell.protocol in self.checks:
+            check = self.checks[cell.protocol]
             return score_result(lambda: check.evaluate(cell.method, cell.data_seed), "surface")
         if cell.protocol == names.CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
@@ -419,9 +456,20 @@ class NetworkScorer:
         trained = self.model.trained
         return {
             **shared_fields([run.data for run in trained]),
-            "checkpoints": tuple(run.digest for run in trained if self.model.grid is None),
+            "checkpoints": tuple(run.digest for run in trained) if self.model.grid is None else (),
             "training": join([provenance.read(run.folder) for run in trained]),
         }
+
+
+def _store(model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags) -> CaseStore | GridCases:
+    """Return the cases of the cells that are scored by a protocol; ``shuffled`` exchanges the maps of a method."""
+    if model.grid is not None:
+        return GridCases(model.trained, model.grid)
+    explained = []
+    for cell in cells:
+        if cell.protocol not in (names.CLASSIFICATION, *CHECKS) and cell.method not in names.WITHOUT_MAP:
+            explained.append(SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method)
+    return stored_cases(model, list(dict.fromkeys(explained)), flags)
 
 
 def write_records(scorer: NetworkScorer, folder: Path, bar: bool | None = None) -> None:
@@ -443,16 +491,14 @@ def sample_counts(trained: Sequence[ModelRun], cell: Cell) -> dict[str, int]:
     ``explained images`` is included if these are only a part of the boxed images.
     """
     samples = select_samples(trained, cell.images)
-    return {
+    counts = {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),
         "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.scorable_images),
-        **({"explained images": len(samples)} if cell.images is not None else {}),
-        **truth_counts(samples),
     }
-
-
-METRICS = ("auroc", "ap")
+    if cell.images is not None:
+        counts["explained images"] = len(samples)
+    return counts | truth_counts(samples)
 
 
 def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
@@ -472,29 +518,42 @@ def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool
     populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
     for suffix, rows in populations.items():
-        columns = (rows[[f"{kind}_{finding}" for finding in findings]] for kind in ("logit", "label"))
-        logits, labels = (torch.from_numpy(column.to_numpy(dtype="float64").copy()) for column in columns)
+        logits = torch.tensor(_columns(rows, "logit", findings).to_numpy(dtype="float64"))
+        labels = torch.tensor(_columns(rows, "label", findings).to_numpy(dtype="float64"))
         measured = metrics.scores(logits, labels, tuple(findings), exclusive)
-        scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, measured)]
+        for metric in METRICS:
+            scores += _scores(metric, metric + suffix, measured)
     return Result(scores=scores, rows=[])
 
 
-def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:
-    scores, left_out = [], []
+def _columns(table: pd.DataFrame, kind: str, findings: Sequence[str]) -> pd.DataFrame:
+    """Return the columns ``label_F`` or ``logit_F`` of all findings."""
+    return table[[f"{kind}_{finding}" for finding in findings]]
+
+
+def _scores(metric: str, name: str, measured: metrics.Scores) -> list[Score]:
+    """Return a metric by finding and its mean, under its ``name`` in the record."""
+    scores = []
+    undefined = []
     for finding, row in measured["findings"].items():
-        is_defined = not math.isnan(row[metric])
-        reason = "" if is_defined else f"{row['positives']} of {row['n']} images are positive: one class only"
-        scores.append(Score(finding, word, row[metric] if is_defined else None, n=row["n"], reason=reason))
-        left_out += [] if is_defined else [finding]
-    mean, reason = measured[f"mean_{metric}"], f"without {', '.join(left_out)}: one class only" if left_out else ""
-    return [*scores, Score("mean", word, None if math.isnan(mean) else mean, n=measured["n"], reason=reason)]
+        if math.isnan(row[metric]):
+            undefined.append(finding)
+            reason = f"{row['positives']} of {row['n']} images are positive: one class only"
+            scores.append(Score(finding, name, None, n=row["n"], reason=reason))
+        else:
+            scores.append(Score(finding, name, row[metric], n=row["n"]))
+    mean = measured[f"mean_{metric}"]
+    reason = f"without {', '.join(undefined)}: one class only" if undefined else ""
+    scores.append(Score("mean", name, None if math.isnan(mean) else mean, n=measured["n"], reason=reason))
+    return scores
 
 
 def score_classifier(store: CaseStore) -> Scored:
     """Score the predictions of the classifier on the held-out images: AUROC and average precision."""
     held_out = store.predictions[store.predictions["split"] == "test"]
-    labels, logits = (held_out[[f"{word}_{finding}" for finding in store.findings]] for word in ("label", "logit"))
-    softmax = store.exclusive or np.allclose(expit(logits).sum(1), 1, atol=1e-4)
-    if len(store.findings) > 1 and not softmax and (labels.sum(axis=1) == 1).all():
+    labels = _columns(held_out, "label", store.findings)
+    logits = _columns(held_out, "logit", store.findings)
+    is_softmax = store.exclusive or np.allclose(expit(logits).sum(1), 1, atol=1e-4)
+    if len(store.findings) > 1 and not is_softmax and (labels.sum(axis=1) == 1).all():
         log.warning("each image has exactly one finding: after training by cross-entropy, use outputs=softmax")
     return result_fields(classification(held_out, store.findings, store.exclusive), "none"), []

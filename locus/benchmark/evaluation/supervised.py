@@ -176,7 +176,12 @@ def tuned_parts(model: Classifier) -> dict[str, Tensor]:
 def fine_tune(model: Classifier, pixels: Tensor, truth: Tensor, taught: Tensor, seed: int) -> None:
     """Fine-tune ``model`` in place, so that the score of each position shows whether a box covers it.
 
-    ``pixels`` (n,S,S) uint8, ``truth`` (n,K,S,S) in [0,1], ``taught`` (n,K) bool: the cases with a box to use.
+    Args:
+        model: the network.
+        pixels: (n,S,S) uint8 images.
+        truth: (n,K,S,S) share of each pixel that a box covers, in [0,1].
+        taught: (n,K) bool: the cases with a box to use.
+        seed: seed of the order of images.
     """
     random = torch.Generator().manual_seed(seed)
     weights = [weight.requires_grad_() for weight in tuned_parts(model).values()]

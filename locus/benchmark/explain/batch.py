@@ -420,6 +420,13 @@ def explain(
             wrapped with a callable head has none).
         BadValueError: for images of a wrong shape or size, values that are not normalised or not finite, and a finding
             that the model does not have; see ``check_images``.
+
+    Example::
+
+        model = locus.load("demo-pcam")
+        samples = locus.load_dataset("phantom")[:4]
+        maps = locus.explain(model, model.prepare(samples), ["gradcam", "pcam"])
+        print(maps["gradcam"].shape)
     """
     check_model(model)
     check_images(model, images, any_size)

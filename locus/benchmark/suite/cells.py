@@ -33,6 +33,9 @@ from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, normalize_data_s
 from locus.core.registry import options as options_of
 from locus.core.user_code import refuse_code, runs_code
 
+RESULTS = Path("results")
+UNPUBLISHED = Path("runs/results")
+
 
 def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     """Return the names of a suite's methods and of the ``extra`` ones, without duplicates, then the baselines.
@@ -43,13 +46,16 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     >>> method_names(plan.load("phantom").model_copy(update={"methods": ["gradcampp", "cam"]}))[:2]
     ['gradcampp', 'cam']
     """
-    named = [*suite.words, *extra]
-    words = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
+    row_names = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
-        return [word for word in words if word not in names.UNRANKED_METHODS or word in named]
-    supervised = [word for word in words if word in names.SUPERVISED]
-    methods_only = (word for word in words if word not in names.UNRANKED_METHODS)
-    return [*methods_only, *names.BASELINES_AND_UPPER_BOUND, *supervised]
+        listed = [*suite.words, *extra]
+        return [name for name in row_names if name not in names.UNRANKED_METHODS or name in listed]
+    supervised = [name for name in row_names if name in names.SUPERVISED]
+    return [*_without_baselines(row_names), *names.BASELINES_AND_UPPER_BOUND, *supervised]
+
+
+def _without_baselines(row_names: Sequence[str]) -> list[str]:
+    return [name for name in row_names if name not in names.UNRANKED_METHODS]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
@@ -64,40 +70,47 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     ('custom-AVG-96px-seed0', 'classifier', 'classification')
     """
     shared = _shared(model)
-    if model.protocols and model.grid is not None:
-        pairs = [(word, protocol) for protocol in model.protocols for word in rows_of_truth(model, protocol)]
-        return [_cell(shared, *pair) for pair in pairs]
     if model.grid is not None:
-        rows = [*names.WITHOUT_TRAINING, *[names.SECOND_READERS] * suite.second_readers]
-        words = rows if model.grid == max(suite.grids) else [names.UPPER_BOUND]
-        return [_cell(shared, word, names.MAIN_PROTOCOL) for word in words]
+        return _cells_without_network(suite, model, shared)
     if model.methods:
         suite = suite.model_copy(update={"methods": list(model.methods)})
+    all_rows = method_names(suite, extra)
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)]
-    words = method_names(suite, extra)
-    selected += [
-        _cell(shared, word, protocol, model.images)
-        for protocol in model.protocols or suite.protocols_or_check
-        for word in _rows_of(protocol, words)
-    ]
+    for protocol in model.protocols or suite.protocols_or_check:
+        selected += [_cell(shared, row, protocol, model.images) for row in _rows_of(protocol, all_rows)]
     if names.MAIN_PROTOCOL in suite.protocols_or_check:
-        people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}
-        rows = [word for word, included in people.items() if included]
-        selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.images) for word in rows]
+        if has_readings(model.trainings[0].dataset):
+            selected.append(_cell(shared, names.READERS, names.MAIN_PROTOCOL, model.images))
+        if suite.second_readers:
+            selected.append(_cell(shared, names.SECOND_READERS, names.MAIN_PROTOCOL, model.images))
     if suite.fitted_on is not None:
         selected += [_fitted(cell, suite.fitted_on) for cell in selected if can_be_fitted(cell)]
     return selected
 
 
-def _rows_of(protocol: str, words: Sequence[str]) -> list[str]:
-    """Return those of the ``words`` that a protocol scores, with the baselines that it needs."""
+def _cells_without_network(suite: Suite, model: ModelPlan, shared: Cell) -> list[Cell]:
+    """Return the cells of rows that need no image: of a truth by its protocols, or of a grid."""
+    if model.protocols:
+        return [_cell(shared, row, protocol) for protocol in model.protocols for row in rows_of_truth(model, protocol)]
+    # The upper bound depends on the grid. All other rows are the same on each, so only the finest grid has them.
+    if model.grid != max(suite.grids):
+        return [_cell(shared, names.UPPER_BOUND, names.MAIN_PROTOCOL)]
+    rows = list(names.WITHOUT_TRAINING)
+    if suite.second_readers:
+        rows.append(names.SECOND_READERS)
+    return [_cell(shared, row, names.MAIN_PROTOCOL) for row in rows]
+
+
+def _rows_of(protocol: str, row_names: Sequence[str]) -> list[str]:
+    """Return those of the ``row_names`` that a protocol scores, with the baselines that it needs."""
     if protocol == names.ADDED:
-        return [*(word for word in words if word not in names.UNRANKED_METHODS), *names.BESIDE_PRIOR]
-    has_rows = {
-        names.FIXED_BOX: protocol in protocols.of_boxes(),
-        **dict.fromkeys(names.SUPERVISED, protocol == names.MAIN_PROTOCOL),
-    }
-    return [word for word in words if has_rows.get(word, True)]
+        return [*_without_baselines(row_names), *names.BESIDE_PRIOR]
+    rows = list(row_names)
+    if protocol not in protocols.of_boxes():
+        rows = [name for name in rows if name != names.FIXED_BOX]
+    if protocol != names.MAIN_PROTOCOL:
+        rows = [name for name in rows if name not in names.SUPERVISED]
+    return rows
 
 
 def can_be_fitted(cell: Cell) -> bool:
@@ -114,15 +127,21 @@ def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:
     """Return the rows of a truth that needs no image: its readers or the baselines of its training part."""
     if has_readings(model.trainings[0].dataset):
         return (names.READERS,)
-    return (names.FIXED_POINT,) if protocols.get(protocol).takes_boxes else (names.FIXED_REGION, names.EMPTY_MASK)
+    if protocols.get(protocol).takes_boxes:
+        return (names.FIXED_POINT,)
+    return (names.FIXED_REGION, names.EMPTY_MASK)
 
 
 def has_readings(dataset: str) -> bool:
     """Whether a data set (a name with options) has the boxes of each reader."""
-    word = normalize_data_set(dataset)
-    name = word.split(":")[0]
-    declared = getattr(datasets.REGISTRY.get(name), "has_readings", False) if name in datasets.names() else False
-    return bool(options_of(word).get(declared)) if isinstance(declared, str) else bool(declared)
+    full_name = normalize_data_set(dataset)
+    name = full_name.split(":")[0]
+    if name not in datasets.names():
+        return False
+    declared = getattr(datasets.REGISTRY.get(name), "has_readings", False)
+    if isinstance(declared, str):  # the option that adds them
+        return bool(options_of(full_name).get(declared))
+    return bool(declared)
 
 
 def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -> Cell:
@@ -202,10 +221,11 @@ def requested_suite(name: str, config: SuiteConfig) -> Suite:
         datasets.check(config.dataset, config.data_root_dir)
     if config.data_root_dir:
         datasets.check(str(suite.train.get("dataset", TrainConfig.dataset)), config.data_root_dir)
-    for word in filter(runs_code, config.method):
-        methods.get(word)  # runs the user's file, so that its errors are raised before any work
+    for method_name in config.method:
+        if runs_code(method_name):
+            methods.get(method_name)  # runs the user's file, so that its errors are raised before any work
     methods.check(config.method)
-    unknown = [word for word in config.protocol if word not in (*suite.recorded_protocols, "all")]
+    unknown = [protocol for protocol in config.protocol if protocol not in (*suite.recorded_protocols, "all")]
     if unknown and not config.all:
         existing = ", ".join(suite.recorded_protocols)
         raise BadValueError(f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {existing}")
@@ -227,27 +247,33 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         return suite
     if network is not None and config.checkpoint:
         raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
-    paths = list(config.checkpoint)
-    if network is not None:
+    if network is None:
+        paths = list(config.checkpoint)
+    else:
         scored = plan.data_config(suite)
         findings = runs.load_split(scored, "test").findings
         paths = [str(runs.write_external(network, Path(config.runs).parent, findings, scored.img_size))]
-    declared = {"entry": config.entry, "trained_on": config.trained_on}
-    flags = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
+    entry: dict[str, object] = {"checkpoint": paths}
+    if config.entry:
+        entry["entry"] = config.entry
+    if config.trained_on:
+        entry["trained_on"] = config.trained_on
     if network is None and not config.trust:
-        refuse_code(plan.networks(suite.model_copy(update={"models": [flags]})), ", ".join(paths))
-    return suite.model_copy(update={"added": [flags]})
+        added = plan.models(suite.model_copy(update={"models": [entry]}))
+        refuse_code(plan.networks(added), ", ".join(paths))
+    return suite.model_copy(update={"added": [entry]})
 
 
 def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelTask]:
     """Return all cells of the suite by model, including those of single methods in ``method``."""
-    named = [word for word in method if word not in methods.GROUPS]
-    return [ModelTask(model, tuple(cells(suite, model, named))) for model in plan.models(suite)]
+    extra = [name for name in method if name not in methods.GROUPS]
+    return [ModelTask(model, tuple(cells(suite, model, extra))) for model in plan.models(suite)]
 
 
 def keys(suite: Suite) -> frozenset[str]:
     """Return the keys of all cells that a suite lists, without those that flags add."""
-    return frozenset(cell.key for task in planned_cells(suite.model_copy(update={"added": []})) for cell in task.cells)
+    listed = planned_cells(suite.model_copy(update={"added": []}))
+    return frozenset(cell.key for task in listed for cell in task.cells)
 
 
 def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Sequence[Record]) -> list[ModelTask]:
@@ -261,43 +287,58 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
-    words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
-    todo, code_of_method = [], cache(method_code)
-    named = {*words, *BASELINES_AND_UPPER_BOUND, names.SHUFFLED} if words else set()
+    code_of_method = cache(method_code)
     only_given = bool(config.checkpoint or config.model)
-    with_data = (task for task in planned if missing_data(task.model) is None)
-    for task in (task for task in with_data if task.model.external is not None or not only_given):
-        missing = [c for c in task.cells if (not named or c.method in named) and (not by or c.protocol in by)]
+    tasks = []
+    for task in planned:
+        if missing_data(task.model) is not None or (only_given and task.model.external is None):
+            continue
+        missing = _selected(task.cells, config)
         if record_by_key:  # else no key is computed, which is slow
-            records_of_model = [record_by_key[c.key] for c in missing if c.key in record_by_key]
-            changed = changed_keys(task.model, records_of_model, code_of_method)
-            missing = [c for c in missing if c.key in changed or not _keep(record_by_key.get(c.key), config.overwrite)]
-        if task.model.id in outdated:
-            of_plan = [cell.without_method for cell in task.cells]  # their other records are removed later
-            again = (cell for cell in outdated[task.model.id] if cell.without_method in of_plan)
-            missing += [cell for cell in again if cell not in missing]
+            recorded = [record_by_key[cell.key] for cell in missing if cell.key in record_by_key]
+            kept = {record.key for record in recorded if _keep(record, config.overwrite)}
+            kept -= changed_keys(task.model, recorded, code_of_method)
+            missing = [cell for cell in missing if cell.key not in kept]
+        planned_models = [cell.without_method for cell in task.cells]  # their other records are removed later
+        for cell in outdated.get(task.model.id, ()):
+            if cell.without_method in planned_models and cell not in missing:
+                missing.append(cell)
         if missing:
-            todo.append(ModelTask(task.model, tuple(missing)))
-    return todo
+            tasks.append(ModelTask(task.model, tuple(missing)))
+    return tasks
+
+
+def _selected(planned: Sequence[Cell], config: RunConfig) -> list[Cell]:
+    """Return the cells that ``--method``, with the baselines, and ``--protocol`` select."""
+    selected = list(planned)
+    method_names = methods.expand(config.method)
+    if method_names:
+        rows = {*method_names, *BASELINES_AND_UPPER_BOUND, names.SHUFFLED}
+        selected = [cell for cell in selected if cell.method in rows]
+    if config.protocol and "all" not in config.protocol:
+        selected = [cell for cell in selected if cell.protocol in config.protocol]
+    return selected
 
 
 def changed_keys(
     model: ModelPlan, existing: Iterable[Record], code_of_method: Callable[[str], str] = method_code
 ) -> set[str]:
     """Return the keys of the ``existing`` records of a model that other code of the method or network computed."""
-    network, recorded = model.code, [record for record in existing if record.code]
-    return {r.key for r in recorded if r.code != code_of(network, code_of_method(r.cell.method))}
+    network = model.code
+    with_code = [record for record in existing if record.code]
+    return {record.key for record in with_code if record.code != code_of(network, code_of_method(record.cell.method))}
 
 
 def without_data(planned: Sequence[ModelTask], existing: Sequence[Record]) -> list[ModelTask]:
     """Return the ``planned`` models whose data are missing, and that have cells without a record."""
     recorded = {record.key for record in existing}
-    absent = (task for task in planned if missing_data(task.model) is not None)
+    absent = [task for task in planned if missing_data(task.model) is not None]
     return [task for task in absent if any(cell.key not in recorded for cell in task.cells)]
 
 
-def _keep(record: Record | None, overwrite: str) -> bool:
-    if record is None or overwrite == "always":
+def _keep(record: Record, overwrite: str) -> bool:
+    """Whether ``--overwrite`` keeps a record of the present code."""
+    if overwrite == "always":
         return False
     if overwrite == "never" or record.status == "ok":
         return True
@@ -306,11 +347,14 @@ def _keep(record: Record | None, overwrite: str) -> bool:
 
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     """Return model -> cells whose records have different checkpoints from its newest record."""
-    run = (record for record in existing if record.source == "run" and record.checkpoints)
-    groups = grouped(run, lambda record: record.cell.model_id)
-    newest = {model: max(group, key=lambda r: r.created).checkpoints for model, group in groups.items()}
-    older = {model: [r.cell for r in group if r.checkpoints != newest[model]] for model, group in groups.items()}
-    return {model: cells for model, cells in older.items() if cells}
+    with_weights = [record for record in existing if record.source == "run" and record.checkpoints]
+    outdated = {}
+    for model_id, model_records in grouped(with_weights, lambda record: record.cell.model_id).items():
+        newest = max(model_records, key=lambda record: record.created)
+        older = [record.cell for record in model_records if record.checkpoints != newest.checkpoints]
+        if older:
+            outdated[model_id] = older
+    return outdated
 
 
 def missing_data(model: ModelPlan) -> TrainConfig | None:
@@ -321,19 +365,18 @@ def missing_data(model: ModelPlan) -> TrainConfig | None:
 
 def missing_data_message(suite: Suite, model: ModelPlan) -> str:
     """Name the missing data of a model, the expected folder, and how to get them; empty if none is missing."""
-    if (config := missing_data(model)) is None:
+    config = missing_data(model)
+    if config is None:
         return ""
-    how = suite.how_to_get or datasets.REGISTRY.get(config.dataset).layout
-    return f"{ABSENT} ({config.dataset}: {datasets.root_of(config.dataset, config.data_root_dir)}): {how}"
+    advice = suite.how_to_get or datasets.REGISTRY.get(config.dataset).layout
+    return f"{ABSENT} ({config.dataset}: {datasets.root_of(config.dataset, config.data_root_dir)}): {advice}"
 
 
 def existing_records(folder: Path) -> list[Record]:
     """Return the records in the suite ``folder``, in the order of their files; empty if it never ran."""
-    return records.load(folder) if folder in records.suites(folder.parent) or records.unpacked(folder) else []
-
-
-RESULTS = Path("results")
-UNPUBLISHED = Path("runs/results")
+    if folder in records.suites(folder.parent) or records.unpacked(folder):
+        return records.load(folder)
+    return []
 
 
 @dataclass(frozen=True)
@@ -348,7 +391,8 @@ class ResultsFolder:
     def published_folder(self) -> Path | None:
         """The published folder of the suite, whose rows are shown, too; None if the run writes there."""
         folder = records.published() / self.path.name
-        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
+        is_other = self.path.parent == UNPUBLISHED
+        return folder if is_other and folder in records.suites(folder.parent) else None
 
     @property
     def published(self) -> list[Record]:
@@ -358,8 +402,8 @@ class ResultsFolder:
 
 def as_published(folder: Path) -> list[Record]:
     """Load the records of a suite's published ``folder`` that are not from papers, with the source ``published``."""
-    runs = (record for record in records.load(folder) if record.source != "paper")
-    return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
+    measured = [record for record in records.load(folder) if record.source != "paper"]
+    return [record.model_copy(update={"source": PUBLISHED}) for record in measured]
 
 
 def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
@@ -368,18 +412,23 @@ def with_published(records: Sequence[Record], published: Sequence[Record]) -> li
     The published records of a network are left out if the user's have other weights, from training it again, or other
     images.
     """
-    keys, of_user, of_published = {r.key for r in records}, _hashes(records), _hashes(published)
-    again = {model[0] for model, hashes in of_user.items() if hashes != of_published.get(model, hashes)}
-    rest = (record for record in published if record.key not in keys)
-    return [*records, *(record for record in rest if record.cell.key_of_network not in again)]
+    user_keys = {record.key for record in records}
+    published_hashes = _hashes(published)
+    replaced = set()
+    for (network, seed), hashes in _hashes(records).items():
+        if published_hashes.get((network, seed), hashes) != hashes:
+            replaced.add(network)
+    others = [record for record in published if record.key not in user_keys]
+    return [*records, *(record for record in others if record.cell.key_of_network not in replaced)]
 
 
 def _hashes(records: Sequence[Record]) -> dict[tuple[str, int | None], set[str]]:
     """Return network and training seed -> hashes of its checkpoints and images, for records with weights."""
     hashes: dict[tuple[str, int | None], set[str]] = {}
-    for record in (record for record in records if record.checkpoints):
-        of_model = hashes.setdefault((record.cell.key_of_network, record.cell.seed), set())
-        of_model.update((*record.checkpoints, record.fingerprint))
+    for record in records:
+        if record.checkpoints:
+            run_hashes = hashes.setdefault((record.cell.key_of_network, record.cell.seed), set())
+            run_hashes.update((*record.checkpoints, record.fingerprint))
     return hashes
 
 
@@ -415,7 +464,6 @@ def _difference(suite: Suite, config: RunConfig) -> str:
         return f"{config.data_root_dir} may have other images than those of the published plan"
     if config.checkpoint or config.model:
         return f"{config.entry or config.model or ', '.join(config.checkpoint)} is not part of the published plan"
-    planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}
-    if extra := [word for word in config.method if word not in planned_words]:
-        return f"{', '.join(extra)} is not part of the published plan"
-    return ""
+    planned = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}
+    extra = [name for name in config.method if name not in planned]
+    return f"{', '.join(extra)} is not part of the published plan" if extra else ""

@@ -13,9 +13,12 @@ Only records and rows per case are read: no model, map or data set.
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from locus.benchmark import records
@@ -28,19 +31,42 @@ from locus.benchmark.scoring.statistics.mrmc import over_patients, with_draw_err
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, CaseGroups, CaseIndex, holm, mean
 from locus.benchmark.suite import cells
-from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
 from locus.core.types import Echo, FloatArray
 
-Name = tuple[str, str]
-"""Model and method."""
+COLUMNS = (MAIN, "hit@iou.1", "hit@iou.5", "hit@iobb.5", "mean_iou", "pointing")
+"""Compared columns; the main column also by finding."""
+COLUMNS_OF_CASES = (*COLUMNS, *(f"{MEAN_PREFIX}{name}" for name in COLUMNS), "iou", "iobb")
+"""Columns that are read: those compared, their means over draws of the patient folds, and overlaps."""
+HEADER = ("A", "B", "A − B [95%]", "p", "p (Holm)", "n")
+IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
+"""Fields of a data set's description that do not concern the content of the images."""
+
+OVER_RUNS = (
+    "several training runs: intervals and p over runs and patients (Obuchowski and Rockette, Hillis); common runs are "
+    "paired; a row with one run adds the variance over patients only"
+)
+OVER_PATIENTS = (
+    f"one training run: BCa 95% intervals over patients ({resample.RESAMPLES:,} resamples, {MIN_PATIENTS} patients or "
+    f"more); p by a sign-flip test ({resample.FLIPS:,} flips)"
+)
+ONE_RUN = "a row has one training run: its spread over runs is unknown, and another run may reverse the comparison"
+HOLM = "p (Holm) is corrected over all comparisons of a column here, so it differs from p in the suite's tables"
+
 Pair = tuple[Row, Row]
 """Two rows that are compared, A and B."""
 
 
-@dataclass(frozen=True)
+class RowName(NamedTuple):
+    """Name of a row in a selection."""
+
+    model: str
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """The rows that a selector names: one side of a comparison."""
 
@@ -48,30 +74,33 @@ class Selection:
     """As typed."""
     folder: Path
     """The suite's folder of records and cases."""
-    of_suite: tuple[Record, ...]
+    suite_records: tuple[Record, ...]
     """The scored records of ``single_box`` in the suite."""
     model: str | None = None
     """Selected model; None: all."""
     method: str | None = None
     """Selected method; None: all methods, without baselines and ``truth``."""
 
-    @property
-    def records(self) -> list[Record]:
-        """The selected records, with baselines and ``truth``."""
-        of_model = (r for r in self.of_suite if self.model in (None, r.cell.model_id, r.cell.model_of_any_seed))
-        return [r for r in of_model if self.method in (None, r.cell.method)]
-
     @cached_property
-    def rows(self) -> dict[Name, Row]:
-        """Model and method -> its row, with all training runs by seed or the one that the selector names."""
+    def rows(self) -> dict[RowName, Row]:
+        """Name -> row, with all training runs by seed or the one that the selector names."""
+        selected = [record for record in self.suite_records if self._selects(record)]
+        selected.sort(key=lambda record: (*self._row_name(record), record.cell.seed or 0))
+        groups = grouped(selected, self._row_name)
+        return {name: Row("method", name.method, tuple(runs), {}) for name, runs in groups.items()}
 
-        def name(record: Record) -> Name:
-            cell = record.cell
-            return (cell.model_id if self.model == cell.model_id else cell.model_of_any_seed), cell.method
+    def _selects(self, record: Record) -> bool:
+        cell = record.cell
+        if self.model not in (None, cell.model_id, cell.model_of_any_seed):
+            return False
+        if self.method is None:
+            return cell.method not in UNRANKED_METHODS
+        return cell.method == self.method
 
-        ranked = (r for r in self.records if self.method is not None or r.cell.method not in UNRANKED_METHODS)
-        groups = grouped(sorted(ranked, key=lambda r: (*name(r), r.cell.seed or 0)), name)
-        return {key: Row("method", key[1], tuple(runs), {}) for key, runs in groups.items()}
+    def _row_name(self, record: Record) -> RowName:
+        cell = record.cell
+        names_one_run = self.model == cell.model_id
+        return RowName(cell.model_id if names_one_run else cell.model_of_any_seed, cell.method)
 
 
 def resolve(selector: str, results: Path) -> Selection:
@@ -83,14 +112,17 @@ def resolve(selector: str, results: Path) -> Selection:
 
     Raises ``UnknownNameError`` with the nearest suite, model or method, ``DataError`` for a suite without scored cells.
     """
-    suite, _, rest = selector.strip("/").partition("/")
-    suites = [folder.name for folder in records.suites(results)]
-    if suite not in suites:
-        raise UnknownNameError("suite", suite, suites)
-    if not (of_suite := _scored(results / suite)):
-        reason = f"the suite {suite!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {results / suite}"
+    suite_name, _, rest = selector.strip("/").partition("/")
+    suite_names = [folder.name for folder in records.suites(results)]
+    if suite_name not in suite_names:
+        raise UnknownNameError("suite", suite_name, suite_names)
+    folder = results / suite_name
+    suite_records = tuple(record for record in records.load(folder) if _is_comparable(record))
+    if not suite_records:
+        reason = f"the suite {suite_name!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {folder}"
         raise DataError(f"{reason}: run it first")
-    return Selection(selector, results / suite, of_suite, *_parts(suite, rest, of_suite))
+    model, method = _model_and_method(suite_name, rest, suite_records)
+    return Selection(selector=selector, folder=folder, suite_records=suite_records, model=model, method=method)
 
 
 def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
@@ -107,30 +139,36 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
     raise errors[0]
 
 
-def _scored(folder: Path) -> tuple[Record, ...]:
-    """Return the scored records of ``single_box``: of runs on the aligned grid, of external entries on any grid.
+def _is_comparable(record: Record) -> bool:
+    """Whether a record has scores of ``single_box``, of a run on the aligned grid or an external entry on any grid.
 
     Those fitted on another suite are left out: rows are compared at their cross-fitted thresholds.
     """
-    scored = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
-    crossed = (record for record in scored if record.cell.fitted_on is None)
-    of_runs = ("run", "aligned")
-    return tuple(r for r in crossed if "external" in r.cell.recipe or (r.source, r.cell.alignment) == of_runs)
+    cell = record.cell
+    if not record.scores or cell.protocol != MAIN_PROTOCOL or cell.fitted_on is not None:
+        return False
+    return "external" in cell.recipe or (record.source == "run" and cell.alignment == "aligned")
 
 
-def _parts(suite: str, rest: str, of_suite: Sequence[Record]) -> tuple[str | None, str | None]:
+def _model_and_method(suite_name: str, rest: str, suite_records: Sequence[Record]) -> tuple[str | None, str | None]:
     """Split the rest of a selector into model and method; a method may contain slashes, ``path/to/file.py:Class``."""
-    pairs = {(model, r.cell.method) for r in of_suite for model in (r.cell.model_id, r.cell.model_of_any_seed)}
-    models, methods = (sorted({pair[n] for pair in pairs}) for n in (0, 1))
-    if rest in (*models, ""):
-        return rest or None, None
+    if not rest:
+        return None, None
+    methods_of: dict[str, set[str]] = {}
+    for record in suite_records:
+        for model in (record.cell.model_id, record.cell.model_of_any_seed):
+            methods_of.setdefault(model, set()).add(record.cell.method)
+    if rest in methods_of:
+        return rest, None
+    methods = {record.cell.method for record in suite_records}
     if rest in methods:
         return None, rest
     model, _, method = rest.partition("/")
-    if model not in models:
-        raise UnknownNameError(f"model or method of the suite {suite!r}:", model, [*models, *methods])
-    if (model, method) not in pairs:
-        raise UnknownNameError(f"method of {suite}/{model}:", method, sorted(m for of, m in pairs if of == model))
+    if model not in methods_of:
+        known = [*sorted(methods_of), *sorted(methods)]
+        raise UnknownNameError(f"model or method of the suite {suite_name!r}:", model, known)
+    if method not in methods_of[model]:
+        raise UnknownNameError(f"method of {suite_name}/{model}:", method, sorted(methods_of[model]))
     return model, method
 
 
@@ -143,48 +181,53 @@ def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int
 
     Raises ``BadValueError`` if there are no pairs.
     """
-    one, other = first.rows, second.rows
-    unnamed = [first.model is None and second.model is None, first.method is None and second.method is None]
-    must_match = [n for n, is_unnamed in enumerate(unnamed) if is_unnamed]
-    joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in must_match)]
-    pairs = [_on_common_runs(one[a], other[b]) for a, b in joined]
-    distinct = [(a, b) for a, b in pairs if first.folder != second.folder or a.runs != b.runs]
-    if not distinct:
-        raise BadValueError(_nothing_to_compare(first, second, bool(pairs)))
-    return distinct, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined}))
+    any_model = first.model is not None or second.model is not None
+    any_method = first.method is not None or second.method is not None
+    partners = [
+        (left, right)
+        for left, right in product(first.rows, second.rows)
+        if (any_model or left.model == right.model) and (any_method or left.method == right.method)
+    ]
+    pairs = []
+    for left, right in partners:
+        left_row, right_row = _on_common_runs(first.rows[left], second.rows[right])
+        if first.folder != second.folder or left_row.runs != right_row.runs:
+            pairs.append((left_row, right_row))
+    if not pairs:
+        raise BadValueError(_nothing_to_compare(first, second, are_equal=bool(partners)))
+    left_partners = {left for left, _ in partners}
+    right_partners = {right for _, right in partners}
+    return pairs, (len(first.rows) - len(left_partners), len(second.rows) - len(right_partners))
 
 
-def _on_common_runs(first: Row, second: Row) -> Pair:
+def _on_common_runs(left: Row, right: Row) -> Pair:
     """Restrict two rows to the training runs that both have, as two methods of one network do; all if there are none.
 
     Runs of two suites are equal if their weights are, whatever their names.
     """
-    both = {*run_names(first.runs)} & {*run_names(second.runs)}
-
-    def restricted(row: Row) -> Row:
-        runs = (run for run, name in zip(row.runs, run_names(row.runs), strict=True) if name in both)
-        return replace(row, runs=tuple(runs)) if both else row
-
-    return restricted(first), restricted(second)
+    common = {*run_names(left.runs)} & {*run_names(right.runs)}
+    if not common:
+        return left, right
+    return _restrict(left, common), _restrict(right, common)
 
 
-def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -> str:
+def _restrict(row: Row, names: Set[str]) -> Row:
+    """Return a row with only those of its training runs that have one of the ``names``."""
+    named_runs = zip(row.runs, run_names(row.runs), strict=True)
+    return replace(row, runs=tuple(run for run, name in named_runs if name in names))
+
+
+def _nothing_to_compare(first: Selection, second: Selection, are_equal: bool) -> str:
     """Explain why nothing can be compared, and what to use instead."""
-    if themselves:
+    if are_equal:
         return f"{first.selector} and {second.selector} select the same cells: use different suites, models or methods"
-    rows = "; ".join(f"{side.selector} has {examples(map('/'.join, side.rows), 4)}" for side in (first, second))
+    first_rows = examples(map("/".join, first.rows), 4)
+    second_rows = examples(map("/".join, second.rows), 4)
     return (
-        f"{first.selector} and {second.selector} have no cells with the same model and method ({rows}): "
+        f"{first.selector} and {second.selector} have no cells with the same model and method "
+        f"({first.selector} has {first_rows}; {second.selector} has {second_rows}): "
         "name a model or a method on both sides, as in suite/model or suite/model/method"
     )
-
-
-COLUMNS = (MAIN, "hit@iou.1", "hit@iou.5", "hit@iobb.5", "mean_iou", "pointing")
-"""Compared columns; the main column also by finding."""
-MEANS = tuple(f"{MEAN_PREFIX}{name}" for name in COLUMNS)
-"""Means over draws of the patient folds, which baselines have."""
-READ = (*COLUMNS, *MEANS, "iou", "iobb")
-"""Columns of the rows per case."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,43 +238,60 @@ class CommonCases:
     """Finding and patient of each case."""
     columns: dict[str, FloatArray]
     """Column -> (N, runs of A + runs of B), of ``COLUMNS`` that all cases have."""
-    left_out: list[int]
+    left_out: tuple[int, int]
     """Number of cases of each side that the other lacks."""
 
 
-def _values(rows: CaseColumns, name: str) -> FloatArray:
-    if name.startswith("hit@") or name == "pointing":
-        return rows.hits(name)
-    name = "iou" if name == "mean_iou" else name
-    missing = np.full(len(rows.rows), np.nan)
-    return column_as_floats(rows.rows, name) if name in rows.rows.column_names else missing
-
-
-def common_cases(pair: Pair, folders: Sequence[Path]) -> CommonCases:
+def common_cases(pair: Pair, folders: tuple[Path, Path]) -> CommonCases:
     """Read the rows per case of two rows; they may have no case in common. Raises ``DataError`` if rows are missing."""
-    sides = [_read(row, folder) for row, folder in zip(pair, folders, strict=True)]
-    one, other = (np.char.add(np.char.add(rows.images, "\t"), rows.findings)[rows.in_all] for rows in sides)
-    _, *found = np.intersect1d(one, other, assume_unique=True, return_indices=True)
-    at = [rows.in_all[common] for rows, common in zip(sides, found, strict=True)]
-    index = CaseIndex(sides[0].findings[at[0]], sides[0].patients[at[0]], np.zeros(len(at[0]), np.int64))
-    keys, columns = [[record.key for record in row.runs] for row in pair], dict[str, FloatArray]()
+    left, right = pair
+    left_cases = _read_cases(left, folders[0])
+    right_cases = _read_cases(right, folders[1])
+    _, left_common, right_common = np.intersect1d(
+        _case_names(left_cases), _case_names(right_cases), assume_unique=True, return_indices=True
+    )
+    left_index = left_cases.in_all[left_common]
+    right_index = right_cases.in_all[right_common]
+    columns = {}
     for name in COLUMNS:
-        of_sides = zip(sides, keys, at, strict=True)
-        columns[name] = np.concatenate(
-            [rows.spread(of, _values(rows, name))[common] for rows, of, common in of_sides], 1
-        )
-    known = {name: values for name, values in columns.items() if np.isfinite(values).all()}
-    return CommonCases(index, known, [len(rows.findings) - len(index) for rows in sides])
+        left_values = _column(left_cases, left, name)[left_index]
+        right_values = _column(right_cases, right, name)[right_index]
+        values = np.concatenate([left_values, right_values], axis=1)
+        if np.isfinite(values).all():
+            columns[name] = values
+    index = CaseIndex.of(left_cases.findings[left_index], left_cases.patients[left_index])
+    left_out = (len(left_cases.findings) - len(index), len(right_cases.findings) - len(index))
+    return CommonCases(index, columns, left_out)
 
 
-def _read(row: Row, folder: Path) -> CaseColumns:
-    rows = read_columns(row.runs, CaseFolders(folder), READ)
-    if absent := [record.cell for record in row.runs if record.key not in rows.columns]:
-        raise DataError(f"no rows per case of {absent[0].model_id}, {row.name} in {folder}: {cases.RUN_AGAIN}")
-    return rows
+def _read_cases(row: Row, folder: Path) -> CaseColumns:
+    """Read the rows per case of all training runs of a row. Raises ``DataError`` if a run has none."""
+    case_columns = read_columns(row.runs, CaseFolders(folder), COLUMNS_OF_CASES)
+    for record in row.runs:
+        if record.key not in case_columns.columns:
+            raise DataError(f"no rows per case of {record.cell.model_id}, {row.name} in {folder}: {cases.RUN_AGAIN}")
+    return case_columns
 
 
-@dataclass(frozen=True)
+def _case_names(case_columns: CaseColumns) -> NDArray[np.str_]:
+    """Return a name of image and finding for each case that all training runs have."""
+    images = np.char.add(case_columns.images, "\t")
+    return np.char.add(images, case_columns.findings)[case_columns.in_all]
+
+
+def _column(case_columns: CaseColumns, row: Row, name: str) -> FloatArray:
+    """Return a column as (cases, runs of the row); nan where it is unknown."""
+    stored_name = "iou" if name == "mean_iou" else name
+    if name.startswith("hit@") or name == "pointing":
+        values = case_columns.hits(name)
+    elif stored_name in case_columns.rows.column_names:
+        values = column_as_floats(case_columns.rows, stored_name)
+    else:
+        values = np.full(len(case_columns.rows), np.nan)
+    return case_columns.spread([record.key for record in row.runs], values)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """The difference A − B of two rows in one column, of a finding or of the mean over findings."""
 
@@ -246,19 +306,33 @@ class Difference:
     @property
     def words(self) -> tuple[str, str, str]:
         """Model, method and number of training runs; both if they differ."""
-        one, other = self.pair
-        sides = (one.cell.model_id, other.cell.model_id), (one.name, other.name)
-        model, method = (a if a == b else f"{a} − {b}" for a, b in sides)
-        return model, method, f"{len(one.runs)} and {len(other.runs)}"
+        left, right = self.pair
+        model = _one_or_both(left.cell.model_id, right.cell.model_id)
+        method = _one_or_both(left.name, right.name)
+        return model, method, f"{len(left.runs)} and {len(right.runs)}"
 
     @property
     def line(self) -> dict[str, object]:
         """Its line of a CSV file."""
-        sides = zip("AB", self.pair, strict=True)
-        of_rows = [{f"model_{n}": r.cell.model_id, f"method_{n}": r.name, f"runs_{n}": len(r.runs)} for n, r in sides]
+        left, right = self.pair
         values = self.values._asdict()
-        column = {"metric": values.pop("rule"), "finding": self.finding, "n": self.n, "patients": self.patients}
-        return {**of_rows[0], **of_rows[1], **column, **values}
+        return {
+            "model_A": left.cell.model_id,
+            "method_A": left.name,
+            "runs_A": len(left.runs),
+            "model_B": right.cell.model_id,
+            "method_B": right.name,
+            "runs_B": len(right.runs),
+            "metric": values.pop("rule"),
+            "finding": self.finding,
+            "n": self.n,
+            "patients": self.patients,
+            **values,
+        }
+
+
+def _one_or_both(left: str, right: str) -> str:
+    return left if left == right else f"{left} − {right}"
 
 
 def differences(pair: Pair, both: CommonCases) -> list[Difference]:
@@ -267,20 +341,34 @@ def differences(pair: Pair, both: CommonCases) -> list[Difference]:
     Several training runs are compared over runs and patients, one run on each side over patients. The interval of the
     main column contains the variation between draws of the patient folds, as in the tables.
     """
-    index, columns = both.index, dict[tuple[str, str], FloatArray]()
+    index = both.index
     if not len(index):
         return []
+    columns: dict[tuple[str, str], FloatArray] = {}
     for metric, values in both.columns.items():
-        by_finding = index.groups(shared=False).items()
-        columns |= {(metric, name): np.where(mask[:, None], values, np.nan) for name, mask in by_finding}
+        for finding, mask in index.groups(shared=False).items():
+            columns[metric, finding] = np.where(mask[:, None], values, np.nan)
         columns[metric, "mean"] = values
-    named, runs = {" ".join(key): of for key, of in columns.items()}, [run_names(row.runs) for row in pair]
-    errors = {f"{MAIN} {name}": _draw_errors(pair, name) for metric, name in columns if metric == MAIN}
-    compared = (two_rows if has_runs(pair) else _two_runs)(named, index, runs, errors)
-    patients = len({*index.patients.tolist()})
+    named = {f"{metric} {finding}": values for (metric, finding), values in columns.items()}
+    left, right = pair
+    errors = {}
+    for metric, finding in columns:
+        if metric == MAIN:
+            errors[f"{MAIN} {finding}"] = (_draw_error(left, finding), _draw_error(right, finding))
+    if has_runs(pair):
+        compared = two_rows(named, index, [run_names(left.runs), run_names(right.runs)], errors)
+    else:
+        compared = _two_runs(named, index, errors)
+    patient_count = len(np.unique(index.patients))
     return [
-        Difference(pair, finding, int(np.isfinite(of[:, 0]).sum()), patients, row._replace(rule=metric))
-        for ((metric, finding), of), row in zip(columns.items(), compared, strict=True)
+        Difference(
+            pair=pair,
+            finding=finding,
+            n=int(np.isfinite(values[:, 0]).sum()),
+            patients=patient_count,
+            values=under_rule._replace(rule=metric),
+        )
+        for ((metric, finding), values), under_rule in zip(columns.items(), compared, strict=True)
     ]
 
 
@@ -289,152 +377,193 @@ def has_runs(pair: Pair) -> bool:
     return max(len(row.runs) for row in pair) > 1
 
 
-def _draw_errors(pair: Pair, finding: str) -> tuple[float, float]:
-    """Return the standard errors of two rows from the draw of the patient folds; 0 for a row without draws."""
-    of_rows = [[record.find(DRAW_ERROR, finding) for record in row.runs] for row in pair]
-    values = [[0.0 if score is None else score.value or 0.0 for score in scores] for scores in of_rows]
-    first, second = map(max, values)
-    return first, second
+def _draw_error(row: Row, finding: str) -> float:
+    """Return the largest standard error of a row from the draw of the patient folds; 0 for a row without draws."""
+    scores = [record.find(DRAW_ERROR, finding) for record in row.runs]
+    return max(0.0 if score is None else score.value or 0.0 for score in scores)
 
 
-def _two_runs(
-    values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]], errors: Mapping[str, tuple[float, float]]
-) -> list[UnderRule]:
+def _two_runs(values: Values, index: CaseIndex, errors: Mapping[str, tuple[float, float]]) -> list[UnderRule]:
     """Compare two single runs over patients, as the tables compare a row of one run with ``prior``.
 
     ``errors``: column -> standard errors of both sides from the draw of the patient folds.
     """
-    columns = np.stack([*values.values()], -1)  # (N,2,columns)
-    known, groups = np.isfinite(columns), CaseGroups.of(index.findings, index.patients)
-    one, other = (groups.sums(np.where(known, columns, 0)[:, n], known[:, n].astype(float)) for n in (0, 1))
-    drawn = [np.hypot(*errors.get(name, (0.0, 0.0))) for name in values]
-    estimates = [with_draw_error(*of) for of in zip(over_patients(one, other), drawn, strict=True)]
-    ends = [[v if np.isfinite(v) else None for v in (e.low, e.high, e.p)] for e in estimates]
-    means = zip(*(mean(side.value, 0).tolist() for side in (one, other)), strict=True)
-    rows = zip(values, means, ends, strict=True)
-    return [UnderRule(rule, a, b, a - b, low, high, p, None) for rule, (a, b), (low, high, p) in rows]
+    columns = np.stack([*values.values()], axis=-1)  # (N, 2, columns)
+    is_known = np.isfinite(columns)
+    numerators = np.where(is_known, columns, 0)
+    denominators = is_known.astype(float)
+    groups = CaseGroups.of(index.findings, index.patients)
+    left = groups.sums(numerators[:, 0], denominators[:, 0])
+    right = groups.sums(numerators[:, 1], denominators[:, 1])
+    left_means = mean(left.value, 0).tolist()
+    right_means = mean(right.value, 0).tolist()
+    rows = []
+    estimates = over_patients(left, right)
+    for name, left_mean, right_mean, estimate in zip(values, left_means, right_means, estimates, strict=True):
+        widened = with_draw_error(estimate, np.hypot(*errors.get(name, (0.0, 0.0))))
+        row = UnderRule(
+            rule=name,
+            first=left_mean,
+            second=right_mean,
+            difference=left_mean - right_mean,
+            low=_finite(widened.low),
+            high=_finite(widened.high),
+            p=_finite(widened.p),
+            p_holm=None,
+        )
+        rows.append(row)
+    return rows
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def corrected(rows: Sequence[Difference]) -> list[Difference]:
     """Return the rows, column by column, with p corrected by Holm over all pairs, findings and means of a column."""
-    out = []
-    for of_column in grouped(rows, lambda row: row.values.rule).values():
-        adjusted = holm(np.array([row.values.p for row in of_column], dtype=np.float64)).tolist()
-        both = zip(of_column, adjusted, strict=True)
-        out += [replace(r, values=r.values._replace(p_holm=None if r.values.p is None else p)) for r, p in both]
-    return out
-
-
-HEADER = ("A", "B", "A − B [95%]", "p", "p (Holm)")
+    corrected_rows = []
+    for column_rows in grouped(rows, lambda row: row.values.rule).values():
+        p_values = np.array([row.values.p for row in column_rows], dtype=np.float64)
+        for row, adjusted in zip(column_rows, holm(p_values).tolist(), strict=True):
+            p_holm = None if row.values.p is None else adjusted
+            corrected_rows.append(replace(row, values=row.values._replace(p_holm=p_holm)))
+    return corrected_rows
 
 
 def tables(rows: Sequence[Difference]) -> list[Table]:
     """Return the main column by finding, and the means of all columns over findings."""
     by_finding = [(row, row.finding) for row in rows if row.values.rule == MAIN]
     means = [(row, row.values.rule) for row in rows if row.finding == "mean"]
-    return [_table(f"{MAIN} by finding", "finding", by_finding), _table("mean over findings", "column", means)]
+    return [
+        _table(f"{MAIN} by finding", "finding", by_finding),
+        _table("mean over findings", "column", means),
+    ]
 
 
-def _table(title: str, heading: str, rows: Sequence[tuple[Difference, str]]) -> Table:
+def _table(title: str, heading: str, named_rows: Sequence[tuple[Difference, str]]) -> Table:
     """Build a table. Model, method and numbers of training runs are columns only if they differ between rows."""
-    words = [row.words for row, _ in rows]
-    varies = [n for n, of in enumerate(zip(*words, strict=True)) if len({*of}) > 1]
-    heads = [("model", "method", "runs of A and B")[n] for n in varies]
-    cells = [(*(row.words[n] for n in varies), name, *_cells(row.values), str(row.n)) for row, name in rows]
-    return Table(title, "", (*heads, heading, *HEADER, "n"), tuple(cells))
+    words = np.array([row.words for row, _ in named_rows])
+    varies = (words != words[0]).any(axis=0)
+    headings = np.array(["model", "method", "runs of A and B"])[varies]
+    lines = []
+    for row, name in named_rows:
+        lines.append((*np.array(row.words)[varies], name, *_cells(row.values), str(row.n)))
+    return Table(title, "", (*headings, heading, *HEADER), tuple(lines))
 
 
 def _cells(row: UnderRule) -> list[str]:
+    """Format both values, their difference and its p-values."""
+    difference = Interval(row.difference, row.low, row.high)
+    return [number(row.first), number(row.second), signed(difference), _format_p(row.p), _format_p(row.p_holm)]
+
+
+def _format_p(p: float | None) -> str:
     """Format p with four decimals, the resolution of 10,000 sign flips; smaller values as a bound."""
-    p = [NOTHING if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001" for p in (row.p, row.p_holm)]
-    return [number(row.first), number(row.second), signed(Interval(row.difference, row.low, row.high)), *p]
-
-
-OVER_RUNS = (
-    "several training runs: intervals and p over runs and patients (Obuchowski and Rockette, Hillis); common runs are "
-    "paired; a row with one run adds the variance over patients only"
-)
-OVER_PATIENTS = (
-    f"one training run: BCa 95% intervals over patients ({resample.RESAMPLES:,} resamples, {MIN_PATIENTS} patients or "
-    f"more); p by a sign-flip test ({resample.FLIPS:,} flips)"
-)
-ONE_RUN = "a row has one training run: its spread over runs is unknown, and another run may reverse the comparison"
-HOLM = "p (Holm) is corrected over all comparisons of a column here, so it differs from p in the suite's tables"
+    if p is None:
+        return NOTHING
+    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
 
 
 def compare(first: Selection, second: Selection) -> tuple[str, list[Difference]]:
     """Return the differences of two sides as text, and as rows. Raises ``BadValueError`` without a common case."""
     pairs, unmatched = pairs_of(first, second)
-    rows, lines = list[Difference](), list[str]()
+    rows: list[Difference] = []
+    lines: list[str] = []
     for pair in tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None):
         both = common_cases(pair, (first.folder, second.folder))
-        rows += (of_pair := differences(pair, both))
-        if of_pair and any(both.left_out):
+        pair_rows = differences(pair, both)
+        rows += pair_rows
+        if pair_rows and any(both.left_out):
+            model, method, _ = pair_rows[0].words
             counts = f"{both.left_out[0]} cases of A only, {both.left_out[1]} cases of B only"
-            lines.append(f"{' / '.join(of_pair[0].words[:2])}: {len(both.index)} common cases; left out: {counts}")
+            lines.append(f"{model} / {method}: {len(both.index)} common cases; left out: {counts}")
     if not rows:
         names = f"{first.selector} and {second.selector}"
         raise BadValueError(f"{names} have no common case: they were scored on different images or findings")
-    lines += [*_about(first, second, pairs, unmatched, {row.patients for row in rows}), ""]
+    lines += [f"A = {first.selector}", f"B = {second.selector}"]
+    lines += _about(pairs, unmatched, {row.patients for row in rows})
     rows = corrected(rows)
-    return "\n".join([*lines, *map(as_text, tables(rows))]).rstrip(), rows
+    return "\n".join([*lines, "", *map(as_text, tables(rows))]).rstrip(), rows
 
 
-def _about(
-    first: Selection, second: Selection, pairs: Sequence[Pair], unmatched: tuple[int, int], patients: Set[int]
-) -> list[str]:
-    """Describe both sides, rows without a partner, different data, patients, seeds, intervals and tests."""
-    lines = [f"{letter} = {side.selector}" for letter, side in zip("AB", (first, second), strict=True)]
-    alone = zip("AB", unmatched, strict=True)
-    lines += [f"rows of {side} without a partner in the other: {count}" for side, count in alone if count]
-    if other := _other_data(pairs):
-        lines.append(f"the data sets of A and B differ in {', '.join(other)}")
-    seeds = [", ".join(map(str, sorted({r.cell.seed or 0 for pair in pairs for r in pair[n].runs}))) for n in (0, 1)]
-    of_seeds = seeds[0] if seeds[0] == seeds[1] else f"{seeds[0]} (A), {seeds[1]} (B)"
-    span = " to ".join(map(str, sorted({min(patients), max(patients)})))
-    lines.append(f"patients: {span}; training seeds: {of_seeds}; `mean` is over findings")
-    several, single = {*map(has_runs, pairs)}, any(len(row.runs) == 1 for pair in pairs for row in pair)
-    lines += [OVER_RUNS] * (True in several) + [OVER_PATIENTS] * (False in several)
-    return [*lines, HOLM, *[ONE_RUN] * single]
+def _about(pairs: Sequence[Pair], unmatched: tuple[int, int], patients: Set[int]) -> list[str]:
+    """Describe rows without a partner, different data, patients, seeds, intervals and tests."""
+    lines = []
+    for letter, count in zip("AB", unmatched, strict=True):
+        if count:
+            lines.append(f"rows of {letter} without a partner in the other: {count}")
+    different = _different_fields(pairs)
+    if different:
+        lines.append(f"the data sets of A and B differ in {', '.join(different)}")
+    patient_range = " to ".join(map(str, sorted({min(patients), max(patients)})))
+    lines.append(f"patients: {patient_range}; training seeds: {_seeds(pairs)}; `mean` is over findings")
+    if any(map(has_runs, pairs)):
+        lines.append(OVER_RUNS)
+    if not all(map(has_runs, pairs)):
+        lines.append(OVER_PATIENTS)
+    lines.append(HOLM)
+    if any(len(row.runs) == 1 for pair in pairs for row in pair):
+        lines.append(ONE_RUN)
+    return lines
 
 
-IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
-"""Fields of a data set's description that do not concern the content of the images."""
+def _seeds(pairs: Sequence[Pair]) -> str:
+    """Return the training seeds of both sides; of each side if they differ."""
+    sides = []
+    for rows in zip(*pairs, strict=True):
+        seeds = {record.cell.seed or 0 for row in rows for record in row.runs}
+        sides.append(", ".join(map(str, sorted(seeds))))
+    left, right = sides
+    return left if left == right else f"{left} (A), {right} (B)"
 
 
-def _other_data(pairs: Sequence[Pair]) -> list[str]:
+def _different_fields(pairs: Sequence[Pair]) -> list[str]:
     """Return the fields of the data set's description, without counts and sizes, that differ within a pair."""
-    sides = [[{"dataset": row.cell.dataset, **row.runs[0].data} for row in pair] for pair in pairs]
-    differ = {name for a, b in sides for name in {*a, *b} if a.get(name) != b.get(name)}
-    return sorted(differ.difference(IGNORED_FIELDS))
+    different = set()
+    for left_row, right_row in pairs:
+        left, right = _description(left_row), _description(right_row)
+        different |= {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
+    return sorted(different.difference(IGNORED_FIELDS))
 
 
-def run(config: CompareConfig, echo: Echo) -> int:
-    """Compare the two sides of ``config.pair`` and ``echo`` the tables; always returns 0.
+def _description(row: Row) -> dict[str, object]:
+    return {"dataset": row.cell.dataset, **row.runs[0].data}
 
-    Raises ``LocusError`` if a selector has no cells or the sides have no common case.
+
+def run(selectors: Sequence[str], results: str | None, output: str | None, echo: Echo) -> None:
+    """Compare two sides and ``echo`` the tables.
+
+    Args:
+        selectors: two selectors, or two results folders.
+        results: results folder with the suites; None: the published one, then that of unpublished runs.
+        output: CSV file for all comparisons; None: no file.
+        echo: prints text.
+
+    Raises:
+        LocusError: not two selectors, a selector without cells, or sides without a common case.
     """
-    if len(config.pair) != 2:
+    if len(selectors) != 2:
         advice = "each is suite[/model][/method] or a results folder"
-        raise BadValueError(f"compare requires two arguments, A and B, but got {len(config.pair)}: {advice}")
-    if any(map(_has_records, config.pair)):
-        if config.output is not None:
+        raise BadValueError(f"compare requires two arguments, A and B, but got {len(selectors)}: {advice}")
+    first_selector, second_selector = selectors
+    if _has_records(first_selector) or _has_records(second_selector):
+        if output is not None:
             raise BadValueError("--output requires suites, models or methods: leave it out for two results folders")
-        echo(compare_folders(*config.pair))
-        return 0
-    homes = [Path(config.results)] if config.results else [records.published(), cells.UNPUBLISHED]
-    first, second = (resolve_first(word, homes) for word in config.pair)
+        echo(compare_folders(first_selector, second_selector))
+        return
+    homes = [Path(results)] if results else [records.published(), cells.UNPUBLISHED]
+    first = resolve_first(first_selector, homes)
+    second = resolve_first(second_selector, homes)
     text, rows = compare(first, second)
     echo(text)
-    if config.output is not None:
-        write_text(config.output, csv_text([rows[0].line, *(row.line.values() for row in rows)]))
-        echo(f"all {len(rows)} comparisons: {config.output}")
-    return 0
+    if output is not None:
+        write_text(output, csv_text([rows[0].line, *(row.line.values() for row in rows)]))
+        echo(f"all {len(rows)} comparisons: {output}")
 
 
-def _has_records(word: str) -> bool:
-    """Whether ``word`` is the path of a suite's results, such as ``results/demo``; a name alone is a suite."""
-    return "/" in word and Path(word) in records.suites(Path(word).parent)
+def _has_records(selector: str) -> bool:
+    """Whether a selector is the path of a suite's results, such as ``results/demo``; a name alone is a suite."""
+    return "/" in selector and Path(selector) in records.suites(Path(selector).parent)
 
 
 def compare_folders(first: str, second: str) -> str:
@@ -443,24 +572,44 @@ def compare_folders(first: str, second: str) -> str:
     Only scores that both have are compared. Raises ``BadValueError`` if a folder has no records, or without a common
     cell.
     """
-    for word in (first, second):
-        if not _has_records(word):
-            raise BadValueError(f"{word} has no records: use two folders with results of one suite, or name two suites")
-    one, other = ({r.key: r for r in records.load(Path(word)) if r.scores} for word in (first, second))
-    both = [(one[key], other[key]) for key in one if key in other]
-    if not both:
+    left_records = _records_by_key(first)
+    right_records = _records_by_key(second)
+    common = left_records.keys() & right_records.keys()
+    if not common:
         raise BadValueError(f"{first} and {second} have no common cell: they have results of different suites")
-    equal = sum(_are_equal(*pair) for pair in both)
-    text = f"{equal} of {counted(len(both), 'common cell')} are equal"
-    if alone := len(one) + len(other) - 2 * len(both):
-        text += f" (only one folder has {counted(alone, 'other cell')})"
-    values = [(main_value(a), main_value(b), a.cell) for a, b in both if a.cell.protocol == MAIN_PROTOCOL]
-    if gaps := [(abs(a - b), cell) for a, b, cell in values if a is not None and b is not None]:
-        gap, cell = max(gaps, key=lambda pair: pair[0])
-        text += f"; the largest difference of {MAIN} is {gap:.3g}" + f" ({cell.method}, {cell.model_id})" * bool(gap)
+    # In the order of the first folder: of several equal differences, the first cell is named.
+    pairs = [(record, right_records[key]) for key, record in left_records.items() if key in common]
+    equal_count = sum(_are_equal(left, right) for left, right in pairs)
+    text = f"{equal_count} of {counted(len(common), 'common cell')} are equal"
+    alone_count = len(left_records.keys() ^ right_records.keys())
+    if alone_count:
+        text += f" (only one folder has {counted(alone_count, 'other cell')})"
+    gaps = []
+    for left, right in pairs:
+        left_value, right_value = main_value(left), main_value(right)
+        if left.cell.protocol == MAIN_PROTOCOL and left_value is not None and right_value is not None:
+            gaps.append((abs(left_value - right_value), left.cell))
+    if not gaps:
+        return text
+    gap, cell = max(gaps, key=lambda gap_and_cell: gap_and_cell[0])
+    text += f"; the largest difference of {MAIN} is {gap:.3g}"
+    if gap:
+        text += f" ({cell.method}, {cell.model_id})"
     return text
 
 
-def _are_equal(one: Record, other: Record) -> bool:
-    first, second = ({(s.finding, s.metric, s.threshold_source): s.value for s in r.scores} for r in (one, other))
-    return all(first[name] == second[name] for name in first.keys() & second.keys())
+def _records_by_key(folder: str) -> dict[str, Record]:
+    """Return the scored records of a results folder by key. Raises ``BadValueError`` if it has none."""
+    if not _has_records(folder):
+        raise BadValueError(f"{folder} has no records: use two folders with results of one suite, or name two suites")
+    return {record.key: record for record in records.load(Path(folder)) if record.scores}
+
+
+def _are_equal(left: Record, right: Record) -> bool:
+    """Whether the scores that both records have are equal."""
+    left_values, right_values = _values_by_name(left), _values_by_name(right)
+    return all(left_values[name] == right_values[name] for name in left_values.keys() & right_values.keys())
+
+
+def _values_by_name(record: Record) -> dict[tuple[str, str, str], float | None]:
+    return {(score.finding, score.metric, score.threshold_source): score.value for score in record.scores}

@@ -44,26 +44,21 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
 
     Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
     """
-    folder, fate = _folder(config, entry), "left out" if entry.missing == "skip" else "counted as misses"
+    folder = _folder(config, entry)
     with records.only_writer(unpacked_folder(folder)):
         remove_leftovers(folder.rglob(".*"))
-        if entry.missing_maps:
-            echo(f"{len(entry.missing_maps)} cases have no map: {fate}")
-        if entry.boxless:
-            n_boxed = sum(bool(sample.boxes) for sample in entry.data)
-            echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
+        _say_missing(entry, echo)
         all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING, config.protocol))
         flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
         write_json(unpacked_folder(folder) / FLAGS, flags)
         gallery.write_examples(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
         suite, published = _published(entry.name, all_records, folder)
-        beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
-        listed = frozenset(record.key for record in published)
+        origin = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
         names_code = any(map(runs_code, flags.values()))
         description = Description(
-            entry.name,
-            f"{entry.about} {beside}",
-            listed=listed,
+            title=entry.name,
+            about=f"{entry.about} {origin}",
+            listed=frozenset(record.key for record in published),
             has_maps=entry.boxes is None,
             gallery_flags=" --trust True" if names_code else "",
         )
@@ -74,6 +69,16 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
+def _say_missing(entry: ExternalEntry, echo: Echo) -> None:
+    """Say how many cases have no map and how many images no box, and whether these are misses."""
+    treatment = "left out" if entry.missing == "skip" else "counted as misses"
+    if entry.missing_maps:
+        echo(f"{len(entry.missing_maps)} cases have no map: {treatment}")
+    if entry.boxless:
+        boxed_count = sum(bool(sample.boxes) for sample in entry.data)
+        echo(f"{len(entry.boxless)} of {boxed_count} images with a truth box have no box: {treatment}")
+
+
 def open_entry(config: PageConfig) -> OpenedModel | None:
     """Open the entry in the folder ``config.suite`` with its maps; None if the folder has no entry.
 
@@ -82,15 +87,23 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
     name = config.suite.removesuffix(f"/{MODEL}")
     folder = Path(config.results or cells.UNPUBLISHED) / name
     all_records = cells.existing_records(folder) if name else []
-    main = next((r for r in all_records if r.source == "external" and r.cell.protocol == MAIN_PROTOCOL), None)
+    main_records = [record for record in all_records if record.cell.protocol == MAIN_PROTOCOL]
+    main = next((record for record in main_records if record.source == "external"), None)
     if main is None:
         return None
     entry = _read_again(config, main, unpacked_folder(folder) / FLAGS)
-    rows = ranked(r for r in all_records if r.cell.protocol == MAIN_PROTOCOL)
-    samples = {sample.image_id: sample for sample in entry.samples}
-    aside = folder if main.cell.dataset == gallery.DRAWN else Path(config.runs) / name
     cases = EntryCases(entry)
-    return OpenedModel(name, "Scored maps", entry.name, rows, folder, aside, cases.findings, cases.cases, samples)
+    return OpenedModel(
+        address=name,
+        title="Scored maps",
+        network=entry.name,
+        records=ranked(main_records),
+        folder=folder,
+        runs_dir=folder if main.cell.dataset == gallery.DRAWN else Path(config.runs) / name,
+        findings=cases.findings,
+        cases_of=cases.cases,
+        samples={sample.image_id: sample for sample in entry.samples},
+    )
 
 
 def _read_again(config: PageConfig, main: Record, path: Path) -> ExternalEntry:
@@ -110,44 +123,62 @@ def _read_again(config: PageConfig, main: Record, path: Path) -> ExternalEntry:
 
 
 def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
+    """Return the folder of an entry. Raises ``BadValueError`` for an invalid name or other results there."""
     name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
     if not name:
         raise BadValueError(f"--entry {entry.name!r} is not a valid name: use letters or digits")
     folder = Path(config.results) / name
     existing = records.load(folder) if folder.is_dir() else []
-    if any(r.cell.model_id != MODEL for r in existing):
+    if any(record.cell.model_id != MODEL for record in existing):
         raise BadValueError(f"{folder} contains the results of a suite: choose another --entry or --results")
-    others = [r.cell.method for r in existing if r.source == "external" and r.cell.method != entry.name]
-    if others:
-        raise BadValueError(f"{folder} has the entry {others[0]!r}: choose another name than {entry.name!r}")
+    for record in existing:
+        if record.source == "external" and record.cell.method != entry.name:
+            raise BadValueError(
+                f"{folder} has the entry {record.cell.method!r}: choose another name than {entry.name!r}"
+            )
     return folder
 
 
-def _published(name: str, of_entry: Sequence[Record], folder: Path) -> tuple[Path | None, list[Record]]:
+def _published(name: str, entry_records: Sequence[Record], folder: Path) -> tuple[Path | None, list[Record]]:
     """Return the published rows with the same cases as the entry ``name`` in ``folder``, and their folder.
 
-    They are of the suite with most of them; without such a suite, None and no record. ``fixed_box`` depends on the
-    truth alone, so other overlaps of its boxes show other truth boxes.
+    They are of the suite with most of them; without such a suite, None and no record.
     """
-    of_main = {record.cell.method: record for record in of_entry if record.cell.protocol == MAIN_PROTOCOL}
-    main, box = of_main[name], of_main.get(FIXED_BOX)
-    chosen: tuple[Path | None, list[Record]] = (None, [])
+    main = {record.cell.method: record for record in entry_records if record.cell.protocol == MAIN_PROTOCOL}
+    best_suite: Path | None = None
+    best_records: list[Record] = []
     most = 0
     for suite in records.suites(records.published()):
-        similar = [record for record in as_published(suite) if record.scores and record.may_have_cases_of(main)]
+        similar = [record for record in as_published(suite) if record.scores and record.may_have_cases_of(main[name])]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
-        theirs = next((record for record in rows if record.cell.method == FIXED_BOX), None)
-        boxes = [] if box is None or theirs is None else [box, theirs]
-        one_per_model = {record.cell.model_key: record for record in rows}
-        compared = dict.fromkeys((main, *boxes, *one_per_model.values()))
-        cases = read_columns([*compared], CaseFolders(folder, suite), ("iou",))
-        own = cases.case_sets.get(main.key)
-        models = {key for key, record in one_per_model.items() if own and cases.case_sets.get(record.key) == own}
+        models = _models_on_the_same_cases(main[name], main.get(FIXED_BOX), rows, CaseFolders(folder, suite))
         count = sum(record.cell.model_key in models for record in rows)
-        ious = np.round(cases.wide([record.key for record in boxes if record.key in cases.columns], "iou"), 4)
-        if count > most and np.array_equal(ious[:, :1], ious[:, -1:], equal_nan=True):
-            chosen, most = (suite, [record for record in similar if record.cell.model_key in models]), count
-    return chosen
+        if count > most:
+            most = count
+            best_suite = suite
+            best_records = [record for record in similar if record.cell.model_key in models]
+    return best_suite, best_records
+
+
+def _models_on_the_same_cases(
+    main: Record, fixed_box: Record | None, rows: Sequence[Record], folders: CaseFolders
+) -> set[tuple[object, ...]]:
+    """Return the keys of the models of published ``rows`` that were scored on the cases of the ``main`` record.
+
+    ``fixed_box`` depends on the truth alone, so other overlaps show other truth boxes: then there are no models.
+    """
+    published_box = next((record for record in rows if record.cell.method == FIXED_BOX), None)
+    boxes = [] if fixed_box is None or published_box is None else [fixed_box, published_box]
+    record_of_model = {record.cell.model_key: record for record in rows}
+    compared = list(dict.fromkeys((main, *boxes, *record_of_model.values())))
+    cases = read_columns(compared, folders, ("iou",))
+    ious = np.round(cases.wide([record.key for record in boxes if record.key in cases.columns], "iou"), 4)
+    if not np.array_equal(ious[:, :1], ious[:, -1:], equal_nan=True):
+        return set()
+    entry_cases = cases.case_sets.get(main.key)
+    if not entry_cases:
+        return set()
+    return {key for key, record in record_of_model.items() if cases.case_sets.get(record.key) == entry_cases}
 
 
 def _recorded(folder: Path, entry: ExternalEntry, results: list[tuple[Record, Rows]]) -> list[Record]:

@@ -31,7 +31,7 @@ from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
-from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
+from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split, weights_file
 from locus.benchmark.validity import REPORTS
 from locus.config import FolderFlags, RunConfig
 from locus.core.errors import BadValueError, require_name
@@ -54,22 +54,31 @@ def finalize(
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran; ``flags``: the
-    folders, for the commands on the page; ``linked_from``: final folder of the tables, by default ``folder``. Raises
-    ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be written.
+    Args:
+        suite: the suite.
+        planned: all its cells, by model; records of other cells are dropped.
+        folder: folder of the records and tables.
+        records_now: the records in ``folder``.
+        runs_dir: folder of the training runs; None if no cell ran.
+        flags: the folders, for the commands on the page.
+        linked_from: final folder of the tables, by default ``folder``.
+
+    Raises:
+        DataError: invalid per-case rows.
+        WriteError: a file cannot be written.
     """
-    linked_from = linked_from or folder.path
-    ran = runs_dir is not None
-    changed = ran or bool(records.unpacked(folder.path))
+    has_unpacked = bool(records.unpacked(folder.path))
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
-    run_records = [record for record in current if record.source == "run"]
-    final = records.ordered([*(record for record in current if record.source != "paper"), *suite.published])
-    if changed or (records_now and final != list(records_now)):
+    measured = [record for record in current if record.source != "paper"]
+    final = records.ordered([*measured, *suite.published])
+    if runs_dir is not None or has_unpacked or (records_now and final != list(records_now)):
         records.pack(folder.path, final)
-    if ran or (grouping.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
+    has_methods = bool(grouping.main_methods([record for record in current if record.source == "run"]))
+    if runs_dir is not None or (has_methods and not (folder.path / EXAMPLES).is_file()):
         gallery.write_examples(final, folder.path, partial(_samples, planned))
     if runs_dir is not None and suite.training_runs_of is None:
         _publish_weights([task.model for task in planned], runs_dir, folder.path)
+    linked_from = linked_from or folder.path
     table_records, folders = _shown(final, folder)
     description = replace(describe(suite, linked_from), listed=cells.keys(suite))
     if linked_from.parent.resolve() != records.published().resolve():  # published pages depend on their records alone
@@ -94,20 +103,24 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
     nothing. Raises ``BadValueError`` for rows that the suite has from someone else and for an unfinished run, and
     ``DataError`` for results that are not accepted.
     """
-    name, *more = config.suite or ("nih",)
-    if more or not config.by.strip():
+    author = config.by.strip()
+    if len(config.suite) > 1 or not author:
         raise BadValueError("--merge requires --by NAME, the name in the tables, and at most one --suite")
     require_name(config.by)
-    suite, folder = cells.read_suite(name, config), cells.base(config) / name
+    name = config.suite[0] if config.suite else "nih"
+    suite = cells.read_suite(name, config)
+    folder = cells.base(config) / name
     with records.only_writer(records.unpacked_folder(folder)):
         if records.unpacked(folder):
             raise BadValueError(f"a run of {name} is not finished: finish it with --suite {name}, then merge")
         existing = cells.existing_records(folder)
-        owners = {r.key: r.rests_on.get(CONTRIBUTED, "") for r in existing}
         checked = accepted(Path(config.merge or ""), folder)
-        mark = f"{config.by.strip()}, {checked[0][0].created[:10]}"
-        if others := {owners.get(record.key, mark) for record, _ in checked} - {mark}:
-            raise BadValueError(f"{folder} already has rows of {config.merge}, by {min(map(str, others))}")
+        merged = [record for record, _ in checked]
+        mark = f"{author}, {merged[0].created[:10]}"
+        owners = {record.key: record.rests_on.get(CONTRIBUTED, "") for record in existing}
+        others = {str(owners.get(record.key, mark)) for record in merged} - {mark}
+        if others:
+            raise BadValueError(f"{folder} already has rows of {config.merge}, by {min(others)}")
         with tempfile.TemporaryDirectory() as temporary:
             scratch = Path(temporary, name)
             shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns(WEIGHTS_FOLDER))
@@ -115,20 +128,24 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
                 made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
                 records.cases.write(rows.to_dict("records"), record.cell, scratch)  # type: ignore[arg-type]
                 records.write(record.model_copy(update=made), scratch)
-            old = _corrected(existing, [record for record, _ in checked], config.by.strip())
-            current = [record for record in records.load(scratch) if record.key not in old]
+            old_keys = _corrected(existing, merged, author)
+            current = [record for record in records.load(scratch) if record.key not in old_keys]
             planned = cells.planned_cells(suite)
             finalize(suite, planned, ResultsFolder(scratch), current, None, config, linked_from=folder)
             _replace_files(scratch, folder)
     return folder, tables_of(folder)
 
 
-def _corrected(existing: Sequence[Record], merged: Sequence[Record], by: str) -> set[str]:
-    """Return the keys of earlier rows of the ``merged`` entries, and of their baselines, by the same person."""
-    keys, names = {record.key for record in merged}, {record.method for record in merged}
-    theirs = [r for r in existing if str(r.rests_on.get(CONTRIBUTED, "")).rpartition(", ")[0] == by]
-    external = (r for r in theirs if "external" in r.cell.recipe)
-    return {r.key for r in external if r.cell.recipe["external"].get("entry") in names} - keys
+def _corrected(existing: Sequence[Record], merged: Sequence[Record], author: str) -> set[str]:
+    """Return the keys of earlier rows of the ``merged`` entries, and of their baselines, by the same author."""
+    entries = {record.method for record in merged}
+    keys = set()
+    for record in existing:
+        owner = str(record.rests_on.get(CONTRIBUTED, "")).rpartition(", ")[0]
+        external = record.cell.recipe.get("external")
+        if owner == author and external is not None and external.get("entry") in entries:
+            keys.add(record.key)
+    return keys - {record.key for record in merged}
 
 
 def _replace_files(scratch: Path, folder: Path) -> None:
@@ -155,14 +172,20 @@ def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
 
     Without NIH's images, its samples are those of the published lists.
     """
-    model = next((task.model for task in planned if record.cell.key in {cell.key for cell in task.cells}), None)
-    if model is None:
-        return {}
-    if (missing := missing_data(model)) is not None:
-        listed = datasets.load("NIH", images=False) if missing.dataset == "NIH" else ()
-        return {sample.image_id: sample for sample in listed}
-    splits = (load_split(config, "test") for config in model.trainings)
-    return {sample.image_id: sample for split in splits for sample in split}
+    for task in planned:
+        if any(cell.key == record.cell.key for cell in task.cells):
+            return _test_samples(task.model)
+    return {}
+
+
+def _test_samples(model: ModelPlan) -> dict[str, Sample]:
+    missing = missing_data(model)
+    if missing is None:
+        splits = [load_split(config, "test") for config in model.trainings]
+        return {sample.image_id: sample for split in splits for sample in split}
+    if missing.dataset == "NIH":
+        return {sample.image_id: sample for sample in datasets.load("NIH", images=False)}
+    return {}
 
 
 def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) -> None:
@@ -171,37 +194,51 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
     Initial weights of these runs are written as float32. Files of runs that are elsewhere stay; files of models that
     are no longer planned are removed.
     """
-    folder, names = folder / WEIGHTS_FOLDER, set()
+    weights_folder = folder / WEIGHTS_FOLDER
     trained = [model for model in models if model.external is None and model.grid is None]
-    rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]
-    for model in rounded:
+    names = set()
+    for model in trained:
+        if model.trainings[0].weights_dtype != "float16":
+            continue
         pretrained_on = "" if model.init is None else model.init.dataset
-        for (path, config), file in zip(model.run_configs(runs_dir).items(), model.weights_files(folder), strict=True):
+        for run, config in model.run_configs(runs_dir).items():
+            file = weights_folder / weights_file(config)
             names.add(file.name)
-            if done(path):
-                weights.publish(path, file, settings_hash(config, model.init), pretrained_on)
-        if (start := model.start(runs_dir, None)) is not None:
-            file = folder / plan.initial_weights_file(start.config)
+            if done(run):
+                weights.publish(run, file, settings_hash(config, model.init), pretrained_on)
+        start = model.start(runs_dir, None)
+        if start is not None:
+            file = weights_folder / plan.initial_weights_file(start.config)
             names.add(file.name)
             if done(start.folder):
                 weights.publish(start.folder, file, settings_hash(start.config, None))
-    for file in [file for file in folder.glob(f"*{backbones.SUFFIX}") if trained and file.name not in names]:
-        file.unlink()
-    if (tuned := runs_dir / supervised.FOLDER).is_dir():
-        shutil.copytree(tuned, folder / supervised.FOLDER, dirs_exist_ok=True)
-    if any(folder.glob(f"*{backbones.SUFFIX}")):
-        weights.write_card(folder)
+    if trained:
+        for file in list(weights_folder.glob(f"*{backbones.SUFFIX}")):
+            if file.name not in names:
+                file.unlink()
+    tuned = runs_dir / supervised.FOLDER
+    if tuned.is_dir():
+        shutil.copytree(tuned, weights_folder / supervised.FOLDER, dirs_exist_ok=True)
+    if any(weights_folder.glob(f"*{backbones.SUFFIX}")):
+        weights.write_card(weights_folder)
 
 
 @ONE_BLAS_THREAD
 def tables_of(folder: Path) -> list[DatasetTables]:
     """Return the tables of a suite that was run before, from the records in its ``folder``."""
-    results, name = ResultsFolder(folder), folder.name
-    suite = plan.load(name) if name in plan.suites() else None
-    is_primary = None if suite is None or suite.primary is None else suite.primary.has
-    listed = None if suite is None or suite.joins else cells.keys(suite)
-    known = () if suite is None else (suite.rank_methods, listed, is_primary)
-    return [DatasetTables(board, REPORTS) for board in leaderboards(*_shown(records.load(folder), results), *known)]
+    table_records, folders = _shown(records.load(folder), ResultsFolder(folder))
+    if folder.name not in plan.suites():
+        boards = leaderboards(table_records, folders)
+    else:
+        suite = plan.load(folder.name)
+        boards = leaderboards(
+            table_records,
+            folders,
+            rank_methods=suite.rank_methods,
+            listed=None if suite.joins else cells.keys(suite),
+            is_primary=None if suite.primary is None else suite.primary.has,
+        )
+    return [DatasetTables(board, REPORTS) for board in boards]
 
 
 def describe(suite: Suite, folder: Path) -> Description:
@@ -209,37 +246,29 @@ def describe(suite: Suite, folder: Path) -> Description:
     other = folder.parent / (suite.training_runs_of or "")
     maps_of = other if other in records.suites(folder.parent) else None
     is_drawn = MAIN_PROTOCOL in suite.protocols_or_check or maps_of is not None
+    checkout = folder.parents[1]
     return Description(
-        suite.title,
-        suite.about,
-        f"python -m benchmark.run --suite {suite.name}",
-        tuple(suite.rank_methods),
+        title=suite.title,
+        about=suite.about,
+        command=f"python -m benchmark.run --suite {suite.name}",
+        rank_methods=tuple(suite.rank_methods),
         primary=suite.primary,
         maps_of=maps_of,
         checks=REPORTS,
         answers_first=bool(suite.truths),
         has_maps=is_drawn and not suite.truths and not suite.joins,
-        pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},
+        pictures={path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()},
     )
 
 
 def _with_flags(description: Description, flags: FolderFlags, shown: Sequence[Record]) -> Description:
     """Add the folders of the run to the commands on its page, and ``--trust`` if a method of the gallery is a file."""
     names_code = any(runs_code(record.cell.method) for record in shown)
-    of_gallery = typed_folder_flags(
-        FolderFlags(
-            suites=flags.suites,
-            data_root_dir=flags.data_root_dir,
-            runs=flags.runs,
-            cache_dir=flags.cache_dir,
-            trust=flags.trust or names_code,
-        )
-    )
-    typed = typed_folder_flags(flags)
+    gallery_flags = typed_folder_flags(replace(flags, results=None, trust=flags.trust or names_code))
     return replace(
         description,
-        command=" ".join([description.command, *map(shlex.quote, typed)]),
-        gallery_flags="".join(f" {shlex.quote(word)}" for word in of_gallery),
+        command=" ".join([description.command, *map(shlex.quote, typed_folder_flags(flags))]),
+        gallery_flags="".join(f" {shlex.quote(word)}" for word in gallery_flags),
     )
 
 
@@ -248,16 +277,19 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
 
     Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay.
     """
-    wanted = {cell.key for cell in planned}
-    unwanted = [record for record in records_now if record.source == "run" and record.key not in wanted]
-    planned_keys = {cell.without_method.key for cell in planned} if unwanted else set()
-    listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
+    planned_keys = {cell.key for cell in planned}
+    unplanned = [record for record in records_now if record.source == "run" and record.key not in planned_keys]
+    if not unplanned:
+        return list(records_now)
+    keys_without_method = {cell.without_method.key for cell in planned}
+    planned_methods = {cell.method for cell in planned}
+    planned_models = {cell.model_id for cell in planned}
     removed = set()
-    for record in unwanted:
+    for record in unplanned:
         cell = record.cell
-        is_added = "weights" in cell.recipe and cell.model_id not in models  # by --checkpoint or --model
-        of_added_method = cell.method not in listed and cell.without_method.key in planned_keys
-        if not is_added and not of_added_method:
+        is_added_model = "weights" in cell.recipe and cell.model_id not in planned_models
+        is_added_method = cell.method not in planned_methods and cell.without_method.key in keys_without_method
+        if not is_added_model and not is_added_method:
             log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
             removed.add(record.key)
     return [record for record in records_now if record.key not in removed]

@@ -81,12 +81,12 @@ class Fit:
             return FittedBox(self.thresholds_of(cell))
         return Fitted(self._of(cell, self.added, f"weight of {ADDED}"), self.priors)
 
-    def _of(self, cell: Cell, chosen: Mapping[ModelAndMethod, T], what: str) -> T:
-        """Return what was chosen for the model and method of a cell."""
-        found = chosen.get((cell.model_id, cell.method))
-        if found is None:
-            raise NotAvailableError(f"the suite {self.suite} has no {what} of {cell.method} on {cell.model_id}")
-        return found
+    def _of(self, cell: Cell, chosen: Mapping[ModelAndMethod, T], noun: str) -> T:
+        """Return what was chosen for the model and method of a cell; ``noun`` names it in the error."""
+        key = (cell.model_id, cell.method)
+        if key not in chosen:
+            raise NotAvailableError(f"the suite {self.suite} has no {noun} of {cell.method} on {cell.model_id}")
+        return chosen[key]
 
     @cached_property
     def priors(self) -> dict[str, NDArray[np.float32]]:
@@ -101,9 +101,10 @@ class Fit:
 
 def mean_of_boxes(samples: Sequence[Sample], finding: str) -> NDArray[np.float32]:
     """Return the map (side,side) of ``prior`` for other patients than those of ``samples``: the mean of their boxes."""
-    shape = (Prior().side, Prior().side)
-    boxes = [(sample.boxes[finding], sample.frame) for sample in samples if finding in sample.boxes]
-    return np.mean([box_coverage(of_sample, frame, shape) for of_sample, frame in boxes], axis=0).astype(np.float32)
+    side = Prior().side
+    with_finding = [sample for sample in samples if finding in sample.boxes]
+    drawn = [box_coverage(sample.boxes[finding], sample.frame, (side, side)) for sample in with_finding]
+    return np.mean(drawn, axis=0).astype(np.float32)
 
 
 def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
@@ -112,18 +113,21 @@ def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
     The candidates and the rule are those of ``baselines.fixed_boxes``: most hits, then the largest mean IoU. Raises
     ``NotAvailableError`` if fewer than five patients have the finding.
     """
-    having = [sample for sample in samples if finding in sample.boxes]
-    count = len({sample.patient_id for sample in having})
+    with_finding = [sample for sample in samples if finding in sample.boxes]
+    count = len({sample.patient_id for sample in with_finding})
     if count < MIN_PATIENTS:
         raise NotAvailableError(f"{finding} has boxes of {count} patients: fixed_box needs at least {MIN_PATIENTS}")
-    boxes = candidate_boxes()
-    hits, total = np.zeros(len(boxes), dtype=np.int64), np.zeros(len(boxes))
-    for sample in having:
-        truth = as_boxes(sample.boxes[finding]) / np.tile(sample.frame[::-1], 2)
-        overlap = iou(boxes, truth).max(axis=1)
-        hits += overlap > HIT_IOU
-        total += overlap
-    return np.asarray(boxes[np.lexsort((-total, -hits))[0]])
+    candidates = candidate_boxes()
+    hit_counts = np.zeros(len(candidates), dtype=np.int64)
+    iou_sums = np.zeros(len(candidates))
+    for sample in with_finding:
+        height, width = sample.frame
+        truth = as_boxes(sample.boxes[finding]) / (width, height, width, height)
+        best_iou = iou(candidates, truth).max(axis=1)
+        hit_counts += best_iou > HIT_IOU
+        iou_sums += best_iou
+    best = np.lexsort((-iou_sums, -hit_counts))[0]
+    return np.asarray(candidates[best])
 
 
 @lru_cache(maxsize=1)
@@ -139,22 +143,32 @@ def read(name: str, results: Path, suites: Path = plan.SUITES) -> Fit:
 
     ``suites``: folder of the YAML files. Raises ``DataError`` if the suite has no thresholds or its truth is missing.
     """
-    folder = results / name if results / name in records.suites(results) else records.published() / name
-    recorded = chosen_on_all(records.load(folder)) if folder in records.suites(folder.parent) else []
-    if not recorded:
+    folder = results / name
+    if folder not in records.suites(results):
+        folder = records.published() / name
+    all_records = records.load(folder) if folder in records.suites(folder.parent) else []
+    main_records = chosen_on_all(all_records)
+    if not main_records:
         raise DataError(f"{folder} has no score thresholds: run the suite {name} first (--suite {name})")
-    thresholds = {(r.cell.model_id, r.method): of_findings(r.thresholds[CHOSEN_ON_ALL]) for r in recorded}
-    rows = cases.read_columns([record.cell for record in recorded], folder, ["image"])
+    rows = cases.read_columns([record.cell for record in main_records], folder, ["image"])
     images = {str(image) for image in rows["image"].unique().to_pylist()}
-    of_added = chosen_on_all(records.load(folder), ADDED)
-    added = {(record.cell.model_id, record.method): record.thresholds[CHOSEN_ON_ALL] for record in of_added}
-    return Fit(name, thresholds, boxed_images(plan.models(plan.load(name, suites))[0], images), added)
+    model = plan.models(plan.load(name, suites))[0]
+    return Fit(
+        suite=name,
+        thresholds={_model_and_method(r): of_findings(r.thresholds[CHOSEN_ON_ALL]) for r in main_records},
+        samples=boxed_images(model, images),
+        added={_model_and_method(r): r.thresholds[CHOSEN_ON_ALL] for r in chosen_on_all(all_records, ADDED)},
+    )
 
 
-def chosen_on_all(recorded: Sequence[Record], protocol: str = MAIN_PROTOCOL) -> list[Record]:
+def _model_and_method(record: Record) -> ModelAndMethod:
+    return record.cell.model_id, record.method
+
+
+def chosen_on_all(all_records: Sequence[Record], protocol: str = MAIN_PROTOCOL) -> list[Record]:
     """Return the records of a protocol with thresholds that were chosen on all cases."""
-    of_suite = [record for record in recorded if record.source == "run" and record.cell.fitted_on is None]
-    return [r for r in of_suite if r.cell.protocol == protocol and r.thresholds.get(CHOSEN_ON_ALL)]
+    own = [record for record in all_records if record.source == "run" and record.cell.fitted_on is None]
+    return [record for record in own if record.cell.protocol == protocol and record.thresholds.get(CHOSEN_ON_ALL)]
 
 
 def of_findings(chosen: Mapping[str, Sequence[float]]) -> dict[str, float]:
@@ -171,16 +185,17 @@ def boxed_images(model: ModelPlan, images: set[str]) -> list[Sample]:
     if not datasets.at_hand(config.dataset, config.data_root_dir):
         raise DataError(f"no data set {config.dataset} in {datasets.root_of(config.dataset, config.data_root_dir)}")
     data = load_split(config, "test")
-    return [data[number] for number, name in enumerate(data.columns.images) if name in images]
+    return [data[index] for index, image in enumerate(data.columns.images) if image in images]
 
 
 def without_images(config: TrainConfig) -> TrainConfig:
     """Return the configuration of all images of a data set; of their truth alone if that does not need a folder."""
-    name = config.dataset
-    part = datasets.REGISTRY.get(name.split(":")[0])
-    if "images" in inspect.signature(part.__init__).parameters:
-        name = f"{name}{',' if ':' in name else ':'}images=False"
-    return dataclasses.replace(config, dataset=name, partition="all", fold=0)
+    dataset = config.dataset
+    dataset_class = datasets.REGISTRY.get(dataset.split(":")[0])
+    if "images" in inspect.signature(dataset_class.__init__).parameters:
+        separator = "," if ":" in dataset else ":"
+        dataset = f"{dataset}{separator}images=False"
+    return dataclasses.replace(config, dataset=dataset, partition="all", fold=0)
 
 
 def check(fit: Fit, scored: Sequence[Sample]) -> None:
@@ -188,10 +203,15 @@ def check(fit: Fit, scored: Sequence[Sample]) -> None:
 
     Raises ``LeakError`` for a shared patient and ``DataError`` for a finding without cases in the fit.
     """
-    if shared := sorted(fit.patients & {sample.patient_id for sample in scored}):
-        names = f"{len(shared)} patients ({first_names(shared)})" if len(shared) > 1 else f"the patient {shared[0]}"
-        raise LeakError(f"fitted_on: {fit.suite} has {names} of the scored images: leave their images out of one suite")
-    if lacking := sorted({finding for sample in scored for finding in sample.boxes} - fit.findings):
+    shared = sorted(fit.patients & {sample.patient_id for sample in scored})
+    if shared:
+        patients = f"{len(shared)} patients ({first_names(shared)})" if len(shared) > 1 else f"the patient {shared[0]}"
+        raise LeakError(
+            f"fitted_on: {fit.suite} has {patients} of the scored images: leave their images out of one suite"
+        )
+    scored_findings = {finding for sample in scored for finding in sample.boxes}
+    lacking = sorted(scored_findings - fit.findings)
+    if lacking:
         raise DataError(
             f"fitted_on: {fit.suite} has no case of {first_names(lacking)}: use a suite with these findings"
         )
@@ -199,22 +219,25 @@ def check(fit: Fit, scored: Sequence[Sample]) -> None:
 
 def scored_images(model: ModelPlan) -> list[Sample]:
     """Return the test images of a model that have a box, of all its folds."""
-    external = model.external
-    splits = [
-        load_split(config, "test") if external is None else images_of(config, "test", external)
-        for config in model.trainings
-    ]
-    return [sample for split in splits for sample in split if sample.boxes]
+    samples = []
+    for config in model.trainings:
+        if model.external is None:
+            split: Sequence[Sample] = load_split(config, "test")
+        else:
+            split = images_of(config, "test", model.external)
+        samples += [sample for sample in split if sample.boxes]
+    return samples
 
 
 def of_tasks(tasks: Sequence[ModelTask], folder: Path, flags: RunConfig) -> Fit | None:
     """Return the fit that the cells of ``tasks`` need, None if they need none; ``folder``: that of their records."""
-    names = {cell.fitted_on for task in tasks for cell in task.cells if cell.fitted_on is not None}
+    fitted_cells = [cell for task in tasks for cell in task.cells if cell.fitted_on is not None]
+    names = {cell.fitted_on for cell in fitted_cells if cell.fitted_on is not None}
     if not names:
         return None
-    fit = read(names.pop(), folder.parent, Path(flags.suites) if flags.suites else plan.SUITES)
-    needs_added = any(cell.protocol == ADDED and cell.fitted_on is not None for task in tasks for cell in task.cells)
-    if needs_added and not fit.added:
+    suites = Path(flags.suites) if flags.suites else plan.SUITES
+    fit = read(names.pop(), results=folder.parent, suites=suites)
+    if not fit.added and any(cell.protocol == ADDED for cell in fitted_cells):
         raise DataError(f"fitted_on: {fit.suite} has no rows of {ADDED}: add it to its protocols and run it first")
     return fit
 
@@ -230,7 +253,8 @@ class FittedBox(SingleBox):
 
     def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsBySource:
         """Return the thresholds of all sources; the given ones are ``fitted``."""
-        fitted = score_thresholds.of_findings(self.thresholds, scored[1])
+        _, index = scored
+        fitted = score_thresholds.of_findings(self.thresholds, index)
         return {FITTED: fitted, **super().choose(scored, seed, validation)}
 
 
@@ -257,24 +281,26 @@ class FittedCases:
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell; those of ``prior`` and ``fixed_box`` have the map or box of the other suite."""
-        of_model = self.source.cases(cell)
+        model_cases = self.source.cases(cell)
+        fitted_cases = [case for case in model_cases if case.finding in self.fit.findings]
         if cell.method == PRIOR:
-            return [with_prior(case, self.fit) for case in of_model if case.finding in self.fit.findings]
+            return [with_prior(case, self.fit) for case in fitted_cases]
         if cell.method == FIXED_BOX:
-            return [with_fixed_box(case, self.fit) for case in of_model if case.finding in self.fit.findings]
-        return of_model
+            return [with_fixed_box(case, self.fit) for case in fitted_cases]
+        return model_cases
 
 
 def with_prior(case: Case, fit: Fit) -> Case:
     """Return the case with the map of ``prior``."""
     values = fit.priors[case.finding]
-    grid = conventional(case.frame, (values.shape[0], values.shape[1]))
-    return dataclasses.replace(case, map=values, grid=grid)
+    height, width = values.shape
+    return dataclasses.replace(case, map=values, grid=conventional(case.frame, (height, width)))
 
 
 def with_fixed_box(case: Case, fit: Fit) -> Case:
-    """Return the case with the box of ``fixed_box``, in the frame of its image."""
-    box = fit.fixed_boxes[case.finding] * np.tile(case.frame[::-1], 2)
+    """Return the case with the box of ``fixed_box``, in the frame of its image, with confidence 1."""
+    height, width = case.frame
+    box = fit.fixed_boxes[case.finding] * (width, height, width, height)
     return dataclasses.replace(case, submitted_boxes=np.append(box, 1.0)[None])
 
 

@@ -35,6 +35,13 @@ from locus.datasets.io.images import SUFFIXES
 if TYPE_CHECKING:
     import pandas as pd
 
+TRUTH = "truth.json"
+BOXES = "boxes.json"
+IMAGES = "data"
+EDGES = ["x0", "y0", "x1", "y1"]
+DETECTION = "detection"
+"""Protocol whose rows per case have a confidence."""
+
 
 def open_model(config: PageConfig) -> OpenedModel:
     """Open the model of ``config.suite``, by default the one with the best method.
@@ -45,33 +52,44 @@ def open_model(config: PageConfig) -> OpenedModel:
     suite = cells.read_suite(name, config)
     folder, all_records = _folder_and_records(config)
     planned = cells.planned_cells(suite, sorted({record.cell.method for record in all_records} - {CLASSIFIER}))
-    models = {cell.key: job.model for job in planned for cell in job.cells}
-    existing = [record for record in all_records if record.key in models or "weights" in record.cell.recipe]
+    model_by_key = {cell.key: task.model for task in planned for cell in task.cells}
+    existing = [record for record in all_records if record.key in model_by_key or "weights" in record.cell.recipe]
     chosen = of_model(existing, name, model_id)
+    first = chosen[0].cell
     scored = [record for record in chosen if record.status == "ok"]
     if not any(map(is_method, scored)):
-        raise DataError(f"no method of {chosen[0].cell.model_id} has a score, so there are no maps to show")
-    words = [record.cell.method for record in scored]
+        raise DataError(f"no method of {first.model_id} has a score, so there are no maps to show")
+    method_names = [record.cell.method for record in scored]
     if not config.trust:
-        refuse_code(words, folder)
+        refuse_code(method_names, folder)
     runs_dir = suite.runs_dir(config.runs)
-    model = models.get(chosen[0].key) or added_model(suite, chosen[0].cell, runs_dir)
+    model = model_by_key.get(chosen[0].key) or added_model(suite, first, runs_dir)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
-    store = stored_cases(scored_model(model, trained, runs_dir), words, None)
-    samples = {sample.image_id: sample for run in store.trained for sample in run.scorable_images}
-    address, shown_as = f"{name}/{chosen[0].cell.model_id}", network_words(chosen[0].cell)
-    shown = address, suite.title, shown_as, chosen, folder, runs_dir
-    return OpenedModel(*shown, store.findings, store.cases, samples)
+    store = stored_cases(scored_model(model, trained, runs_dir), method_names, None)
+    return OpenedModel(
+        address=f"{name}/{first.model_id}",
+        title=suite.title,
+        network=network_words(first),
+        records=chosen,
+        folder=folder,
+        runs_dir=runs_dir,
+        findings=store.findings,
+        cases_of=store.cases,
+        samples={sample.image_id: sample for run in store.trained for sample in run.scorable_images},
+    )
 
 
 def _folder_and_records(config: PageConfig) -> tuple[Path, list[Record]]:
     """Return the folder of a suite and its records: the user's own, unless only the published ones have the model."""
     name, _, model_id = config.suite.partition("/")
     homes = [cells.UNPUBLISHED, cells.RESULTS] if config.results is None else [Path(config.results)]
-    folders = [(home / name, cells.existing_records(home / name)) for home in homes]
-    with_model = (pair for pair in folders if any(model_id in ("", record.cell.model_id) for record in pair[1]))
-    return next(with_model, folders[-1])
+    for home in homes:
+        folder = home / name
+        existing = cells.existing_records(folder)
+        if any(model_id in ("", record.cell.model_id) for record in existing):
+            break
+    return folder, existing
 
 
 def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
@@ -79,34 +97,38 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
 
     Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an unknown model.
     """
-    main = (r for r in records if (r.cell.protocol, r.source) == (MAIN_PROTOCOL, "run") and r.cell.method not in PEOPLE)
-    aligned = ranked(r for r in main if r.cell.alignment == "aligned" and r.cell.fitted_on is None)
-    counts = Counter(r.cell.model_id for r in aligned)  # some models have fewer methods
-    methods = [r for r in aligned if is_method(r) and main_value(r) is not None]
-    leader = next((r for r in methods if counts[r.cell.model_id] == max(counts.values())), None)
-    if leader is None:
+    main = ranked(record for record in records if _is_in_main_table(record))
+    counts = Counter(record.cell.model_id for record in main)  # some models have fewer methods
+    complete = [record for record in main if counts[record.cell.model_id] == max(counts.values())]
+    methods = [record for record in complete if is_method(record) and main_value(record) is not None]
+    if not methods:
         raise DataError(f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first")
-    model_ids = sorted({r.cell.model_id for r in aligned})
-    if model_id and model_id not in model_ids:
-        raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
-    return [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
+    if model_id and model_id not in counts:
+        raise UnknownNameError(f"model of the suite {suite!r}:", model_id, sorted(counts))
+    chosen = model_id or methods[0].cell.model_id
+    return [record for record in main if record.cell.model_id == chosen]
 
 
-TRUTH, BOXES, IMAGES = "truth.json", "boxes.json", "data"
-EDGES = ["x0", "y0", "x1", "y1"]
-DETECTION = "detection"
-"""Protocol whose rows per case have a confidence."""
+def _is_in_main_table(record: Record) -> bool:
+    """Whether a record is of a run on the aligned grid, with cross-fitted thresholds, and not of people's boxes."""
+    cell = record.cell
+    if record.source != "run" or cell.protocol != MAIN_PROTOCOL or cell.method in PEOPLE:
+        return False
+    return cell.alignment == "aligned" and cell.fitted_on is None
 
 
 def export_coco(config: ExportConfig, echo: Echo) -> None:
     """Write the export of ``config`` and ``echo`` the files. Raises ``LocusError`` if there are no boxes or images."""
     record, folder, trained = _chosen(config)
     table = _with_confidence(record, folder)
-    findings, part = trained[0].data.findings, record.cell.images
-    samples = [sample for run in trained for sample in run.data] if part is None else select_samples(trained, part)
+    selected_count = record.cell.images
+    if selected_count is None:
+        samples = [sample for run in trained for sample in run.data]
+    else:
+        samples = select_samples(trained, selected_count)
     output = Path(config.output or f"runs/export/{config.suite}")
     title = f"{config.suite}: {record.cell.model_id}, {record.method}"
-    truth = truth_json(samples, findings, title)
+    truth = truth_json(samples, trained[0].data.findings, title)
     results = boxes_json(table, truth)
     write_text(output / TRUTH, json.dumps(truth))
     write_text(output / BOXES, json.dumps(results))
@@ -114,7 +136,7 @@ def export_coco(config: ExportConfig, echo: Echo) -> None:
         _write_images(samples, output / IMAGES)
     counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
     echo(f"{title}: {counts} in {output}")
-    if part is not None:
+    if selected_count is not None:
         echo(f"{config.suite} scores a part of the boxed images only: {TRUTH} lists these images alone")
     if not results:
         echo(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
@@ -128,23 +150,29 @@ def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -
     Raises ``DataError`` if an image occurs twice.
     """
     names = [file_name(sample.image_id) for sample in samples]
-    if twice := duplicates(names):
-        raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}), which COCO does not allow")
-    images = [
-        {"id": n, "file_name": name, "height": sample.frame[0], "width": sample.frame[1]}
-        for n, (name, sample) in enumerate(zip(names, samples, strict=True), 1)
-    ]
-    boxes = [
-        (image, category, _xywh(box))
-        for image, sample in enumerate(samples, 1)
-        for category, finding in enumerate(findings, 1)
-        for box in sample.boxes.get(finding, ())
-    ]
-    annotations = [
-        {"id": n, "image_id": i, "category_id": c, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
-        for n, (i, c, box) in enumerate(boxes, 1)
-    ]
-    categories = [{"id": n, "name": finding} for n, finding in enumerate(findings, 1)]
+    repeated = duplicates(names)
+    if repeated:
+        raise DataError(
+            f"{len(repeated)} images occur twice in this suite ({examples(repeated)}), which COCO does not allow"
+        )
+    images = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, (name, sample) in enumerate(zip(names, samples, strict=True), start=1):
+        height, width = sample.frame
+        images.append({"id": image_id, "file_name": name, "height": height, "width": width})
+        for category_id, finding in enumerate(findings, start=1):
+            for box in sample.boxes.get(finding, ()):
+                xywh = _xywh(box)
+                annotation = {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": category_id,
+                    "bbox": xywh,
+                    "area": xywh[2] * xywh[3],
+                    "iscrowd": 0,
+                }
+                annotations.append(annotation)
+    categories = [{"id": number, "name": finding} for number, finding in enumerate(findings, start=1)]
     return {"info": {"description": title}, "images": images, "categories": categories, "annotations": annotations}
 
 
@@ -153,18 +181,25 @@ def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, A
 
     Raises ``DataError`` for an image or a finding that ``truth`` does not list.
     """
-    images = {image["file_name"]: image["id"] for image in truth["images"]}
-    categories = {category["name"]: category["id"] for category in truth["categories"]}
-    boxed = table[np.isfinite(table[EDGES].to_numpy(np.float64)).all(1)]
-    unknown = [name for name in dict.fromkeys(boxed["image"]) if file_name(name) not in images]
-    unknown += [name for name in dict.fromkeys(boxed["finding"]) if name not in categories]
+    image_ids = {image["file_name"]: image["id"] for image in truth["images"]}
+    category_ids = {category["name"]: category["id"] for category in truth["categories"]}
+    boxes = table[EDGES].to_numpy(np.float64)
+    has_box = np.isfinite(boxes).all(axis=1)
+    boxed = table[has_box]
+    unknown = [name for name in boxed["image"].unique() if file_name(name) not in image_ids]
+    unknown += [name for name in boxed["finding"].unique() if name not in category_ids]
     if unknown:
         raise DataError(f"{len(unknown)} images or findings of the boxes are not in the data set: {examples(unknown)}")
-    numbers = boxed[EDGES].to_numpy(np.float64)
-    rows = zip(boxed["image"], boxed["finding"], map(_xywh, numbers), boxed["confidence"].astype(float), strict=True)
+    confidences = boxed["confidence"].astype(float)
+    rows = zip(boxed["image"], boxed["finding"], boxes[has_box], confidences, strict=True)
     return [
-        {"image_id": images[file_name(image)], "category_id": categories[finding], "bbox": box, "score": score}
-        for image, finding, box, score in rows
+        {
+            "image_id": image_ids[file_name(image)],
+            "category_id": category_ids[finding],
+            "bbox": _xywh(box),
+            "score": confidence,
+        }
+        for image, finding, box, confidence in rows
     ]
 
 
@@ -174,6 +209,7 @@ def file_name(image: str) -> str:
 
 
 def _xywh(box: FloatArray) -> list[float]:
+    """Return a box xyxy as xywh, with three decimals."""
     x0, y0, x1, y1 = (round(float(edge), 3) for edge in box)
     return [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)]
 
@@ -182,12 +218,13 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[ModelRun]]:
     """Return the record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
     suite = cells.read_suite(config.suite, config)
     folder = cells.base(config) / suite.name
-    planned, all_records = cells.planned_cells(suite), cells.existing_records(folder)
-    models = {cell.key: job.model for job in planned for cell in job.cells}
-    record = _record([r for r in all_records if r.key in models], suite.name, config)
-    model = models[record.key]
-    if (reason := cells.missing_data_message(suite, model)) != "":
-        raise DataError(reason)
+    model_by_key = {cell.key: task.model for task in cells.planned_cells(suite) for cell in task.cells}
+    planned_records = [record for record in cells.existing_records(folder) if record.key in model_by_key]
+    record = _record(planned_records, suite.name, config)
+    model = model_by_key[record.key]
+    problem = cells.missing_data_message(suite, model)
+    if problem:
+        raise DataError(problem)
     return record, folder, recorded(model, record.checkpoints, suite.runs_dir(config.runs))
 
 
@@ -196,12 +233,14 @@ def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Reco
 
     Raises ``UnknownNameError`` for a method without a record.
     """
-    rows = of_model(records, suite, config.model_id)
-    named = [record for record in rows if record.cell.method == config.method] if config.method else rows
-    if not named:
-        methods = list(dict.fromkeys(record.cell.method for record in rows))
-        raise UnknownNameError(f"method of {rows[0].cell.model_id}:", config.method, methods)
-    return named[0]
+    model_records = of_model(records, suite, config.model_id)
+    if not config.method:
+        return model_records[0]
+    for record in model_records:
+        if record.cell.method == config.method:
+            return record
+    method_names = list(dict.fromkeys(record.cell.method for record in model_records))
+    raise UnknownNameError(f"method of {model_records[0].cell.model_id}:", config.method, method_names)
 
 
 def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":

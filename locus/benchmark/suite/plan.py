@@ -4,7 +4,8 @@
 ``models``     the models of a suite: each network and seed with its training runs (one per fold), and given models
 ``ModelPlan``  one of these models; its ``runs`` are trained, restored from published weights, or external networks
 
-Nothing is trained and no image is read here. The cells of the models are planned in ``cells``.
+Nothing is trained and no image is read here; checkpoints are opened for their flags. The cells of the models are
+planned in ``cells``.
 """
 
 import dataclasses
@@ -34,6 +35,21 @@ from locus.core.user_code import runs_code
 if TYPE_CHECKING:
     from locus.benchmark.opening import ExternalModel
 
+SUITES = cli.CONFIGS / "suites"
+INITIAL = "init-"
+"""Begin of the names of files with initial weights."""
+OF_A_MODEL = ("methods", "protocols")
+"""Keys of a model that replace those of the suite."""
+CHECKPOINT = "checkpoint"
+"""The key of a given model in a suite."""
+KEYS = (CHECKPOINT, "entry", "trained_on")
+SHARED_FLAGS = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}
+"""Flags of the model that the training run for the initial weights uses too; its task may differ."""
+OF_TRAINING_RUNS = ("train", "init", "folds", "how_to_get")
+"""Fields of a suite that those with the same training runs share."""
+OF_DATA_SET = [MAIN_PROTOCOL, "pointing"]
+"""Protocols of a run without a suite."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RunPlan:
@@ -48,7 +64,7 @@ class RunPlan:
     """The file of weights, or the external network; None if it is trained."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelPlan:
     """One model of a suite: its training runs (one per fold) and their initial weights."""
 
@@ -73,9 +89,13 @@ class ModelPlan:
 
     def folders(self, runs_dir: Path) -> list[Path]:
         """Return the folders of its training runs, of their initial weights, and of its maps in ``runs_dir``."""
+        if self.grid is not None:
+            return []
+        folders = list(self.run_configs(runs_dir))
         start = self.start(runs_dir, None)
-        starts = [] if start is None else [start.folder]
-        return [] if self.grid is not None else [*self.run_configs(runs_dir), *starts, self.maps_folder(runs_dir)]
+        if start is not None:
+            folders.append(start.folder)
+        return [*folders, self.maps_folder(runs_dir)]
 
     @property
     def code(self) -> str:
@@ -89,11 +109,12 @@ class ModelPlan:
         """The settings that determine the weights, for JSON: flags, folds, and the run for initial weights."""
         if self.grid is not None:
             return {"grid": [self.grid, self.grid]}
-        config, folds = self.trainings[0], [training.fold for training in self.trainings]
-        if self.external is not None:
-            declared = {"trained_on": self.external.trained_on} if self.external.trained_on else {}
-            return {**recipe_of_weights(config, self.external.digest, folds), **declared}
-        return {**identity(config), "fold": folds, "init": identity(self.init) if self.init else None}
+        config = self.trainings[0]
+        folds = [training.fold for training in self.trainings]
+        if self.external is None:
+            return {**identity(config), "fold": folds, "init": identity(self.init) if self.init else None}
+        recipe = recipe_of_weights(config, self.external.digest, folds)
+        return {**recipe, "trained_on": self.external.trained_on} if self.external.trained_on else recipe
 
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
         """Return run folder in ``runs_dir`` -> training run with its initial weights, one per fold.
@@ -101,12 +122,14 @@ class ModelPlan:
         The name of a folder contains a hash of all settings that determine the weights, and one of the network's code.
         """
         if self.external is not None:
-            name, of_network = safe_filename(self.external.name), f"{self.external.digest[:8]}-{self.external.code[:8]}"
-            return {runs_dir / f"{name}-fold{config.fold}-{of_network}": config for config in self.trainings}
+            name = safe_filename(self.external.name)
+            hashes = f"{self.external.digest[:8]}-{self.external.code[:8]}"
+            return {runs_dir / f"{name}-fold{config.fold}-{hashes}": config for config in self.trainings}
         configs = self.trainings
-        if (start := self.start(runs_dir, None)) is not None:
-            before = str(start.folder / "best.ckpt")
-            configs = tuple(dataclasses.replace(config, init_from=before) for config in configs)
+        start = self.start(runs_dir, None)
+        if start is not None:
+            checkpoint = str(start.folder / "best.ckpt")
+            configs = tuple(dataclasses.replace(config, init_from=checkpoint) for config in configs)
         return {runs_dir / folder_name(config, self.init): config for config in configs}
 
     def weights_files(self, folder: Path) -> list[Path]:
@@ -118,22 +141,23 @@ class ModelPlan:
 
         There are none without a network.
         """
-        configs = {} if self.grid is not None else self.run_configs(runs_dir)
+        if self.grid is not None:
+            return []
+        configs = self.run_configs(runs_dir)
         if self.external is not None:
             return [RunPlan(folder, config, "predict", self.external) for folder, config in configs.items()]
-        pairs = zip(configs.items(), self.weights_files(published or Path()), strict=False)
-        return [_own_run(folder, config, self.init, published and file) for (folder, config), file in pairs]
+        plans = []
+        for folder, config in configs.items():
+            file = None if published is None else published / weights_file(config)
+            plans.append(_own_run(folder, config, self.init, file))
+        return plans
 
     def start(self, runs_dir: Path, published: Path | None) -> RunPlan | None:
         """Return the run for its initial weights in ``runs_dir``, None without one; ``published``: as in ``runs``."""
         if self.init is None:
             return None
-        file = published and published / initial_weights_file(self.init)
+        file = None if published is None else published / initial_weights_file(self.init)
         return _own_run(runs_dir / folder_name(self.init, None), self.init, None, file)
-
-
-INITIAL = "init-"
-"""Begin of the names of files with initial weights."""
 
 
 def initial_weights_file(config: TrainConfig) -> str:
@@ -143,10 +167,11 @@ def initial_weights_file(config: TrainConfig) -> str:
 
 def _own_run(folder: Path, config: TrainConfig, start: TrainConfig | None, file: Path | None) -> RunPlan:
     """Return the run of a network of the suite: restored if the published ``file`` has its weights, else trained."""
-    settings = backbones.described(file).get("settings") if file is not None and file.is_file() else None
-    if settings != settings_hash(config, start):
-        return RunPlan(folder, config, "train", None)
-    return RunPlan(folder, config, "restore", file)
+    if file is not None and file.is_file():
+        published_settings = backbones.described(file).get("settings")
+        if published_settings == settings_hash(config, start):
+            return RunPlan(folder, config, "restore", file)
+    return RunPlan(folder, config, "train", None)
 
 
 def settings_hash(config: TrainConfig, start: TrainConfig | None) -> str:
@@ -168,33 +193,37 @@ T = TypeVar("T")
 
 
 def _checked_by(check: Callable[[str], object]) -> pydantic.AfterValidator:
-    """Validator of a word: ``check`` raises ``UnknownNameError``."""
-    return pydantic.AfterValidator(lambda word: (check(word), word)[1])
+    """Validator of a name: ``check`` raises ``UnknownNameError``."""
+
+    def validated(name: str) -> str:
+        check(name)
+        return name
+
+    return pydantic.AfterValidator(validated)
 
 
 def _distinct(items: list[T]) -> list[T]:
-    if repeated := duplicates(map(str, items)):
+    repeated = duplicates(map(str, items))
+    if repeated:
         raise ValueError(f"{', '.join(repeated)} is repeated: remove the duplicate")
     return items
 
 
-OF_A_MODEL = ("methods", "protocols")
-"""Keys of a model that replace those of the suite."""
-
-
 def _names_of(model: dict[str, Any], key: str) -> list[str]:
     """Return the names under a key of a model, none without it. Raises ``ValueError`` if they are no list of names."""
-    words = model.get(key, [])
-    if key in model and not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
+    if key not in model:
+        return []
+    names = model[key]
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
         example = "[cam, layercam]" if key == "methods" else f"[{MAIN_PROTOCOL}]"
-        raise ValueError(f"a model has `{key}` {words!r}: write a list of names, such as {example}")
-    return words
+        raise ValueError(f"a model has `{key}` {names!r}: write a list of names, such as {example}")
+    return names
 
 
-MethodName = Annotated[str, _checked_by(lambda word: runs_code(word) or methods.registry.check(word))]
+MethodName = Annotated[str, _checked_by(lambda name: runs_code(name) or methods.registry.check(name))]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
-CheckName = Annotated[str, _checked_by(lambda word: named(dict.fromkeys(CHECKS), "check", word))]
+CheckName = Annotated[str, _checked_by(lambda name: named(dict.fromkeys(CHECKS), "check", name))]
 PaperName = Annotated[str, _checked_by(papers.name)]
 Distinct = pydantic.AfterValidator(_distinct)
 AtLeastOne = pydantic.Field(min_length=1)
@@ -267,9 +296,9 @@ class Suite(pydantic.BaseModel):
     @classmethod
     def _method_lists(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Check that the methods and protocols of a model are lists of names."""
-        for word in (word for model in models for word in _names_of(model, "protocols")):
-            protocols.registry.check(word)
         for model in models:
+            for protocol_name in _names_of(model, "protocols"):
+                protocols.registry.check(protocol_name)
             _names_of(model, "methods")
         return models
 
@@ -285,7 +314,8 @@ class Suite(pydantic.BaseModel):
         """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and self.protocols:
             yield "`check` cannot be combined with `protocols`: leave one out"
-        if sum(map(bool, (self.models, self.truths, self.joins))) > 1:
+        sources = [field for field in (self.models, self.truths, self.joins) if field]
+        if len(sources) > 1:
             yield "it must have either `models`, `truths` or `joins`"
         if len(self.joins) == 1:
             yield f"`joins` has one suite, {self.joins[0]}: name two or more"
@@ -305,7 +335,7 @@ class Suite(pydantic.BaseModel):
     @property
     def all_words(self) -> list[str]:
         """Names of its methods and of those of its models."""
-        return [*self.words, *(word for model in self.models for word in model.get("methods", ()))]
+        return [*self.words, *(name for model in self.models for name in model.get("methods", ()))]
 
     @property
     def protocols_or_check(self) -> list[str]:
@@ -315,8 +345,8 @@ class Suite(pydantic.BaseModel):
     @property
     def published(self) -> list[Record]:
         """The records of its papers: those on NIH or, in a suite of ``truths``, those on other data sets."""
-        of_papers = (record for word in self.papers for record in papers.read(word))
-        return [record for record in of_papers if (record.cell.dataset == "NIH") != bool(self.truths)]
+        paper_records = (record for paper in self.papers for record in papers.read(paper))
+        return [record for record in paper_records if (record.cell.dataset == "NIH") != bool(self.truths)]
 
     def runs_dir(self, runs: str) -> Path:
         """Return the folder of its training runs and maps, which may be that of another suite, in ``--runs``."""
@@ -325,48 +355,55 @@ class Suite(pydantic.BaseModel):
     @property
     def recorded_protocols(self) -> list[str]:
         """Protocols of its records, including that of the classifier."""
-        of_models = [word for model in self.models for word in model.get("protocols", ())]
-        return [*dict.fromkeys([*self.protocols_or_check, *of_models]), CLASSIFICATION]
-
-
-SHARED_FLAGS = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}
-"""Flags of the model that the training run for the initial weights uses too; its task may differ."""
-
-CHECKPOINT = "checkpoint"
-"""The key of a given model in a suite."""
-KEYS = (CHECKPOINT, "entry", "trained_on")
+        model_protocols = [protocol for model in self.models for protocol in model.get("protocols", ())]
+        return [*dict.fromkeys([*self.protocols_or_check, *model_protocols]), CLASSIFICATION]
 
 
 def models(suite: Suite) -> list[ModelPlan]:
     """Return the models of a suite."""
-    seeds = {} if suite.seeds is None else {"seed": suite.seeds}
-    plans = []
+    plans: list[ModelPlan] = []
     for entry in (*suite.models, *suite.added):
-        if CHECKPOINT in entry:
-            plans += _finished(suite, entry)
-        else:
-            axes = {name: values for name, values in entry.items() if name not in OF_A_MODEL}
-            axes = axes if "seed" in axes else {**axes, **seeds}
-            trained = [_model(suite, {**suite.train, **flags}) for flags in _product(axes)]
-            words, rules = (tuple(entry.get(name, ())) for name in OF_A_MODEL)
-            plans += [dataclasses.replace(plan, methods=words, protocols=rules) for plan in trained]
-    scoring = () if suite.check is not None else tuple(suite.protocols_or_check)
-    plans = [dataclasses.replace(plan, images=suite.images, protocols=plan.protocols or scoring) for plan in plans]
-    return [*plans, *(_without_network(suite, side) for side in suite.grids), *map(_truth, suite.truths.items())]
+        plans += _finished(suite, entry) if CHECKPOINT in entry else _trained(suite, entry)
+    default_protocols = () if suite.check is not None else tuple(suite.protocols_or_check)
+    plans = [
+        dataclasses.replace(plan, images=suite.images, protocols=plan.protocols or default_protocols) for plan in plans
+    ]
+    plans += [_without_network(suite, side) for side in suite.grids]
+    plans += [_truth(dataset, protocol_names) for dataset, protocol_names in suite.truths.items()]
+    return plans
 
 
-def _truth(entry: tuple[str, list[str]]) -> ModelPlan:
+def _trained(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
+    """Return the models of ``entry`` that the suite trains: one for each combination of its values and seeds."""
+    flags = {name: value for name, value in entry.items() if name not in OF_A_MODEL}
+    if suite.seeds is not None and "seed" not in flags:
+        flags["seed"] = suite.seeds
+    plans = []
+    for combination in _product(flags):
+        plan = _model(suite, {**suite.train, **combination})
+        own_methods = tuple(entry.get("methods", ()))
+        own_protocols = tuple(entry.get("protocols", ()))
+        plans.append(dataclasses.replace(plan, methods=own_methods, protocols=own_protocols))
+    return plans
+
+
+def _truth(dataset: str, protocol_names: Sequence[str]) -> ModelPlan:
     """Return the plan of a data set's truth alone and the protocols of its rows."""
-    dataset, words = entry
-    config = _config({"dataset": dataset})
-    return ModelPlan(safe_filename(dataset), (config,), None, protocols=tuple(words), grid=MAP_SIDE)
+    return ModelPlan(
+        id=safe_filename(dataset),
+        trainings=(_config({"dataset": dataset}),),
+        init=None,
+        protocols=tuple(protocol_names),
+        grid=MAP_SIDE,
+    )
 
 
 def _without_network(suite: Suite, side: int) -> ModelPlan:
     """Return the plan of rows on a ``side`` x ``side`` grid, for which no image is read."""
     dataset = suite.train["dataset"]
-    config = _config({**suite.train, "dataset": f"{dataset}{',' if ':' in dataset else ':'}images=False"})
-    return ModelPlan(f"{side}x{side}", (config,), None, grid=side)
+    separator = "," if ":" in dataset else ":"
+    config = _config({**suite.train, "dataset": f"{dataset}{separator}images=False"})
+    return ModelPlan(id=f"{side}x{side}", trainings=(config,), init=None, grid=side)
 
 
 def with_flags(suite: Suite, **flags: Any) -> Suite:
@@ -380,11 +417,13 @@ def with_flags(suite: Suite, **flags: Any) -> Suite:
     ({'lr': 1, 'cache_dir': 'b', 'data_root_dir': 'c'}, [{}], {'cache_dir': 'b'})
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    entries = [{name: value for name, value in entry.items() if name not in given} for entry in suite.models]
-    start = suite.init
-    if start is not None:
-        start = {**start, **{name: given[name] for name in given if name != "data_root_dir" or name in start}}
-    return suite.model_copy(update={"train": {**suite.train, **given}, "models": entries, "init": start})
+    update: dict[str, Any] = {"train": {**suite.train, **given}, "models": []}
+    for entry in suite.models:
+        update["models"].append({name: value for name, value in entry.items() if name not in given})
+    if suite.init is not None:
+        allowed = {name: value for name, value in given.items() if name != "data_root_dir" or name in suite.init}
+        update["init"] = {**suite.init, **allowed}
+    return suite.model_copy(update=update)
 
 
 def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
@@ -393,7 +432,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     start = None if suite.init is None else _config({**shared, **suite.init})
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
-    return ModelPlan(model_name(trainings[0]), trainings, start)
+    return ModelPlan(id=model_name(trainings[0]), trainings=trainings, init=start)
 
 
 def data_config(suite: Suite) -> TrainConfig:
@@ -406,10 +445,12 @@ def _config(flags: dict[str, Any]) -> TrainConfig:
 
 
 def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield each combination of the values of ``entry``, in which a list has several values."""
     axes = [values if isinstance(values, list) else [values] for values in entry.values()]
     if not all(axes):
         raise BadValueError(f"a model of a suite has an empty list: {entry}")
-    yield from (dict(zip(entry, values, strict=True)) for values in itertools.product(*axes))
+    for combination in itertools.product(*axes):
+        yield dict(zip(entry, combination, strict=True))
 
 
 def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
@@ -417,27 +458,29 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
 
     Raises ``BadValueError`` for an unknown key, ``DataError`` for a path that is not a run.
     """
-    if unknown := [key for key in entry if key not in KEYS]:
+    unknown = [key for key in entry if key not in KEYS]
+    if unknown:
         both = f"a model of the suite {suite.name!r} has `checkpoint` and `{unknown[0]}`"
         raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with `checkpoint`")
     from locus.benchmark import opening  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
-    read = [opening.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
-    name = entry.get("entry") or read[0][0].name
-    seeds = [flags["seed"] for _, flags in read]
-    seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # numbered if seeds repeat
-    read_flags = flags_with(TrainConfig, DATA | MACHINE)
-    data = {key: value for key, value in suite.train.items() if key in read_flags}
+    opened = [opening.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
+    name = entry.get("entry") or opened[0][0].name
+    seeds = [flags["seed"] for _, flags in opened]
+    if len({*seeds}) < len(seeds):  # numbered if seeds repeat
+        seeds = list(range(len(seeds)))
+    scoring_flags = flags_with(TrainConfig, DATA | MACHINE)
+    data = {flag: value for flag, value in suite.train.items() if flag in scoring_flags}
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
     plans = []
-    for (given, flags), seed in zip(read, seeds, strict=True):
+    for (network, flags), seed in zip(opened, seeds, strict=True):
         values = {**cli.defaults_of(TrainConfig, data), **data, **flags, "backbone": name, "seed": seed}
-        values = {key: value for key, value in values.items() if key in {*read_flags, *flags}}
+        values = {flag: value for flag, value in values.items() if flag in scoring_flags or flag in flags}
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
-        words = (name, given.pooling, f"{flags['img_size']}px", f"seed{seed}")
-        id_ = "-".join(filter(None, words)).replace(":", "_").replace("/", "_")
-        plans.append(ModelPlan(id_, trainings, None, external=given))
+        parts = [name, network.pooling, f"{flags['img_size']}px", f"seed{seed}"]
+        model_id = "-".join(filter(None, parts)).replace(":", "_").replace("/", "_")
+        plans.append(ModelPlan(id=model_id, trainings=trainings, init=None, external=network))
     return plans
 
 
@@ -446,20 +489,17 @@ def added_model(suite: Suite, cell: Cell, runs_dir: Path) -> ModelPlan:
 
     Raises ``DataError`` if there is no such copy, or if it was scored with other flags of the suite.
     """
-    folders = sorted(runs_dir.glob(f"{safe_filename(cell.backbone)}-fold*-{cell.recipe['weights'][:8]}-*"))
-    declared = {"trained_on": cell.recipe.get("trained_on", "")}
-    entries = [{CHECKPOINT: str(path), "entry": cell.backbone, **more} for path in folders for more in ({}, declared)]
+    trained_on = cell.recipe.get("trained_on", "")
+    entries = []
+    for folder in sorted(runs_dir.glob(f"{safe_filename(cell.backbone)}-fold*-{cell.recipe['weights'][:8]}-*")):
+        entry = {CHECKPOINT: str(folder), "entry": cell.backbone}
+        entries += [entry, {**entry, "trained_on": trained_on}]
     for plan in models(suite.model_copy(update={"models": entries, "grids": []})):
         if json_hash(plan.recipe) == json_hash(cell.recipe):
             trainings = tuple(dataclasses.replace(config, seed=cell.seed or 0) for config in plan.trainings)
             return dataclasses.replace(plan, id=cell.model_id, trainings=trainings)
     reason = f"{runs_dir} has no copy of {cell.model_id} for these records"
     raise DataError(f"{reason}: run it again with --overwrite always")
-
-
-SUITES = cli.CONFIGS / "suites"
-OF_TRAINING_RUNS = ("train", "init", "folds", "how_to_get")
-"""Fields of a suite that those with the same training runs share."""
 
 
 def suites(folder: Path = SUITES) -> list[str]:
@@ -476,83 +516,97 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
 
     ``trust``: whether Python files named by its methods or checkpoints may be executed; otherwise ``BadValueError``.
     """
+    names = suites(folder)
     if not name:
-        raise BadValueError(f"no suite given: use one of {', '.join(suites(folder))}")
+        raise BadValueError(f"no suite given: use one of {', '.join(names)}")
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        raise UnknownNameError("suite", name, suites(folder), also="--suites FOLDER for a YAML file of your own")
+        raise UnknownNameError("suite", name, names, also="--suites FOLDER for a YAML file of your own")
+    suite = _read(path, names)
+    plans = models(suite)
+    for problem in _problems(suite, plans):
+        raise BadValueError(f"the suite {name!r} {problem}")
+    if suite.primary is not None:
+        _check_primary(suite, plans, suite.primary)
+    if not trust:
+        user_code.refuse_code([*suite.all_words, *networks(plans)], path)
+    return suite
+
+
+def _read(path: Path, names: Sequence[str]) -> Suite:
+    """Read the fields of a suite, which may name other suites of the same folder; their ``names``.
+
+    Raises ``UnknownNameError`` and ``DataError``: see ``load``.
+    """
     values = cli.read_yaml(path)
     for field in ("training_runs_of", "fitted_on"):
-        if values.get(field) not in (None, *suites(folder)):
-            raise UnknownNameError(f"suite in `{field}`:", str(values[field]), suites(folder))
-    if (other := values.get("training_runs_of")) is not None:
-        of_other = cli.read_yaml(folder / f"{other}.yaml")
-        values = {**{field: of_other[field] for field in OF_TRAINING_RUNS if field in of_other}, **values}
-    for part in values.get("joins") or ():
-        if part not in suites(folder):
-            raise UnknownNameError("suite", part, suites(folder))
+        if values.get(field) not in (None, *names):
+            raise UnknownNameError(f"suite in `{field}`:", str(values[field]), names)
+    for joined in values.get("joins") or ():
+        if joined not in names:
+            raise UnknownNameError("suite", joined, names)
+    if values.get("training_runs_of") is not None:
+        other = cli.read_yaml(path.with_name(f"{values['training_runs_of']}.yaml"))
+        shared = {field: other[field] for field in OF_TRAINING_RUNS if field in other}
+        values = {**shared, **values}
     try:
-        suite = Suite(**{**values, "name": name})
+        return Suite(**{**values, "name": path.stem})
     except pydantic.ValidationError as error:
         field, message = first_problem(error)
         if field and field.split(".")[0] not in Suite.model_fields:
             raise UnknownNameError(f"field of the suite {path}:", field, list(Suite.model_fields)) from error
-        raise DataError(f"the suite {path}{f', field {field}' if field else ''}: {message}") from error
-    for problem in _problems(suite, models(suite)):
-        raise BadValueError(f"the suite {name!r} {problem}")
-    if suite.primary is not None:
-        _check_primary(suite, suite.primary)
-    if not trust:
-        user_code.refuse_code([*suite.all_words, *networks(suite)], path)
-    return suite
+        where = f"{path}, field {field}" if field else path
+        raise DataError(f"the suite {where}: {message}") from error
 
 
-def _check_primary(suite: Suite, primary: Primary) -> None:
+def _check_primary(suite: Suite, plans: Sequence[ModelPlan], primary: Primary) -> None:
     """Raise ``UnknownNameError`` for a network, method or other suite of ``primary`` that the suite does not have."""
-    plans = models(suite)
-    names = sorted({plan.id.removesuffix(f"-seed{plan.trainings[0].seed}") for plan in plans})
-    words = methods.expand(suite.all_words)
+    network_names = sorted({plan.id.removesuffix(f"-seed{plan.trainings[0].seed}") for plan in plans})
+    method_names = methods.expand(suite.all_words)
     sources = [] if suite.fitted_on is None else [suite.fitted_on]
     for contrast in primary.contrasts:
-        if contrast.network not in names:
-            raise UnknownNameError("network in `primary`:", contrast.network, names)
-        if contrast.method not in words:
-            raise UnknownNameError("method in `primary`:", contrast.method, words)
+        if contrast.network not in network_names:
+            raise UnknownNameError("network in `primary`:", contrast.network, network_names)
+        if contrast.method not in method_names:
+            raise UnknownNameError("method in `primary`:", contrast.method, method_names)
     for analysis in primary.analyses:
         if analysis.fitted_on is not None and analysis.fitted_on not in sources:
             raise UnknownNameError("suite of `fitted_on` in `primary`:", analysis.fitted_on, sources)
 
 
-def of_data_set(dataset: str, root: str | None, words: Sequence[str]) -> Suite:
+def of_data_set(dataset: str, root: str | None, method_names: Sequence[str]) -> Suite:
     """Return a suite without models of its own, for a user's network on a data set.
 
-    Its name is that of the data set and, if given, of its folder ``root``. ``words``: methods; empty: the fast ones.
+    Its name is that of the data set and, if given, of its folder ``root``. ``method_names``: empty for the fast ones.
     """
-    name = safe_filename("data", dataset, *([Path(root).resolve().name] if root else []))
+    folder_names = [Path(root).resolve().name] if root else []
     about = "A network on a data set, without a suite: the rows are those of the user's network and of the baselines."
-    shared: dict[str, Any] = {"title": f"{dataset}: your own network", "about": about, "protocols": OF_DATA_SET}
-    return Suite(name=name, train={"dataset": dataset}, methods=[*words] or "fast", **shared)
+    return Suite(
+        name=safe_filename("data", dataset, *folder_names),
+        title=f"{dataset}: your own network",
+        about=about,
+        train={"dataset": dataset},
+        methods=list(method_names) or "fast",
+        protocols=OF_DATA_SET,
+    )
 
 
-OF_DATA_SET = [MAIN_PROTOCOL, "pointing"]
-"""Protocols of a run without a suite."""
-
-
-def networks(suite: Suite) -> list[str]:
-    """Return the names of the external networks among its given models."""
-    entries = [entry for entry in suite.models if CHECKPOINT in entry]
-    plans = models(suite.model_copy(update={"models": entries}))
+def networks(plans: Sequence[ModelPlan]) -> list[str]:
+    """Return the names of the external networks among the models of a suite."""
     return [plan.external.network for plan in plans if plan.external is not None]
 
 
 def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
     """Yield the problems of a suite's models, with advice."""
-    for training in (training for plan in plans for training in plan.trainings):
-        if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
-            yield "has several folds with the same test images: use `partition: kfold`"
-        if training.partition == "all":
-            yield "has `partition: all`, so its test images are training images: use another partition"
-        if training.fold >= training.folds:
-            yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: use one of them"
-    if repeated := duplicates(plan.id for plan in plans):
+    has_folds = suite.folds is not None and len(suite.folds) > 1
+    for plan in plans:
+        for training in plan.trainings:
+            if has_folds and training.partition != "kfold":
+                yield "has several folds with the same test images: use `partition: kfold`"
+            if training.partition == "all":
+                yield "has `partition: all`, so its test images are training images: use another partition"
+            if training.fold >= training.folds:
+                yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: use one of them"
+    repeated = duplicates(plan.id for plan in plans)
+    if repeated:
         yield f"has two models with the name {', '.join(repeated)}: if they differ in other flags, write two suites"

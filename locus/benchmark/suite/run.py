@@ -12,19 +12,19 @@ import logging
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from locus import methods
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.grouping import counted
-from locus.benchmark.suite import cells
+from locus.benchmark.suite import cells, work
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Executor, Step
-from locus.benchmark.suite.plan import RunPlan, Suite
+from locus.benchmark.suite.plan import ModelPlan, RunPlan, Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import BadValueError, DataError, require_extra
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Tasks = Sequence[ModelTask]
+WRITERS: dict[str, Callable[..., None]] = {"train": work.train, "restore": work.restore, "predict": work.predict}
+"""Kind of a run -> the function that writes it."""
 METHODS_PER_STEP = 4
 """Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
 
@@ -54,64 +56,89 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     >>> [step.kind for step in model_steps(task, Path("runs"), Path("results/demo"), RunConfig())]
     ['train', 'explain', 'score', 'score', 'score']
     """
-    model, name = task.model, f"{folder.name}/{task.model.id}"
+    model = task.model
+    name = f"{folder.name}/{model.id}"
     if model.grid is not None:
-        return [Step(f"score {name}", "score", "locus.benchmark.suite.score.score", (task, runs_dir, folder, flags))]
+        arguments = (task, runs_dir, folder, flags)
+        return [Step(id=f"score {name}", kind="score", function=work.score, arguments=arguments)]
     threads = model.trainings[0].threads or flags.threads
-    runs = model.runs(runs_dir, weights_folder(runs_dir, flags))
-    start = model.start(runs_dir, weights_folder(runs_dir, flags)) if any(run.kind == "train" for run in runs) else None
-    first = [] if start is None else [_learning(start, threads)]
-    starts = tuple(step.id for step in first)
-    learning = [_learning(run, threads, starts if run.kind == "train" else ()) for run in runs]
+    first, learning = _learning_steps(model, runs_dir, threads, flags)
     trained = tuple(step.id for step in learning)
-
-    def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
-        function = f"locus.benchmark.suite.score.{kind}"
-        return Step(f"{kind} {name} ({part})", kind, function, arguments, needs, threads or 1)
-
-    together, portions = _parts(task.cells)
-    explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
-    maps = {word: step.id for step in explaining for word in step.arguments[1]}
+    explaining = []
+    map_steps: dict[str, str] = {}  # method -> the step that generates its maps
+    for part, method_names in _explained_together(task.cells).items():
+        step = Step(
+            id=f"explain {name} ({part})",
+            kind="explain",
+            function=work.explain,
+            arguments=(model, method_names, runs_dir, flags),
+            needs=trained,
+            threads=threads or 1,
+        )
+        explaining.append(step)
+        map_steps.update(dict.fromkeys(method_names, step.id))
     scoring = []
-    for number, chosen in enumerate(portions, start=1):
-        needs = tuple(dict.fromkeys(maps[cell.method] for cell in chosen if cell.method in maps)) or trained
-        part, portion = f"{number} of {len(portions)}", ModelTask(model, tuple(chosen))
-        scoring.append(after(needs, "score", part, portion, runs_dir, folder, flags))
+    portions = _scored_together(task.cells)
+    for number, portion in enumerate(portions, start=1):
+        needed_maps = [map_steps[cell.method] for cell in portion if cell.method in map_steps]
+        step = Step(
+            id=f"score {name} ({number} of {len(portions)})",
+            kind="score",
+            function=work.score,
+            arguments=(ModelTask(model, tuple(portion)), runs_dir, folder, flags),
+            needs=tuple(dict.fromkeys(needed_maps)) or trained,
+            threads=threads or 1,
+        )
+        scoring.append(step)
     return [*first, *learning, *explaining, *scoring]
 
 
 def check_parallel(tasks: Tasks, at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
     """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
-    if at_a_time == 1 and minutes is None:
+    if at_a_time > 1:
+        flag, advice = f"--jobs {at_a_time}", "use --jobs 1"
+    elif minutes is not None:
+        flag, advice = "--step_minutes", "leave it out"
+    else:
         return
-    flag, instead = (f"--jobs {at_a_time}", "use --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
-    starts = [task.model.init for task in tasks if task.model.init is not None]
-    configs = [*starts, *(config for task in tasks for config in task.model.trainings)]
+    configs = [config for task in tasks for config in (task.model.init, *task.model.trainings) if config is not None]
     if threads is None and any(config.threads is None for config in configs):
         reason = "because results depend on that number"
         raise BadValueError(f"{flag} requires a fixed number of threads, {reason}: add --threads 1")
     if any(map(_uses_several_devices, configs)):
-        raise BadValueError(f"{flag} requires training runs on a single device: {instead} for this suite")
+        raise BadValueError(f"{flag} requires training runs on a single device: {advice} for this suite")
 
 
 def _uses_several_devices(config: TrainConfig) -> bool:
     return config.num_nodes > 1 or re.fullmatch(r"auto|1|\d+,", config.devices) is None
 
 
-WRITERS = {
-    "train": "locus.benchmark.training.fit",
-    "restore": "locus.benchmark.training.weights.restore",
-    "predict": "locus.benchmark.maps.runs.predict_held_out",
-}
-"""Kind of a run -> the function that writes it."""
+def _learning_steps(
+    model: ModelPlan, runs_dir: Path, threads: int | None, flags: RunConfig
+) -> tuple[list[Step], list[Step]]:
+    """Return the step that provides the initial weights, if a run needs it, and the steps that write the runs."""
+    published = weights_folder(runs_dir, flags)
+    runs = model.runs(runs_dir, published)
+    first = []
+    if any(run.kind == "train" for run in runs):
+        start = model.start(runs_dir, published)
+        if start is not None:
+            first.append(_learning(start, threads))
+    start_ids = tuple(step.id for step in first)
+    return first, [_learning(run, threads, start_ids if run.kind == "train" else ()) for run in runs]
 
 
 def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
     """Return the step that writes a run, with this number of ``threads`` unless the configuration sets one."""
-    name, config = f"{run.kind} {run.folder.parent.name}/{short_name(run.folder.name)}", run.config
-    config = replace(config, threads=config.threads or threads)
-    arguments = (config, run.folder) if run.source is None else (run.source, config, run.folder)
-    return Step(name, "train", WRITERS[run.kind], arguments, needs, config.threads or 1)
+    config = replace(run.config, threads=run.config.threads or threads)
+    return Step(
+        id=f"{run.kind} {run.folder.parent.name}/{short_name(run.folder.name)}",
+        kind="train",
+        function=WRITERS[run.kind],
+        arguments=(config, run.folder) if run.source is None else (run.source, config, run.folder),
+        needs=needs,
+        threads=config.threads or 1,
+    )
 
 
 def short_name(folder: str) -> str:
@@ -125,35 +152,61 @@ def short_name(folder: str) -> str:
 
 def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:
     """Return the folder of the published weights of the suite of ``runs_dir``; None if ``flags`` request training."""
-    return None if flags.published_weights == "never" else records.published() / runs_dir.name / WEIGHTS_FOLDER
+    if flags.published_weights == "never":
+        return None
+    return records.published() / runs_dir.name / WEIGHTS_FOLDER
 
 
-def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
-    """Return name -> methods of an explaining step, and the cells of each scoring step.
+def _explained_together(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Return name -> methods of each explaining step: the fast ones together, each slow one separately.
 
-    Fast methods are explained together, slow ones separately. A check generates the maps for all its cells at once.
+    There are none for a check, which generates the maps for all its cells at once.
     """
-    if any(cell.protocol in CHECKS for cell in cells):
-        return {}, [list(cells)]
-    words = list(dict.fromkeys(cell.method for cell in cells))
-    slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]
-    scored = [*(word for word in words if word not in slow), *slow]
-    fast = [word for word in scored if word not in (CLASSIFIER, *WITHOUT_MAP, *slow)]
-    together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
-    parts = [scored[start : start + METHODS_PER_STEP] for start in range(0, len(scored), METHODS_PER_STEP)]
-    return together, [[cell for cell in cells if cell.method in part] for part in parts]
+    if _are_of_check(cells):
+        return {}
+    fast, slow = _fast_and_slow(cells)
+    fast = [name for name in fast if name not in (CLASSIFIER, *WITHOUT_MAP)]
+    together = {"fast methods": fast} if fast else {}
+    together.update({name: [name] for name in slow})
+    return together
+
+
+def _scored_together(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Return the cells of each scoring step, those of slow methods last; all cells of a check are in one step."""
+    if _are_of_check(cells):
+        return [list(cells)]
+    fast, slow = _fast_and_slow(cells)
+    names = [*fast, *slow]
+    portions = []
+    for start in range(0, len(names), METHODS_PER_STEP):
+        names_of_step = names[start : start + METHODS_PER_STEP]
+        portions.append([cell for cell in cells if cell.method in names_of_step])
+    return portions
+
+
+def _are_of_check(cells: Sequence[Cell]) -> bool:
+    return any(cell.protocol in CHECKS for cell in cells)
+
+
+def _fast_and_slow(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
+    """Return the rows of the cells without slow methods, and the slow methods."""
+    names = list(dict.fromkeys(cell.method for cell in cells))
+    method_names = [name for name in names if name not in (CLASSIFIER, *UNRANKED_METHODS)]
+    slow = [name for name in method_names if not methods.is_fast(name)]
+    return [name for name in names if name not in slow], slow
 
 
 def record_failure(task: ModelTask, reason: str, folder: Path) -> None:
     """Write a record with the reason for each cell without a result of the present code; earlier results stay."""
-    keys = {cell.key for cell in task.cells}
-    measured = [r for r in cells.existing_records(folder) if r.key in keys and r.status == "ok"]
-    measured_keys = {record.key for record in measured} - cells.changed_keys(task.model, measured)
-    missing = [cell for cell in task.cells if cell.key not in measured_keys]
-    for cell in missing:
-        records.write(Record(cell=cell, status="failed", reason=reason), folder)
-    if n_existing := len(task.cells) - len(missing):
-        log.warning("%s: %s (existing records that are kept: %d)", task.model.id, reason, n_existing)
+    planned_keys = {cell.key for cell in task.cells}
+    existing = cells.existing_records(folder)
+    measured = [record for record in existing if record.key in planned_keys and record.status == "ok"]
+    kept_keys = {record.key for record in measured} - cells.changed_keys(task.model, measured)
+    for cell in task.cells:
+        if cell.key not in kept_keys:
+            records.write(Record(cell=cell, status="failed", reason=reason), folder)
+    if kept_keys:
+        log.warning("%s: %s (existing records that are kept: %d)", task.model.id, reason, len(kept_keys))
 
 
 @dataclass(frozen=True)
@@ -184,15 +237,14 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     """
     if suite.joins:
         return _run_joined(suite, config, echo)
-    name, folder, published = suite.name, cells.choose(suite, config), records.published()
-    if folder.reason:
-        rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
-        echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
-    if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
-        echo(f"{name}: {folder.path} has no records, so all cells run ({published / name} is not used)")
-    planned, runs_dir, ran = cells.planned_cells(suite, config.method), suite.runs_dir(config.runs), False
+    folder = cells.choose(suite, config)
+    _say_folder(suite.name, folder, config, echo)
+    planned = cells.planned_cells(suite, config.method)
+    runs_dir = suite.runs_dir(config.runs)
+    ran = False
+    stopped: dict[str, str] = {}
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
-        existing, stopped = cells.existing_records(folder.path), dict[str, str]()
+        existing = cells.existing_records(folder.path)
         for flags in (config, replace(config, overwrite="never")):  # twice: weights that are trained again add cells
             todo = _to_do(planned, runs_dir, flags, existing)
             if ran and not todo:
@@ -205,13 +257,24 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
                 break
             _check_fit(todo, folder.path, flags)
             stopped |= _run_steps(todo, runs_dir, folder.path, flags, executor, echo)
-            existing, ran = cells.existing_records(folder.path), True
+            existing = cells.existing_records(folder.path)
+            ran = True
 
         from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
         table_records, datasets = finalize(suite, planned, folder, existing, runs_dir if ran else None, config)
-    reasons = tuple(f"{name}: {model}: {why}" for model, why in stopped.items())
+    reasons = tuple(f"{suite.name}: {model}: {reason}" for model, reason in stopped.items())
     return Outcome(reasons, table_records, datasets, folder)
+
+
+def _say_folder(name: str, folder: ResultsFolder, config: RunConfig, echo: Echo) -> None:
+    """Say where the records are written if that is not the published folder, and that its records are not used."""
+    if folder.reason:
+        rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
+        echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
+    published = records.published() / name
+    if config.results and folder.path not in records.suites(folder.path.parent) and published.is_dir():
+        echo(f"{name}: {folder.path} has no records, so all cells run ({published} is not used)")
 
 
 def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
@@ -221,16 +284,17 @@ def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
 
     folder = cells.choose(suite, config)
     existing = cells.existing_records(folder.path)
-    todo = join.missing(suite, existing, records.published())
+    published = records.published()
+    todo = join.missing(suite, existing, published)
     echo(f"{suite.name}: {counted(len(todo), 'record')} to join")
     if config.dry_run:
         return Outcome((), existing, (), folder)
     with records.only_writer(records.unpacked_folder(folder.path)):
-        for of_parts in todo:
-            record, rows = join.joined(suite, of_parts, records.published())
+        for row_parts in todo:
+            record, rows = join.joined(suite, row_parts, published)
             records.cases.write(rows.to_dict("records"), record.cell, folder.path)  # type: ignore[arg-type]
             records.write(record, folder.path)
-        planned = {join.cell_of(suite, of_parts).key for of_parts in join.parts(suite, records.published()).values()}
+        planned = {join.cell_of(suite, row_parts).key for row_parts in join.parts(suite, published).values()}
         table_records, datasets = finalize_joined(suite, planned, folder)
     return Outcome((), table_records, datasets, folder)
 
@@ -242,13 +306,15 @@ def _say_plan(
 
     Raises ``DataError`` if no cell can run and none has a record.
     """
-    if absent := cells.without_data(planned, existing):
+    absent = cells.without_data(planned, existing)
+    if absent:
         reason = cells.missing_data_message(suite, absent[0].model)
         if not todo and not existing:
             raise DataError(f"{suite.name}: {reason}")
         echo(f"{suite.name}: {counted(len(absent), 'model')} cannot run: {reason}")
-    work = f" for {counted(len(todo), 'model')}" if todo else ", tables only"
-    echo(f"{suite.name}: {counted(sum(len(task.cells) for task in todo), 'cell')} to run{work}")
+    cell_count = sum(len(task.cells) for task in todo)
+    scope = f" for {counted(len(todo), 'model')}" if todo else ", tables only"
+    echo(f"{suite.name}: {counted(cell_count, 'cell')} to run{scope}")
     for task in todo:
         missing = _missing_runs(task, suite.runs_dir(config.runs), config)
         trained = f", after {counted(missing['train'], 'training run')}" if missing["train"] else ""
@@ -258,7 +324,9 @@ def _say_plan(
 
 def _log_training_images(todo: Tasks) -> None:
     """Log which test images the given models have seen. Raises ``LeakError`` if none is left for one of them."""
-    if given := [(task.model.external, task.model.trainings) for task in todo if task.model.external is not None]:
+    models = [task.model for task in todo]
+    given = [(model.external, model.trainings) for model in models if model.external is not None]
+    if given:
         from locus.benchmark.maps.runs import log_training_images  # imports PyTorch
 
         log_training_images(given)
@@ -266,12 +334,13 @@ def _log_training_images(todo: Tasks) -> None:
 
 def _check_fit(todo: Tasks, folder: Path, flags: RunConfig) -> None:
     """Check the suite that ``todo`` is fitted on, if there is one, before anything runs. Raises ``DataError``."""
-    if any(cell.fitted_on is not None for task in todo for cell in task.cells):
-        from locus.benchmark.suite import fitted  # imports PyTorch
+    if all(cell.fitted_on is None for task in todo for cell in task.cells):
+        return
+    from locus.benchmark.suite import fitted  # imports PyTorch
 
-        fit = fitted.of_tasks(todo, folder, flags)
-        if fit is not None:
-            fitted.check(fit, [sample for task in todo for sample in fitted.scored_images(task.model)])
+    fit = fitted.of_tasks(todo, folder, flags)
+    if fit is not None:
+        fitted.check(fit, [sample for task in todo for sample in fitted.scored_images(task.model)])
 
 
 def _to_do(planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:
@@ -299,16 +368,16 @@ def _run_steps(
     _log_training_images(tasks)
     remove_leftovers([*folder.parent.glob(".*"), *folder.rglob(".*"), *records.unpacked_folder(folder).rglob(".*")])
     steps = [step for task in tasks for step in model_steps(task, runs_dir, folder, config)]
-    portions = {step.id: step.arguments[0] for step in steps if step.kind == "score"}
     stopped: dict[str, str] = {}
     with records.only_writer(runs_dir):
         remove_leftovers(runs_dir.rglob(".*"))
-        for path in {path for task in tasks for path in task.model.folders(runs_dir) if config.overwrite == "always"}:
-            shutil.rmtree(path, ignore_errors=True)
+        if config.overwrite == "always":
+            for path in {path for task in tasks for path in task.model.folders(runs_dir)}:
+                shutil.rmtree(path, ignore_errors=True)
         executor.begin()
         for event in run_with_progress(steps, executor, echo):
-            if event.reason and event.step.id in portions:
-                task = portions[event.step.id]
+            if event.reason and event.step.kind == "score":
+                task = event.step.arguments[0]
                 record_failure(task, event.reason, folder)
                 stopped[task.model.id] = event.reason
     return stopped

@@ -28,6 +28,9 @@ from locus.core.errors import DataError
 from locus.core.names import MAIN_PROTOCOL, READERS, SECOND_READERS
 from locus.datasets.base import content_stamp
 
+EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score_second_readers}
+"""Row of people's boxes -> the function that scores it by ``single_box``."""
+
 
 def finished_runs(model: ModelPlan, runs_dir: Path) -> Sequence[ModelRun]:
     """Return the training runs of ``model`` in ``runs_dir``, all of which must be finished.
@@ -61,7 +64,8 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
     digest = None if model.external is None else model.external.digest
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
     for run in runs:
-        if differing := run.other_data():
+        differing = run.other_data()
+        if differing:
             reason = f"was trained on different data ({', '.join(differing)} differ)"
             raise DataError(f"{run.folder} {reason}: remove the folder to train again")
     return tuple(runs)
@@ -69,8 +73,15 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
 
 def scored_model(model: ModelPlan, trained: Sequence[ModelRun], runs_dir: Path) -> scorer.ScoredModel:
     """Return the training runs of ``model`` with the folder of their maps in ``runs_dir``."""
-    folder, chosen = model.maps_folder(runs_dir), (model.images, model.protocols, model.grid)
-    return scorer.ScoredModel(model.id, trained, folder, model.code, *chosen)
+    return scorer.ScoredModel(
+        id=model.id,
+        trained=trained,
+        maps=model.maps_folder(runs_dir),
+        code=model.code,
+        images=model.images,
+        protocols=model.protocols,
+        grid=model.grid,
+    )
 
 
 def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
@@ -79,7 +90,8 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
     If a method fails, it has no maps; scoring tries it again and records the reason.
     """
     hardware.configure_torch(model.trainings[0].threads or flags.threads)
-    scorer.stored_cases(scored_model(model, finished_runs(model, runs_dir), runs_dir), method_names, flags)
+    scored = scored_model(model, finished_runs(model, runs_dir), runs_dir)
+    scorer.stored_cases(scored, method_names, flags)
 
 
 def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
@@ -88,14 +100,17 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected. Without a
     network, no image is read.
     """
-    config = task.model.trainings[0]
+    model = task.model
+    config = model.trainings[0]
     hardware.configure_torch(config.threads or flags.threads)
-    tuned, ours = records.published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
-    if flags.published_weights != "never" and tuned.is_dir() and not ours.is_dir():
-        shutil.copytree(tuned, ours)
-    trained = finished_runs(task.model, runs_dir) if task.model.grid is None else [_truth_alone(config)]
+    published = records.published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER
+    tuned = runs_dir / supervised.FOLDER
+    if flags.published_weights != "never" and published.is_dir() and not tuned.is_dir():
+        shutil.copytree(published, tuned)
+    trained = finished_runs(model, runs_dir) if model.grid is None else [_truth_alone(config)]
     fit = fitted.of_tasks([task], folder, flags)
-    scorer.write_records(SuiteScorer(scored_model(task.model, trained, runs_dir), task.cells, flags, fit=fit), folder)
+    suite_scorer = SuiteScorer.prepare(scored_model(model, trained, runs_dir), task.cells, flags, fit=fit)
+    scorer.write_records(suite_scorer, folder)
 
 
 @lru_cache(maxsize=1)
@@ -104,10 +119,7 @@ def _truth_alone(config: TrainConfig) -> ModelRun:
     return ModelRun(config, Path())
 
 
-EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score_second_readers}
-
-
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class SuiteScorer(scorer.NetworkScorer):
     """Scores the cells of a suite: those of a network, those fitted on another suite, and people's boxes."""
 
@@ -118,8 +130,9 @@ class SuiteScorer(scorer.NetworkScorer):
         """Return the scores of a cell and its rows per case."""
         if self.fit is not None and cell.fitted_on is not None:
             return fitted.score(self.fit, self.store, cell)
-        if cell.method in EVALUATE_PEOPLE:
-            evaluate = EVALUATE_PEOPLE[cell.method] if cell.protocol == MAIN_PROTOCOL else readers.score_reader_pairs
-            arguments = self.model.trained, self.store.findings, cell.data_seed, cell.images
-            return scorer.score_result(lambda: evaluate(*arguments), "none")
-        return super().evaluate(cell)
+        if cell.method not in EVALUATE_PEOPLE:
+            return super().evaluate(cell)
+        evaluate = EVALUATE_PEOPLE[cell.method] if cell.protocol == MAIN_PROTOCOL else readers.score_reader_pairs
+        return scorer.score_result(
+            lambda: evaluate(self.model.trained, self.store.findings, cell.data_seed, cell.images), "none"
+        )

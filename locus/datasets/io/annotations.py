@@ -36,10 +36,23 @@ EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
 """Column names of a box, by format."""
 ROW = ("image", "finding", "x0", "y0", "x1", "y1", "width", "height")
 """Columns of ``read_boxes``: names, the box, and width and height of the image (nan if the file does not say them)."""
+DEFAULTS: Mapping[str, Any] = {"fractions": False, "shape": None, "reader": ""}
+"""Columns of ``read_boxes`` that a file need not have -> their value then."""
+LINE = "_line"
+"""Column with the line of a row in its file, if the table has shapes."""
+ONE_ROW = (
+    "write a row per box: image, finding, and x0, y0, x1, y1 (edges) or x, y, w, h (corner and size); a data "
+    "set may also have mask, rle, polygon or ellipse"
+)
 COLUMNS = {
-    "Image Index": "image", "image_id": "image", "patientId": "image", "Finding Label": "finding",
-    "class_name": "finding", "Bbox [x": "x", "h]": "h",
-}  # fmt: skip
+    "Image Index": "image",
+    "image_id": "image",
+    "patientId": "image",
+    "Finding Label": "finding",
+    "class_name": "finding",
+    "Bbox [x": "x",
+    "h]": "h",
+}
 """Columns of NIH's, VinBigData's and RSNA's tables -> columns here."""
 NO_FINDING_WORDS = ("", "no finding", "no_finding", "normal", "none", "nan")
 """Words for no finding, in lower case."""
@@ -76,29 +89,27 @@ def read_boxes(
         DataError: a broken file, one without a mark, and what is not read.
     """
     unknown: list[str] = []
+    suffix = path.suffix.lower()
     if path.is_dir():
         rows = _read_folder(path, unknown)
-    elif path.suffix.lower() == ".xml":
+    elif suffix == ".xml":
         raise DataError(f"{path} is an XML file: give the folder with a Pascal VOC file per image")
-    elif path.suffix.lower() == ".json":
+    elif suffix == ".json":
         raw = read_coco(path, unknown=unknown, shapes=True, readers=readers)
-        edges = xywh_to_xyxy(raw[["x", "y", "w", "h"]].to_numpy(np.float64)).T
-        named = raw[["image", "finding", "width", "height", "shape", "reader"]]
-        rows = named.assign(**dict(zip(ROW[2:6], edges, strict=True)))
+        edges = xywh_to_xyxy(raw[["x", "y", "w", "h"]].to_numpy(np.float64))
+        rows = raw[["image", "finding", "width", "height", "shape", "reader"]].copy()
+        rows[[*ROW[2:6]]] = edges
     else:
-        rows = _with_shapes(path, read_table(path, image, unknown, readers), folder or path.parent)
-    what = f"{path} has {len(unknown)} annotations that are not read: {examples(unknown)}"
-    if unknown and not skip_unknown:
-        raise DataError(f"{what}; correct or remove them, or use the option skip_unknown=True to leave them out")
+        table = read_table(path, image, unknown, readers)
+        rows = _with_shapes(path, table, folder or path.parent)
     if unknown:
-        log.warning("%s; they are left out", what)
+        problem = f"{path} has {len(unknown)} annotations that are not read: {examples(unknown)}"
+        if not skip_unknown:
+            raise DataError(f"{problem}; correct or remove them, or use the option skip_unknown=True to leave them out")
+        log.warning("%s; they are left out", problem)
     if rows.empty:
         raise DataError(f"{path} has no boxes: add some or remove it")
     return rows.assign(**{name: rows.get(name, default) for name, default in DEFAULTS.items()})
-
-
-DEFAULTS: Mapping[str, Any] = {"fractions": False, "shape": None, "reader": ""}
-"""Columns of ``read_boxes`` that a file need not have -> their value then."""
 
 
 def read_table(
@@ -110,29 +121,33 @@ def read_table(
     that is not read (``UNREAD``) are added to ``unknown``. Raises ``DataError`` for them if it is None, and for boxes
     of several readers of one image unless ``readers``.
     """
-    raw = read_csv(path, ())
-    if "PredictionString" in raw:
+    table = read_csv(path, ())
+    if "PredictionString" in table:
         raise DataError(f"{path} is a competition's submission (PredictionString), which is not read: {ONE_ROW}")
-    for old, new in {image: "image", **COLUMNS}.items():
-        raw = raw.rename(columns={old: new}) if new not in raw else raw
-    if "Target" in raw and "finding" not in raw:  # of RSNA
-        raw = raw[raw["Target"] == "1"].assign(finding="Pneumonia")
+    for heading, column in {image: "image", **COLUMNS}.items():
+        if column not in table:
+            table = table.rename(columns={heading: column})
+    if "Target" in table and "finding" not in table:  # of RSNA
+        table = table[table["Target"] == "1"].assign(finding="Pneumonia")
     for column in ("image", "finding"):
-        if column not in raw:
-            raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, raw))}: {ONE_ROW}")
-    raw = raw[~raw["finding"].str.lower().isin(NO_FINDING_WORDS) | (raw["finding"] == "")]
+        if column not in table:
+            raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table))}: {ONE_ROW}")
+    is_no_finding = table["finding"].str.lower().isin(NO_FINDING_WORDS) & (table["finding"] != "")
+    table = table[~is_no_finding]
     if not readers:
-        _refuse_several_readers(path, raw)
-    if {*SHAPE_COLUMNS} & {*raw}:
-        raw = raw.assign(**{LINE: raw.index + 2})
-    unread = [unread_field(row) for row in raw.to_dict("records")]
-    words = [f"row {number + 1} ({field})" for number, field in zip(raw.index.tolist(), unread, strict=True) if field]
+        _refuse_several_readers(path, table)
+    if {*SHAPE_COLUMNS} & {*table}:
+        table = table.assign(**{LINE: table.index + 2})
+    fields = [unread_field(row) for row in table.to_dict("records")]
+    problems = [
+        f"row {number + 1} ({field})" for number, field in zip(table.index.tolist(), fields, strict=True) if field
+    ]
     if unknown is None:
-        raise_if_any(path, words, "boxes with a field that is not read", "; correct or remove them")
+        raise_if_any(path, problems, "boxes with a field that is not read", "; correct or remove them")
     else:
-        unknown += words
-    is_read = np.array([not field for field in unread], dtype=bool)
-    return raw.loc[is_read].reset_index(drop=True)
+        unknown += problems
+    is_read = np.array([not field for field in fields], dtype=bool)
+    return table.loc[is_read].reset_index(drop=True)
 
 
 def unread_field(fields: Mapping[Any, Any]) -> str:
@@ -142,9 +157,10 @@ def unread_field(fields: Mapping[Any, Any]) -> str:
     ('rotation', '')
     """
     for name, value in fields.items():
-        is_set = not re.fullmatch(r"-?0*\.?0*|false|no|none|null|nan", str(value).strip().lower())
-        if str(name).lower() in UNREAD and is_set:
-            return str(name)
+        if str(name).lower() in UNREAD:
+            text = str(value).strip().lower()
+            if not re.fullmatch(r"-?0*\.?0*|false|no|none|null|nan", text):
+                return str(name)
     return ""
 
 
@@ -157,16 +173,13 @@ def _refuse_several_readers(path: Path, table: pd.DataFrame) -> None:
             raise DataError(f"{path} has boxes of {readers.max()} readers ({column}) in the image {image}: {advice}")
 
 
-ONE_ROW = (
-    "write a row per box: image, finding, and x0, y0, x1, y1 (edges) or x, y, w, h (corner and size); a data "
-    "set may also have mask, rle, polygon or ellipse"
-)
-
-
 def edges_in(table: pd.DataFrame) -> list[tuple[BoxFormat, tuple[str, str, str, str]]]:
     """Return the formats and columns of the boxes in a table; width and height are the image's if others are there."""
-    found = [(kind, names) for kind, several in EDGES.items() for names in several if {*names} <= {*table}]
-    return [one for one in found if "width" not in one[1]] or found
+    boxes = []
+    for box_format, alternatives in EDGES.items():
+        boxes += [(box_format, columns) for columns in alternatives if {*columns} <= {*table}]
+    without_width = [(box_format, columns) for box_format, columns in boxes if "width" not in columns]
+    return without_width or boxes
 
 
 def image_sizes(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
@@ -174,49 +187,58 @@ def image_sizes(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> dict
     sizes: dict[str, Any] = {"width": np.nan, "height": np.nan}
     for name in table.columns.difference([*columns]):
         side = re.sub("^(image|img|original)_", "", str(name).lower())
-        if side in sizes and (stated := table[name].str.strip() != "").any():
-            sizes[side] = numbers(path, table.loc[stated, name]).reindex(table.index)
+        if side in sizes:
+            is_given = table[name].str.strip() != ""
+            if is_given.any():
+                sizes[side] = numbers(path, table.loc[is_given, name]).reindex(table.index)
     return sizes
 
 
-LINE = "_line"
-"""Column with the line of a row in its file, if the table has shapes."""
-
-
-def _with_shapes(path: Path, raw: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def _with_shapes(path: Path, table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Return the marks of a table: its shapes, and the edges of the rows without one."""
-    columns = [name for name in READERS if name in raw]
-    reader = raw[columns[0]] if columns else ""
-    if LINE not in raw:
-        return _with_edges(path, raw).assign(reader=reader)
-    lines = zip(raw[LINE], raw.to_dict("records"), strict=True)
-    rows_of_table: list[tuple[Any, Any]] = [*lines]
-    read: list[Any] = [of_cells(row, folder, f"{path}, line {line}") for line, row in rows_of_table]
-    shapes = pd.Series(read, raw.index, object)
-    edges = edges_in(raw)
-    empty = (raw[[*edges[0][1]]] == "").all(axis=1) if edges else pd.Series(True, raw.index)
-    if (lacking := shapes.isna() & empty).any():
-        raise DataError(f"{path}, line {raw[LINE][lacking].iloc[0]} has no box and no shape: add one or remove the row")
-    sizes = image_sizes(path, raw, [name for _, names in edges for name in names])
-    rows = raw[["image", "finding"]].assign(**dict.fromkeys(ROW[2:6], np.nan), **sizes)
-    if not empty.all():
-        boxed = _with_edges(path, raw[~empty])
-        rows.loc[~empty, [*ROW[2:6]]] = boxed[[*ROW[2:6]]].to_numpy()
+    reader_columns = [name for name in READERS if name in table]
+    reader = table[reader_columns[0]] if reader_columns else ""
+    if LINE not in table:
+        return _with_edges(path, table).assign(reader=reader)
+    rows_of_table: list[Any] = table.to_dict("records")
+    shapes_of_rows: list[Any] = []
+    for line, row in zip(table[LINE], rows_of_table, strict=True):
+        shapes_of_rows.append(of_cells(row, folder, f"{path}, line {line}"))
+    shapes = pd.Series(shapes_of_rows, table.index, object)
+    edges = edges_in(table)
+    has_no_box = pd.Series(True, table.index)
+    if edges:
+        _, box_columns = edges[0]
+        has_no_box = (table[[*box_columns]] == "").all(axis=1)
+    has_nothing = shapes.isna() & has_no_box
+    if has_nothing.any():
+        line = table[LINE][has_nothing].iloc[0]
+        raise DataError(f"{path}, line {line} has no box and no shape: add one or remove the row")
+    sizes = image_sizes(path, table, [name for _, columns in edges for name in columns])
+    rows = table[["image", "finding"]].assign(**dict.fromkeys(ROW[2:6], np.nan), **sizes)
+    if not has_no_box.all():
+        boxed = _with_edges(path, table[~has_no_box])
+        rows.loc[~has_no_box, [*ROW[2:6]]] = boxed[[*ROW[2:6]]].to_numpy()
     return rows.assign(shape=shapes, reader=reader)
 
 
-def _with_edges(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
-    found = edges_in(raw)
-    if not found:
-        raise DataError(f"{path} has the columns {', '.join(map(str, raw))}: {ONE_ROW}")
-    boxes = [np.stack([numbers(path, raw[name]) for name in names], axis=1) for _, names in found]
-    boxes = [xywh_to_xyxy(box) if kind == "xywh" else box for box, (kind, _) in zip(boxes, found, strict=True)]
-    for box, (_, names) in zip(boxes, found, strict=True):
-        if (wrong := ~np.isclose(box, boxes[0], rtol=0.01).all(axis=1)).any():
-            both = f"{', '.join(found[0][1])} contradict {', '.join(names)}: remove one of them"
-            raise DataError(f"{path}: in {wrong.sum()} rows, first row {wrong.argmax() + 1}, {both}")
-    rows = dict(zip(ROW[2:6], boxes[0].T, strict=True))
-    return raw[["image", "finding"]].assign(**rows, **image_sizes(path, raw, found[0][1]))
+def _with_edges(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Return image, finding, edges and size of the image; boxes that are given in two formats must agree."""
+    formats = edges_in(table)
+    if not formats:
+        raise DataError(f"{path} has the columns {', '.join(map(str, table))}: {ONE_ROW}")
+    boxes = []
+    for box_format, columns in formats:
+        values = np.stack([numbers(path, table[name]) for name in columns], axis=1)
+        boxes.append(xywh_to_xyxy(values) if box_format == "xywh" else values)
+    first_box, (_, first_columns) = boxes[0], formats[0]
+    for box, (_, columns) in zip(boxes, formats, strict=True):
+        is_other = ~np.isclose(box, first_box, rtol=0.01).all(axis=1)
+        if is_other.any():
+            both = f"{', '.join(first_columns)} contradict {', '.join(columns)}: remove one of them"
+            raise DataError(f"{path}: in {is_other.sum()} rows, first row {is_other.argmax() + 1}, {both}")
+    edges = dict(zip(ROW[2:6], first_box.T, strict=True))
+    return table[["image", "finding"]].assign(**edges, **image_sizes(path, table, first_columns))
 
 
 def read_coco(
@@ -224,56 +246,96 @@ def read_coco(
 ) -> pd.DataFrame:
     """Return a row per annotation: image, finding, x, y, w, h, score, and width and height of its image.
 
-    A list of results has the images and categories of the COCO file ``index``; without one, its image_id and
-    category_id must be names. Numbers that the file does not state are nan. Annotations that are regions to ignore
-    (iscrowd), have no box or another field that is not read are added to ``unknown``. ``shapes``: also return the
-    columns ``shape`` (of the field ``segmentation``, with which the box may be missing) and ``reader``. Raises
-    ``DataError`` for broken files, unknown ids, boxes as corners and, unless ``readers``, several readers of one image.
+    Numbers that the file does not state are nan.
+
+    Args:
+        file: a COCO file, or a list of results.
+        index: the COCO file with the images and categories of a list of results; without one, its image_id and
+            category_id must be names.
+        unknown: list to which annotations are added that are regions to ignore (iscrowd), have no box or another field
+            that is not read; None: nothing is left out.
+        shapes: also return the columns ``shape`` (of the field ``segmentation``, with which the box may be missing)
+            and ``reader``.
+        readers: accept the boxes of several readers of one image.
+
+    Raises:
+        DataError: a broken file, unknown ids, boxes as corners, several readers of one image.
     """
-    content, listed = read_json(file), False
-    first = content[0] if isinstance(content, list) and content else content
-    for key, tool in TOOLS.items():
-        if isinstance(first, dict) and key in first and "bbox" not in first:
-            raise DataError(f"{file} is written by {tool}, whose JSON is not read: export COCO, Pascal VOC or YOLO")
+    content = read_json(file)
+    is_list = isinstance(content, list)
+    _refuse_other_tools(content[0] if is_list and content else content, file)
+    has_names = is_list and index is None
     try:
-        if isinstance(content, list):
-            listed, source = True, {} if index is None else read_json(index)
-            rows = content
-        else:
-            source, rows = content, content["annotations"]
+        source = content
+        if is_list:
+            source = {} if index is None else read_json(index)
+        rows = content if is_list else content["annotations"]
         if unknown is not None:
-            reasons = [_unread_annotation(row, shapes) for row in rows]
-            unknown += [f"{row.get('id')} ({why})" for row, why in zip(rows, reasons, strict=True) if why]
-            rows = [row for row, why in zip(rows, reasons, strict=True) if not why]
-        named = listed and index is None
-        images = {} if named else _by_id(source["images"], index or file)
-        words = {} if named else _by_id(source["categories"], index or file)
-        keys = [(_whole(row["image_id"]), _whole(row["category_id"])) for row in rows]
+            rows = _read_annotations(rows, unknown, shapes)
+        images = {} if has_names else _by_id(source["images"], index or file)
+        categories = {} if has_names else _by_id(source["categories"], index or file)
+        image_ids = [_whole(row["image_id"]) for row in rows]
+        category_ids = [_whole(row["category_id"]) for row in rows]
         if not readers:
-            _refuse_several_readers(file, pd.DataFrame(rows).assign(image=[image for image, _ in keys]))
-        _refuse_corners(file, [row for row in rows if row.get("bbox")])
-        boxes = [row.get("bbox") or [np.nan] * 4 for row in rows]
-        values = [[*box, row.get("score", np.nan)] for box, row in zip(boxes, rows, strict=True)]
-        table = pd.DataFrame(np.array(values, np.float64).reshape(len(rows), 5), columns=["x", "y", "w", "h", "score"])
+            _refuse_several_readers(file, pd.DataFrame(rows).assign(image=image_ids))
+        table = _coco_boxes(rows, file)
         if shapes:
             table["shape"] = pd.Series([_shape(row, file) for row in rows], dtype=object)
             table["reader"] = [next((str(row[name]) for name in READERS if name in row), "") for row in rows]
-        if named:
-            if any(not isinstance(key, str) for pair in keys for key in pair):
+        if has_names:
+            if not all(isinstance(name, str) for name in (*image_ids, *category_ids)):
                 raise DataError(f"{file}: {IDS}")
-            names = zip(*keys, strict=True) if keys else ((), ())
-            return table.assign(**dict(zip(("image", "finding"), names, strict=True)), width=np.nan, height=np.nan)
-        for what, known, used in (("image", images, 0), ("category", words, 1)):
-            if missing := {str(key[used]) for key in keys} - known.keys():
-                listing = f"{what} ids that {index or file} does not list"
-                raise DataError(f"{file} has {len(missing)} {listing}: {examples(sorted(missing))}")
-        about = [images[str(image)] for image, _ in keys]
-        sides = {side: np.array([one.get(side) or np.nan for one in about], np.float64) for side in ("width", "height")}
-        finding = [str(words[str(word)]["name"]) for _, word in keys]
-        paths = [str(one["file_name"]).replace("\\", "/") for one in about]
-        return table.assign(image=paths, finding=finding, **sides)
+            return table.assign(image=image_ids, finding=category_ids, width=np.nan, height=np.nan)
+        _refuse_unknown_ids("image", image_ids, images, file, index)
+        _refuse_unknown_ids("category", category_ids, categories, file, index)
+        row_images = [images[str(image_id)] for image_id in image_ids]
+        return table.assign(
+            image=[str(image["file_name"]).replace("\\", "/") for image in row_images],
+            finding=[str(categories[str(category_id)]["name"]) for category_id in category_ids],
+            width=np.array([image.get("width") or np.nan for image in row_images], np.float64),
+            height=np.array([image.get("height") or np.nan for image in row_images], np.float64),
+        )
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
         raise DataError(f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): {COCO}") from error
+
+
+def _refuse_other_tools(first: Any, file: Path) -> None:
+    """Raise ``DataError`` if the ``first`` entry of a file was written by a tool whose JSON is not read."""
+    if not isinstance(first, dict) or "bbox" in first:
+        return
+    for key, tool in TOOLS.items():
+        if key in first:
+            raise DataError(f"{file} is written by {tool}, whose JSON is not read: export COCO, Pascal VOC or YOLO")
+
+
+def _read_annotations(rows: list[dict[str, Any]], unknown: list[str], shapes: bool) -> list[dict[str, Any]]:
+    """Return the annotations that are read; the others are added to ``unknown``."""
+    read = []
+    for row in rows:
+        reason = _unread_annotation(row, shapes)
+        if reason:
+            unknown.append(f"{row.get('id')} ({reason})")
+        else:
+            read.append(row)
+    return read
+
+
+def _coco_boxes(rows: list[dict[str, Any]], file: Path) -> pd.DataFrame:
+    """Return x, y, w, h and score of annotations; nan without a box. Raises ``DataError`` for boxes as corners."""
+    _refuse_corners(file, [row for row in rows if row.get("bbox")])
+    values = [[*(row.get("bbox") or [np.nan] * 4), row.get("score", np.nan)] for row in rows]
+    array = np.array(values, np.float64).reshape(len(rows), 5)
+    return pd.DataFrame(array, columns=["x", "y", "w", "h", "score"])
+
+
+def _refuse_unknown_ids(
+    kind: str, ids: Sequence[Any], entries: Mapping[str, Any], file: Path, index: Path | None
+) -> None:
+    """Raise ``DataError`` for ids of annotations without an entry."""
+    missing = {str(entry_id) for entry_id in ids} - entries.keys()
+    if missing:
+        problem = f"{len(missing)} {kind} ids that {index or file} does not list"
+        raise DataError(f"{file} has {problem}: {examples(sorted(missing))}")
 
 
 def _shape(row: dict[str, Any], file: Path) -> Shape | None:
@@ -285,9 +347,11 @@ def _shape(row: dict[str, Any], file: Path) -> Shape | None:
 def _unread_annotation(row: dict[str, Any], shapes: bool) -> str:
     """Return why a COCO annotation is not read; "" if it is read. ``shapes``: a segmentation replaces a missing box."""
     attributes = row.get("attributes")
-    fields = {**attributes, **row} if isinstance(attributes, dict) else row
+    field = unread_field({**attributes, **row} if isinstance(attributes, dict) else row)
+    if field:
+        return field
     has_mark = row.get("bbox") or (shapes and row.get("segmentation"))
-    return unread_field(fields) or ("" if has_mark else "no bbox")
+    return "" if has_mark else "no bbox"
 
 
 def _whole(value: Any) -> Any:
@@ -315,24 +379,28 @@ def _by_id(entries: list[dict[str, Any]], file: Path) -> dict[str, dict[str, Any
 
 def _read_folder(folder: Path, unknown: list[str]) -> pd.DataFrame:
     """Return the boxes of a folder with files of one kind. An image is called as its file, without suffix."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".txt", ".json"))
-    files = [path for path in found if not is_hidden(path, folder)]
+    candidates = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".txt", ".json"))
+    files = [path for path in candidates if not is_hidden(path, folder)]
     check_links(files, folder)
-    classes = [path for path in files if path.name in ("classes.txt", "obj.names")]
-    classes += [path for path in [folder / "obj.names"] if path.is_file()]
-    kinds: dict[str, list[Path]] = {}
+    class_lists = [path for path in files if path.name in ("classes.txt", "obj.names")]
+    if (folder / "obj.names").is_file():
+        class_lists.append(folder / "obj.names")
+    files_by_suffix: dict[str, list[Path]] = {}
     for path in files:
-        if path not in classes:
-            kinds.setdefault(path.suffix.lower(), []).append(path)
-    if len(kinds) > 1:
-        listing = " and ".join(f"{len(several)} {suffix}" for suffix, several in kinds.items())
+        if path not in class_lists:
+            files_by_suffix.setdefault(path.suffix.lower(), []).append(path)
+    if len(files_by_suffix) > 1:
+        listing = " and ".join(f"{len(paths)} {suffix}" for suffix, paths in files_by_suffix.items())
         raise DataError(f"{folder} has {listing} files: keep those of one kind of annotation in it")
-    if ".json" in kinds:
+    if ".json" in files_by_suffix:
         raise DataError(f"{folder} has JSON files, as LabelMe writes them: export COCO, Pascal VOC or YOLO")
-    if not kinds:
+    if not files_by_suffix:
         raise DataError(f"{folder} has no files of boxes: it must contain Pascal VOC (.xml) or YOLO (.txt) files")
-    is_voc = ".xml" in kinds
-    rows = _voc_rows(kinds[".xml"], folder, unknown) if is_voc else _yolo_rows(kinds[".txt"], folder, classes)
+    is_voc = ".xml" in files_by_suffix
+    if is_voc:
+        rows = _voc_rows(files_by_suffix[".xml"], folder, unknown)
+    else:
+        rows = _yolo_rows(files_by_suffix[".txt"], folder, class_lists)
     return pd.DataFrame(rows, columns=ROW).assign(fractions=not is_voc)
 
 
@@ -352,59 +420,85 @@ def _voc_rows(files: Iterable[Path], folder: Path, unknown: list[str]) -> list[t
             for element in root.iter():
                 element.tag = str(element.tag).rpartition("}")[2]
             if root.tag != "annotation":
-                unknown.append(f"{file.name} (root <{root.tag}>{', as CVAT writes it' * (root.tag == 'annotations')})")
+                tool = ", as CVAT writes it" if root.tag == "annotations" else ""
+                unknown.append(f"{file.name} (root <{root.tag}>{tool})")
                 continue
-            boxed = (one.tag for one in root if one.find("bndbox") is not None)
-            unknown += [f"{file.name} (<{tag}>)" for tag in boxed if tag != "object"]
+            for element in root:
+                if element.tag != "object" and element.find("bndbox") is not None:
+                    unknown.append(f"{file.name} (<{element.tag}>)")
             size = [float(root.findtext(f"size/{side}") or "nan") or np.nan for side in ("width", "height")]
-            for one in root.iter("object"):
-                word = one.findtext("name", "").strip()
-                edges = [float(one.findtext(f"bndbox/{edge}") or "nan") for edge in ("xmin", "ymin", "xmax", "ymax")]
-                if not word or np.isnan(edges).any() or len(one.findall("bndbox")) > 1:
-                    unknown.append(f"{file.name} ({word or 'no name'}: {', '.join(part.tag for part in one)})")
-                    continue
-                fields = {part.tag: part.text or "" for part in one}
-                fields |= {part.findtext("name", ""): part.findtext("value", "") for part in one.iter("attribute")}
-                if field := unread_field(fields):
-                    unknown.append(f"{file.name} ({word}: {field})")
-                    continue
-                rows.append((_name(file, folder), word, *edges, *size))
+            for element in root.iter("object"):
+                name, edges = _voc_object(element)
+                problem = _voc_problem(element, name, edges)
+                if problem:
+                    unknown.append(f"{file.name} ({problem})")
+                else:
+                    rows.append((_name(file, folder), name, *edges, *size))
         except (ElementTree.ParseError, ValueError) as error:
             raise DataError(f"{file} is not a Pascal VOC file: {error}") from error
     return rows
 
 
-def _yolo_rows(files: Iterable[Path], folder: Path, classes: Sequence[Path]) -> list[tuple[Any, ...]]:
+def _voc_object(element: ElementTree.Element) -> tuple[str, list[float]]:
+    """Return the name of an object and the edges of its box; nan where they are missing."""
+    edges = [float(element.findtext(f"bndbox/{edge}") or "nan") for edge in ("xmin", "ymin", "xmax", "ymax")]
+    return element.findtext("name", "").strip(), edges
+
+
+def _voc_problem(element: ElementTree.Element, name: str, edges: Sequence[float]) -> str:
+    """Return why an object is not read; "" if it is read."""
+    if not name or np.isnan(edges).any() or len(element.findall("bndbox")) > 1:
+        return f"{name or 'no name'}: {', '.join(part.tag for part in element)}"
+    fields = {part.tag: part.text or "" for part in element}
+    for attribute in element.iter("attribute"):
+        fields[attribute.findtext("name", "")] = attribute.findtext("value", "")
+    field = unread_field(fields)
+    return f"{name}: {field}" if field else ""
+
+
+def _yolo_rows(files: Iterable[Path], folder: Path, class_lists: Sequence[Path]) -> list[tuple[Any, ...]]:
     """Return the lines of YOLO files: edges as fractions of the image's sides."""
-    lists = {tuple(read_text(path).strip().splitlines()): path for path in classes}
-    if not lists:
+    path_of_list = {tuple(read_text(path).strip().splitlines()): path for path in class_lists}
+    if not path_of_list:
         raise DataError(f"{folder} has no classes.txt: write the name of each class on a line of its own")
-    if len(lists) > 1:
-        raise DataError(f"{' and '.join(map(str, lists.values()))} list different classes: remove one of them")
-    ((words, listed),), rows = lists.items(), []
+    if len(path_of_list) > 1:
+        raise DataError(f"{' and '.join(map(str, path_of_list.values()))} list different classes: remove one of them")
+    ((classes, class_list),) = path_of_list.items()
+    rows = []
     for file in files:
-        for number, line in enumerate(read_text(file).strip().splitlines(), 1):
+        for number, line in enumerate(read_text(file).strip().splitlines(), start=1):
             try:
-                word, *values = line.split() or [""]
-                x, y, w, h = map(float, values[:4])
-                if not word or len(values) > 5 or not (finding := words[int(word)].strip()) or int(word) < 0:
-                    raise ValueError
+                finding, x, y, w, h = _yolo_box(line, classes)
             except (ValueError, IndexError):
-                expected = f"a class of {listed.name}, and centre, width and height of a box"
+                expected = f"a class of {class_list.name}, and centre, width and height of a box"
                 raise DataError(f"line {number} of {file} is {line[:80]!r}, expected {expected}") from None
-            rows.append((_name(file, folder), finding, x - w / 2, y - h / 2, x + w / 2, y + h / 2, np.nan, np.nan))
+            edges = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+            rows.append((_name(file, folder), finding, *edges, np.nan, np.nan))
     return rows
+
+
+def _yolo_box(line: str, classes: Sequence[str]) -> tuple[str, float, float, float, float]:
+    """Return the finding of a line, and centre, width and height. Raises ``ValueError`` or ``IndexError``."""
+    class_index, *values = line.split()
+    x, y, w, h = map(float, values[:4])
+    finding = classes[int(class_index)].strip()
+    if len(values) > 5 or not finding or int(class_index) < 0:
+        raise ValueError
+    return finding, x, y, w, h
 
 
 def refuse_other_frames(table: pd.DataFrame, frames: Sequence[tuple[int, int]], file: Path) -> None:
     """Raise ``DataError`` for images whose width and height in a ``table`` are not those of their ``frames`` (H, W)."""
-    stated, size = table[["height", "width"]].to_numpy(np.float64), np.array(frames, np.float64).reshape(-1, 2)
-    wrong = (np.isfinite(stated) & (stated != size)).any(axis=1)
-    if wrong.any():
-        n = int(wrong.argmax())
-        sizes = f"{stated[n, 1]:.0f}x{stated[n, 0]:.0f} there and {size[n, 1]:.0f}x{size[n, 0]:.0f} in the data set"
-        name = table["image"].iloc[n]
-        raise DataError(f"{file} has {int(wrong.sum())} boxes in images of another size: {name} is {sizes}")
+    table_sizes = table[["height", "width"]].to_numpy(np.float64)
+    sizes = np.array(frames, np.float64).reshape(-1, 2)
+    is_wrong = (np.isfinite(table_sizes) & (table_sizes != sizes)).any(axis=1)
+    if is_wrong.any():
+        row = int(is_wrong.argmax())
+        table_height, table_width = table_sizes[row]
+        height, width = sizes[row]
+        both = f"{table_width:.0f}x{table_height:.0f} there and {width:.0f}x{height:.0f} in the data set"
+        image = table["image"].iloc[row]
+        raise DataError(f"{file} has {int(is_wrong.sum())} boxes in images of another size: {image} is {both}")
 
 
 class Names:
@@ -427,33 +521,47 @@ class Names:
         self._ends: dict[str, set[str]] = {}
         for image in images:
             whole, *ends = _ends(image)
-            for index, paths in ((self._wholes, [whole]), (self._ends, ends)):
-                for name in (name for path in paths for name in (path, _without_suffix(path))):
-                    index.setdefault(name, set()).add(image)
+            self._wholes.setdefault(whole, set()).add(image)
+            self._wholes.setdefault(_without_suffix(whole), set()).add(image)
+            for end in ends:
+                self._ends.setdefault(end, set()).add(image)
+                self._ends.setdefault(_without_suffix(end), set()).add(image)
 
     def finding(self, word: str, where: str) -> str:
         """Return the finding with this name or alias. Raises ``DataError`` that names ``where`` for another word."""
-        if (finding := find_finding(word, self.findings)) is None:
+        finding = find_finding(word, self.findings)
+        if finding is None:
             raise DataError(f"{where}: {UnknownNameError('finding', word, self.findings)}")
         return finding
 
-    def resolve_images(self, names: Sequence[str], what: str) -> list[str]:
-        """Return the image of each name. Raises ``DataError`` with the number of ``what`` that match no image."""
-        images = [self.image(name) for name in names]
-        unknown = [name for name, image in zip(names, images, strict=True) if image is None]
-        refuse_unknown_images(unknown, len(names), what)
-        return [str(image) for image in images]
+    def resolve_images(self, names: Sequence[str], noun: str) -> list[str]:
+        """Return the image of each name. Raises ``DataError`` with the number of names that match no image.
+
+        ``noun``: what has these names, in the error.
+        """
+        images = []
+        unknown = []
+        for name in names:
+            image = self.image(name)
+            if image is None:
+                unknown.append(name)
+            else:
+                images.append(image)
+        refuse_unknown_images(unknown, len(names), noun)
+        return images
 
     def image(self, name: str) -> str | None:
         """Return the image of ``name``; None if it is not in the split. Raises ``DataError`` if it matches several."""
         whole, *ends = _ends(name)
         for index, paths in ((self._wholes, [whole]), (self._ends, [whole]), (self._wholes, ends)):
             for path in paths:
-                if images := index.get(path) or index.get(_without_suffix(path)):
-                    if len(images) > 1:
-                        several = f"{len(images)} images ({examples(sorted(images))})"
-                        raise DataError(f"the name {name!r} fits {several}: write their names with folder and suffix")
-                    return next(iter(images))
+                images = index.get(path) or index.get(_without_suffix(path))
+                if not images:
+                    continue
+                if len(images) > 1:
+                    candidates = f"{len(images)} images ({examples(sorted(images))})"
+                    raise DataError(f"the name {name!r} fits {candidates}: write their names with folder and suffix")
+                return next(iter(images))
         return None
 
     def split(self, path: str) -> tuple[str, str] | None:
@@ -464,10 +572,10 @@ class Names:
         """
         folder, slash, name = path.rpartition("/")
         parts = name.split("_")
-        for n in range(len(parts) - 1, 0, -1):
-            image = self.image(folder + slash + "_".join(parts[:n]))
+        for length in range(len(parts) - 1, 0, -1):
+            image = self.image(folder + slash + "_".join(parts[:length]))
             if image is not None:
-                return image, "_".join(parts[n:])
+                return image, "_".join(parts[length:])
         return None
 
 
@@ -487,10 +595,10 @@ def _without_suffix(name: str) -> str:
     return stem if stem and dot + suffix.lower() in (*SUFFIXES, ".npy", ".npz") else name
 
 
-def refuse_unknown_images(unknown: Sequence[str], total: int, what: str) -> None:
-    """Raise ``DataError`` if some names match no image of the split."""
+def refuse_unknown_images(unknown: Sequence[str], total: int, noun: str) -> None:
+    """Raise ``DataError`` if some names match no image of the split; ``noun``: what has these names."""
     if unknown:
         raise DataError(
-            f"{len(unknown)} of {total} {what} match no image of the test split: {examples(unknown)}; "
+            f"{len(unknown)} of {total} {noun} match no image of the test split: {examples(unknown)}; "
             "check --dataset and --partition"
         )

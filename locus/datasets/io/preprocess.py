@@ -15,27 +15,29 @@ PADDING_GRAY = 128
 """Value of the padding."""
 
 
-def of(data: Dataset, word: str) -> Dataset:
-    """Return ``data`` with images preprocessed by ``word``: ``none`` (unchanged) or ``jf`` (:func:`jf`)."""
-    return data if word == "none" else Prepared(data)
+def of(data: Dataset, name: str) -> Dataset:
+    """Return ``data`` with images preprocessed by ``name``: ``none`` (unchanged) or ``jf`` (:func:`jf`)."""
+    return data if name == "none" else Prepared(data)
 
 
-def one(sample: Sample, word: str) -> Sample:
-    """Preprocess the image of one sample by ``word``, as :func:`of` does.
+def one(sample: Sample, name: str) -> Sample:
+    """Preprocess the image of one sample by ``name``, as :func:`of` does.
 
     The frame grows with the image, to the right and down, so boxes keep their coordinates and masks are padded. Heat in
     the padding is outside the truth.
     """
-    if word == "none":
+    if name == "none":
         return sample
-    masks, without, side = sample.read_masks, sample.read_without, max(sample.frame)
+    side = max(sample.frame)
+    read_masks = sample.read_masks
+    read_without = sample.read_without
     return replace(
         sample,
         frame=(side, side),
         read=lambda: jf(sample.read()),
         source=_source(sample.source),
-        read_masks=masks and (lambda: {finding: square(mask, side) for finding, mask in masks().items()}),
-        read_without=without and (lambda finding: jf(without(finding))),
+        read_masks=read_masks and (lambda: {finding: square(mask, side) for finding, mask in read_masks().items()}),
+        read_without=read_without and (lambda finding: jf(read_without(finding))),
     )
 
 
@@ -79,5 +81,7 @@ def _source(source: str) -> str:
     """Return a source for the cache key of the preprocessed pixels, with the time and length of the file."""
     if not source:
         return ""
-    path, stamp = Path(source).absolute(), content_stamp(source)
-    return ":".join(["jf", str(path), *map(str, stamp)]) if stamp else f"jf:{source}"
+    stamp = content_stamp(source)
+    if not stamp:
+        return f"jf:{source}"
+    return ":".join(["jf", str(Path(source).absolute()), *map(str, stamp)])

@@ -37,31 +37,37 @@ class RunLengthMask:
 
     def boxes(self) -> FloatArray:
         """Return the (M,4) float64 tight boxes (xyxy, half-open) of the 8-connected parts, in pixels, left to right."""
-        number, part = self._parts()
-        column, top = np.divmod(self.start, self.size[0])
-        out = np.empty((number, 4))
-        out[:, :2], out[:, 2:] = np.inf, -np.inf
-        for edge, values in enumerate((column, top)):
-            np.minimum.at(out[:, edge], part, values)
-        for edge, values in enumerate((column + 1, top + self.stop - self.start), 2):
-            np.maximum.at(out[:, edge], part, values)
-        return out
+        count, part_of_run = self._parts()
+        left, top = np.divmod(self.start, self.size[0])
+        bottom = top + self.stop - self.start
+        boxes = np.empty((count, 4))
+        boxes[:, :2] = np.inf
+        boxes[:, 2:] = -np.inf
+        np.minimum.at(boxes[:, 0], part_of_run, left)
+        np.minimum.at(boxes[:, 1], part_of_run, top)
+        np.maximum.at(boxes[:, 2], part_of_run, left + 1)
+        np.maximum.at(boxes[:, 3], part_of_run, bottom)
+        return boxes
 
     def _parts(self) -> tuple[int, NDArray[np.int32]]:
         """Return the number of connected parts, and the (n,) part of each run; touching runs share a part."""
         from scipy.sparse import coo_array  # slow import, only for masks
         from scipy.sparse.csgraph import connected_components
 
-        height, count = self.size[0], len(self.start)
+        height = self.size[0]
+        run_count = len(self.start)
+        # Runs are sorted, so those that may touch a run are neighbours: from ``low`` to before ``high``.
         low = np.searchsorted(self.stop, self.start + height, side="left")
         high = np.searchsorted(self.start, self.stop + height, side="right")
-        many = np.maximum(high - low, 0)
-        left = np.repeat(np.arange(count), many)
-        right = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + np.repeat(low, many)
-        adjacent = self.start[right] // height - self.start[left] // height == 1
-        links = coo_array((np.ones(adjacent.sum()), (left[adjacent], right[adjacent])), shape=(count, count))
-        number, part = connected_components(links, directed=False)
-        return int(number), part
+        neighbours = np.maximum(high - low, 0)
+        left = np.repeat(np.arange(run_count), neighbours)
+        position = np.arange(neighbours.sum()) - np.repeat(np.cumsum(neighbours) - neighbours, neighbours)
+        right = position + np.repeat(low, neighbours)
+        is_next_column = self.start[right] // height - self.start[left] // height == 1
+        indices = (left[is_next_column], right[is_next_column])
+        links = coo_array((np.ones(is_next_column.sum()), indices), shape=(run_count, run_count))
+        count, part_of_run = connected_components(links, directed=False)
+        return int(count), part_of_run
 
 
 def decode(packed: Any, where: str) -> RunLengthMask:
@@ -77,15 +83,14 @@ def decode(packed: Any, where: str) -> RunLengthMask:
         height, width = (int(side) for side in packed["size"])
         counts = packed["counts"]
         lengths = _unpacked(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
-        fits = min(height, width) > 0 and max(height, width) <= MAX_SIDE
-        whole = bool(lengths.ndim == 1 and (lengths >= 0).all() and lengths.sum() == height * width)
+        fills_image = bool(lengths.ndim == 1 and (lengths >= 0).all() and lengths.sum() == height * width)
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise DataError(f"{where} is not a run-length mask ({type(error).__name__}: {error})") from error
-    if not fits:
+    if min(height, width) <= 0 or max(height, width) > MAX_SIDE:
         raise DataError(f"{where} has the size {height}x{width}: 1 to {MAX_SIDE} pixels per side are allowed")
-    if not whole:
-        wrong = f"the run lengths of {where} are negative or do not add up to {height}x{width} pixels"
-        raise DataError(f"{wrong}: the file is damaged, so download or write it again")
+    if not fills_image:
+        problem = f"the run lengths of {where} are negative or do not add up to {height}x{width} pixels"
+        raise DataError(f"{problem}: the file is damaged, so download or write it again")
     return _cut_at_columns((height, width), lengths)
 
 
@@ -127,20 +132,24 @@ def _unpacked(text: str) -> Ints:
 
 
 def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> RunLengthMask:
+    """Return runs from alternating lengths of background and mask, cut where they leave their column."""
+    height = size[0]
     ends = np.cumsum(lengths)
-    first, last = ends[0::2][: len(ends) // 2], ends[1::2]
-    filled = last > first
-    first, last = first[filled], last[filled]
-    columns = (last - 1) // size[0] - first // size[0] + 1
-    number = np.arange(columns.sum()) - np.repeat(np.cumsum(columns) - columns, columns)
-    left = (np.repeat(first // size[0], columns) + number) * size[0]
-    start, stop = np.repeat(first, columns), np.repeat(last, columns)
-    return RunLengthMask(size, np.maximum(start, left), np.minimum(stop, left + size[0]))
+    first = ends[0::2][: len(ends) // 2]
+    last = ends[1::2]
+    is_filled = last > first
+    first, last = first[is_filled], last[is_filled]
+    column_counts = (last - 1) // height - first // height + 1
+    piece = np.arange(column_counts.sum()) - np.repeat(np.cumsum(column_counts) - column_counts, column_counts)
+    column_start = (np.repeat(first // height, column_counts) + piece) * height
+    start = np.maximum(np.repeat(first, column_counts), column_start)
+    stop = np.minimum(np.repeat(last, column_counts), column_start + height)
+    return RunLengthMask(size, start, stop)
 
 
-def union(parts: Sequence[RunLengthMask]) -> RunLengthMask:
+def union(masks: Sequence[RunLengthMask]) -> RunLengthMask:
     """Return the union of masks of one size."""
-    return of_mask(np.logical_or.reduce([runs.mask() for runs in parts]))
+    return of_mask(np.logical_or.reduce([runs.mask() for runs in masks]))
 
 
 def of_mask(mask: NDArray[np.bool_]) -> RunLengthMask:
@@ -150,5 +159,5 @@ def of_mask(mask: NDArray[np.bool_]) -> RunLengthMask:
     [[0.0, 0.0, 2.0, 2.0]]
     """
     edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))
-    size = (mask.shape[0], mask.shape[1])
-    return _cut_at_columns(size, np.diff(edges, prepend=0))
+    height, width = mask.shape
+    return _cut_at_columns((height, width), np.diff(edges, prepend=0))

@@ -77,15 +77,18 @@ def _inside(ring: FloatArray, frame: Frame) -> NDArray[np.bool_]:
     """Return the pixels whose centre is inside a ring, by the even-odd rule, row by row."""
     filled = np.zeros(frame, bool)
     x, y = ring.T
-    next_x, next_y = np.roll(x, -1), np.roll(y, -1)
-    first, last = int(np.floor(max(0, y.min()))), int(np.ceil(min(frame[0], y.max())))
+    next_x = np.roll(x, -1)
+    next_y = np.roll(y, -1)
+    first = int(np.floor(max(0, y.min())))
+    last = int(np.ceil(min(frame[0], y.max())))
     for row in range(first, last):
         centre = row + 0.5
-        crossed = (y <= centre) != (next_y <= centre)
-        slope = (next_x - x)[crossed] / (next_y - y)[crossed]
-        edges = np.sort(x[crossed] + (centre - y[crossed]) * slope)
-        for left, right in zip(edges[::2], edges[1::2], strict=True):
-            start, stop = (max(0, int(np.ceil(edge - 0.5))) for edge in (left, right))
+        crosses = (y <= centre) != (next_y <= centre)
+        slope = (next_x - x)[crosses] / (next_y - y)[crosses]
+        crossings = np.sort(x[crosses] + (centre - y[crosses]) * slope)
+        for left, right in zip(crossings[::2], crossings[1::2], strict=True):
+            start = max(0, int(np.ceil(left - 0.5)))
+            stop = max(0, int(np.ceil(right - 0.5)))
             filled[row, start:stop] = True
     return filled
 
@@ -114,10 +117,12 @@ class Ellipse(Shape):
 
     def mask(self, frame: Frame) -> NDArray[np.bool_]:
         """Return the pixels inside."""
-        turn = np.deg2rad(self.angle)
+        angle = np.deg2rad(self.angle)
         y, x = np.mgrid[: frame[0], : frame[1]] + 0.5
-        dx, dy = x - self.centre[0], y - self.centre[1]
-        along, across = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
+        dx = x - self.centre[0]
+        dy = y - self.centre[1]
+        along = dx * np.cos(angle) + dy * np.sin(angle)  # in the direction of the first radius
+        across = dy * np.cos(angle) - dx * np.sin(angle)
         return np.asarray((along / self.radii[0]) ** 2 + (across / self.radii[1]) ** 2 <= 1)
 
 
@@ -148,22 +153,24 @@ class MaskFile(Shape):
 
     def boxes(self, frame: Frame) -> FloatArray:
         """Return a box for each connected part. Raises ``DataError`` for a mask without a pixel."""
-        parts = rle.of_mask(self.mask(frame)).boxes()
-        if not len(parts):
+        boxes = rle.of_mask(self.mask(frame)).boxes()
+        if not len(boxes):
             raise DataError(f"{self.where}: the mask {self.path} is empty: remove its row")
-        return parts
+        return boxes
 
     def mask(self, frame: Frame) -> NDArray[np.bool_]:
         """Return the pixels above 0."""
         pixels = images.decode(self.path)
-        _require_size((pixels.shape[0], pixels.shape[1]), frame, f"{self.where}: the mask {self.path}")
+        height, width = pixels.shape
+        _require_size((height, width), frame, f"{self.where}: the mask {self.path}")
         return np.asarray(pixels > 0)
 
 
 def _require_size(size: Frame, frame: Frame, where: str) -> None:
+    """Raise ``DataError`` if a mask has another size than its image."""
     if tuple(size) != tuple(frame):
-        has = f"has {size[1]}x{size[0]} pixels, but its image has {frame[1]}x{frame[0]}"
-        raise DataError(f"{where} {has}: give masks of the size of the image")
+        sizes = f"has {size[1]}x{size[0]} pixels, but its image has {frame[1]}x{frame[0]}"
+        raise DataError(f"{where} {sizes}: give masks of the size of the image")
 
 
 def of_segmentation(value: Any, where: str) -> Shape:
@@ -184,17 +191,19 @@ def of_cells(cells: Mapping[str, str], folder: Path, where: str) -> Shape | None
     ``folder``: the folder that the paths of masks refer to. ``where``: the file and the line, for the ``DataError``
     that is raised for an invalid shape and for two of them.
     """
-    given = {name: text for name in COLUMNS if (text := str(cells.get(name, "")).strip()) not in ("", "nan")}
-    if len(given) > 1:
-        raise DataError(f"{where} has {' and '.join(given)}: give one shape per row")
-    for name, text in given.items():
-        if name == "mask":
-            return MaskFile(_existing(folder, text, where), where)
-        if name == "rle":
-            return RunLengths(rle.decode(_literal(text, where), where), where)
-        numbers = _numbers(text, name, where)
-        return Polygons((_ring(numbers, where),)) if name == "polygon" else _ellipse(numbers, where)
-    return None
+    texts = {name: str(cells.get(name, "")).strip() for name in COLUMNS}
+    texts = {name: text for name, text in texts.items() if text not in ("", "nan")}
+    if not texts:
+        return None
+    if len(texts) > 1:
+        raise DataError(f"{where} has {' and '.join(texts)}: give one shape per row")
+    ((name, text),) = texts.items()
+    if name == "mask":
+        return MaskFile(_existing(folder, text, where), where)
+    if name == "rle":
+        return RunLengths(rle.decode(_literal(text, where), where), where)
+    numbers = _numbers(text, name, where)
+    return Polygons((_ring(numbers, where),)) if name == "polygon" else _ellipse(numbers, where)
 
 
 def _existing(folder: Path, text: str, where: str) -> Path:
@@ -215,7 +224,7 @@ def _literal(text: str, where: str) -> Any:
 
 def _numbers(text: str, name: str, where: str) -> list[float]:
     try:
-        return [float(word) for word in re.split(r"[\s,;]+", text.strip("[]() "))]
+        return [float(number) for number in re.split(r"[\s,;]+", text.strip("[]() "))]
     except ValueError:
         raise DataError(f"{where} has the {name} {text[:60]!r}: {ADVICE[name]}") from None
 
@@ -234,6 +243,9 @@ def _ring(values: Any, where: str) -> FloatArray:
 
 
 def _ellipse(numbers: Sequence[float], where: str) -> Ellipse:
+    """Return the ellipse of cx, cy, rx, ry and an optional angle. Raises ``DataError`` for other numbers."""
     if len(numbers) not in (4, 5) or not np.isfinite(numbers).all() or min(numbers[2:4]) <= 0:
-        raise DataError(f"{where} has the ellipse {' '.join(f'{number:g}' for number in numbers)}: {ADVICE['ellipse']}")
-    return Ellipse((numbers[0], numbers[1]), (numbers[2], numbers[3]), *numbers[4:])
+        text = " ".join(f"{number:g}" for number in numbers)
+        raise DataError(f"{where} has the ellipse {text}: {ADVICE['ellipse']}")
+    x, y, first_radius, second_radius, *angle = numbers
+    return Ellipse(centre=(x, y), radii=(first_radius, second_radius), angle=angle[0] if angle else 0.0)

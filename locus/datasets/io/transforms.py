@@ -15,7 +15,7 @@ from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
 Transform = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Augment:
     """Amounts of augmentation; each amount a is drawn uniformly from [-a, a] per image."""
 
@@ -77,10 +77,14 @@ def training(augment: str = "none", generator: torch.Generator | None = None) ->
 
 def _hidden(images: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
     """Hide patches of (N,3,H,W). Source: Kumar Singh and Lee, ICCV 2017 (Hide-and-Seek)."""
-    sides = torch.randint(len(PATCHES), (len(images),), generator=generator).tolist()
+    patch_indices = torch.randint(len(PATCHES), (len(images),), generator=generator).tolist()
     chances = torch.rand(images.shape[0], *images.shape[-2:], generator=generator).to(images.device)
-    fractions = (PATCHES[side] for side in sides)
-    return torch.stack([hide(image, f, c, share) for image, f, c in zip(images, fractions, chances, strict=True)])
+    return torch.stack(
+        [
+            hide(image, PATCHES[index], chance, share)
+            for image, index, chance in zip(images, patch_indices, chances, strict=True)
+        ]
+    )
 
 
 def hide(image: Tensor, fraction: float, chances: Tensor, share: float) -> Tensor:
@@ -88,10 +92,12 @@ def hide(image: Tensor, fraction: float, chances: Tensor, share: float) -> Tenso
 
     The entry of a square is that at its row and column of squares.
     """
-    side = round(fraction * image.shape[-1])
+    height, width = image.shape[-2:]
+    side = round(fraction * width)
     if not side:
         return image
-    rows, columns = (torch.arange(size, device=image.device) // side for size in image.shape[-2:])
+    rows = torch.arange(height, device=image.device) // side
+    columns = torch.arange(width, device=image.device) // side
     return image * (chances[rows[:, None], columns] >= share)
 
 
@@ -121,7 +127,8 @@ def mixed(images: Tensor, labels: Tensor, augment: str, generator: torch.Generat
 
 def _side(size: int, share: float, centre: float) -> tuple[int, int]:
     """Return the first pixel of one side of a box with ``share`` of the area, and the pixel after its last one."""
-    half, middle = int(size * math.sqrt(share)) // 2, int(size * centre)
+    half = int(size * math.sqrt(share)) // 2
+    middle = int(size * centre)
     return max(middle - half, 0), min(middle + half, size)
 
 
@@ -129,7 +136,8 @@ def training_with_masks(
     images: Tensor, masks: Tensor, augment: str, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return the transform for training of images (N,H,W) and ``masks`` (N,K,h,w), which move with their image."""
-    amounts, scaled = _amounts(augment), _scaled(images)
+    amounts = _amounts(augment)
+    scaled = _scaled(images)
     chance = _chance(scaled, generator)
     return _normalised(_changed(scaled, amounts, chance)), _moved(masks, amounts, chance)
 
@@ -157,14 +165,15 @@ def _scaled(images: Tensor) -> Tensor:
 
 def _normalised(images: Tensor) -> Tensor:
     """Normalise (N,1,H,W) in [0,1] to (N,3,H,W) by ImageNet's mean and standard deviation."""
-    ends = (torch.tensor(values).view(1, -1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    centre, spread = (values.to(images.device, non_blocking=True) for values in ends)  # without waiting for the GPU
-    return (images - centre) / spread
+    mean = torch.tensor(IMAGENET_MEAN).view(1, -1, 1, 1).to(images.device, non_blocking=True)
+    std = torch.tensor(IMAGENET_STD).view(1, -1, 1, 1).to(images.device, non_blocking=True)
+    return (images - mean) / std
 
 
 def _augmented(images: Tensor, amounts: Augment, generator: torch.Generator | None) -> Tensor:
-    still = replace(amounts, hide=0, cutmix=0) == Augment()
-    return images if still else _changed(images, amounts, _chance(images, generator))
+    if replace(amounts, hide=0, cutmix=0) == Augment():
+        return images
+    return _changed(images, amounts, _chance(images, generator))
 
 
 def _chance(images: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -178,16 +187,18 @@ def _moved(images: Tensor, amounts: Augment, chance: Tensor) -> Tensor:
 
 
 def _changed(images: Tensor, amounts: Augment, chance: Tensor) -> Tensor:
+    """Move images (N,1,H,W) and change their contrast and brightness, by the random numbers ``chance`` (N,9)."""
     images = _moved(images - amounts.fill, amounts, chance) + amounts.fill
     mean = images.mean((1, 2, 3), keepdim=True)
-    contrast, brightness = (chance[:, k].view(-1, 1, 1, 1) for k in (7, 8))
-    images = mean + (images - mean) * (1 + amounts.contrast * contrast) + amounts.brightness * brightness
-    return images.clamp(0, 1)
+    contrast = amounts.contrast * chance[:, 7].view(-1, 1, 1, 1)
+    brightness = amounts.brightness * chance[:, 8].view(-1, 1, 1, 1)
+    return (mean + (images - mean) * (1 + contrast) + brightness).clamp(0, 1)
 
 
 def _matrices(chance: Tensor, amounts: Augment) -> Tensor:
     """Return (N,2,3) matrices for ``affine_grid``: output position -> input position, in [-1, 1]."""
-    angle, shear = (math.radians(a) * chance[:, k] for k, a in ((0, amounts.rotation), (1, amounts.shear)))
+    angle = math.radians(amounts.rotation) * chance[:, 0]
+    shear = math.radians(amounts.shear) * chance[:, 1]
     zoom = 1 / (1 + amounts.scale * chance[:, 2])
     mirror = torch.where((chance[:, 3] < 0) & amounts.flip, -1.0, 1.0)
     shift = 2 * amounts.translation * chance[:, 4:6]

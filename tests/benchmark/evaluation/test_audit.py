@@ -6,7 +6,6 @@ import pytest
 from locus.benchmark.evaluation.audit import read_values, run
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.report.literature import COLUMNS, Box, gap, share
-from locus.config import AuditConfig
 from locus.core.errors import BadValueError, DataError
 from locus.datasets.io.tables import read_csv
 
@@ -76,7 +75,7 @@ def test_a_mean_that_rounding_explains_is_accepted(tmp_path):
 def test_the_name_of_a_baseline_is_refused_as_an_entry(tmp_path):
     file, _ = table(tmp_path, "finding,iou.3", "Mass,.5")
     with pytest.raises(BadValueError, match="entry prior"):
-        run(AuditConfig(file=str(file), entry="prior"), print)
+        run(str(file), entry="prior", truth="NIH", root=None, output=None, echo=print)
 
 
 def one_share(n):

@@ -275,7 +275,18 @@ def an_entry(boxes, kind="maps", missing="error", lacking=(), **describe):
     values = {pair: np.eye(4, dtype=np.float32) for pair in pairs} if kind == "maps" else {}
     given = None if kind == "maps" else {pair: np.array([[*USUAL, 0.5]]) for pair in pairs}
     boxless = frozenset(lacking if kind == "boxes" else ())
-    return entry.ExternalEntry("mine", data, values, given, boxless, {}, Geometry("conventional", "conventional"), missing, {}, "")
+    return entry.ExternalEntry(
+        name="mine",
+        data=data,
+        values=values,
+        boxes=given,
+        boxless=boxless,
+        probabilities={},
+        geometry=Geometry("conventional", "conventional"),
+        missing=missing,
+        hashes={},
+        trained_on="",
+    )
 
 
 @pytest.mark.parametrize("kind", ["maps", "boxes"])

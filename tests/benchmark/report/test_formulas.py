@@ -34,7 +34,15 @@ def test_formulas_in_names_are_escaped_in_leaderboard_csv(tmp_path):
 
 def test_names_in_predictions_are_escaped_and_read_back_unchanged():
     names = [*EVIL, "'=1", "'quoted'", "NA", "001", "-1.5"]
-    columns = Columns(names, names, names, np.zeros((len(names), 1)), np.ones(len(names), bool), names, {})
+    columns = Columns(
+        images=names,
+        patients=names,
+        sources=names,
+        labels=np.zeros((len(names), 1)),
+        boxed=np.ones(len(names), bool),
+        studies=names,
+        truth={},
+    )
     split = SplitImages(("=x",), None, columns, np.arange(len(names)), torch.zeros(len(names), 1), {})
     text = predictions_csv({"test": split}, {"test": torch.zeros(len(names), 1)})
     cells = [row["image"] for row in csv.DictReader(io.StringIO(text, newline=""))]

@@ -63,6 +63,6 @@ def test_single_readers_give_a_reason_instead_of_a_row(read):
 def test_only_data_with_readings_have_the_cell(word, there):
     suite = plan.Suite(name="s", title="", about="", train={}, models=[{}], methods=["cam", "scorecam"])
     for images in (None, 9):
-        model = ModelPlan("m", (TrainConfig(dataset=word),), None, images)
+        model = ModelPlan(id="m", trainings=(TrainConfig(dataset=word),), init=None, images=images)
         found = [(cell.protocol, cell.images) for cell in cells.cells(suite, model) if cell.method == READERS]
         assert found == [("single_box", images)] * there

@@ -197,27 +197,48 @@ def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArra
 
 
 def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> NDArray[np.float32]:
-    """Interpolate a map (h,w) on its ``grid`` at the pixel centres of ``frame``: (H,W) float32, bilinear, unscaled.
+    """Interpolate a map bilinearly at the pixel centres of a frame; its values are not scaled.
 
-    ``grid`` is a ``locus.core.frames.Grid`` or the word ``conventional``. Raises ``BadValueError`` for another ``grid``
-    and for a map with NaN or infinite values.
+    Args:
+        values: (h,w) map.
+        frame: (H,W) of the image in pixels.
+        grid: positions of the map in the image: a ``locus.Grid`` or ``conventional``.
 
-    >>> to_frame([[0, 1]], (1, 4), "conventional").tolist()
-    [[0.0, 0.25, 0.75, 1.0]]
+    Returns:
+        (H,W) float32.
+
+    Raises:
+        BadValueError: another ``grid``, or a map with NaN or infinite values.
+
+    Example:
+        >>> to_frame([[0, 1]], (1, 4), "conventional").tolist()
+        [[0.0, 0.25, 0.75, 1.0]]
     """
     array = as_heat_map(values)
     return resample(array, resolve(grid, (array.shape[0], array.shape[1]), frame), frame)
 
 
 def boxes(values: ArrayLike, threshold: float, frame: tuple[int, int], grid: Grid | Alignment) -> FloatArray:
-    """Return the boxes (M,4) xyxy in ``frame`` of a heat map (h,w) above a threshold, computed exactly.
+    """Return the boxes of a heat map above a threshold, computed exactly on its bilinear surface.
 
-    Each connected component of the bilinear surface above the threshold gives its outer box; a ring gives one box.
-    Boxes are sorted by their highest value, descending, then in row-major order. A constant map gives (0,4). Raises
-    ``BadValueError`` for a threshold or a map with NaN or infinite values.
+    Each connected component of the surface above the threshold gives its outer box; a ring gives one box.
 
-    >>> boxes([[0, 0, 0, 0], [0, 1, 0, 0]], .5, (20, 40), "conventional").tolist()
-    [[10.0, 10.0, 20.0, 20.0]]
+    Args:
+        values: (h,w) heat map.
+        threshold: score threshold, in the unit of the map.
+        frame: (H,W) of the image in pixels.
+        grid: positions of the map in the image: a ``locus.Grid`` or ``conventional``.
+
+    Returns:
+        (M,4) float64 boxes xyxy in the frame, sorted by their highest value, descending, then in row-major order. A
+        constant map gives (0,4).
+
+    Raises:
+        BadValueError: a threshold or a map with NaN or infinite values, or another ``grid``.
+
+    Example:
+        >>> boxes([[0, 0, 0, 0], [0, 1, 0, 0]], .5, (20, 40), "conventional").tolist()
+        [[10.0, 10.0, 20.0, 20.0]]
     """
     if not np.isfinite(threshold):
         raise BadValueError(f"the score threshold is {threshold}: give a finite number, in the unit of the map")

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from locus.benchmark.suite.executors.base import SAVE_MEMORY, Executor, Step, exit_on_sigterm
 from locus.core.errors import LocusError, killed
@@ -66,13 +66,15 @@ class Local(Executor):
             self._ended.append((step, step()))
             return
         idle = [process for process in self._processes if process.step is None]
-        process = next((idle_process for idle_process in idle if idle_process.threads == step.threads), None)
-        if process is None:
-            for other in idle:  # with another number of threads
-                other.kill()
-                self._processes.remove(other)
-            process = StepProcess(step.threads)
-            self._processes.append(process)
+        for process in idle:
+            if process.threads == step.threads:
+                process.give(step)
+                return
+        for process in idle:  # with another number of threads
+            process.kill()
+            self._processes.remove(process)
+        process = StepProcess(step.threads)
+        self._processes.append(process)
         process.give(step)
 
     def wait(self) -> tuple[Step, LocusError | None]:
@@ -80,13 +82,17 @@ class Local(Executor):
         if self._here:
             return self._ended.pop()
         busy = {process: process.step for process in self._processes if process.step is not None}
-        oldest = min(busy, key=lambda busy_process: busy_process.begun)
-        ends = {end: process for process in busy for end in (process.pipe, process.process.sentinel)}
-        ended = wait(ends, self.left(oldest.begun))
-        process = next((process for end, process in ends.items() if end in ended), oldest)
+        oldest = min(busy, key=lambda process: process.begun)
+        process_of: dict[Any, StepProcess] = {}  # pipe or sentinel -> its process
+        for process in busy:
+            process_of[process.pipe] = process
+            process_of[process.process.sentinel] = process
+        ended = wait(process_of, self.left(oldest.begun))
         if not ended:
-            process.kill()
-        step, error = busy[process], process.answer()
+            oldest.kill()
+        process = next((process for end, process in process_of.items() if end in ended), oldest)
+        step = busy[process]
+        error = process.answer()
         if not process.process.is_alive():
             self._processes.remove(process)
         return step, error if ended else self.overdue(step)

@@ -7,7 +7,6 @@ steps of a suite are is in ``locus.benchmark.suite.run``; how a step starts, in 
 
 import contextlib
 import heapq
-import importlib
 import signal
 import sys
 import threading
@@ -26,17 +25,19 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from locus.core.errors import LocusError, Terminated, WriteError
 
 SAVE_MEMORY = "use a smaller --jobs or --memory_gib, and run the command again"
+BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}<{remaining}{postfix}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """A call of one function. Picklable, so that a process on any machine that shares the folders can run it."""
 
     id: str
     """Name in messages. Steps with the same name are run once."""
     kind: Literal["train", "explain", "score"]
-    function: str
-    """Dotted name. Its return value is ignored: results are files."""
+    function: Callable[..., object]
+    """Function of a module, such as those of ``locus.benchmark.suite.work``. Its return value is ignored: results are
+    files."""
     arguments: tuple[Any, ...] = ()
     needs: tuple[str, ...] = ()
     """Names of the steps that must finish first."""
@@ -45,9 +46,8 @@ class Step:
 
     def __call__(self) -> LocusError | None:
         """Run the step. Return None, or its error as a class that every process can unpickle."""
-        module, _, name = self.function.rpartition(".")
         try:
-            getattr(importlib.import_module(module), name)(*self.arguments)
+            self.function(*self.arguments)
         except WriteError as error:
             return WriteError(str(error))
         except LocusError as error:
@@ -102,8 +102,8 @@ class Executor(ABC):
 
     def overdue(self, step: Step) -> LocusError:
         """The error of a step that was stopped at its time limit."""
-        about = f"{step.id} took more than {self.minutes:g} minutes and was stopped"
-        return LocusError(f"{about}: run it again, with a larger --step_minutes if it needs more time")
+        problem = f"{step.id} took more than {self.minutes:g} minutes and was stopped"
+        return LocusError(f"{problem}: run it again, with a larger --step_minutes if it needs more time")
 
 
 def _terminate(*_: object) -> None:
@@ -172,16 +172,14 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
         yield event
 
 
-BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}<{remaining}{postfix}"
-
-
 def run_with_progress(steps: Sequence[Step], executor: Executor, echo: Callable[[str], None]) -> Iterator[Event]:
     """Run ``steps`` and yield their events: with a progress bar on a terminal, else with a line per event."""
-    total, terminal = len({step.id for step in steps}), sys.stderr.isatty()
+    total = len({step.id for step in steps})
+    is_terminal = sys.stderr.isatty()
     running: list[str] = []
     ended: Counter[str] = Counter()
-    bar = tqdm(total=total, bar_format=BAR, leave=False, disable=not terminal)
-    with closing(bar), logging_redirect_tqdm() if terminal else nullcontext():
+    bar = tqdm(total=total, bar_format=BAR, leave=False, disable=not is_terminal)
+    with closing(bar), logging_redirect_tqdm() if is_terminal else nullcontext():
         for event in run(steps, executor):
             if event.kind == "started":
                 running.append(event.step.id)
@@ -189,9 +187,11 @@ def run_with_progress(steps: Sequence[Step], executor: Executor, echo: Callable[
                 running = [name for name in running if name != event.step.id]
                 ended[event.kind] += 1
             counts = {"running": len(running), "waiting": total - len(running) - ended.total(), **ended}
-            state = ", ".join(f"{n} {kind}" for kind, n in counts.items())
-            line = f"  {event.kind}: {event.step.id}" + (f": {event.reason}" if event.reason else "")
-            if not terminal:
+            state = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+            line = f"  {event.kind}: {event.step.id}"
+            if event.reason:
+                line += f": {event.reason}"
+            if not is_terminal:
                 echo(f"{line} ({state})")
             elif event.reason:
                 bar.write(line)

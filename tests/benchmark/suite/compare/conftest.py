@@ -8,7 +8,6 @@ import pytest
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, Score, cases
 from locus.benchmark.suite.comparison import run
-from locus.config import CompareConfig
 
 FINDINGS = ("mass", "nodule")
 
@@ -62,7 +61,7 @@ def compare(tmp_path):
 
     def both(first, second):
         text, file = [], tmp_path / "all.csv"
-        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), text.append) == 0
+        run((first, second), results=str(tmp_path), output=str(file), echo=text.append)
         return "\n".join(text), list(csv.DictReader(file.open()))
 
     return both

@@ -1,5 +1,6 @@
 """Steps run once, in the order of their needs; a failure cancels only dependent steps."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 from locus.benchmark.suite.executors import Step, run
 from locus.benchmark.suite.executors._local import Local
 from locus.benchmark.suite.executors.base import run_with_progress
+from locus.core import cli
 from locus.core.errors import WriteError
+from locus.core.files import write_text
 
 
 def mkdir(name, folder, *needs):
-    return Step(name, "train", "os.mkdir", (str(folder / name),), needs)
+    return Step(id=name, kind="train", function=os.mkdir, arguments=(str(folder / name),), needs=needs)
 
 
 def events(steps):
@@ -29,7 +32,7 @@ def test_steps_of_one_name_run_once(tmp_path):
 
 
 def test_a_failed_step_cancels_what_needs_it_and_nothing_else(tmp_path):
-    absent = Step("a", "explain", "locus.core.cli.read_yaml", (Path("absent.yaml"),))
+    absent = Step(id="a", kind="explain", function=cli.read_yaml, arguments=(Path("absent.yaml"),))
     steps = [absent, mkdir("b", tmp_path, "a"), mkdir("c", tmp_path, "b"), mkdir("d", tmp_path)]
     kinds = {event.step.id: event.kind for event in run(steps, Local(1))}
     assert kinds == {"a": "failed", "b": "cancelled", "c": "cancelled", "d": "done"}
@@ -44,7 +47,7 @@ def test_steps_that_can_never_start_are_an_error(tmp_path):
 
 def test_write_error_ends_the_run(tmp_path):
     (tmp_path / "file").touch()
-    full = Step("a", "score", "locus.core.files.write_text", (tmp_path / "file/below", ""))
+    full = Step(id="a", kind="score", function=write_text, arguments=(tmp_path / "file/below", ""))
     with pytest.raises(WriteError, match="file/below"):
         list(run([full, mkdir("b", tmp_path)], Local(1)))
     assert not (tmp_path / "b").exists()

@@ -19,16 +19,16 @@ from locus.benchmark.training import run as training
 from locus.core import user_code
 
 ROOT = Path(__file__).resolve().parents[4]
-SLEEP = Step("sleep", "train", "time.sleep", (600,))
+SLEEP = Step(id="sleep", kind="train", function=time.sleep, arguments=(600,))
 
 
 def step(name, function, *arguments, **fields):
-    return Step(name, "score", function, arguments, **fields)
+    return Step(id=name, kind="score", function=function, arguments=arguments, **fields)
 
 
 def test_killed_process_fails_only_its_step(tmp_path):
-    killed = step("killed", "signal.raise_signal", signal.SIGKILL)
-    others = [step(name, "os.mkdir", str(tmp_path / name)) for name in ("one", "two")]
+    killed = step("killed", signal.raise_signal, signal.SIGKILL)
+    others = [step(name, os.mkdir, str(tmp_path / name)) for name in ("one", "two")]
     with Local(2) as local:
         ended = {event.step.id: event for event in run([killed, *others], local) if event.kind != "started"}
     assert {name: event.kind for name, event in ended.items()} == {"killed": "failed", "one": "done", "two": "done"}
@@ -38,7 +38,7 @@ def test_killed_process_fails_only_its_step(tmp_path):
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_step_over_the_time_limit_fails_alone(tmp_path, jobs):
     with executors.build("local", jobs, minutes=0.05) as local:
-        ended = {event.step.id: event for event in run([SLEEP, step("a", "os.mkdir", str(tmp_path / "a"))], local)}
+        ended = {event.step.id: event for event in run([SLEEP, step("a", os.mkdir, str(tmp_path / "a"))], local)}
     assert {name: event.kind for name, event in ended.items()} == {"sleep": "failed", "a": "done"}
     assert "sleep took more than 0.05 minutes" in ended["sleep"].reason
     assert multiprocessing.active_children() == []
@@ -47,7 +47,7 @@ def test_step_over_the_time_limit_fails_alone(tmp_path, jobs):
 def test_internal_error_fails_its_step_and_logs_a_traceback(tmp_path, caplog):
     caplog.set_level("INFO")
     with Local(2) as local:
-        (_, failed) = run([step("twice", "os.mkdir", str(tmp_path))], local)
+        (_, failed) = run([step("twice", os.mkdir, str(tmp_path))], local)
     assert (failed.kind, "status 1" in failed.reason) == ("failed", True)
     assert "twice: FileExistsError" in caplog.text
 
@@ -55,7 +55,7 @@ def test_internal_error_fails_its_step_and_logs_a_traceback(tmp_path, caplog):
 def test_each_process_has_the_threads_of_its_step(tmp_path):
     code = f"import os, pathlib; pathlib.Path({str(tmp_path)!r}, 'seen').write_text(os.environ['OMP_NUM_THREADS'])"
     with Local(2) as local:
-        assert [event.kind for event in run([step("s", "builtins.exec", code, {}, threads=3)], local)] == ["started", "done"]
+        assert [event.kind for event in run([step("s", exec, code, {}, threads=3)], local)] == ["started", "done"]
     assert (tmp_path / "seen").read_text() == "3"
 
 
@@ -63,7 +63,7 @@ def test_each_process_has_the_threads_of_its_step(tmp_path):
 def test_leaving_early_ends_the_processes(error):
     def leave():
         with Local(2) as local:
-            local.start(SLEEP)
+            local.start(Step(id="sleep", kind="train", function=time.sleep, arguments=(600,)))
             raise error
 
     with pytest.raises(error):
@@ -97,7 +97,7 @@ def test_processes_end_for_a_background_command():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with Local(2) as local:
-            local.start(SLEEP)
+            local.start(Step(id="sleep", kind="train", function=time.sleep, arguments=(600,)))
             begun = time.monotonic()
     finally:
         signal.signal(signal.SIGINT, before)
@@ -112,7 +112,7 @@ from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.executors._local import Local
 if __name__ == "__main__":
     local = Local(2)
-    local.start(Step("sleep", "train", "time.sleep", (600,)))
+    local.start(Step(id="sleep", kind="train", function=time.sleep, arguments=(600,)))
     print(multiprocessing.active_children()[0].pid, flush=True)
     time.sleep(600)
 """
