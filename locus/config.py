@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from locus.core.errors import BadValueError
 from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, normalize_data_set
 from locus.core.parser import AtLeast, AtMost, Named, constraints_of
-from locus.core.registry import DATASETS, METHODS, PROTOCOLS, normalize_name
+from locus.core.registry import CHECKS, DATASETS, METHODS, PROTOCOLS, normalize_name
 from locus.core.user_code import runs_code
 
 
@@ -70,8 +70,6 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
-CHECKS = ("protocols", "controls")
-"""Validity checks; the class of ``protocols`` is ``Protocols``."""
 
 
 class Scored(Named):
@@ -79,7 +77,7 @@ class Scored(Named):
 
     def known(self) -> list[str]:
         """Return all names that the flag accepts."""
-        return [*super().known(), *CHECKS]
+        return [*super().known(), *CHECKS.names()]
 
 
 PROTOCOL = Scored("protocol", ("all", CLASSIFICATION), PROTOCOLS)

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from locus import methods as method_registry
-from locus.benchmark import records
+from locus.benchmark import records, validity
 from locus.benchmark.evaluation.scorer import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
@@ -33,7 +33,6 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.rank_reversals import two_rows
-from locus.benchmark.validity import REPORTS
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
 from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, match
@@ -272,7 +271,7 @@ class Evaluation:
                 records.pack(packed)
                 for file in packed.glob("*.parquet"):
                     shutil.copyfile(file, target / file.name)
-        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}.", checks=REPORTS))
+        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}.", checks=validity.reports()))
         return target
 
     @cached_property

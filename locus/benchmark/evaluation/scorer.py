@@ -33,6 +33,7 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from locus import methods
+from locus.benchmark import validity
 from locus.benchmark.evaluation.arrays import Pair
 from locus.benchmark.evaluation.entry import ExternalEntry
 from locus.benchmark.evaluation.files import MAX_CACHED_BYTES
@@ -55,9 +56,8 @@ from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD, SHARED_SUFFIX
 from locus.benchmark.training import metrics, provenance
-from locus.benchmark.validity.checks import Check, Protocols
-from locus.benchmark.validity.controls import Controls
-from locus.config import CHECKS, EngineFlags
+from locus.benchmark.validity.base import Check
+from locus.config import EngineFlags
 from locus.core import names
 from locus.core.errors import LocusError, NotAvailableError, WriteError
 from locus.core.frames import Grid
@@ -290,8 +290,6 @@ def _counts(entry: ExternalEntry) -> dict[str, Any]:
 
 
 log = logging.getLogger(__name__)
-CHECK_OF_NAME: dict[str, type[Check]] = {check.name: check for check in (Protocols, Controls)}
-"""Name -> validity check."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,7 +351,8 @@ class NetworkScorer:
     """Name -> validity check among the protocols of the cells."""
 
     def __post_init__(self) -> None:
-        model, of_maps = self.model, [c for c in self.cells if c.protocol not in (names.CLASSIFICATION, *CHECKS)]
+        model, check_names = self.model, validity.names()
+        of_maps = [cell for cell in self.cells if cell.protocol not in (names.CLASSIFICATION, *check_names)]
         # before the code is imported: if a file is edited meanwhile, the record has the hash of its earlier version
         self.code = {word: code_of(model.code, method_code(word)) for word in {cell.method for cell in self.cells}}
         explained = [SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method for cell in of_maps]
@@ -363,10 +362,16 @@ class NetworkScorer:
         else:
             self.store = stored_cases(model, words, self.flags)
         self.checks = {}
-        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
+        for name in check_names:
             of_check = [cell for cell in self.cells if cell.protocol == name]
-            words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
-            self.checks[name] = CHECK_OF_NAME[name](model.trained, words, model.maps, self.flags, images)
+            if of_check:
+                self.checks[name] = validity.get(name)(
+                    trained=model.trained,
+                    methods=[*dict.fromkeys(cell.method for cell in of_check)],
+                    folder=model.maps,
+                    flags=self.flags,
+                    max_images=of_check[0].images,
+                )
 
     def score(self, cell: Cell) -> Scored:
         """Return the fields of the record of a cell, and its rows per case."""

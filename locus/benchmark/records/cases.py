@@ -20,7 +20,8 @@ from locus.benchmark.records.record import Cell
 from locus.benchmark.records.storage import rows_with, stem, unpacked_folder
 from locus.core.errors import BadValueError, DataError, one_line
 from locus.core.files import writing
-from locus.core.names import ALL_RULES, CONTROLS, MAIN_PROTOCOL
+from locus.core.names import MAIN_PROTOCOL
+from locus.core.registry import CHECKS
 from locus.core.scores import COUNTS, SHARES, require_range
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
-STORED_PROTOCOLS = (MAIN_PROTOCOL, ALL_RULES, CONTROLS)
 BOX = ("x0", "y0", "x1", "y1")
 WORDS = ("key", *CELL, "image", "patient", "finding")
 """Columns of texts without missing values."""
@@ -111,12 +111,13 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
 
 
 def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
-    """Add the unpacked rows of ``STORED_PROTOCOLS`` protocols to the packed ones; ``seeds``: cell key -> training seed.
+    """Add the unpacked rows of the main protocol and of the checks to the packed ones.
 
-    Rows of other cells are dropped; columns are those of ``packed_columns``, with the corners of boxes for the lowest
-    seed. Raises ``DataError`` for a broken file, ``WriteError`` if a file cannot be written.
+    ``seeds``: cell key -> training seed. Rows of other cells are dropped; columns are those of ``packed_columns``, with
+    the corners of boxes for the lowest seed. Raises ``DataError`` for a broken file, ``WriteError`` if a file cannot be
+    written.
     """
-    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in STORED_PROTOCOLS]
+    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in (MAIN_PROTOCOL, *CHECKS.names())]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
     keys_by_file: dict[Path, set[str]] = {}
     for key, seed in sorted(seeds.items(), key=lambda pair: pair[1] or 0):  # the file of the lowest seed is the first

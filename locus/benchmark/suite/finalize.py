@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from locus import backbones, datasets
-from locus.benchmark import records
+from locus.benchmark import records, validity
 from locus.benchmark.check.results import accepted
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
@@ -32,7 +32,6 @@ from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, 
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
-from locus.benchmark.validity import REPORTS
 from locus.config import FolderFlags, RunConfig
 from locus.core.errors import BadValueError, require_shown
 from locus.core.files import atomic
@@ -200,7 +199,8 @@ def tables_of(folder: Path) -> list[DatasetTables]:
     is_primary = None if suite is None or suite.primary is None else suite.primary.has
     listed = None if suite is None or suite.joins else cells.keys(suite)
     known = () if suite is None else (suite.rank_methods, listed, is_primary)
-    return [DatasetTables(board, REPORTS) for board in leaderboards(*_shown(records.load(folder), results), *known)]
+    boards = leaderboards(*_shown(records.load(folder), results), *known)
+    return [DatasetTables(board, validity.reports()) for board in boards]
 
 
 def describe(suite: Suite, folder: Path) -> Description:
@@ -213,7 +213,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         tuple(suite.rank_methods),
         primary=suite.primary,
         maps_of=other if other in records.suites(folder.parent) else None,
-        checks=REPORTS,
+        checks=validity.reports(),
         answers_first=bool(suite.truths),
         has_maps=not suite.truths and not suite.joins,
         pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},

@@ -26,10 +26,11 @@ from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Executor, Step
 from locus.benchmark.suite.plan import RunPlan, Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
-from locus.config import CHECKS, RunConfig, TrainConfig
+from locus.config import RunConfig, TrainConfig
 from locus.core.errors import BadValueError, DataError, require_extra
 from locus.core.files import remove_leftovers
 from locus.core.names import CLASSIFIER, UNRANKED_METHODS, WITHOUT_MAP
+from locus.core.registry import CHECKS
 from locus.core.types import Echo
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]
 
     Fast methods are explained together, slow ones separately. A check generates the maps for all its cells at once.
     """
-    if any(cell.protocol in CHECKS for cell in cells):
+    if any(cell.protocol in CHECKS.names() for cell in cells):
         return {}, [list(cells)]
     words = list(dict.fromkeys(cell.method for cell in cells))
     slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]

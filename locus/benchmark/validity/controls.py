@@ -26,9 +26,10 @@ from locus.benchmark.scoring.protocols.base import Case, Result, case_index, fai
 from locus.benchmark.scoring.protocols.pointing import Pointing
 from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.statistics.summary import Column, difference, estimate, scores
-from locus.benchmark.validity.checks import Check
+from locus.benchmark.validity.base import Check
+from locus.benchmark.validity.controls_report import ControlsReport
 from locus.core.frames import as_boxes, resample, resize_image, resolve
-from locus.core.names import CONTROLS, MAIN, MAIN_PROTOCOL, PRIOR, UPPER_BOUND
+from locus.core.names import MAIN, MAIN_PROTOCOL, PRIOR, UPPER_BOUND
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray, Sample, generator
 from locus.datasets.implanted import MARKER, Implanted
@@ -96,7 +97,8 @@ class Controls(Check):
     own score thresholds, chosen on other patients; ``class`` is their difference.
     """
 
-    name = CONTROLS
+    name = "controls"
+    report = ControlsReport
     reads = (MAIN_PROTOCOL,)
 
     def evaluate(self, method: str, seed: int) -> Result:
@@ -189,7 +191,7 @@ class Controls(Check):
         seen = [row["pointing"] for row in Pointing().evaluate(cases, self.findings, seed).rows]
         changes = np.array([self._changes[case.training, case.image_id] for case in cases])
         values = {MARKER: np.array(seen, np.float64), "marker_change": changes}
-        column = Column(MARKER, "none", values[MARKER], np.ones(len(cases)))
+        column = Column(MARKER, "none", values[MARKER], np.ones(len(cases)), is_share=False)
         table = rows(cases, [case.load_surface[1] for case in cases], values)
         return Result(scores(estimate([column], case_index(cases), self.findings, seed), self.findings), table)
 
@@ -235,11 +237,11 @@ def _columns(values: Mapping[str, FloatArray], cases: Sequence[Case]) -> Iterato
         if name in ("use", "sufficiency") and fall is not None:
             findings = np.array([case.finding for case in cases])
             mean = np.array([fall[findings == case.finding].mean() for case in cases])
-            yield Column(name, "none", of / mean, fall / mean)
+            yield Column(name, "none", of / mean, fall / mean, is_share=False)
         elif name != "fall":
             known = np.isfinite(of)
             source: ThresholdSource = "cross-fitted" if name in (MAIN, "own", "swap") else "none"
-            yield Column(name, source, np.where(known, of, 0), known.astype(np.float64))
+            yield Column(name, source, np.where(known, of, 0), known.astype(np.float64), is_share=name == MAIN)
 
 
 def _order(method: str, case: Case, pair: Pair) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,14 +13,14 @@ from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.grouping import Interval, Row, basis_lines, counted, run_names, without_marker
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
 from locus.benchmark.report.main_table import auroc_words
-from locus.benchmark.report.page import CheckReport
+from locus.benchmark.report.section import CheckReport
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, CaseGroups, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
-from locus.core.names import CONTROLS, MAIN, NOISE, PRIOR, UNRANKED_METHODS, UPPER_BOUND
+from locus.core.names import MAIN, NOISE, PRIOR, UNRANKED_METHODS, UPPER_BOUND
 from locus.core.types import FloatArray
 
 COLUMNS = (MAIN, "own", "swap", "fall", "use", "sufficiency", "weights", "marker", "marker_change")
@@ -93,10 +93,12 @@ class NetworkAnswers:
         return next((one.words(answer) for one in self.methods if one.row.name == name), NOTHING)
 
 
-@lru_cache(maxsize=4)
-def networks(board: Leaderboard) -> tuple[NetworkAnswers, ...]:
-    """Return the networks trained without a marker, with what those trained with one show; these come first."""
-    records = grouping.of_protocol(board.records, board.dataset, ControlsReport.check)
+def answers_by_network(board: Leaderboard, check: str) -> tuple[NetworkAnswers, ...]:
+    """Return the networks trained without a marker, with what those trained with one show; these come first.
+
+    ``check``: name of the check in the records.
+    """
+    records = grouping.of_protocol(board.records, board.dataset, check)
     if not records:
         return ()
     columns = read_columns(records, board.folders, COLUMNS)
@@ -156,7 +158,7 @@ def _answer(
     ends: tuple[float | None, float | None] = (None, None)
     if left_out.shape[1] >= MIN_PATIENTS and len(row.runs) == 1:
         names, index = [*np.unique(findings)], CaseIndex.of(findings.tolist(), patients.tolist())
-        column = Column("pointing" if is_share else name, "none", values[:, 0], over[:, 0])
+        column = Column(name, "none", values[:, 0], over[:, 0], is_share=is_share)
         mean = scores(estimate([column], index, names, 0), names)[-1]
         ends = mean.low, mean.high
     elif left_out.shape[1] >= MIN_PATIENTS:
@@ -169,14 +171,18 @@ def _answer(
 class ControlsReport(CheckReport):
     """Answers per method, the networks, and whether methods that localize well also show what is used."""
 
-    check = CONTROLS
     question = "Does a heat map show the class, what the network used, and a shortcut?"
     shown = 4
     limit = "Other networks, findings and markers."
 
+    @cached_property
+    def networks(self) -> tuple[NetworkAnswers, ...]:
+        """The networks trained without a marker."""
+        return answers_by_network(self.leaderboard, self.check)
+
     def tables(self) -> list[Table]:
         """Return a table of methods per network, then the networks."""
-        found = networks(self.leaderboard)
+        found = self.networks
         made = [self._methods(network, NOTES["controls"] if network is found[0] else "") for network in found]
         about = NOTES["controls_networks"]
         return [*made, Table(f"{self.dataset}: networks", about, HEAD, tuple(map(self._network, found)))]
@@ -200,7 +206,7 @@ class ControlsReport(CheckReport):
 
     def sentences(self) -> Iterator[str]:
         """Yield one line per question."""
-        found = networks(self.leaderboard)
+        found = self.networks
         if not found:
             return
         first = found[0]
@@ -229,7 +235,7 @@ class ControlsReport(CheckReport):
 
     def chart(self) -> Chart | None:
         """Draw one panel per question with a dot and an interval per method and network."""
-        found = networks(self.leaderboard)
+        found = self.networks
         if not found:
             return None
         names = [one.row.name for one in found[0].methods]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -12,7 +12,7 @@ from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import PALETTE, Chart, lines
 from locus.benchmark.report.grouping import Row, basis_lines, counted, listed, run_names
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.page import CheckReport
+from locus.benchmark.report.section import CheckReport
 from locus.benchmark.report.table import Table
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import (
@@ -26,7 +26,6 @@ from locus.benchmark.scoring.statistics.rank_reversals import (
     reversals,
     split,
 )
-from locus.core.names import ALL_RULES
 from locus.core.types import FloatArray
 
 REFERENCE = "IoU > .3"
@@ -51,13 +50,14 @@ TRAITS_NOTE = NOTES["traits"].format(first=", ".join(TRAITS[:-1]), last=TRAITS[-
 Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
-@lru_cache(maxsize=4)
-def comparisons(board: Leaderboard, first_run: bool = False) -> list[Comparisons]:
+def compare_methods(board: Leaderboard, check: str, first_run: bool = False) -> list[Comparisons]:
     """Compare the methods of each network; networks with fewer than two methods with rows per case are left out.
 
-    ``first_run``: only the first training run of each network, under the rules that papers use.
+    ``check``: name of the check in the records. ``first_run``: only the first training run of each network, under the
+    rules that papers use.
     """
-    records = [r for r in grouping.of_protocol(board.records, board.dataset, ALL_RULES) if grouping.is_method(r)]
+    of_check = grouping.of_protocol(board.records, board.dataset, check)
+    records = [record for record in of_check if grouping.is_method(record)]
     groups = [runs[:1] if first_run else runs for runs in grouping.trainings(records)]
     rows = grouping.told_apart([Row.of(runs) for runs in groups])
     all_rules = dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores)
@@ -95,13 +95,17 @@ def _entries(rows: Sequence[Row], columns: CaseColumns, rule: str) -> list[RowSa
 class ProtocolsReport(CheckReport):
     """Agreement of the rules, and the pairs of methods whose order depends on the rule."""
 
-    check = ALL_RULES
     question = "Does the answer depend on the rule?"
     limit = "Which rule is right. A significant order under one rule may be chance if many rules are tried."
 
+    @cached_property
+    def comparisons(self) -> list[Comparisons]:
+        """The methods of each network under all rules."""
+        return compare_methods(self.leaderboard, self.check)
+
     def chart(self) -> Chart | None:
         """Draw the ranks of the best six methods of the first network under each usual rule."""
-        networks = comparisons(self.leaderboard)
+        networks = self.comparisons
         if not networks:
             return None
         first = networks[0]
@@ -120,7 +124,7 @@ class ProtocolsReport(CheckReport):
 
     def tables(self) -> list[Table]:
         """Return the tables of rules, of rules against rules, and of pairs of methods, over all networks."""
-        networks = comparisons(self.leaderboard)
+        networks = self.comparisons
         intro = f"{NOTE}\n{basis_lines(self.rows, CUTS)}"
         named = (
             ("rules", intro, _rules),
@@ -132,10 +136,14 @@ class ProtocolsReport(CheckReport):
 
     def sentences(self) -> Iterator[str]:
         """Yield how many pairs reverse, and which rules rank alike."""
-        if networks := comparisons(self.leaderboard):
+        if networks := self.comparisons:
             rules, tau, pairs = networks[0].rules, _tau(networks), sum(len(one.pairs) for one in networks)
-            runs = len({record.cell.seed for record in self.leaderboard.records if record.cell.protocol == ALL_RULES})
-            one_run = _reversed(comparisons(self.leaderboard, first_run=True), PUBLISHED) if runs > 1 else None
+            runs = len({record.cell.seed for record in self.leaderboard.records if record.cell.protocol == self.check})
+            one_run = (
+                _reversed(compare_methods(self.leaderboard, self.check, first_run=True), PUBLISHED)
+                if runs > 1
+                else None
+            )
             yield (
                 f"{_reversed(networks, PUBLISHED)} of {counted(pairs, 'pair')} of methods on "
                 f"{counted(len(networks), 'network')} ({counted(runs, 'training run')} each"

@@ -19,11 +19,6 @@ from locus.benchmark.scoring.statistics import resample
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray
 
-SHARE_PREFIXES = (
-    *("hit@", "anyhit@", "peak@", "pointing", "acc@", "maxboxacc", "mean_iou", "energy", "no_energy", "no_overlap"),
-    *("unordered", "hit_rate", "center_inside", "out_of_reach", "left_out"),
-)
-"""Prefixes of metrics whose cases have values in [0,1]: if all are 0 or all 1, they have the exact binomial bound."""
 ESTIMATES_PER_BATCH = 16
 """Number of estimates whose intervals are computed together: their resamples fit in the processor's cache."""
 NO_DENOMINATOR = "nothing to divide by"
@@ -44,6 +39,8 @@ class Column:
     """True if all findings share one population, so that the mean has the same n."""
     reason: str = NO_DENOMINATOR
     """Reason why a finding has no value."""
+    is_share: bool = True
+    """Whether the value of a case is in [0,1]: if all are 0 or all are 1, the score has the exact binomial bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +59,8 @@ class Estimate:
     reason: str = NO_DENOMINATOR
     mean_interval: bool = True
     """True if the mean over findings also has an interval."""
+    is_share: bool = False
+    """Whether each case has a value in [0,1] and the estimate is their mean: see ``Column``."""
     is_difference: bool = False
     """True for a difference of two estimates: its interval has no width if both are equal in every case."""
 
@@ -75,14 +74,31 @@ def sums(columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[s
 def estimate(columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
     """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
     if not len(index):
-        empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
-        return [Estimate(c.metric, c.threshold_source, empty, nothing, None, c.shared, c.reason) for c in columns]
+        undefined = np.full(len(names), np.nan)
+        nothing = np.zeros(len(names), dtype=np.int64)
+        return [_estimate_of(column, undefined, nothing, samples=None) for column in columns]
     totals = sums(columns, index, names)
-    resampled, n = resample.bootstrap_draws(totals, seed), totals.denominator.sum(0).round().astype(np.int64)
+    resampled = resample.bootstrap_draws(totals, seed)
+    n = totals.denominator.sum(0).round().astype(np.int64)
     return [
-        Estimate(c.metric, c.threshold_source, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
-        for i, c in enumerate(columns)
+        _estimate_of(column, resampled.value[:, i], n[:, i], samples=resampled[:, i])
+        for i, column in enumerate(columns)
     ]
+
+
+def _estimate_of(
+    column: Column, value: FloatArray, n: NDArray[np.int64], samples: resample.Resampled | None
+) -> Estimate:
+    return Estimate(
+        metric=column.metric,
+        threshold_source=column.threshold_source,
+        value=value,
+        n=n,
+        samples=samples,
+        shared=column.shared,
+        reason=column.reason,
+        is_share=column.is_share,
+    )
 
 
 def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
@@ -115,7 +131,7 @@ def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
 
 def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
     values, counts = [*e.value, resample.mean(e.value, 0)], [*e.n, e.n.max(initial=0) if e.shared else e.n.sum()]
-    if e.samples is not None and e.metric.startswith(SHARE_PREFIXES):
+    if e.samples is not None and e.is_share:
         present = np.asarray(e.samples.present).reshape(-1, len(names))
         bounds = resample.exact(np.array(values), np.append(present.sum(0), present.any(1).sum()))
         ends = np.where(np.isfinite(bounds) & np.isfinite(ends), bounds, ends)
