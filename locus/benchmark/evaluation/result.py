@@ -26,7 +26,7 @@ from locus.benchmark.report import grouping, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.grouping import COLUMNS as TABLE_COLUMNS
 from locus.benchmark.report.grouping import POINTING, Interval, Row, by_score, network_words
-from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
+from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
 from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring import protocols
@@ -35,7 +35,7 @@ from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.rank_reversals import two_rows
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
-from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, match
+from locus.core.names import CLASSIFICATION, CLASSIFIER, IN_TABLES, MAIN, MAIN_PROTOCOL, match
 from locus.core.registry import named
 
 COLUMNS = ("method", "metric", "value", "low", "high", "n", "protocol")
@@ -379,4 +379,4 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
 
 def _place(method: str) -> int:
     """Return 0 for a method, and the position among the baselines for a baseline."""
-    return 1 + BASELINES.index(method) if method in BASELINES else 0
+    return 1 + IN_TABLES.index(method) if method in IN_TABLES else 0
