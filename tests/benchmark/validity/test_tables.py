@@ -5,7 +5,7 @@ import pytest
 from locus.benchmark import validity
 from locus.benchmark.records import Cell, Record, Score, cases, write
 from locus.benchmark.report.page import DatasetTables, Description, leaderboard_md
-from locus.benchmark.validity.controls_report import ControlsReport, answers_by_network
+from locus.benchmark.validity.controls_report import ControlsReport, MarkerUse, answers_by_network
 from tests.benchmark.report.given import leaderboard
 
 MAIN, PATIENTS = "hit@iou.3", 20
@@ -43,7 +43,7 @@ def board(tmp_path):
 def test_the_marker_is_used_where_its_effect_is_above_what_networks_without_it_have(board):
     (network,) = answers_by_network(board, "controls")
     # the 95th percentile of 0, 1/19, …, 1 is .95; of 0, 10/19, …, 10 two of 20 are not above it
-    assert network.used == (36, 40, 2)  # images that use it, all, training runs
+    assert network.used == MarkerUse(images=36, all_images=40, runs=2)
     values = {one.row.name: {name: of.value for name, of in one.values.items()} for one in network.methods}
     assert values["seeing"]["seen"] == 1
     assert values["blind"]["seen"] == 0
