@@ -19,11 +19,9 @@ from typing import Annotated, Any, Literal
 from locus.core.errors import BadValueError
 from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, normalize_data_set
 from locus.core.parser import AtLeast, AtMost, Named, constraints_of
-from locus.core.registry import DATASETS, METHODS, PROTOCOLS, normalize_name
+from locus.core.registry import CHECKS, DATASETS, METHODS, PROTOCOLS, normalize_name
 from locus.core.user_code import runs_code
 
-CHECKS = ("protocols", "controls")
-"""Validity checks; the class of ``protocols`` is ``Protocols``."""
 POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
 ATTENTIONS = ("ADL", "CAM", "FPA", "SAM")
 LOSSES = ("batch_pos_weight", "bce", "ce", "focal", "frequency", "pos_weight", "weighted_bce")
@@ -86,7 +84,7 @@ class Scored(Named):
 
     def known(self) -> list[str]:
         """Return all names that the flag accepts."""
-        return [*super().known(), *CHECKS]
+        return [*super().known(), *CHECKS.names()]
 
 
 PROTOCOL = Scored("protocol", ("all", CLASSIFICATION), PROTOCOLS)

@@ -236,7 +236,8 @@ class Grid:
         >>> grid = Grid((224, 224), (32, 32), (0, 0))
         >>> grid.covers((7, 7)), grid.covers((224, 224)), Grid((224, 224), (32, 32), (500, 0)).covers((7, 7))
         (True, False, False)
-        >>> Grid((120, 80), (10, 10), (4.5, -15.5)).covers((12, 12)), Grid((120, 80), (20, 10), (9.5, 4.5)).covers((12, 8))
+        >>> padded, stretched = Grid((120, 80), (10, 10), (4.5, -15.5)), Grid((120, 80), (20, 10), (9.5, 4.5))
+        >>> padded.covers((12, 12)), stretched.covers((12, 8))
         (True, False)
         """
         for count, stride, offset, side in zip(shape, self.stride, self.offset, self.size, strict=True):

@@ -7,8 +7,9 @@ import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from locus.core.errors import BadValueError, UnknownNameError, require_name
 
@@ -31,51 +32,151 @@ MAIN_PROTOCOL = "single_box"
 """Protocol of the main table. Methods are compared on its cases."""
 ADDED = "added"
 """Protocol that scores what a map adds to ``prior``, and its main metric."""
-ALL_RULES = "protocols"
-"""Validity check whose rows per case have a column per rule."""
-CONTROLS = "controls"
-"""Validity check whose rows per case have the answers of its experiments."""
 CLASSIFICATION = "classification"
 """Protocol of the records that evaluate the classifier's scores."""
 CLASSIFIER = "classifier"
 """Replaces the method name in records of the classifier itself."""
 
-FIXED_BOX, CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("fixed_box", "center", "prior", "noise", "untrained")
-"""Baselines that every suite includes."""
+FIXED_BOX = "fixed_box"
+CENTER = "center"
+PRIOR = "prior"
+NOISE = "noise"
+UNTRAINED = "untrained"
 SHUFFLED = "shuffled"
 """Baseline of ``added``: the map of another patient's image with the same finding."""
-BLIND = (PRIOR, FIXED_BOX)
-"""Baselines that know the boxes of other patients but see no image: a method must be above both."""
-ABSENT = "the data is not there"
-"""Start of the reason of an n/a record. Such a record is computed again when the data are available."""
 UPPER_BOUND = "truth"
 """Upper bound computed from the truth: no map on the same grid can score higher."""
-SUPERVISED = ("supervised", "supervised:boxes=5")
-"""The network fine-tuned on other patients' boxes: all, or 5 per finding (``benchmark/evaluation/supervised``)."""
-NOT_IN_METHODS = (FIXED_BOX, PRIOR, UNTRAINED, SHUFFLED, UPPER_BOUND, *SUPERVISED)
-"""Rows computed by the suite, without a file in ``methods``; ``--method`` accepts them."""
-BASELINES_AND_UPPER_BOUND = (*BASELINES, UPPER_BOUND)
-"""Rows of every table that are not methods."""
-BESIDE_PRIOR = (CENTER, NOISE, UNTRAINED, SHUFFLED, UPPER_BOUND)
-"""The same rows of ``added``: those that can be joined to ``prior``."""
-WITHOUT_TRAINING = (FIXED_BOX, CENTER, PRIOR, NOISE, UPPER_BOUND)
-"""The same rows without ``untrained``, which needs the network's recipe."""
 READERS = "readers"
 """Row that compares the boxes of several radiologists with each other (``locus.benchmark.suite.readers``)."""
 SECOND_READERS = "second readers"
 """Row that compares the boxes of a second team with the truth (``locus.benchmark.suite.readers``)."""
-PEOPLE = (READERS, SECOND_READERS)
-"""Rows of boxes drawn by people, without a network or a map."""
-WITHOUT_MAP = (FIXED_BOX, SHUFFLED, *SUPERVISED, *PEOPLE)
-"""Rows without a stored map of the network."""
+FIXED_POINT = "fixed_point"
+FIXED_REGION = "fixed_region"
+EMPTY_MASK = "empty_mask"
 AGREEMENT = "agreement"
-"""Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
-FIXED_POINT, FIXED_REGION, EMPTY_MASK = OF_TRAINING_PART = ("fixed_point", "fixed_region", "empty_mask")
-"""Baselines of protocols of masks, for data sets with a published training part; no image is seen."""
-UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *SUPERVISED, *PEOPLE)
+"""Per-case column of people: the share of a person's boxes with IoU > .3 with a truth box."""
+ABSENT = "the data is not there"
+"""Start of the reason of an n/a record. Such a record is computed again when the data are available."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A row of the tables that is no method and has no rank."""
+
+    name: str
+    why_unranked: str
+    """What it is, as tables say it."""
+    kind: Literal["baseline", "upper bound", "fine-tuned", "people", "training part"] = "baseline"
+    """``fine-tuned``: the network after training on other patients' boxes, all or 5 per finding
+    (``benchmark/evaluation/supervised``). ``people``: boxes drawn by people, without a network or a map. ``training
+    part``: for protocols of masks and data sets with a published training part; no image is seen."""
+    in_every_suite: bool = False
+    is_blind: bool = False
+    """Whether it knows the boxes of other patients but sees no image: a method must be above all of these."""
+    is_in_methods: bool = False
+    """Whether a file in ``methods`` computes it; the suite computes the others."""
+    needs_network: bool = False
+    """Whether it depends on a network or its recipe."""
+    has_stored_map: bool = True
+    """Whether its maps of the network are stored, as those of methods."""
+    joins_prior: bool = False
+    """Whether ``added`` joins it to ``prior``."""
+
+
+ROWS = (
+    Baseline(
+        name=FIXED_BOX,
+        why_unranked="baseline: knows other patients' boxes",
+        in_every_suite=True,
+        is_blind=True,
+        has_stored_map=False,
+    ),
+    Baseline(
+        name=PRIOR,
+        why_unranked="baseline: knows other patients' boxes",
+        in_every_suite=True,
+        is_blind=True,
+    ),
+    Baseline(name=CENTER, why_unranked="baseline", in_every_suite=True, is_in_methods=True, joins_prior=True),
+    Baseline(name=NOISE, why_unranked="baseline", in_every_suite=True, is_in_methods=True, joins_prior=True),
+    Baseline(
+        name=UNTRAINED,
+        why_unranked="baseline: the same network with random weights",
+        in_every_suite=True,
+        needs_network=True,
+        joins_prior=True,
+    ),
+    Baseline(
+        name=SHUFFLED,
+        why_unranked="baseline: the map of another patient's image with the finding",
+        needs_network=True,
+        has_stored_map=False,
+        joins_prior=True,
+    ),
+    Baseline(
+        name=UPPER_BOUND,
+        why_unranked="upper bound: sees the truth",
+        kind="upper bound",
+        in_every_suite=True,
+        joins_prior=True,
+    ),
+    Baseline(
+        name="supervised",
+        why_unranked="reference: the network after fine-tuning on the boxes of other patients",
+        kind="fine-tuned",
+        needs_network=True,
+        has_stored_map=False,
+    ),
+    Baseline(
+        name="supervised:boxes=5",
+        why_unranked="reference: the network after fine-tuning on 5 boxes per finding of other patients",
+        kind="fine-tuned",
+        needs_network=True,
+        has_stored_map=False,
+    ),
+    Baseline(
+        name=READERS,
+        why_unranked="upper bound: each reader's boxes against the others', no threshold",
+        kind="people",
+        has_stored_map=False,
+    ),
+    Baseline(
+        name=SECOND_READERS,
+        why_unranked="another team of radiologists, no threshold",
+        kind="people",
+        has_stored_map=False,
+    ),
+    Baseline(name=FIXED_POINT, why_unranked="baseline: knows the truth of the training part", kind="training part"),
+    Baseline(name=FIXED_REGION, why_unranked="baseline: knows the truth of the training part", kind="training part"),
+    Baseline(name=EMPTY_MASK, why_unranked="baseline: selects nothing", kind="training part"),
+)
+"""All rows that are no methods, in the order of a table; the groups below are filters of these."""
+
+
+def _names(is_selected: Callable[[Baseline], bool]) -> tuple[str, ...]:
+    return tuple(row.name for row in ROWS if is_selected(row))
+
+
+UNRANKED_METHODS = _names(lambda row: True)
+BASELINES_AND_UPPER_BOUND = _names(lambda row: row.in_every_suite)
+BASELINES = _names(lambda row: row.in_every_suite and row.kind == "baseline")
+WITHOUT_TRAINING = _names(lambda row: row.in_every_suite and not row.needs_network)
+BLIND = (
+    *_names(lambda row: row.is_blind and row.has_stored_map),
+    *_names(lambda row: row.is_blind and not row.has_stored_map),
+)
+"""Rows that a method must be above, maps before boxes, as in the columns of tables."""
+BESIDE_PRIOR = _names(lambda row: row.joins_prior)
+SUPERVISED = _names(lambda row: row.kind == "fine-tuned")
+PEOPLE = _names(lambda row: row.kind == "people")
+OF_TRAINING_PART = _names(lambda row: row.kind == "training part")
+WITHOUT_MAP = _names(lambda row: not row.has_stored_map)
+WITHOUT_NETWORK = _names(lambda row: not row.needs_network)
+IN_TABLES = _names(lambda row: row.kind in ("baseline", "upper bound", "fine-tuned"))
+UPPER_BOUND_AND_PEOPLE = _names(lambda row: row.kind in ("upper bound", "fine-tuned", "people"))
 """Rows excluded from ranks and tests: the upper bound, networks that saw boxes, and boxes drawn by people."""
-UNRANKED_METHODS = (*BASELINES, SHUFFLED, *UPPER_BOUND_AND_PEOPLE, *OF_TRAINING_PART)
-"""Rows without a rank."""
+NOT_IN_METHODS = _names(lambda row: not row.is_in_methods and row.kind not in ("people", "training part"))
+"""Rows without a file in ``methods`` that ``--method`` accepts."""
 
 MIN_PARTIAL_LENGTH = 4
 """Minimum length of a partial name in ``match``."""

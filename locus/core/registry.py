@@ -1,4 +1,4 @@
-"""Registry of parts: methods, data sets and protocols. Each part is a class that has a ``name`` and its own file.
+"""Registry of parts: methods, data sets, protocols and checks. Each part is a class that has a ``name`` and a file.
 
 Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a file
 that cannot be imported disables only its own parts, and a new part is one new file.
@@ -262,6 +262,7 @@ METHODS = Registry("locus.methods", "method", variable=PLUGINS, group="locus.met
 """Heat-map methods: those of Locus, those in the folder of ``--plugins``, and those that other packages declare."""
 DATASETS = Registry("locus.datasets", "data set")
 PROTOCOLS = Registry("locus.benchmark.scoring.protocols", "protocol")
+CHECKS = Registry("locus.benchmark.validity", "check")
 
 
 def build(parts: Mapping[str, Callable[..., Any]], kind: str, spec: str, **given: Any) -> Any:

@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
 import locus
+from locus.benchmark.suite import plan
 from locus.core import cli
-from locus.core.registry import PROTOCOLS
+from locus.core.registry import CHECKS, PROTOCOLS
 from tests.warm import Running
 
 pytestmark = pytest.mark.commands
@@ -113,6 +115,24 @@ def test_the_protocol_of_the_page_about_protocols_scores_a_map_by_its_centre_of_
         result = locus.score(maps, truth, frames=(100, 100), grids="conventional", protocol="centre_of_mass")
     hits = {row["image"]: bool(row["hit@centre"]) for row in result.rows}
     assert hits == {"a": True, "b": False, "c": False}
+
+
+def test_the_check_of_the_page_about_checks_is_scored_packed_and_shown_without_another_edit(tmp_path):
+    text = next(text for kind, text in BLOCK.findall((ROOT / "docs" / "add_a_check.md").read_text()) if kind == "python")
+    made = {"__name__": "edge"}
+    exec(compile(text, "edge.py", "exec"), made)
+    data = locus.load_dataset("phantom:train=32,val=16,test=12,prevalence=0.5", split="test")
+    model = locus.build("custom", len(data.findings), findings=data.findings, pretrained=False, img_size=64)
+    with CHECKS.adding([made["Edge"]]):
+        result = locus.evaluate(model, data, ["gradcam"], checks=["edge"])
+        scores = result.scores().query("protocol == 'edge'").set_index(["method", "metric"])["value"]
+        result.save(tmp_path / "mine")
+        planned = plan.Suite(name="s", title="S", about="A.", check="edge", models=[{"global_pool": "AVG"}])
+    assert scores["center", "edge"] == 0
+    assert planned.protocols_or_check == ["edge"]
+    page = (tmp_path / "mine" / "leaderboard.md").read_text()
+    assert "**Are maps highest at the edge of the image?**" in page
+    assert "edge" in pandas.read_parquet(tmp_path / "mine" / "cases.parquet").columns
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from locus import backbones, datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier, weight_files
 from locus.benchmark.evaluation.result import Evaluation
-from locus.benchmark.evaluation.scorer import CHECK_OF_NAME, NetworkScorer, ScoredModel, write_records
+from locus.benchmark.evaluation.scorer import NetworkScorer, ScoredModel, write_records
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
 from locus.benchmark.maps.runs import ModelRun, with_random_weights
@@ -38,7 +38,7 @@ from locus.config import EngineFlags, TrainConfig
 from locus.core import cli, names
 from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
-from locus.core.registry import named
+from locus.core.registry import CHECKS
 from locus.core.types import Sample
 from locus.datasets import leaks
 from locus.datasets.base import Dataset, RelabeledDataset, Samples
@@ -108,7 +108,7 @@ def evaluate(
     """
     method_names, classes = _methods(methods)
     protocol_names = _protocols(protocols)
-    check_names = [named(CHECK_OF_NAME, "check", check).name for check in checks]
+    check_names = [CHECKS.check(check) for check in checks]
     models = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else _listed("model", model)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise BadValueError(f"seed is {seed!r}: give a whole number from 0")

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from locus import methods as method_registry
-from locus.benchmark import records
+from locus.benchmark import records, validity
 from locus.benchmark.evaluation.scorer import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
@@ -26,17 +26,16 @@ from locus.benchmark.report import grouping, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.grouping import COLUMNS as TABLE_COLUMNS
 from locus.benchmark.report.grouping import POINTING, Interval, Row, by_score, network_words
-from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
+from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
 from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.rank_reversals import two_rows
-from locus.benchmark.validity import REPORTS
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
-from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, match
+from locus.core.names import CLASSIFICATION, CLASSIFIER, IN_TABLES, MAIN, MAIN_PROTOCOL, match
 from locus.core.registry import named
 
 COLUMNS = ("method", "metric", "value", "low", "high", "n", "protocol")
@@ -313,7 +312,7 @@ class Evaluation:
                 records.pack(packed)
                 for file in packed.glob("*.parquet"):
                     shutil.copyfile(file, target / file.name)
-        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}.", checks=REPORTS))
+        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}.", checks=validity.reports()))
         return target
 
     @cached_property
@@ -439,4 +438,4 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
 
 def _place(method: str) -> int:
     """Return 0 for a method, and the position among the baselines for a baseline."""
-    return 1 + BASELINES.index(method) if method in BASELINES else 0
+    return 1 + IN_TABLES.index(method) if method in IN_TABLES else 0

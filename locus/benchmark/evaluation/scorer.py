@@ -34,6 +34,7 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from locus import methods
+from locus.benchmark import validity
 from locus.benchmark.evaluation.arrays import Pair
 from locus.benchmark.evaluation.entry import ExternalEntry
 from locus.benchmark.evaluation.files import MAX_CACHED_BYTES
@@ -56,9 +57,8 @@ from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD, SHARED_SUFFIX
 from locus.benchmark.training import metrics, provenance
-from locus.benchmark.validity.checks import Check, Protocols
-from locus.benchmark.validity.controls import Controls
-from locus.config import CHECKS, EngineFlags
+from locus.benchmark.validity.base import Check
+from locus.config import EngineFlags
 from locus.core import limits, names
 from locus.core.errors import LocusError, NotAvailableError, WriteError
 from locus.core.frames import Grid
@@ -74,8 +74,6 @@ BASELINE_SIDE = Prior().side
 
 Noise in pixels would hit nothing, and take longer than all other maps together.
 """
-CHECK_OF_NAME: dict[str, type[Check]] = {check.name: check for check in (Protocols, Controls)}
-"""Name -> validity check."""
 METRICS = ("auroc", "ap")
 LIBRARIES = ("torch", "timm", "numpy", "numba")
 Fields = dict[str, Any]
@@ -425,10 +423,16 @@ class NetworkScorer:
         code = {name: code_of(model.code, method_code(name)) for name in {cell.method for cell in cells}}
         store = _store(model, cells, flags)
         checks = {}
-        for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in CHECKS):
+        for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in validity.names()):
             check_cells = [cell for cell in cells if cell.protocol == name]
             method_names = list(dict.fromkeys(cell.method for cell in check_cells))
-            checks[name] = CHECK_OF_NAME[name](model.trained, method_names, model.maps, flags, check_cells[0].images)
+            checks[name] = validity.get(name)(
+                trained=model.trained,
+                methods=method_names,
+                folder=model.maps,
+                flags=flags,
+                max_images=check_cells[0].images,
+            )
         return cls(model=model, cells=cells, code=code, store=store, checks=checks, **fields)
 
     def score(self, cell: Cell) -> Scored:
@@ -467,7 +471,7 @@ def _store(model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags) -> Cas
         return GridCases(model.trained, model.grid)
     explained = []
     for cell in cells:
-        if cell.protocol not in (names.CLASSIFICATION, *CHECKS) and cell.method not in names.WITHOUT_MAP:
+        if cell.protocol not in (names.CLASSIFICATION, *validity.names()) and cell.method not in names.WITHOUT_MAP:
             explained.append(SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method)
     return stored_cases(model, list(dict.fromkeys(explained)), flags)
 

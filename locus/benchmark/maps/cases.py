@@ -105,10 +105,13 @@ class CaseStore:
             self._method = cell.method, cell.alignment
             self._cases.clear()
         if (split, images) not in self._cases:
-            cases, values = make_cases(runs, stored, cell.alignment, images), self.probabilities
-            cases = [replace(c, probability=values.get((c.training, c.image_id, c.finding))) for c in cases]
-            self._cases[split, images] = cases
+            cases = make_cases(runs, stored, cell.alignment, images)
+            self._cases[split, images] = [self._with_probability(case) for case in cases]
         return self._cases[split, images]
+
+    def _with_probability(self, case: Case) -> Case:
+        key = (case.training, case.image_id, case.finding)
+        return replace(case, probability=self.probabilities.get(key))
 
 
 @dataclass
@@ -138,8 +141,10 @@ class GridCases:
         """Return the cases of a baseline or of the truth."""
         if cell.method in OF_TRAINING_PART:
             return fixed_cases(cell.method, cell.protocol, self.data, self.data)
-        samples, shape = self.trained[0].scorable_images, (self.side, self.side)
-        return baseline_cases(cell.method, samples, self.data, conventional(samples[0].frame, shape), shape)
+        samples = self.trained[0].scorable_images
+        shape = (self.side, self.side)
+        grid = conventional(samples[0].frame, shape)
+        return baseline_cases(cell.method, samples, self.data, grid, shape)
 
     def validation(self, cell: Cell) -> list[Case]:
         """Return the cases of the training part for its baselines, else none: nothing is trained."""
@@ -160,7 +165,8 @@ def shuffled_cases(cases: Sequence[Case]) -> list[Case]:
         others = [other for other in by_finding[case.finding] if other.patient_id != case.patient_id]
         if not others:
             raise NotAvailableError(f"{case.finding} has boxes of one patient: {SHUFFLED} needs the map of another one")
-        other = others[generator(0, SHUFFLED, case.image_id, case.finding).integers(len(others))]
+        random = generator(0, SHUFFLED, case.image_id, case.finding)
+        other = others[random.integers(len(others))]
         shuffled.append(replace(case, map=other.map, grid=other.grid, reason=other.reason))
     return shuffled
 
@@ -186,13 +192,18 @@ def baseline_cases(
         shape = (Prior().side, Prior().side)
         grid = conventional(grid.size, shape)
     pairs = labelled_pairs(samples, data.findings)
-    lazy = len(pairs) * math.prod(shape) * 4 > max_bytes
-    if name == UPPER_BOUND and not lazy:  # masks are read once per image
-        maps = [*Truth().maps(samples, data.findings, grid, shape)[0].reshape(-1, *shape)]
+    is_too_large = len(pairs) * math.prod(shape) * 4 > max_bytes
+    maps: list[FloatMap | LazyMap]
+    if name == UPPER_BOUND and not is_too_large:  # masks are read once per image
+        of_images, _ = Truth().maps(samples, data.findings, grid, shape)
+        maps = [*of_images.reshape(-1, *shape)]
     else:
         functions = _map_functions(name, samples, data.findings, grid, shape)
-        maps = [LazyMap(shape, function) if lazy else function() for function in functions]
-    return [make_case(*pair, values, grid) for pair, values in zip(pairs, maps, strict=True)]
+        maps = [LazyMap(shape, function) if is_too_large else function() for function in functions]
+    return [
+        make_case(sample, finding, label, values, grid)
+        for (sample, finding, label), values in zip(pairs, maps, strict=True)
+    ]
 
 
 def _map_functions(
@@ -218,13 +229,16 @@ def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
 
     Raises ``NotAvailableError`` if the patients of ``data`` are not known, or for too few patients.
     """
-    if str(data.describe.get("patients", "")).startswith("unknown") or data.describe.get("patients_named") is False:
+    is_unknown = str(data.describe.get("patients", "")).startswith("unknown")
+    if is_unknown or data.describe.get("patients_named") is False:
         raise NotAvailableError("fixed_box is chosen on other patients, but the patients of these images are unknown")
-    boxes = [one.get(finding) for one in fixed_boxes(samples, data.findings) for finding in data.findings]
-    return [
-        make_case(*pair, None, "conventional", submitted_boxes=_with_confidence(box))
-        for pair, box in zip(labelled_pairs(samples, data.findings), boxes, strict=True)
-    ]
+    boxes_by_sample = fixed_boxes(samples, data.findings)
+    cases = []
+    for sample, boxes in zip(samples, boxes_by_sample, strict=True):
+        for finding, label in zip(data.findings, sample.labels.tolist(), strict=True):
+            submitted = _with_confidence(boxes.get(finding))
+            cases.append(make_case(sample, finding, label, None, "conventional", submitted_boxes=submitted))
+    return cases
 
 
 def _with_confidence(box: FloatArray | None) -> FloatArray:
@@ -234,10 +248,13 @@ def _with_confidence(box: FloatArray | None) -> FloatArray:
 def make_cases(trained: Sequence[ModelRun], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
     """Make a case of each finding on each image of ``scorable_images``, or on ``images`` of them (slow methods)."""
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
-    number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
+    training_of = {}
+    for training, run in enumerate(trained):
+        training_of.update({sample.image_id: training for sample in run.scorable_images})
+    samples = select_samples(trained, images)
     return [
-        make_case(sample, finding, label, _stored(maps, sample, finding), grid, training=number[sample.image_id])
-        for sample, finding, label in labelled_pairs(select_samples(trained, images), trained[0].data.findings)
+        make_case(sample, finding, label, _stored(maps, sample, finding), grid, training=training_of[sample.image_id])
+        for sample, finding, label in labelled_pairs(samples, trained[0].data.findings)
     ]
 
 

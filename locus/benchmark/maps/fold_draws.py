@@ -63,9 +63,11 @@ def _with_fixed_boxes(cases: Sequence[Case], fold: NDArray[np.int64]) -> Iterato
     """Yield the cases of one finding with the box of each draw; ``fold``: (D,N) fold of each case."""
     truths = [as_boxes(case.boxes) / _corners(case) for case in cases]
     for boxes, of_draw in zip(choose_boxes(truths, fold), fold, strict=True):
-        in_frame = [boxes[number] * _corners(case) for case, number in zip(cases, of_draw, strict=True)]
-        rows = [np.append(box, 1.0)[None] for box in in_frame]
-        yield [replace(case, submitted_boxes=row) for case, row in zip(cases, rows, strict=True)]
+        redrawn = []
+        for case, number in zip(cases, of_draw, strict=True):
+            box = boxes[number] * _corners(case)
+            redrawn.append(replace(case, submitted_boxes=np.append(box, 1.0)[None]))
+        yield redrawn
 
 
 def _corners(case: Case) -> NDArray[np.int64]:
@@ -87,9 +89,12 @@ def choose_boxes(truths: Sequence[FloatArray], fold: NDArray[np.int64]) -> Float
         overlap = np.stack([overlaps_with_candidates(boxes) for boxes in truths[block]])
         hits += is_in_fold[:, block] @ (overlap > HIT_IOU).astype(np.float64)
         total += is_in_fold[:, block] @ overlap
-    by_draw = (sums.reshape(len(fold), FOLDS, -1) for sums in (hits, total))
-    best = np.stack([_best(*of_draw) for of_draw in zip(*by_draw, strict=True)])
-    x, y = (CANDIDATE_SIDES[indices[best]] for indices in np.nonzero(ALLOWED_CANDIDATES))
+    hits = hits.reshape(len(fold), FOLDS, -1)
+    total = total.reshape(len(fold), FOLDS, -1)
+    best = np.stack([_best(hits_of_draw, overlaps) for hits_of_draw, overlaps in zip(hits, total, strict=True)])
+    side_along_x, side_along_y = np.nonzero(ALLOWED_CANDIDATES)
+    x = CANDIDATE_SIDES[side_along_x[best]]
+    y = CANDIDATE_SIDES[side_along_y[best]]
     return np.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], axis=-1)
 
 
@@ -97,11 +102,17 @@ def overlaps_with_candidates(boxes: FloatArray) -> FloatArray:
     """Return the IoU (C,) of each candidate with its best truth box of (M,4)."""
     of_boxes = []
     for x0, y0, x1, y1 in boxes:
-        x = np.maximum(np.minimum(CANDIDATE_SIDES[:, 1], x1) - np.maximum(CANDIDATE_SIDES[:, 0], x0), 0)
-        y = np.maximum(np.minimum(CANDIDATE_SIDES[:, 1], y1) - np.maximum(CANDIDATE_SIDES[:, 0], y0), 0)
-        shared = np.outer(x, y)[ALLOWED_CANDIDATES]
-        of_boxes.append(shared / (AREAS[ALLOWED_CANDIDATES] + (x1 - x0) * (y1 - y0) - shared))
+        shared = np.outer(_shared_length(x0, x1), _shared_length(y0, y1))[ALLOWED_CANDIDATES]
+        union = AREAS[ALLOWED_CANDIDATES] + (x1 - x0) * (y1 - y0) - shared
+        of_boxes.append(shared / union)
     return np.max(of_boxes, axis=0)
+
+
+def _shared_length(start: float, end: float) -> FloatArray:
+    """Return the length (S,) that each side of a candidate shares with a side of a box."""
+    first = np.maximum(CANDIDATE_SIDES[:, 0], start)
+    last = np.minimum(CANDIDATE_SIDES[:, 1], end)
+    return np.maximum(last - first, 0)
 
 
 def _best(hits: FloatArray, total: FloatArray) -> NDArray[np.int64]:

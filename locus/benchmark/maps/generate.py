@@ -39,8 +39,11 @@ from locus.datasets.io import transforms
 from locus.methods.base import Method
 from locus.methods.evidence import Evidence
 
+log = logging.getLogger(__name__)
 BATCH_SIZE = 32
 """Batch size of the networks."""
+SHOW_PROGRESS: ContextVar[bool | None] = ContextVar("SHOW_PROGRESS", default=None)
+"""Whether a bar is shown while images are explained; None: on a terminal."""
 
 
 class Batch(NamedTuple):
@@ -75,13 +78,24 @@ class MapRequest:
     @property
     def images(self) -> tuple[str, ...]:
         """The images in the order of the batches."""
-        return tuple(run.scorable_images[row].image_id for run, rows, _ in self.batches for row in rows)
+        images = []
+        for run, rows, _ in self.batches:
+            images += [run.scorable_images[row].image_id for row in rows]
+        return tuple(images)
 
     @property
     def index(self) -> Index:
         """Key, images and findings of the maps."""
-        shown = tuple(findings for _, rows, findings in self.batches if findings is not None for _ in rows)
-        return Index(key=self.keys[0], images=self.images, findings=self.runs[0].data.findings, shown=shown)
+        shown = []
+        for _, rows, findings in self.batches:
+            if findings is not None:
+                shown += [findings] * len(rows)
+        return Index(
+            key=self.keys[0],
+            images=self.images,
+            findings=self.runs[0].data.findings,
+            shown=tuple(shown),
+        )
 
 
 def build_method(word: str) -> Method | Prior | Truth:
@@ -116,16 +130,27 @@ def make_request(
     fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
     in_part = not fast and bool(protocols) and not any(map(reads_absent_findings, protocols))
     runs = tuple(untrained(run) for run in trained) if word == UNTRAINED else tuple(trained)
-    batches, keys = [], []
+    all_batches = []
+    keys = []
+    # stored maps of all images contain those of some
     for count in dict.fromkeys((None if fast else images, None)):
-        chosen = tuple(sample.image_id for sample in select_samples(trained, count))
-        batches.append(tuple(_batches(runs, frozenset(chosen), in_part)))
-        of_all_findings = _key(runs, word, type(method), chosen)
+        image_ids = tuple(sample.image_id for sample in select_samples(trained, count))
+        batches = tuple(_batches(runs, frozenset(image_ids), in_part))
+        all_batches.append(batches)
+        key_of_all_findings = _key(runs, word, type(method), image_ids)
         if in_part:
-            explained = [[run.scorable_images[row].image_id, shown] for run, (row,), shown in batches[-1]]
-            keys.append(json_hash([of_all_findings, explained]))
-        keys.append(of_all_findings)
-    return MapRequest(word, runs, method, fast, batches[0], folder / file_name(word), tuple(keys))
+            explained = [[run.scorable_images[row].image_id, shown] for run, (row,), shown in batches]
+            keys.append(json_hash([key_of_all_findings, explained]))
+        keys.append(key_of_all_findings)
+    return MapRequest(
+        word=word,
+        runs=runs,
+        method=method,
+        fast=fast,
+        batches=all_batches[0],
+        path=folder / file_name(word),
+        keys=tuple(keys),
+    )
 
 
 def _batches(runs: Sequence[ModelRun], images: Set[str], in_part: bool) -> Iterator[Batch]:
@@ -134,16 +159,17 @@ def _batches(runs: Sequence[ModelRun], images: Set[str], in_part: bool) -> Itera
         rows = [row for row, sample in enumerate(run.scorable_images) if sample.image_id in images]
         if in_part:
             for row in rows:
-                if findings := shown_findings(run.scorable_images[row], run.data.findings):
+                findings = shown_findings(run.scorable_images[row], run.data.findings)
+                if findings:
                     yield Batch(run, (row,), findings)
         else:
-            parts = (tuple(rows[start : start + BATCH_SIZE]) for start in range(0, len(rows), BATCH_SIZE))
-            yield from (Batch(run, part, None) for part in parts)
+            for start in range(0, len(rows), BATCH_SIZE):
+                yield Batch(run, tuple(rows[start : start + BATCH_SIZE]), None)
 
 
 def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
     """Return indices of the ``findings`` with a truth box; protocols without false alarms score no others."""
-    return tuple(k for k, finding in enumerate(findings) if finding in sample.boxes)
+    return tuple(index for index, finding in enumerate(findings) if finding in sample.boxes)
 
 
 def _key(trained: Sequence[ModelRun], word: str, part: type, images: Sequence[str]) -> str:
@@ -172,13 +198,11 @@ def _preprocessing() -> str:
 
 def _truth(run: ModelRun) -> list[Any]:
     """Return the truth that baselines use, as values that can be hashed."""
-    boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
-    return [run.data.describe, boxes]
-
-
-log = logging.getLogger(__name__)
-SHOW_PROGRESS: ContextVar[bool | None] = ContextVar("SHOW_PROGRESS", default=None)
-"""Whether a bar is shown while images are explained; None: on a terminal."""
+    truth = []
+    for sample in run.scorable_images:
+        boxes = {finding: array.tolist() for finding, array in sample.boxes.items()}
+        truth.append([sample.frame, boxes])
+    return [run.data.describe, truth]
 
 
 @contextmanager
@@ -198,12 +222,17 @@ def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, Lo
     share forward passes. Each slow method is written before the next one begins, so a killed run keeps it.
     """
     networks = _Networks(flags)
-    together: dict[object, list[MapRequest]] = {}
+    fast: dict[tuple[ModelRun, ...], list[MapRequest]] = {}  # one group per set of networks: ``untrained`` has its own
+    slow = []
     for request in requests:
-        if isinstance(request.method, Method):
-            together.setdefault(request.runs if request.fast else request.word, []).append(request)
+        if not isinstance(request.method, Method):
+            continue
+        if request.fast:
+            fast.setdefault(request.runs, []).append(request)
+        else:
+            slow.append([request])
     broken: dict[str, LocusError] = {}
-    for group in sorted(together.values(), key=lambda group: not group[0].fast):
+    for group in (*fast.values(), *slow):
         broken |= _explain(group, networks)
     for request in requests:
         if not isinstance(request.method, Method):
@@ -219,8 +248,14 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     """
     log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
     names = requests[0].word if len(requests) == 1 else f"{len(requests)} methods"
-    hidden = None if (shown := SHOW_PROGRESS.get()) is None else not shown
-    bar = tqdm(None, f"explain {names}", len(requests[0].images), leave=False, unit="image", disable=hidden)
+    is_shown = SHOW_PROGRESS.get()
+    bar = tqdm(
+        desc=f"explain {names}",
+        total=len(requests[0].images),
+        leave=False,
+        unit="image",
+        disable=None if is_shown is None else not is_shown,
+    )
     running = {request.word: request for request in requests}
     broken: dict[str, LocusError] = {}
     with bar, ExitStack() as all_files:
@@ -231,7 +266,8 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
                 break
             methods = {word: r.method for word, r in running.items() if isinstance(r.method, Method)}
             for word, answer in run_methods(methods, networks.evidence(*batch)).items():
-                if (error := _add(word, answer, writers[word])) is None:
+                error = _add(word, answer, writers[word])
+                if error is None:
                     continue
                 request = running.pop(word)
                 with suppress(LocusError), files[word]:
@@ -259,10 +295,13 @@ def _add(word: str, answer: MethodMaps | LocusError, writer: Writer) -> LocusErr
 def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -> None:
     """Write the maps of a baseline, which only needs the model's grid."""
     samples = [sample for run in request.runs for sample in run.scorable_images]
-    findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.scorable_images)
-    one = networks.evidence(boxed, [0])  # for the grid and the shape of the feature maps
+    findings = request.runs[0].data.findings
+    boxed = next(run for run in request.runs if run.scorable_images)
+    evidence = networks.evidence(boxed, [0])  # for the grid and the shape of the feature maps
+    shape = (evidence.A.shape[-2], evidence.A.shape[-1])
+    maps, grid = baseline.maps(samples, findings, evidence.grid, shape)
     with open_writer(request.path, request.index) as writer:
-        writer.add(*baseline.maps(samples, findings, one.grid, (one.A.shape[-2], one.A.shape[-1])))
+        writer.add(maps, grid)
 
 
 @dataclass
@@ -278,8 +317,14 @@ class _Networks:
         if run not in self.models:
             self.models[run] = apply_engine_flags(run.model(device), self.flags)
         images = transforms.evaluation()(torch.from_numpy(run.pixels[list(rows)]).to(device))
-        options: dict[str, Any] = {"memory_gib": self.flags.memory_gib, "draw": partial(_references, run, rows)}
-        return collect_evidence(self.models[run], images, findings, progress=True, **options)
+        return collect_evidence(
+            self.models[run],
+            images,
+            findings,
+            progress=True,
+            memory_gib=self.flags.memory_gib,
+            draw=partial(_references, run, rows),
+        )
 
 
 def _references(run: ModelRun, rows: Sequence[int], index: int, count: int, seed: int) -> torch.Tensor:
@@ -290,8 +335,9 @@ def _references(run: ModelRun, rows: Sequence[int], index: int, count: int, seed
     samples = run.scorable_images
     patient = samples[rows[index]].patient_id
     by_name = sorted(range(len(samples)), key=lambda row: samples[row].image_id)
-    drawn = generator(seed, "references").permutation(len(samples)).tolist()
-    others = [by_name[place] for place in drawn if samples[by_name[place]].patient_id != patient][:count]
+    order = generator(seed, "references").permutation(len(samples)).tolist()
+    drawn = [by_name[place] for place in order]
+    others = [row for row in drawn if samples[row].patient_id != patient][:count]
     if len(others) < count:
         raise NotAvailableError(f"{count} images of other patients are required, but there are {len(others)}: lower n")
     return transforms.evaluation()(torch.from_numpy(run.pixels[others]))
@@ -347,12 +393,13 @@ def validation_requests(trained: Sequence[ModelRun], method_names: Sequence[str]
     """
     runs = [run.validation for run in trained]
     try:
-        boxed = any(sample.boxes for sample in select_samples(runs, None))
+        has_boxes = any(sample.boxes for sample in select_samples(runs, None))
     except NoImagesError:
         return []
-    if not boxed:
+    if not has_boxes:
         return []
-    return [request for request in requests_of(runs, method_names, folder)[0] if request.fast]
+    requests, _ = requests_of(runs, method_names, folder)
+    return [request for request in requests if request.fast]
 
 
 def load_or_generate(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
@@ -362,8 +409,13 @@ def load_or_generate(requests: Sequence[MapRequest], flags: EngineFlags | None) 
     broken: StoredMapsByMethod = {}
     if missing and flags is not None:
         broken |= generate(missing, flags)
-        stored |= {r.word: read(r.path, r.keys) for r in missing if r.word not in broken}
-    return {r.word: broken.get(r.word) or stored[r.word] or _absent(r, flags) for r in requests}
+        for request in missing:
+            if request.word not in broken:
+                stored[request.word] = read(request.path, request.keys)
+    return {
+        request.word: broken.get(request.word) or stored[request.word] or _absent(request, flags)
+        for request in requests
+    }
 
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:

@@ -42,6 +42,8 @@ from locus.datasets.io.cache import PixelCache
 from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
+OTHER_SEED = 1_000_000
+"""Added to a training run's seed, so that the weights differ from the run's initial weights."""
 
 
 def images_of(config: TrainConfig, split: str, model: ExternalModel) -> Dataset:
@@ -100,10 +102,6 @@ def _training_images_message(model: ExternalModel, trainings: Sequence[TrainConf
         return logging.WARNING, warning
     total = sum(map(len, parts))
     return logging.INFO, f"{model.name}: none of the {total} test images of {name} is of a patient in its training data"
-
-
-OTHER_SEED = 1_000_000
-"""Added to a training run's seed, so that the weights differ from the run's initial weights."""
 
 
 @dataclass(frozen=True)
@@ -174,10 +172,11 @@ class ModelRun:
         """Pixels of ``scorable_images``, (images, S, S). Raises ``DataError`` if one of them cannot be decoded."""
         c = self.config
         cached = PixelCache(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
-        positions = {image: i for i, image in enumerate(self.data.columns.images)}
+        positions = {image: position for position, image in enumerate(self.data.columns.images)}
         cached.order = np.array([positions[sample.image_id] for sample in self.scorable_images], np.int64)
         images, readable = cached.read(cached.order)
-        missing = [sample.image_id for sample, good in zip(self.scorable_images, readable, strict=True) if not good]
+        pairs = zip(self.scorable_images, readable, strict=True)
+        missing = [sample.image_id for sample, is_readable in pairs if not is_readable]
         if missing:
             broken = f"{len(missing)} images with a truth box cannot be decoded"
             raise DataError(f"{broken}: {examples(missing)}; repair or remove them")
@@ -185,9 +184,12 @@ class ModelRun:
 
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions for its held-out images; columns as in ``CaseStore.predictions``."""
-        file, metrics = self.folder / "predictions.csv", self.folder / "metrics.json"
-        stated = json.loads(metrics.read_text(encoding="utf-8")).get("predictions") if metrics.is_file() else None
-        if stated not in (None, file_hash(file)):
+        file = self.folder / "predictions.csv"
+        metrics = self.folder / "metrics.json"
+        recorded_hash = None
+        if metrics.is_file():
+            recorded_hash = json.loads(metrics.read_text(encoding="utf-8")).get("predictions")
+        if recorded_hash not in (None, file_hash(file)):
             raise DataError(f"{file} is damaged: it differs from its hash in {metrics.name}; run the suite again")
         return read_predictions(file)
 
@@ -232,8 +234,8 @@ class Untrained(ModelRun):
             if self.external is not None:
                 model = rebuild(checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
             else:
-                words = c.pooling, c.attention_map
-                model = backbones.build(c.backbone, len(self.data.findings), *words, pretrained=False)
+                finding_count = len(self.data.findings)
+                model = backbones.build(c.backbone, finding_count, c.pooling, c.attention_map, pretrained=False)
         return model.to(device).eval()
 
 
@@ -241,8 +243,14 @@ def untrained(run: ModelRun) -> Untrained:
     """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown."""
     if run.external is not None and run.external.network:
         raise NotAvailableError(f"the initial weights of the network {run.external.network} are unknown")
-    fields = run.config, run.folder, run.split, run.recorded_digest, run.external, run.image_ids
-    return Untrained(*fields)
+    return Untrained(
+        config=run.config,
+        folder=run.folder,
+        split=run.split,
+        recorded_digest=run.recorded_digest,
+        external=run.external,
+        image_ids=run.image_ids,
+    )
 
 
 def select_samples(trained: Sequence[ModelRun], count: int | None) -> list[Sample]:

@@ -29,6 +29,8 @@ from locus.core.scores import FrozenModel
 
 log = logging.getLogger(__name__)
 NOWHERE = Grid((1, 1), (1, 1), (0, 0))
+NARROW_RANGE_SHARE = 1 / 16
+"""Maps whose range is a smaller share of their largest absolute value are stored without their mean."""
 DIGEST_BYTES = 32
 """Bytes of the hash at the end of a file, of everything before it."""
 
@@ -96,15 +98,21 @@ class Writer:
 
     def begin(self, shape: tuple[int, int], grid: Grid) -> None:
         """Write the header, which has the length and the offset of each tensor."""
-        self.shape, self.index = shape, self.index.model_copy(update={"grid": grid})
+        self.shape = shape
+        self.index = self.index.model_copy(update={"grid": grid})
         cases = 0 if self.index.reason else len(self.index.pairs)
-        tensors = {"maps": ("F16", 2, [cases, *shape]), **{name: ("F32", 4, [cases]) for name in ("peaks", "offsets")}}
-        tensors["sha256"] = ("U8", 1, [DIGEST_BYTES])
+        tensors = {  # name -> type, bytes per number, shape
+            "maps": ("F16", 2, [cases, *shape]),
+            "peaks": ("F32", 4, [cases]),
+            "offsets": ("F32", 4, [cases]),
+            "sha256": ("U8", 1, [DIGEST_BYTES]),
+        }
         header: dict[str, Any] = {"__metadata__": {"index": self.index.model_dump_json()}}
-        end = 0
+        start = 0
         for name, (dtype, width, sizes) in tensors.items():
-            start, end = end, end + width * math.prod(sizes)
+            end = start + width * math.prod(sizes)
             header[name] = {"dtype": dtype, "shape": sizes, "data_offsets": [start, end]}
+            start = end
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % 8)
         self.write(len(text).to_bytes(8, "little") + text)
@@ -113,10 +121,6 @@ class Writer:
         """Append a part of the file."""
         self.file.write(part)
         self.digest.update(part)
-
-
-NARROW_RANGE_SHARE = 1 / 16
-"""Maps whose range is a smaller share of their largest absolute value are stored without their mean."""
 
 
 def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
@@ -131,9 +135,10 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
     """
     finite = np.asarray(np.isfinite(maps).all((-2, -1)))
     usable = np.where(finite[..., None, None], maps, 0)
-    low, high = usable.min((-2, -1)).astype(np.float64), usable.max((-2, -1)).astype(np.float64)
-    narrow = high - low < NARROW_RANGE_SHARE * np.maximum(abs(low), abs(high))
-    offset = np.where(narrow & (high > low), (low + high) / 2, 0).astype(np.float32)
+    low = usable.min((-2, -1)).astype(np.float64)
+    high = usable.max((-2, -1)).astype(np.float64)
+    is_narrow = high - low < NARROW_RANGE_SHARE * np.maximum(abs(low), abs(high))
+    offset = np.where(is_narrow & (high > low), (low + high) / 2, 0).astype(np.float32)
     usable = usable - offset[..., None, None]
     peak = np.abs(usable).max((-2, -1)).astype(np.float32)
     scaled = usable / np.where(peak > 0, peak, 1)[..., None, None]
@@ -187,10 +192,13 @@ class StoredMaps:
         Raises ``NotMadeError`` if no map was generated for the pair.
         """
         position = self._position(image, finding)
-        peak, offset = float(self.peaks[position]), float(self.offsets[position])
+        peak = float(self.peaks[position])
+        offset = float(self.offsets[position])
         if not math.isfinite(peak):
             return None
-        return self.values[position] if not offset else self.values[position].astype(np.float64) + offset / peak
+        if offset == 0:
+            return self.values[position]
+        return self.values[position].astype(np.float64) + offset / peak
 
     def map(self, image: str, finding: str) -> NDArray[np.float32] | None:
         """Return the map (h, w) float32 in its own scale, with half precision; None as in ``stored``."""
@@ -222,13 +230,18 @@ def read(path: Path, keys: Sequence[str]) -> StoredMaps | NotAvailableError | No
             raise ValueError("it differs from its checksum")
         with safe_open(path, "pt") as file:  # PyTorch maps the file into memory; NumPy would read it
             index = Index.model_validate_json(file.metadata()["index"])
-            values, peaks, offsets = (file.get_tensor(name).numpy() for name in ("maps", "peaks", "offsets"))
+            maps = StoredMaps(
+                values=file.get_tensor("maps").numpy(),
+                peaks=file.get_tensor("peaks").numpy(),
+                offsets=file.get_tensor("offsets").numpy(),
+                index=index,
+            )
     except (ValueError, OSError, SafetensorError) as error:
         log.warning("the maps in %s are broken (%s) and will be generated again", path, one_line(error))
         return None
     if index.key not in keys:
         return None
-    return NotAvailableError(index.reason) if index.reason else StoredMaps(values, peaks, offsets, index)
+    return NotAvailableError(index.reason) if index.reason else maps
 
 
 @lru_cache(maxsize=1024)

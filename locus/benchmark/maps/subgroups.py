@@ -44,7 +44,9 @@ MIN_PER_CLASS = 5
 
 def without_classifier(samples: Sequence[Sample], findings: Sequence[str]) -> dict[str, dict[tuple[str, str], str]]:
     """Return the groups of ``group_labels`` that do not need a classifier."""
-    columns = ["training", "split", "image", *(f"{kind}_{name}" for name in findings for kind in ("label", "logit"))]
+    columns = ["training", "split", "image"]
+    for finding in findings:
+        columns += [f"label_{finding}", f"logit_{finding}"]
     return group_labels(samples, pd.DataFrame(columns=columns), findings)
 
 
@@ -61,31 +63,36 @@ def group_labels(
         exclusive: True if each image has exactly one finding.
     """
     cases = [(sample, finding) for sample in samples for finding in findings if finding in sample.boxes]
-    keys, metas = [(sample.image_id, finding) for sample, finding in cases], [sample.meta for sample, _ in cases]
-    correct = answers(predictions, findings, exclusive)
-    number = {sample.image_id: _number_of_findings(sample, findings) for sample in samples}
-    values = {
-        "size": summary.size([area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]),
+    keys = [(sample.image_id, finding) for sample, finding in cases]
+    metas = [sample.meta for sample, _ in cases]
+    shares = [area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]
+    finding_counts = {sample.image_id: _number_of_findings(sample, findings) for sample in samples}
+    correctness = answers(predictions, findings, exclusive)
+    labels_of_cases = {
+        "size": summary.size(shares),
         "view": summary.metadata_groups(metas, "view"),
         "sex": summary.metadata_groups(metas, "sex"),
         "age": summary.age(np.array([meta.get("age") for meta in metas], dtype=np.float64)),
-        "co_occurrence": summary.co_occurrence([number[image] for image, _ in keys]),
-        "classifier_correct": np.array([correct.get(key, "") for key in keys], dtype=str),
+        "co_occurrence": summary.co_occurrence([finding_counts[image] for image, _ in keys]),
+        "classifier_correct": np.array([correctness.get(key, "") for key in keys], dtype=str),
     }
-    return {
-        name: {key: str(word) for key, word in zip(keys, words, strict=True) if word}
-        for name, words in values.items()
-        if (words != "").any()
-    }
+    groups = {}
+    for variable, labels in labels_of_cases.items():
+        known = {key: str(label) for key, label in zip(keys, labels, strict=True) if label}
+        if known:
+            groups[variable] = known
+    return groups
 
 
 def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> dict[tuple[str, str], str]:
     """Return (image, finding) -> right or wrong for every test image, if it shows the finding; "" if unknown."""
-    test, needed = predictions[predictions["split"] == "test"], cut_offs(predictions, findings, exclusive)
+    test = predictions[predictions["split"] == "test"]
+    cut_off_of = cut_offs(predictions, findings, exclusive)
     verdicts: dict[tuple[str, str], str] = {}
-    for finding, values in zip(findings, _outputs(test, findings, exclusive).T, strict=True):
-        words = summary.prediction_correctness(values, test["training"].map(needed[finding]))
-        verdicts |= {(image, finding): str(word) for image, word in zip(test["image"], words, strict=True)}
+    for finding, outputs in zip(findings, _outputs(test, findings, exclusive).T, strict=True):
+        labels = summary.prediction_correctness(outputs, test["training"].map(cut_off_of[finding]))
+        for image, label in zip(test["image"], labels, strict=True):
+            verdicts[image, finding] = str(label)
     return verdicts
 
 
@@ -98,12 +105,12 @@ def cut_offs(
     """
     chosen = {finding: dict[int, float]() for finding in findings}
     validation = predictions[predictions["split"] == "val"]
-    for number in sorted(set(validation["training"].tolist())):
-        rows = validation[validation["training"] == number]
-        for finding, values in zip(findings, _outputs(rows, findings, exclusive).T, strict=True):
-            value = youden_threshold(values, rows[f"label_{finding}"])
-            if np.isfinite(value):
-                chosen[finding][number] = value
+    for training in sorted(set(validation["training"].tolist())):
+        rows = validation[validation["training"] == training]
+        for finding, outputs in zip(findings, _outputs(rows, findings, exclusive).T, strict=True):
+            cut_off = youden_threshold(outputs, rows[f"label_{finding}"])
+            if np.isfinite(cut_off):
+                chosen[finding][training] = cut_off
     return chosen
 
 
@@ -119,17 +126,26 @@ def scores(
     ``source``: threshold source of the rows. All groups use the same patient resamples as the protocol's scores (same
     ``seed``). A finding without cases in a group has no score; scores of fewer than 10 patients have no interval.
     """
-    values = {metric: np.array([hit_of(row, metric) for row in rows], dtype=np.float64) for metric in METRICS}
-    sources: dict[str, ThresholdSource] = {MAIN: source, "pointing": "none"}
-    columns = [Column(metric, sources[metric], column, np.ones(len(rows))) for metric, column in values.items()]
-    parts = [(variable, group, mask) for variable, cases in labels.items() for group, mask in _masks(rows, cases)]
-    if not parts:
+    columns = []
+    for metric in METRICS:
+        hits = np.array([hit_of(row, metric) for row in rows], dtype=np.float64)
+        columns.append(Column(metric, source if metric == MAIN else "none", hits, np.ones(len(rows))))
+    groups = []
+    restricted = []
+    for variable, label_of_case in labels.items():
+        for group, mask in _masks(rows, label_of_case):
+            groups.append((variable, group))
+            restricted += [summary.restrict(column, mask) for column in columns]
+    if not groups:
         return ()
-    inside = [summary.restrict(column, mask) for *_, mask in parts for column in columns]
     index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
-    remaining = iter(estimate(inside, index, findings, seed))
-    estimates = [list(itertools.islice(remaining, len(columns))) for _ in parts]
-    return tuple(_subgroup(name, group, e, findings) for (name, group, _), e in zip(parts, estimates, strict=True))
+    # together, because all groups then share one matrix product
+    remaining = iter(estimate(restricted, index, findings, seed))
+    subgroups = []
+    for variable, group in groups:
+        estimates = list(itertools.islice(remaining, len(columns)))
+        subgroups.append(_subgroup(variable, group, estimates, findings))
+    return tuple(subgroups)
 
 
 def hit_of(row: Mapping[str, Any], metric: str) -> float:
@@ -143,16 +159,20 @@ def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[
 
 
 def _subgroup(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Subgroup:
-    scores_ = [score for score in summary.scores(estimates, findings) if score.n]
-    reported = tuple(score for score in scores_ if score.metric == MAIN or score.finding == "mean")
-    return Subgroup(variable=variable, group=group, scores=reported)
+    reported = []
+    for score in summary.scores(estimates, findings):
+        if score.n and (score.metric == MAIN or score.finding == "mean"):
+            reported.append(score)
+    return Subgroup(variable=variable, group=group, scores=tuple(reported))
 
 
 def _number_of_findings(sample: Sample, findings: Sequence[str]) -> float:
     """Return the number of findings in an image; nan if only one is possible, or if unknown labels may add more."""
-    present = {*sample.boxes, *(finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1)}
-    unsure = len(findings) < 2 or (len(present) < 2 and bool(np.isnan(sample.labels).any()))
-    return np.nan if unsure else len(present)
+    labelled = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]
+    present = {*sample.boxes, *labelled}
+    has_unknown_label = bool(np.isnan(sample.labels).any())
+    is_unknown = len(findings) < 2 or (len(present) < 2 and has_unknown_label)
+    return np.nan if is_unknown else len(present)
 
 
 def _outputs(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool) -> FloatArray:
@@ -170,10 +190,13 @@ def youden_threshold(values: ArrayLike, labels: ArrayLike) -> float:
     >>> youden_threshold([-3, -2, -1, 0, 1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 0, 0, 1, 1, 1, 1])
     3.0
     """
-    outputs, truth = np.asarray(values, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    outputs = np.asarray(values, dtype=np.float64)
+    truth = np.asarray(labels, dtype=np.float64)
     is_known = np.isfinite(outputs) & np.isfinite(truth)
-    if min((truth[is_known] == 1).sum(), (truth[is_known] == 0).sum()) < MIN_PER_CLASS:
+    outputs = outputs[is_known]
+    truth = truth[is_known]
+    if min((truth == 1).sum(), (truth == 0).sum()) < MIN_PER_CLASS:
         return np.nan
-    fpr, tpr, thresholds = roc_curve(truth[is_known], outputs[is_known])
+    fpr, tpr, thresholds = roc_curve(truth, outputs)
     gain = (tpr - fpr).round(12)  # ignore rounding between equal shares
     return float(thresholds[gain.argmax()]) if gain.max() > 0 else np.nan

@@ -12,6 +12,7 @@ Maps are computed by ``locus.benchmark.explain``; a case is drawn by ``panels``.
 
 import contextlib
 import functools
+import itertools
 import json
 import logging
 from collections import Counter
@@ -55,9 +56,13 @@ DEFAULT_BOX_THRESHOLD = 0.5
 """Threshold of boxes if no other is known."""
 THRESHOLD_SOURCES = ("validation", "cross-fitted")
 """Where a record's thresholds were chosen, the preferred source first."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+"""Suffixes of an overlay."""
+MAX_REASONS = 8
+"""Largest number of images for which the drawn finding is printed."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ExplainedImage:
     """One image with its predictions and maps."""
 
@@ -125,32 +130,43 @@ class Explainer:
         An unsupported method is tried only once. Raises ``LocusError`` if the share of unreadable images is larger than
         ``max_bad_images``, for an unknown layer, and if no method is supported.
         """
-        side, config = model.train_config.img_size, self.config
+        config = self.config
+        side = model.train_config.img_size
         for sample, pixels in readable_images(samples, max_bad_images, ", ".join(config.method)):
-            batch = transforms.evaluation()(torch.from_numpy(resize_image(pixels, (side, side)).copy())[None])
-            options: dict[str, Any] = {"layer": config.layer, "memory_gib": config.memory_gib, "progress": True}
+            resized = torch.from_numpy(resize_image(pixels, (side, side)).copy())
+            batch = transforms.evaluation()(resized[None])
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                evidence = collect_evidence(model, batch, **options)
+                evidence = collect_evidence(
+                    model, batch, layer=config.layer, memory_gib=config.memory_gib, progress=True
+                )
             logits = evidence.logits[0]
             exclusive = model.train_config.exclusive(len(logits))
             with torch.no_grad():
                 probabilities = logits.softmax(0) if exclusive else model.predict(batch)[0].sigmoid()
-            maps, likeliest = self._maps(evidence), int(logits.argmax())
-            yield ExplainedImage(sample, pixels, probabilities.tolist(), likeliest, maps, config.alignment)
+            yield ExplainedImage(
+                sample=sample,
+                pixels=pixels,
+                probabilities=probabilities.tolist(),
+                likeliest=int(logits.argmax()),
+                maps=self._maps(evidence),
+                alignment=config.alignment,
+            )
 
     def _maps(self, evidence: Evidence) -> dict[str, MethodMaps]:
         """Return the maps of all methods; a method that raises an error is noted with its reason and not run again."""
-        answers = run_methods(self._methods, evidence)
-        for word, answer in answers.items():
-            if isinstance(answer, LocusError):
-                kind = self.unsupported if isinstance(answer, NotAvailableError) else self.failed
-                kind[word] = str(answer)
-        made = {word: answer for word, answer in answers.items() if not isinstance(answer, LocusError)}
-        self._methods = {word: method for word, method in self._methods.items() if word in made}
-        if not made:
+        maps = {}
+        for word, answer in run_methods(self._methods, evidence).items():
+            if isinstance(answer, NotAvailableError):
+                self.unsupported[word] = str(answer)
+            elif isinstance(answer, LocusError):
+                self.failed[word] = str(answer)
+            else:
+                maps[word] = answer
+        self._methods = {word: method for word, method in self._methods.items() if word in maps}
+        if not maps:
             reasons = "; ".join([*self.unsupported_sentences, *self.failed.values()])
             raise NotAvailableError(f"no method has a map: {reasons}")
-        return made
+        return maps
 
 
 def readable_images(
@@ -161,7 +177,8 @@ def readable_images(
     ``methods``: their names, for a log line. Raises ``DataError`` if the share of unreadable images is larger than
     ``max_bad_images``, or none is left.
     """
-    readable, bad = [], []
+    readable = []
+    errors = []
     log.info("explaining %d images with %s", len(samples), methods)
     # read all images once before anything is written, without storing them: a folder may be large
     for sample in tqdm(samples, desc="read", unit="image", leave=False, disable=None):
@@ -169,14 +186,14 @@ def readable_images(
             sample.read()
             readable.append(sample)
         except DataError as error:
-            bad.append(str(error))
-    if len(bad) > max_bad_images * len(samples):
-        named = examples(bad, 1)
-        raise DataError(f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {named}")
-    if bad:
-        log.warning("%d of %d images left out: %s", len(bad), len(samples), examples(bad))
-    bar = tqdm(readable, desc="explain", unit="image", leave=False, disable=None)
-    yield from ((sample, sample.image) for sample in bar)
+            errors.append(str(error))
+    if len(errors) > max_bad_images * len(samples):
+        count = f"{len(errors)} of {len(samples)} images"
+        raise DataError(f"{count} cannot be read, more than --max_bad_images: {examples(errors, 1)}")
+    if errors:
+        log.warning("%d of %d images left out: %s", len(errors), len(samples), examples(errors))
+    for sample in tqdm(readable, desc="explain", unit="image", leave=False, disable=None):
+        yield sample, sample.image
 
 
 def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sample]:
@@ -185,10 +202,11 @@ def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sa
     They are the first images of different patients, then, if there are too few patients, the first of the others.
     """
     test = load_split(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
-    if boxed := [sample for sample in test if sample.boxes]:
-        first = {sample.patient_id: sample for sample in reversed(boxed)}  # patient -> its first image
-        others = [sample for sample in boxed if first[sample.patient_id] is not sample]
-        return [*reversed(first.values()), *others][:count]
+    boxed = [sample for sample in test if sample.boxes]
+    if boxed:
+        first_of_patient = {sample.patient_id: sample for sample in reversed(boxed)}
+        others = [sample for sample in boxed if first_of_patient[sample.patient_id] is not sample]
+        return [*reversed(first_of_patient.values()), *others][:count]
     log.info("no test image of %s has a truth box: the first images are explained, without truth", recipe.dataset)
     return list(test[:count])
 
@@ -291,9 +309,13 @@ class Thresholds:
         """Return the threshold on the min-max scaled map, and a description of its source."""
         if self.typed is not None:
             return self.typed, "typed"
+        by_source = self.recorded.get(method, {})
         for threshold_source in THRESHOLD_SOURCES:
-            if values := self.recorded.get(method, {}).get(threshold_source, {}).get(finding):
-                return median(values), threshold_source + f", median of {len(values)}" * (len(values) > 1)
+            values = by_source.get(threshold_source, {}).get(finding, ())
+            if len(values) == 1:
+                return values[0], threshold_source
+            if values:
+                return median(values), f"{threshold_source}, median of {len(values)}"
         return DEFAULT_BOX_THRESHOLD, "fixed"
 
 
@@ -304,18 +326,21 @@ def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[st
     from locus.benchmark.records import packed
 
     thresholds: dict[str, Any] = {}
-    for folder in (suite for home in dict.fromkeys((Path("results"), *results)) for suite in records.suites(home)):
-        for text in packed.records_containing(folder, digest):
-            record = json.loads(text)
-            cell = record["cell"]
-            scored = digest in record["checkpoints"] and record["status"] == "ok" and "images" not in cell["data"]
-            if scored and (cell["protocol"], cell["alignment"]) == (MAIN_PROTOCOL, alignment):
-                thresholds[cell["method"]] = record["thresholds"]
+    for home in dict.fromkeys((Path("results"), *results)):
+        for suite in records.suites(home):
+            for text in packed.records_containing(suite, digest):
+                record = json.loads(text)
+                if _applies(record, digest, alignment):
+                    thresholds[record["cell"]["method"]] = record["thresholds"]
     return thresholds
 
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-"""Suffixes of an overlay."""
+def _applies(record: Mapping[str, Any], digest: str, alignment: str) -> bool:
+    """Whether a record, as JSON, has thresholds of the weights with a ``digest``, chosen on all images."""
+    cell = record["cell"]
+    is_scored = digest in record["checkpoints"] and record["status"] == "ok"
+    is_main = cell["protocol"] == MAIN_PROTOCOL and cell["alignment"] == alignment
+    return is_scored and is_main and "images" not in cell["data"]
 
 
 @hardware.oom_as_error(ADVICE)
@@ -333,48 +358,72 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     explainer = Explainer(config)
     path = Path(str(config.checkpoint))
     checkpoint, model = open_network(path, config, config.image)
-    recipe, findings = checkpoint.config, checkpoint.findings
-    if unknown := [finding for finding in config.findings if finding not in findings]:
-        raise UnknownNameError("finding", unknown[0], findings)
+    recipe = checkpoint.config
+    findings = checkpoint.findings
+    for finding in config.findings:
+        if finding not in findings:
+            raise UnknownNameError("finding", finding, findings)
     thresholds = Thresholds(checkpoint.digest, Path(config.runs), config.alignment, config.layer, config.threshold)
     if config.image:
         samples = users_images(Path(config.image), recipe.preprocess)
     else:
         samples = dataset_images(recipe, config.data_root_dir, config.cases)
-    folder, rows, failed = Path(config.output_dir) / _network_folder(path, checkpoint.digest), [], []
+    folder = Path(config.output_dir) / _network_folder(path, checkpoint.digest)
     boxes = folder / "boxes.json"
     earlier = _earlier(boxes)
+    rows: list[dict[str, Any]] = []
+    failed: list[str] = []
     names = _file_names([sample.image_id for sample in samples])
     for explained in explainer.explain(model, samples, config.max_bad_images):
-        for k in _chosen(config.findings, explained, findings):
-            pictures, errors = _pictures(explained, k, findings[k], thresholds)
-            stem = folder / names[explained.sample.image_id]
-            rows += [_write(picture, stem, config) for picture in pictures]
+        stem = folder / names[explained.sample.image_id]
+        for finding_index in _chosen(config.findings, explained, findings):
+            pictures, errors = _pictures(explained, finding_index, findings[finding_index], thresholds)
+            rows += _write_case(pictures, stem, config)
             failed += errors
-            for kind in config.format if len(pictures) > 1 else ():
-                panels.save_methods(pictures, folder / f"{safe_filename(stem.name, findings[k])}.{kind}")
     failed += explainer.failed.values()
-    cases = {_case(row): row for row in (*earlier["cases"], *rows)}
-    absent = {**earlier["absent"], **explainer.unsupported}
-    absent = {word: reason for word, reason in absent.items() if word not in {row["method"] for row in rows}}
-    write_json(boxes, {"checkpoint": str(path), "cases": [*cases.values()], "failed": failed, "absent": absent})
-    for line in [] if config.findings or not config.image else _reasons(rows):
-        echo(line)
+    _write_boxes(boxes, path, earlier, rows, failed, explainer.unsupported)
+    if config.image and not config.findings:
+        for line in _reasons(rows):
+            echo(line)
     echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {boxes}")
-    for status, sentences in (("n/a", explainer.unsupported_sentences), ("failed", failed)):
-        for words in sentences:
-            echo(f"{status}: {words}")
+    for sentence in explainer.unsupported_sentences:
+        echo(f"n/a: {sentence}")
+    for sentence in failed:
+        echo(f"failed: {sentence}")
     return 1 if failed else 0
 
 
-MAX_REASONS = 8
-"""Largest number of images for which the drawn finding is printed."""
+def _write_case(pictures: Sequence[CasePicture], stem: Path, config: HeatmapConfig) -> list[dict[str, Any]]:
+    """Write the pictures of a case, and one of all methods if there are several; return the rows for ``boxes.json``."""
+    rows = [_write(picture, stem, config) for picture in pictures]
+    if len(pictures) > 1:
+        name = safe_filename(stem.name, pictures[0].finding)
+        for suffix in config.format:
+            panels.save_methods(pictures, stem.parent / f"{name}.{suffix}")
+    return rows
+
+
+def _write_boxes(
+    file: Path,
+    checkpoint: Path,
+    earlier: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    failed: Sequence[str],
+    unsupported: Mapping[str, str],
+) -> None:
+    """Write ``boxes.json`` with the ``earlier`` cases and the new ``rows``, which replace those of the same case."""
+    cases = {_case(row): row for row in (*earlier["cases"], *rows)}
+    drawn_methods = {row["method"] for row in rows}
+    reasons = {**earlier["absent"], **unsupported}
+    absent = {word: reason for word, reason in reasons.items() if word not in drawn_methods}
+    content = {"checkpoint": str(checkpoint), "cases": [*cases.values()], "failed": [*failed], "absent": absent}
+    write_json(file, content)
 
 
 def _reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield which finding was drawn for each of a user's images, and why."""
     drawn = {row["image"]: row for row in rows}
-    for image, row in [*drawn.items()][:MAX_REASONS]:
+    for image, row in itertools.islice(drawn.items(), MAX_REASONS):
         why = f"the finding with the highest score ({row['probability']:.3f})"
         yield f"{image}: {row['finding']} is drawn, {why}; --findings draws others"
     if len(drawn) > MAX_REASONS:
@@ -385,9 +434,12 @@ def _pictures(
     explained: ExplainedImage, k: int, finding: str, thresholds: Thresholds
 ) -> tuple[list[CasePicture], list[str]]:
     """Return the picture of finding ``k`` by each method, and the errors of maps that are not finite."""
-    pictures, errors, sample = [], [], explained.sample
+    pictures = []
+    errors = []
+    sample = explained.sample
     for word in explained.maps:
-        raw, (threshold, threshold_source) = explained.raw_map(word, k), thresholds.lookup(word, finding)
+        raw = explained.raw_map(word, k)
+        threshold, threshold_source = thresholds.lookup(word, finding)
         try:
             pictures.append(prepare_case(sample, explained.pixels, finding, raw, threshold, threshold_source))
         except BadValueError as error:
@@ -401,8 +453,10 @@ def _network_folder(path: Path, digest: str) -> str:
     >>> _network_folder(Path("runs/suites/demo/custom-PCAM-128px-seed0/best.ckpt"), "1a2b3c4d5e6f7081")
     'custom-PCAM-128px-seed0-1a2b3c4d'
     """
-    of_run = path.suffix == ".ckpt" and path.stem in ("best", "last")
-    name = path.resolve().parent.name if of_run else path.name.removesuffix(".safetensors").removesuffix(".ckpt")
+    if path.suffix == ".ckpt" and path.stem in ("best", "last"):
+        name = path.resolve().parent.name
+    else:
+        name = path.name.removesuffix(".safetensors").removesuffix(".ckpt")
     return safe_filename(f"{name or path.resolve().name}-{digest[:8]}")
 
 
@@ -411,10 +465,10 @@ def _earlier(boxes: Path) -> dict[str, Any]:
     if not boxes.exists():
         return {"cases": [], "absent": {}}
     with reading_json(boxes, "it was not written by heatmap.py; delete it") as content:
-        known = {"cases": list(content["cases"]), "absent": dict(content["absent"])}
-        for row in known["cases"]:
-            _case(row)
-    return known
+        earlier = {"cases": list(content["cases"]), "absent": dict(content["absent"])}
+        for row in earlier["cases"]:
+            _case(row)  # raises an error for a row without its image, finding or method
+    return earlier
 
 
 def _case(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -435,8 +489,12 @@ def _file_names(image_ids: Sequence[str]) -> dict[str, str]:
     {'x.png': 'x', 'a/b.png': 'a_b-cc803c03', 'a_b.png': 'a_b-acf494dd'}
     """
     stems = {image: safe_filename(image.removesuffix(Path(image).suffix) or image) for image in image_ids}
-    count = Counter(stem.lower() for stem in stems.values())
-    return {image: f"{s}-{json_hash(image)[:8]}" if count[s.lower()] > 1 else s for image, s in stems.items()}
+    count = Counter(stem.lower() for stem in stems.values())  # some file systems ignore case
+    names = {}
+    for image, stem in stems.items():
+        is_unique = count[stem.lower()] == 1
+        names[image] = stem if is_unique else f"{stem}-{json_hash(image)[:8]}"
+    return names
 
 
 def _write(picture: CasePicture, stem: Path, config: HeatmapConfig) -> dict[str, Any]:
@@ -450,9 +508,14 @@ def _write(picture: CasePicture, stem: Path, config: HeatmapConfig) -> dict[str,
     if config.save_raw:
         with atomic(Path(f"{path}.npy")) as temporary, temporary.open("wb") as file:
             np.save(file, picture.raw.values)
-    files = {"picture": f"{path.name}.{config.format[0]}", "raw": f"{path.name}.npy" if config.save_raw else None}
-    settings = {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
-    return {**picture.row, **files, **settings}
+    return {
+        **picture.row,
+        "picture": f"{path.name}.{config.format[0]}",
+        "raw": f"{path.name}.npy" if config.save_raw else None,
+        "alignment": config.alignment,
+        "layer": config.layer,
+        "precision": config.precision,
+    }
 
 
 @hardware.oom_as_error(ADVICE)
@@ -464,9 +527,11 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
     Raises ``LocusError`` for an unknown label or picture format, if the model has no training run, for an unreadable
     image, and for a method that is not supported or whose map is not finite.
     """
-    source, target = Path(str(config.image_path)), Path(config.output_path)
+    source = Path(str(config.image_path))
+    target = Path(config.output_path)
     _check_target(target, source)
-    if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
+    has_one_method = len(methods.expand(config.method)) == 1
+    if not has_one_method or config.image is not None or (config.model and config.checkpoint):
         raise BadValueError(
             "with --image_path, pass exactly one --method, no --image, and at most one of --model and --checkpoint"
         )
@@ -474,23 +539,29 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
     original = images.decode(source)
     run_path = config.checkpoint or checkpoint_of(str(config.model), config.label, Path(config.runs))
     checkpoint, model = open_network(Path(run_path), config, str(source))
-    k = None if config.label is None else _position(config.label, checkpoint)
+    # an unknown label is an error before the image is explained
+    labelled = None if config.label is None else _position(config.label, checkpoint)
     samples = users_images(source, checkpoint.config.preprocess)
     (explained,) = Explainer(config).explain(model, samples, max_bad_images=0)
-    k = explained.likeliest if k is None else k
-    ((method, raw_map),) = ((word, explained.raw_map(word, k)) for word in explained.maps)
+    finding_index = explained.likeliest if labelled is None else labelled
+    finding = checkpoint.findings[finding_index]
+    (method,) = explained.maps
+    raw_map = explained.raw_map(method, finding_index)
     heat = heat_in_frame(raw_map, frame_of(explained.sample, explained.pixels))
-    finding = checkpoint.findings[k]
     if not heat.any():
         text = "flat map: %s has the same value at all positions for %s; the picture shows only the image"
         log.warning(text, method, finding)
-    path = target / f"{safe_filename(source.stem, finding)}.png" if target.is_dir() else target
+    path = target
+    if target.is_dir():
+        path = target / f"{safe_filename(source.stem, finding)}.png"
     height, width = original.shape
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, Image.registered_extensions()[path.suffix.lower()], quality=95)
-    why = "" if config.label is not None else " and the highest of all findings (--label draws another)"
-    echo(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}{why}, {method}, by {checkpoint.path})")
+    score = f"score {raw_map.probability:.3f}"
+    if config.label is None:
+        score += " and the highest of all findings (--label draws another)"
+    echo(f"overlay: {path} ({finding}, {score}, {method}, by {checkpoint.path})")
     return 0
 
 

@@ -54,13 +54,20 @@ MAP_SIDE = 64
 """Largest side of a map on the page, in positions."""
 SCORE_RANKS = ("best", "median", "worst")
 
-METHODS, CASES = 6, 8
-"""Largest number of methods, and number of cases, in the grid, so that all are readable."""
-INCHES, DPI = 7.0, 300
+METHODS = 6
+"""Largest number of methods in the grid, so that all are readable."""
+CASES = 8
+"""Number of cases in the grid."""
+INCHES = 7.0
 """Width of the grid: two columns of a paper."""
-MARGINS = 0.72, 0.42, 0.55, 0.25
-"""Inches for labels: left, right, above and below the panels."""
-FONT_SIZE, LINE_WIDTH = 6, 0.9
+DPI = 300
+LEFT = 0.72
+"""Inches for labels beside the panels; also for the next three."""
+RIGHT = 0.42
+TOP = 0.55
+BOTTOM = 0.25
+FONT_SIZE = 6
+LINE_WIDTH = 0.9
 LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7}
 
 
@@ -70,10 +77,14 @@ def render_page(page: Mapping[str, Any]) -> str:
     ``page`` has the values that the template names; ``images`` are data URLs, ``maps`` are from ``packed_map``, and a
     panel has the index of its map, or None.
     """
-    data = {"maps": page["maps"], "cases": [{"frame": case["frame"], "truth": case["truth"]} for case in page["cases"]]}
-    findings = list(dict.fromkeys(case["finding"] for case in page["cases"]))
-    kinds = {method["word"]: method["kind"].partition(":")[0] for method in page["methods"]}
-    return render("gallery.html", page=page, findings=findings, kinds=kinds, maps_and_cases=data)
+    frames_and_truths = [{"frame": case["frame"], "truth": case["truth"]} for case in page["cases"]]
+    return render(
+        "gallery.html",
+        page=page,
+        findings=list(dict.fromkeys(case["finding"] for case in page["cases"])),
+        kinds={method["word"]: method["kind"].partition(":")[0] for method in page["methods"]},
+        maps_and_cases={"maps": page["maps"], "cases": frames_and_truths},
+    )
 
 
 def packed_map(values: NDArray[np.floating[Any]], grid: Grid | str) -> dict[str, Any]:
@@ -85,19 +96,24 @@ def packed_map(values: NDArray[np.floating[Any]], grid: Grid | str) -> dict[str,
     >>> packed_map(np.zeros((2, 3), np.float16), "conventional")["shape"]
     [2, 3]
     """
-    step = -(-max(values.shape) // MAP_SIDE)
     shown: NDArray[Any] = values if values.dtype == np.float16 else values.astype("<f4")
-    if step > 1 and np.isfinite(values).all() and not any(side % step for side in values.shape):
-        shown, grid = _smaller(values, step), _pooled(grid, step)
-    raw = zlib.compress(np.ascontiguousarray(shown).tobytes(), 9)
-    where = {"size": grid.size, "stride": grid.stride, "offset": grid.offset} if isinstance(grid, Grid) else None
-    return {"values": base64.b64encode(raw).decode(), "shape": list(shown.shape), "grid": where}
+    step = math.ceil(max(values.shape) / MAP_SIDE)
+    fits = all(side % step == 0 for side in values.shape)
+    if step > 1 and fits and np.isfinite(values).all():
+        shown = _smaller(values, step)
+        grid = _pooled(grid, step)
+    compressed = zlib.compress(np.ascontiguousarray(shown).tobytes(), 9)
+    fields = None
+    if isinstance(grid, Grid):
+        fields = {"size": grid.size, "stride": grid.stride, "offset": grid.offset}
+    return {"values": base64.b64encode(compressed).decode(), "shape": list(shown.shape), "grid": fields}
 
 
 def _smaller(values: NDArray[np.floating[Any]], step: int) -> NDArray[np.uint8]:
     """Return means over squares of ``step`` positions, scaled to 0 … 255."""
-    height, width = (side // step for side in values.shape)
-    means = values.astype(np.float64).reshape(height, step, width, step).mean((1, 3))
+    height, width = values.shape
+    squares = values.astype(np.float64).reshape(height // step, step, width // step, step)
+    means = squares.mean((1, 3))
     return np.asarray(np.rint(255 * min_max(means)), np.uint8)
 
 
@@ -105,16 +121,20 @@ def _pooled(grid: Grid | str, step: int) -> Grid | str:
     """Return the grid of squares of ``step`` positions."""
     if not isinstance(grid, Grid):
         return grid
-    (down, right), (top, left) = grid.stride, grid.offset
-    offset = top + down * (step - 1) / 2, left + right * (step - 1) / 2
-    return Grid(grid.size, (step * down, step * right), offset)
+    stride_y, stride_x = grid.stride
+    offset_y, offset_x = grid.offset
+    to_middle = (step - 1) / 2  # from the first position of a square to its centre
+    offset = (offset_y + stride_y * to_middle, offset_x + stride_x * to_middle)
+    return Grid(grid.size, (step * stride_y, step * stride_x), offset)
 
 
 def data_url(image: NDArray[np.uint8]) -> str:
     """Return a (H,W) image as the data URL of a JPEG, with sides of at most ``MAX_IMAGE_SIDE`` pixels."""
-    share = min(1.0, MAX_IMAGE_SIDE / max(image.shape))
-    small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
-    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    scale = min(1.0, MAX_IMAGE_SIDE / max(image.shape))
+    height = max(1, round(image.shape[0] * scale))
+    width = max(1, round(image.shape[1] * scale))
+    small = resize_image(image, (height, width))
+    _, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
 
 
@@ -145,10 +165,13 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
     choices = []
     for finding in findings:
         cases = mean[mean["finding"] == finding].sort_values(["iou", "image"], ascending=[False, True])
-        numbers = dict.fromkeys((0, (len(cases) - 1) // 2, len(cases) - 1) if len(cases) else ())
-        chosen = cases.iloc[list(numbers)][["image", "iou"]].to_numpy().tolist()
-        named = zip(SCORE_RANKS, chosen, strict=False)
-        choices += [SelectedCase(finding, rank, str(image), float(iou)) for rank, (image, iou) in named]
+        if cases.empty:
+            continue
+        last = len(cases) - 1
+        numbers = list(dict.fromkeys((0, last // 2, last)))
+        for rank, number in zip(SCORE_RANKS, numbers, strict=False):
+            case = cases.iloc[number]
+            choices.append(SelectedCase(finding, rank, str(case["image"]), float(case["iou"])))
     return choices
 
 
@@ -183,8 +206,12 @@ def typed_folder_flags(config: FolderFlags) -> list[str]:
     >>> typed_folder_flags(FolderFlags(runs="first", trust=True))
     ['--runs', 'first', '--trust', 'True']
     """
-    given = [(field.name, getattr(config, field.name), field.default) for field in fields(FolderFlags)]
-    return [word for name, value, default in given if value != default for word in (f"--{name}", str(value))]
+    words = []
+    for flag in fields(FolderFlags):
+        value = getattr(config, flag.name)
+        if value != flag.default:
+            words += [f"--{flag.name}", str(value)]
+    return words
 
 
 def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:
@@ -201,8 +228,10 @@ def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) ->
     """
     if config.output is not None:
         return Path(config.output)
-    next_to_tables = config.results is not None or ((folder / GALLERY).is_file() and "/" not in config.suite)
-    return (folder if dataset == DRAWN and next_to_tables else runs_dir) / GALLERY
+    has_page = (folder / GALLERY).is_file() and "/" not in config.suite
+    if dataset == DRAWN and (config.results is not None or has_page):
+        return folder / GALLERY
+    return runs_dir / GALLERY
 
 
 @dataclass(frozen=True)
@@ -243,7 +272,8 @@ def method_cases(record: Record, model: OpenedModel) -> MethodCases:
         return MethodCases(record, {}, {})
     table = cases.read(record.cell, model.folder)
     rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
-    return MethodCases(record, rows, {(case.image_id, case.finding): case for case in model.cases_of(record.cell)})
+    cases_of_method = {(case.image_id, case.finding): case for case in model.cases_of(record.cell)}
+    return MethodCases(record, rows, cases_of_method)
 
 
 def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[SelectedCase]:
@@ -257,14 +287,21 @@ def _page(
     model: OpenedModel, methods: Sequence[MethodCases], chosen: Sequence[SelectedCase], suite_page: str, command: str
 ) -> dict[str, Any]:
     """Return everything that the page of ``model`` shows: see ``render_page``."""
-    records = model.records
-    images = dict.fromkeys(choice.image for choice in chosen)
-    numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
-    texts = {name: getattr(model, name) for name in ("title", "network", "address")}
-    texts |= {"suite": model.folder.name, "suite_page": suite_page, "command": command, "basis": _basis(records)}
-    cases = [_case(choice, methods, numbers[choice.image], maps) for choice in chosen]
-    pictures = [data_url(model.samples[image].image) for image in numbers]
-    return {**texts, "methods": [*map(_summary, records)], "cases": cases, "images": pictures, "maps": maps}
+    images = list(dict.fromkeys(choice.image for choice in chosen))
+    maps: list[dict[str, Any]] = []  # ``_case`` appends to it
+    return {
+        "title": model.title,
+        "network": model.network,
+        "address": model.address,
+        "suite": model.folder.name,
+        "suite_page": suite_page,
+        "command": command,
+        "basis": _basis(model.records),
+        "methods": [_summary(record) for record in model.records],
+        "cases": [_case(choice, methods, images.index(choice.image), maps) for choice in chosen],
+        "images": [data_url(model.samples[image].image) for image in images],
+        "maps": maps,
+    }
 
 
 def _case(
@@ -273,32 +310,55 @@ def _case(
     """Return one case with a panel per method; each map is appended to ``maps``. ``image``: index of its picture."""
     key = choice.image, choice.finding
     case = next(method.cases[key] for method in methods if key in method.cases)
-    chosen = {"finding": choice.finding, "rank": choice.rank, "image_id": choice.image, "mean_iou": choice.iou}
-    truth = {"probability": case.probability, "frame": case.frame, "truth": case.boxes.tolist()}
-    return {**chosen, **truth, "image": image, "panels": [_panel(method, key, maps) for method in methods]}
+    return {
+        "finding": choice.finding,
+        "rank": choice.rank,
+        "image_id": choice.image,
+        "mean_iou": choice.iou,
+        "probability": case.probability,
+        "frame": case.frame,
+        "truth": case.boxes.tolist(),
+        "image": image,
+        "panels": [_panel(method, key, maps) for method in methods],
+    }
 
 
 def _panel(method: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the panel of a method for a case, and append its map to ``maps``; without a box it has the reason."""
-    row, case, name = method.rows.get(key), method.cases.get(key), method.record.method
+    row = method.rows.get(key)
+    case = method.cases.get(key)
+    name = method.record.method
     if row is None or case is None:
         reason = method.record.reason or "the method has no such case"
         return {"method": name, "map": None, "iou": None, "hit": False, "reason": reason}
-    number = None
+    map_index = None
     if case.map is not None and row["reason"] in ("", FLAT):
-        number = len(maps)
+        map_index = len(maps)
         maps.append(packed_map(np.asarray(case.map), case.grid))
-    threshold = None if math.isnan(row["threshold"]) else float(row["threshold"])
-    result = {"threshold": threshold, "iou": float(row["iou"]), "hit": bool(row["hit@iou.3"]), "reason": row["reason"]}
-    return {"method": name, "map": number, **result}
+    return {
+        "method": name,
+        "map": map_index,
+        "threshold": None if math.isnan(row["threshold"]) else float(row["threshold"]),
+        "iou": float(row["iou"]),
+        "hit": bool(row["hit@iou.3"]),
+        "reason": row["reason"],
+    }
 
 
 def _summary(record: Record) -> dict[str, Any]:
     """Return the row of a method above the cases: its score, and why it has none or is not ranked."""
-    score, kind = main_score(record), NOT_RANKED.get(record.cell.method, "")
-    reason = f"{record.status}: {record.reason}" if record.status != "ok" and record.reason else ""
-    value, low, high = (None, None, None) if score is None else (score.value, score.low, score.high)
-    return {"word": record.method, "kind": kind, "score": value, "low": low, "high": high, "reason": reason}
+    score = main_score(record)
+    reason = ""
+    if record.status != "ok" and record.reason:
+        reason = f"{record.status}: {record.reason}"
+    return {
+        "word": record.method,
+        "kind": NOT_RANKED.get(record.cell.method, ""),
+        "score": None if score is None else score.value,
+        "low": None if score is None else score.low,
+        "high": None if score is None else score.high,
+        "reason": reason,
+    }
 
 
 def _basis(records: Sequence[Record]) -> str:
@@ -323,33 +383,44 @@ def draw_grid(
     images: Mapping[str, NDArray[np.uint8]], methods: Sequence[MethodCases], cases: Sequence[SelectedCase]
 ) -> Figure:
     """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) grey pixels."""
-    left, right, top, bottom = MARGINS
-    side = (INCHES - left - right) / (len(methods) + 1)
-    height = side * len(cases) + top + bottom
+    side = (INCHES - LEFT - RIGHT) / (len(methods) + 1)
+    height = side * len(cases) + TOP + BOTTOM
     figure = Figure(figsize=(INCHES, height), facecolor="white")
     panels = figure.subplots(len(cases), len(methods) + 1, squeeze=False)
-    figure.subplots_adjust(left / INCHES, bottom / height, 1 - right / INCHES, 1 - top / height, 0.03, 0.03)
+    figure.subplots_adjust(
+        left=LEFT / INCHES,
+        bottom=BOTTOM / height,
+        right=1 - RIGHT / INCHES,
+        top=1 - TOP / height,
+        wspace=0.03,
+        hspace=0.03,
+    )
     for row, choice in zip(panels, cases, strict=True):
-        image, key = images[choice.image], (choice.image, choice.finding)
+        image = images[choice.image]
+        key = (choice.image, choice.finding)
         row[0].set_ylabel(choice.finding, fontsize=FONT_SIZE, rotation=0, ha="right", va="center")
         case = methods[0].cases[key]
         draw_panel(row[0], case.frame, image, None, case.boxes, width=LINE_WIDTH)
         for axes, method in zip(row[1:], methods, strict=True):
             _map(axes, method.cases[key], image, float(method.rows[key]["threshold"]))
-    for axes, word in zip(panels[0], ("image", *(method.record.method for method in methods)), strict=True):
-        axes.set_title(word, fontsize=FONT_SIZE, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
+    titles = ["image", *(method.record.method for method in methods)]
+    for axes, title in zip(panels[0], titles, strict=True):
+        axes.set_title(title, fontsize=FONT_SIZE, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
     for axes in panels.flat:
         axes.spines[:].set_visible(False)
-    _legend(figure, (1 - (right - 0.05) / INCHES, bottom / height, 0.07 / INCHES, side * len(cases) / height))
+    bar_left = 1 - (RIGHT - 0.05) / INCHES
+    _legend(figure, (bar_left, BOTTOM / height, 0.07 / INCHES, side * len(cases) / height))
     return figure
 
 
 def _map(axes: Axes, case: Case, image: NDArray[np.uint8], threshold: float) -> None:
     """Draw the map over the image, and the box around its peak; ``no box`` for a map that is flat or not finite."""
-    heat, scored = None, np.zeros((0, 4))
+    heat = None
+    scored = np.zeros((0, 4))
     if case.map is not None and np.isfinite(threshold):
         scaled = min_max(case.map)
-        heat, scored = to_frame(scaled, case.frame, case.grid), boxes(scaled, threshold, case.frame, case.grid)[:1]
+        heat = to_frame(scaled, case.frame, case.grid)
+        scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
     draw_panel(axes, case.frame, image, heat, case.boxes, scored, LINE_WIDTH)
     if not len(scored):
         ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
@@ -378,8 +449,8 @@ class Example:
     @property
     def title(self) -> str:
         """Words above the picture."""
-        kind, row = "hit" if self.is_hit else "miss", self.row
-        return f"{kind}: {row['finding']}, {self.record.method}, IoU {row['iou']:.2f}"
+        kind = "hit" if self.is_hit else "miss"
+        return f"{kind}: {self.row['finding']}, {self.record.method}, IoU {self.row['iou']:.2f}"
 
 
 def choose_examples(records: Sequence[Record], folder: Path) -> list[Example]:
@@ -393,10 +464,17 @@ def choose_examples(records: Sequence[Record], folder: Path) -> list[Example]:
     rows = cases.read(record.cell, folder)
     if not {*cases.BOX} <= {*rows.columns}:
         return []
-    rows = rows[np.isfinite(rows[[*cases.BOX]].to_numpy(np.float64)).all(1)].sort_values(["iou", "image", "finding"])
-    groups = {is_hit: rows[rows[MAIN].astype(bool) == is_hit] for is_hit in (True, False)}
-    pairs = [Example(record, group.iloc[len(group) // 2], is_hit) for is_hit, group in groups.items() if len(group)]
-    return pairs if len(pairs) == len(groups) else []
+    has_box = np.isfinite(rows[[*cases.BOX]].to_numpy(np.float64)).all(1)
+    rows = rows[has_box].sort_values(["iou", "image", "finding"])
+    is_hit = rows[MAIN].astype(bool)
+    hits = rows[is_hit]
+    misses = rows[~is_hit]
+    if hits.empty or misses.empty:
+        return []
+    return [
+        Example(record, hits.iloc[len(hits) // 2], is_hit=True),
+        Example(record, misses.iloc[len(misses) // 2], is_hit=False),
+    ]
 
 
 def write_examples(
@@ -406,21 +484,30 @@ def write_examples(
 
     ``samples_of`` returns image -> sample for a record. Delete the file to draw it anew without a run.
     """
-    chosen = choose_examples(records, folder)
-    samples = samples_of(chosen[0].record) if chosen else {}
-    if not chosen or any(str(example.row["image"]) not in samples for example in chosen):
+    examples = choose_examples(records, folder)
+    if not examples:
         return
+    samples = samples_of(examples[0].record)
+    images = [str(example.row["image"]) for example in examples]
+    if any(image not in samples for image in images):
+        return
+    pairs = [(example, samples[image]) for example, image in zip(examples, images, strict=True)]
     with mpl.rc_context(EXAMPLE_STYLE):
-        figure = draw_examples([(example, samples[str(example.row["image"])]) for example in chosen])
-        save_figure(figure, folder / EXAMPLES, 150, "; ".join(example.title for example in chosen))
+        figure = draw_examples(pairs)
+        title = "; ".join(example.title for example in examples)
+        save_figure(figure, folder / EXAMPLES, dpi=150, title=title)
 
 
 def _best(records: Sequence[Record]) -> Record | None:
     """Return the first training run of the best method, or None if nothing was scored."""
     crossed = [record for record in grouping.main_methods(records) if record.cell.fitted_on is None]
     rows = [Row.of(runs) for runs in grouping.trainings(crossed)]
-    means = {row: value for row in rows if (value := row.value(MAIN, "cross-fitted")) is not None}
-    return max(means, key=means.__getitem__).runs[0] if means else None
+    means = [(row.value(MAIN, "cross-fitted"), row) for row in rows]
+    scored = [(mean, row) for mean, row in means if mean is not None]
+    if not scored:
+        return None
+    _, best = max(scored, key=lambda pair: pair[0])
+    return best.runs[0]
 
 
 def draw_examples(examples: Sequence[tuple[Example, Sample]]) -> Figure:

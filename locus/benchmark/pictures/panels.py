@@ -47,7 +47,7 @@ class RawMap:
     probability: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CasePicture:
     """Content of one figure; image, heat map and boxes share the frame (H, W)."""
 
@@ -81,19 +81,30 @@ class CasePicture:
     @property
     def caption(self) -> str:
         """Finding, method, probability, IoU and threshold in one line."""
-        absent = "truth unknown" if self.truth is None else "no truth box"
-        overlap = absent if self.iou is None else f"IoU {self.iou:.2f}"
-        at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.threshold_source})"
-        return f"{self.finding} · {self.raw.method} · p = {self.raw.probability:.2f} · {overlap} · {at}"
+        overlap = "truth unknown" if self.truth is None else "no truth box"
+        if self.iou is not None:
+            overlap = f"IoU {self.iou:.2f}"
+        threshold = f"threshold {self.threshold:.3g} ({self.threshold_source})"
+        if self.flat:
+            threshold = "flat map: no box"
+        probability = f"p = {self.raw.probability:.2f}"
+        return " · ".join([self.finding, self.raw.method, probability, overlap, threshold])
 
     @property
     def row(self) -> dict[str, Any]:
         """Entry in ``boxes.json``."""
-        case = {"image": self.image_id, "finding": self.finding, "method": self.raw.method}
-        numbers = {"threshold": self.threshold, "threshold_source": self.threshold_source}
-        truth = None if self.truth is None else self.truth.tolist()
-        boxes = {"frame": list(self.heat.shape), "boxes": self.predicted.tolist(), "truth": truth, "iou": self.iou}
-        return {**case, "probability": self.raw.probability, **numbers, **boxes}
+        return {
+            "image": self.image_id,
+            "finding": self.finding,
+            "method": self.raw.method,
+            "probability": self.raw.probability,
+            "threshold": self.threshold,
+            "threshold_source": self.threshold_source,
+            "frame": list(self.heat.shape),
+            "boxes": self.predicted.tolist(),
+            "truth": None if self.truth is None else self.truth.tolist(),
+            "iou": self.iou,
+        }
 
 
 def prepare_case(
@@ -106,10 +117,19 @@ def prepare_case(
     """
     frame = frame_of(sample, pixels)
     predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
-    heat = heat_in_frame(raw, frame)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
-    at = _overlap(predicted, truth), threshold, threshold_source
-    return CasePicture(resize_image(pixels, frame), heat, truth, predicted, finding, raw, *at, sample.image_id)
+    return CasePicture(
+        image=resize_image(pixels, frame),
+        heat=heat_in_frame(raw, frame),
+        truth=truth,
+        predicted=predicted,
+        finding=finding,
+        raw=raw,
+        iou=_overlap(predicted, truth),
+        threshold=threshold,
+        threshold_source=threshold_source,
+        image_id=sample.image_id,
+    )
 
 
 def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:
@@ -144,16 +164,17 @@ def draw(picture: CasePicture) -> "Figure":
     """Draw three panels side by side: the image with boxes, the heat map over it, the heat map alone."""
     from matplotlib.figure import Figure
 
-    figure, frame = Figure(figsize=(12.6, 4.6), dpi=100), picture.heat.shape
+    frame = picture.heat.shape
+    figure = Figure(figsize=(12.6, 4.6), dpi=100)
     axes = [figure.add_axes(panel) for panel in PANELS]
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
     draw_panel(axes[0], frame, picture.image, None, picture.truth_boxes, picture.predicted)
     draw_panel(axes[1], frame, picture.image, picture.heat)
     axes[2].set(xticks=[], yticks=[])
     drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=extent(frame))
-    words = "truth: orange; box of the peak: blue; other boxes: dashed", "heat map over the image", "heat map"
-    for panel, word in zip(axes, words, strict=True):
-        panel.set_title(word, fontsize=9)
+    titles = ("truth: orange; box of the peak: blue; other boxes: dashed", "heat map over the image", "heat map")
+    for panel, title in zip(axes, titles, strict=True):
+        panel.set_title(title, fontsize=9)
     figure.colorbar(drawn, cax=figure.add_axes(BAR), label="min-max scaled map")
     return figure
 
@@ -163,7 +184,8 @@ def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.2 * (len(pictures) + 1), 4.0), dpi=100)
-    axes, first = figure.subplots(1, len(pictures) + 1), pictures[0]
+    axes = figure.subplots(1, len(pictures) + 1)
+    first = pictures[0]
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.85, 0.03)
     figure.suptitle(f"{first.image_id}: {first.finding}", fontsize=11)
     draw_panel(axes[0], first.heat.shape, first.image, None, first.truth_boxes)
@@ -178,6 +200,8 @@ def save_figure(figure: "Figure", path: Path, dpi: float = 100, title: str | Non
     """Write a figure atomically, as .png, .pdf or .svg by the suffix of ``path``; equal figures, equal bytes."""
     from matplotlib import rc_context
 
-    metadata = UNDATED[path.suffix] | ({"Title": title} if title else {})
+    metadata = dict(UNDATED[path.suffix])
+    if title:
+        metadata["Title"] = title
     with rc_context({"svg.hashsalt": path.stem}), atomic(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], metadata=metadata, dpi=dpi)

@@ -20,7 +20,8 @@ from locus.benchmark.records.record import Cell
 from locus.benchmark.records.storage import rows_with, stem, unpacked_folder
 from locus.core.errors import BadValueError, DataError, one_line
 from locus.core.files import writing
-from locus.core.names import ALL_RULES, CONTROLS, MAIN_PROTOCOL
+from locus.core.names import MAIN_PROTOCOL
+from locus.core.registry import CHECKS
 from locus.core.scores import COUNTS, SHARES, require_range
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
-STORED_PROTOCOLS = (MAIN_PROTOCOL, ALL_RULES, CONTROLS)
 BOX = ("x0", "y0", "x1", "y1")
 WORDS = ("key", *CELL, "image", "patient", "finding")
 """Columns of texts without missing values."""
@@ -46,9 +46,10 @@ def path(folder: Path | str, cell: Cell) -> Path:
 
 def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
     """Write the ``table`` of a cell's rows as an unpacked file. The same rows give the same bytes."""
-    where, content = path(folder, cell), pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False)
-    storage.save(content.replace_schema_metadata(None), where)
-    return where
+    file = path(folder, cell)
+    content = pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False)
+    storage.save(content.replace_schema_metadata(None), file)
+    return file
 
 
 def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
@@ -62,8 +63,9 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
     frame = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
     empty = frame.columns[frame.isna().all()]  # an empty column counts as numeric
     frame = frame.astype(dict.fromkeys([*frame.select_dtypes(np.float64).columns, *empty], np.float32))
-    for position, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
-        frame.insert(position, name, value)
+    frame.insert(0, "key", cell.key)
+    for position, name in enumerate(CELL, start=1):
+        frame.insert(position, name, getattr(cell, name))
     return frame
 
 
@@ -73,7 +75,8 @@ def packed_columns(names: Sequence[str], corners: bool) -> list[str]:
     >>> packed_columns(["image", "x0", "iou", "iou_oracle", "hit@iou.3"], corners=False)
     ['image', 'iou', 'hit@iou.3']
     """
-    return [name for name in names if (corners or name not in BOX) and not name.startswith(OTHER_SOURCES)]
+    packed = [name for name in names if not name.startswith(OTHER_SOURCES)]
+    return packed if corners else [name for name in packed if name not in BOX]
 
 
 def packed_file(folder: Path | str, seed: int | None) -> Path:
@@ -98,35 +101,45 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
 
     Much faster than reading many cells one by one. Raises ``DataError`` for a broken file.
     """
-    columns, remaining = None if names is None else ("key", *names), {cell.key: cell for cell in cells}
+    columns = None if names is None else ("key", *names)
+    remaining = {cell.key: cell for cell in cells}
     tables = []
-    for cell in cells if (unpacked_folder(folder) / "cases").is_dir() else ():
-        if (unpacked := path(folder, cell)).is_file():
-            tables.append(storage.dictionaries(_checked(unpacked, columns)))
-            del remaining[cell.key]
-    paths = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
-    tables += [rows_with(_packed(file, columns), "key", remaining) for file in paths if file.is_file()]
-    tables = tables or [pyarrow.schema([(name, storage.DICT_STRING) for name in columns or ()]).empty_table()]
+    if (unpacked_folder(folder) / "cases").is_dir():
+        for cell in cells:
+            unpacked = path(folder, cell)
+            if unpacked.is_file():
+                tables.append(storage.dictionaries(_checked(unpacked, columns)))
+                del remaining[cell.key]
+    for file in dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values()):
+        if file.is_file():
+            tables.append(rows_with(_packed(file, columns), "key", remaining))
+    if not tables:
+        schema = pyarrow.schema([(name, storage.DICT_STRING) for name in columns or ()])
+        tables.append(schema.empty_table())
     return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
 
 def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
-    """Add the unpacked rows of ``STORED_PROTOCOLS`` protocols to the packed ones; ``seeds``: cell key -> training seed.
+    """Add the unpacked rows of the main protocol and of the checks to the packed ones.
 
-    Rows of other cells are dropped; columns are those of ``packed_columns``, with the corners of boxes for the lowest
-    seed. Raises ``DataError`` for a broken file, ``WriteError`` if a file cannot be written.
+    ``seeds``: cell key -> training seed. Rows of other cells are dropped; columns are those of ``packed_columns``, with
+    the corners of boxes for the lowest seed. Raises ``DataError`` for a broken file, ``WriteError`` if a file cannot be
+    written.
     """
-    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in STORED_PROTOCOLS]
-    files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
+    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in (MAIN_PROTOCOL, *CHECKS.names())]
+    files = {}  # key -> file: its name ends with the key
+    for source in folders:
+        files |= {file.stem[-16:]: file for file in sorted(source.glob("[!.]*.parquet"))}
     keys_by_file: dict[Path, set[str]] = {}
     for key, seed in sorted(seeds.items(), key=lambda pair: pair[1] or 0):  # the file of the lowest seed is the first
         keys_by_file.setdefault(packed_file(folder, seed), set()).add(key)
-    for n, (where, keys) in enumerate(keys_by_file.items()):
+    for number, (packed, keys) in enumerate(keys_by_file.items()):
+        has_corners = number == 0
         unpacked = {key: file for key, file in files.items() if key in keys}
-        names = _packed(where).column_names if where.is_file() else []
-        if unpacked or not _keys(where) <= keys or names != packed_columns(names, corners=n == 0):
-            rows = _joined(keys, unpacked, where)
-            _save(rows.select(packed_columns(rows.column_names, corners=n == 0)), where)
+        names = _packed(packed).column_names if packed.is_file() else []
+        if unpacked or not _keys(packed) <= keys or names != packed_columns(names, has_corners):
+            rows = _joined(keys, unpacked, packed)
+            _save(rows.select(packed_columns(rows.column_names, has_corners)), packed)
     for file in (*files.values(), *(set(folder.glob("cases*.parquet")) - keys_by_file.keys())):
         with writing(file):
             file.unlink(missing_ok=True)
@@ -134,7 +147,10 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
 
 def _joined(keys: Collection[str], paths: Mapping[str, Path], where: Path) -> pyarrow.Table:
     """Return the unpacked rows in ``paths`` (key -> file), and the packed rows of other ``keys`` in ``where``."""
-    tables = [storage.words(rows_with(_packed(where), "key", {*keys} - paths.keys()))] if where.is_file() else []
+    tables = []
+    if where.is_file():
+        remaining = {*keys} - paths.keys()
+        tables.append(storage.words(rows_with(_packed(where), "key", remaining)))
     tables += [storage.read_parquet(file, ADVICE) for _, file in sorted(paths.items())]
     filled = [table for table in tables if len(table)] or [pyarrow.table({})]
     return pyarrow.concat_tables(filled, promote_options="permissive")

@@ -23,7 +23,8 @@ from locus.core.errors import BadValueError, DataError, one_line
 from locus.core.files import writing
 from locus.core.scores import Score, ScoreColumns, ThresholdSource, require_range
 
-RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
+RECORDS_FILE = "records.parquet"
+CELLS_FILE = "cells.parquet"
 ADVICE = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
 CELL_FIELDS = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
@@ -44,8 +45,6 @@ SCHEMA = pyarrow.schema(
         *((name, DICT_STRING) for name in ("status", "reason", "source")),
     ]
 )
-CELLS_COLUMNS = ("key", "name", "status", "source", "record")
-"""Columns of ``cells.parquet``; ``record`` is the record as JSON without its scores."""
 
 
 def load(folder: Path | str) -> list[Record]:
@@ -102,14 +101,20 @@ def ordered(records: Sequence[Record]) -> list[Record]:
 def write_packed(records: Sequence[Record], folder: Path) -> None:
     """Pack ``records``, in the order of their file names, into ``folder``.
 
-    ``cells.parquet`` is written first: a record exists if it has a row there. An unpacked record takes precedence over
-    its packed version. Unchanged files are not written. Raises ``WriteError`` if a file cannot be written.
+    In ``cells.parquet``, ``record`` is the record as JSON without its scores. This file is written first: a record
+    exists if it has a row there. An unpacked record takes precedence over its packed version. Unchanged files are not
+    written. Raises ``WriteError`` if a file cannot be written.
     """
-    named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
-    rows = [(record.key, name, record.status, record.source, _record_json(record)) for name, record in named]
-    columns = zip(*rows, strict=True) if rows else [[]] * 5
-    storage.save(pyarrow.table(dict(zip(CELLS_COLUMNS, columns, strict=True))), folder / CELLS_FILE)
-    storage.save(_scores([record for _, record in named]), folder / RECORDS_FILE)
+    in_order = ordered(records)
+    columns = {
+        "key": [record.key for record in in_order],
+        "name": [stem(record.cell) for record in in_order],
+        "status": [record.status for record in in_order],
+        "source": [record.source for record in in_order],
+        "record": [_record_json(record) for record in in_order],
+    }
+    storage.save(pyarrow.table(columns), folder / CELLS_FILE)
+    storage.save(_scores(in_order), folder / RECORDS_FILE)
 
 
 def read_packed(folder: Path) -> dict[str, Record]:
@@ -120,8 +125,10 @@ def read_packed(folder: Path) -> dict[str, Record]:
     scores = storage.read_parquet(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *SCORE_FIELDS])
     try:
         scores_by_key = _by_key(storage.dictionaries(scores))
-        rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
-        contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {})) for k, n, text in rows}
+        contents = {}
+        for row in cells.select(["key", "name", "record"]).to_pylist():
+            about = json.loads(row["record"])
+            contents[row["name"]] = _merge_scores(about, scores_by_key.get(row["key"], {}))
     except (BadValueError, LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
         raise DataError(f"the Parquet files in {folder} are not records of Locus ({reason}); {ADVICE}") from error
@@ -137,7 +144,9 @@ def records_containing(folder: Path, text: str) -> list[str]:
 
 
 def _record_json(record: Record) -> str:
-    left_out = {"scores", "subgroups"} if record.resampled else {"scores", "subgroups", "resampled"}
+    left_out = {"scores", "subgroups"}
+    if not record.resampled:
+        left_out.add("resampled")
     fields = record.model_dump(mode="json", exclude=left_out)
     subgroups = [(subgroup.variable, subgroup.group) for subgroup in record.subgroups]
     return json.dumps({"key": record.key, **fields, "subgroups": subgroups}, ensure_ascii=False, allow_nan=False)
@@ -149,30 +158,34 @@ Groups = dict[tuple[str, str], ScoreColumns]
 
 def _merge_scores(about: dict[str, Any], scores: Groups) -> dict[str, Any]:
     """Combine the JSON of a record with its scores."""
-    groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in about["subgroups"]]
-    return {**about, "scores": scores.get(("", ""), ()), "subgroups": groups}
+    subgroups = []
+    for variable, group in about["subgroups"]:
+        of_group = scores.get((variable, group), ())
+        subgroups.append({"variable": variable, "group": group, "scores": of_group})
+    return {**about, "scores": scores.get(("", ""), ()), "subgroups": subgroups}
 
 
 def _scores(records: Sequence[Record]) -> pyarrow.Table:
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     for record in records:
         rows = list(_rows(record))
-        same = {name: getattr(record.cell, name) for name in (*CELL_FIELDS, "images")}
-        for name, value in (same | {name: getattr(record, name) for name in ("key", "status", "source")}).items():
+        of_cell = {name: getattr(record.cell, name) for name in (*CELL_FIELDS, "images")}
+        same = {**of_cell, "key": record.key, "status": record.status, "source": record.source}
+        for name, value in same.items():
             columns[name] += [value] * len(rows)
-        for name, values in zip(("variable", "group", *SCORE_FIELDS), zip(*rows, strict=True), strict=True):
+        by_column = zip(*rows, strict=True)
+        for name, values in zip(("variable", "group", *SCORE_FIELDS), by_column, strict=True):
             columns[name] += values
     return pyarrow.Table.from_pydict(columns, schema=SCHEMA)
 
 
 def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
     """Yield a row per score, subgroups last, or one row with the reason if there is no score."""
-    for variable, group, scores in (
-        ("", "", record.scores),
-        *((s.variable, s.group, s.scores) for s in record.subgroups),
-    ):
-        for score in scores:
-            yield (variable, group, *(getattr(score, name) for name in SCORE_FIELDS))
+    for score in record.scores:
+        yield ("", "", *(getattr(score, name) for name in SCORE_FIELDS))
+    for subgroup in record.subgroups:
+        for score in subgroup.scores:
+            yield (subgroup.variable, subgroup.group, *(getattr(score, name) for name in SCORE_FIELDS))
     if not record.scores:
         yield ("", "", None, None, None, None, None, None, None, record.reason)
 
@@ -180,19 +193,25 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     """Return record key -> its scores."""
     coded = {name: _coded(scores[name]) for name in scores.column_names if name not in NUMBERS}
-    numbers = {name: storage.numbers(scores[name].combine_chunks(), np.nan if name != "n" else 0) for name in NUMBERS}
+    numbers = {}
+    for name in NUMBERS:
+        missing = 0 if name == "n" else np.nan
+        numbers[name] = storage.numbers(scores[name].combine_chunks(), missing)
     columns = [numbers[name] if name in numbers else _words(*coded[name]) for name in Score._fields]
     _require_valid(coded, numbers)
-    names = _names(*(coded[name] for name in ("metric", "finding", "threshold_source")))
-    grouped = [coded[name] for name in ("key", "variable", "group")]
-    starts = np.flatnonzero(np.any([np.diff(codes, prepend=-1) != 0 for codes, _ in grouped], axis=0))
-    groups = zip(*(_words(codes[starts], words).tolist() for codes, words in grouped), strict=True)
-    ends = itertools.pairwise([*starts.tolist(), len(scores)])
-    out: dict[str, Groups] = {}
-    for (key, variable, group), (start, stop) in zip(groups, ends, strict=True):
-        if names[start][0] is not None:  # a record without scores has a row without a metric
-            out.setdefault(key, {})[variable, group] = ScoreColumns(columns, names, slice(start, stop))
-    return out
+    names = _names(coded["metric"], coded["finding"], coded["threshold_source"])
+    # a group is a run of rows: it ends where one of its three words changes
+    of_group = [coded[name] for name in ("key", "variable", "group")]
+    has_changed = [np.diff(codes, prepend=-1) != 0 for codes, _ in of_group]
+    starts = np.flatnonzero(np.any(has_changed, axis=0))
+    keys, variables, groups = (_words(codes[starts], words).tolist() for codes, words in of_group)
+    rows = itertools.pairwise([*starts.tolist(), len(scores)])
+    scores_by_key: dict[str, Groups] = {}
+    for key, variable, group, (start, stop) in zip(keys, variables, groups, rows, strict=True):
+        metric, _, _ = names[start]
+        if metric is not None:  # a record without scores has a row without a metric
+            scores_by_key.setdefault(key, {})[variable, group] = ScoreColumns(columns, names, slice(start, stop))
+    return scores_by_key
 
 
 def _require_valid(coded: Mapping[str, "Coded"], numbers: Mapping[str, NDArray[Any]]) -> None:
@@ -202,15 +221,16 @@ def _require_valid(coded: Mapping[str, "Coded"], numbers: Mapping[str, NDArray[A
     unknown = {*coded["threshold_source"][1]} - {None, *get_args(ThresholdSource)}
     if unknown:
         raise ValueError(f"the threshold source {unknown.pop()!r} is not known")
-    codes, metrics = coded["metric"]
-    missing = len(metrics) - 1
-    findings, finding_words = coded["finding"]
-    if ((codes != missing) & (findings == len(finding_words) - 1)).any():
+    metric_codes, metrics = coded["metric"]
+    finding_codes, findings = coded["finding"]
+    has_metric = metric_codes != len(metrics) - 1
+    lacks_finding = finding_codes == len(findings) - 1
+    if (has_metric & lacks_finding).any():
         raise ValueError("a score has no finding")
     require_range("n", numbers["n"])
     for code, metric in enumerate(metrics[:-1]):
-        of_metric = codes == code
-        for name in NUMBERS[:3]:
+        of_metric = metric_codes == code
+        for name in ("value", "low", "high"):
             require_range(str(metric), numbers[name][of_metric])
 
 
@@ -231,6 +251,8 @@ def _words(codes: NDArray[np.integer], words: Sequence[Any]) -> NDArray[np.objec
 def _names(*columns: Coded) -> NDArray[np.object_]:
     """Return the words of each row in several columns as a tuple; equal rows share it."""
     shape = [len(words) for _, words in columns]
-    distinct, row = np.unique(np.ravel_multi_index([codes for codes, _ in columns], shape), return_inverse=True)
-    parts = zip(np.unravel_index(distinct, shape), (words for _, words in columns), strict=True)
-    return _words(row, [*zip(*(_words(codes, words).tolist() for codes, words in parts), strict=True)])
+    number = np.ravel_multi_index([codes for codes, _ in columns], shape)
+    distinct, row = np.unique(number, return_inverse=True)
+    distinct_codes = np.unravel_index(distinct, shape)
+    distinct_words = [_words(codes, words) for codes, (_, words) in zip(distinct_codes, columns, strict=True)]
+    return _words(row, list(zip(*distinct_words, strict=True)))

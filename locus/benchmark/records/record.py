@@ -76,10 +76,14 @@ def describe(provenance: Provenance | None) -> str:
 
 
 def _machines(provenance: Provenance) -> list[str]:
-    used = (provenance, *provenance.others)
-    software = [f"precision {p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}" for p in used]
-    devices = [p.device if p.device.endswith(p.processor) else f"{p.device}, {p.processor}" for p in used]
-    lines = map(", ".join, zip(software, devices, strict=True))
+    """Return precision, threads, device and processor of each distinct machine."""
+    lines = []
+    for used in (provenance, *provenance.others):
+        threads = "1 thread" if used.threads == 1 else f"{used.threads} threads"
+        device = used.device
+        if not device.endswith(used.processor):
+            device = f"{device}, {used.processor}"
+        lines.append(f"precision {used.precision}, {threads}, {device}")
     return list(dict.fromkeys(lines))
 
 
@@ -105,8 +109,12 @@ def _validated(scores: Any, validate: Callable[[Any], Sequence[Score]]) -> Seque
 
 
 def _dicts(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    return [_without_defaults(score) for score in scores]
+
+
+def _without_defaults(score: Score) -> dict[str, Any]:
     defaults = Score._field_defaults
-    return [{name: x for name, x in s._asdict().items() if x != defaults.get(name, ...)} for s in scores]
+    return {name: value for name, value in score._asdict().items() if value != defaults.get(name, ...)}
 
 
 Scores = Annotated[tuple[Score, ...], WrapValidator(_validated), PlainSerializer(_dicts)]
@@ -376,29 +384,43 @@ class Record(FrozenModel):
 
     def may_have_cases_of(self, other: Self) -> bool:
         """Return whether both agree on the data set, its counts and, if comparable, its images and boxes."""
-        counts = ("patients", "cases", "truth boxes")
-        alike = all(self.rests_on.get(name) == other.rests_on.get(name) for name in counts)
+        if self.cell.dataset != other.cell.dataset:
+            return False
+        for name in ("patients", "cases", "truth boxes"):
+            if self.rests_on.get(name) != other.rests_on.get(name):
+                return False
         # images of several folds are in another order; older records have no fingerprint
-        prints = {self.fingerprint, other.fingerprint} if self.rests_on.get("trainings") == 1 else {""}
-        return self.cell.dataset == other.cell.dataset and alike and (len(prints) == 1 or "" in prints)
+        has_several_folds = self.rests_on.get("trainings") != 1
+        if has_several_folds or not self.fingerprint or not other.fingerprint:
+            return True
+        return self.fingerprint == other.fingerprint
 
     def find(self, metric: str, finding: str = "mean", threshold_source: str | None = None) -> Score | None:
         """Return the score of a metric, or None if there is none.
 
         ``threshold_source``: how the score threshold was chosen; None: the first score of any threshold source.
         """
-        rows = self._rows.get((metric, finding), ())
-        return next((self.scores[n] for n, of_row in rows if threshold_source in (None, of_row)), None)
+        for number, source in self._rows.get((metric, finding), ()):
+            if threshold_source in (None, source):
+                return self.scores[number]
+        return None
 
     def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
         """Return the scores of a metric, of a finding or of both, in record order."""
-        return [self.scores[n] for n in sorted(n for name in self.names(metric, finding) for n, _ in self._rows[name])]
+        numbers = []
+        for name in self.names(metric, finding):
+            numbers += [number for number, _ in self._rows[name]]
+        return [self.scores[number] for number in sorted(numbers)]
 
     def names(self, metric: str | None = None, finding: str | None = None) -> list[tuple[str, str]]:
         """Return the distinct pairs of metric and finding that ``select`` returns, in record order."""
         if metric is not None and finding is not None:
             return [(metric, finding)] if (metric, finding) in self._rows else []
-        return [(m, f) for m, f in self._rows if metric in (None, m) and finding in (None, f)]
+        if metric is not None:
+            return [name for name in self._rows if name[0] == metric]
+        if finding is not None:
+            return [name for name in self._rows if name[1] == finding]
+        return list(self._rows)
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], list[tuple[int, str]]]:

@@ -1,7 +1,7 @@
 """Published grounding and segmentation beside baselines that know a training part and never see an image.
 
-``GroundingReport``  answer, chart and tables of a data set: published results, maps without content, people
-``comparison``       the table of published results, also with a row of a user; ``gap`` is one difference
+``GroundingSection``  answer, chart and tables of a data set: published results, maps without content, people
+``comparison``        the table of published results, also with a row of a user; ``gap`` is one difference
 
 A published value is compared with the baseline of its own rule. See docs/grounding_audit.md.
 """
@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
 from locus.benchmark.report.literature import MARKS, MEAN, PLACES
-from locus.benchmark.report.page import CheckReport
+from locus.benchmark.report.section import Section
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.benchmark.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
@@ -194,22 +195,27 @@ def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
     )
 
 
-class GroundingReport(CheckReport):
+class GroundingSection(Section):
     """Published results on one truth, maps without content, and people."""
 
-    check = "grounding"
-    question = ""
-    shown, writes_chart = 2, True
+    shown = 2
+    writes_chart = True
 
     def __init__(self, leaderboard: Leaderboard) -> None:
-        """Select the rows of the baselines of a training part, or of pairs of readers."""
-        self.leaderboard, self.dataset, self.records = leaderboard, leaderboard.dataset, leaderboard.records
+        """Select the records of people and the metrics of published results."""
+        super().__init__(leaderboard)
+        self.records = leaderboard.records
         runs = [record for record in self.records if record.source != "paper"]
         self.people = next(filter(is_of_pairs, runs), None)
-        here = [r for r in runs if r.cell.dataset == self.dataset]
-        self.rows = [Row.of([r]) for r in here if r.cell.method in OF_TRAINING_PART or is_of_pairs(r)]
         self.is_of_people = self.people is not None and self.people.cell.dataset == self.dataset
         self.metrics = [metric for metric in RULES if any(r.find(metric) for r in published(self.records))]
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:
+        """The rows of the baselines of a training part, or of pairs of readers."""
+        runs = [record for record in self.records if record.source != "paper"]
+        here = [record for record in runs if record.cell.dataset == self.dataset]
+        return [Row.of([record]) for record in here if record.cell.method in OF_TRAINING_PART or is_of_pairs(record)]
 
     def tables(self) -> list[Table]:
         """Return the published results and the maps without content, then results by rules that count negatives."""

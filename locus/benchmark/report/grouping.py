@@ -37,7 +37,7 @@ SOLVED = 0.9
 """Share of its cases from which ``prior`` solves a finding."""
 WEAK_AUROC = 0.75
 """A classifier with a lower AUROC is marked as weak."""
-NO_NETWORK = frozenset(names.UNRANKED_METHODS) - {names.UNTRAINED, names.SHUFFLED, *names.SUPERVISED}
+NO_NETWORK = frozenset(names.WITHOUT_NETWORK)
 """Rows that do not use the network: baselines, upper bound and people."""
 
 
@@ -409,20 +409,7 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 
-NOT_RANKED = {
-    **dict.fromkeys(names.BASELINES, "baseline"),
-    names.FIXED_BOX: "baseline: knows other patients' boxes",
-    names.PRIOR: "baseline: knows other patients' boxes",
-    **dict.fromkeys((names.FIXED_POINT, names.FIXED_REGION), "baseline: knows the truth of the training part"),
-    names.EMPTY_MASK: "baseline: selects nothing",
-    names.UNTRAINED: "baseline: the same network with random weights",
-    names.SHUFFLED: "baseline: the map of another patient's image with the finding",
-    names.UPPER_BOUND: "upper bound: sees the truth",
-    names.SUPERVISED[0]: "reference: the network after fine-tuning on the boxes of other patients",
-    names.SUPERVISED[1]: "reference: the network after fine-tuning on 5 boxes per finding of other patients",
-    names.READERS: "upper bound: each reader's boxes against the others', no threshold",
-    names.SECOND_READERS: "another team of radiologists, no threshold",
-}
+NOT_RANKED = {row.name: row.why_unranked for row in names.ROWS}
 """Method -> why it is not ranked."""
 LABELS = {"seed": "seed", "img_size": "image size", "alignment": "alignment"}
 """Field of a cell -> its label above a table; left out if no cell has a value."""

@@ -26,17 +26,6 @@ from locus.core.types import FloatArray
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""
-BASELINES = (
-    names.FIXED_BOX,
-    PRIOR,
-    names.CENTER,
-    names.NOISE,
-    names.UNTRAINED,
-    names.SHUFFLED,
-    names.UPPER_BOUND,
-    *names.SUPERVISED,
-)
-"""Baselines and the upper bound in the order of a table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -410,7 +399,7 @@ def _network_words(row: Row) -> str:
 def _baselines(rows: Sequence[Row]) -> list[Row]:
     """Return each baseline once, or once per grid on which it differs; of several networks, that with most runs."""
     chosen: list[Row] = []
-    for name in BASELINES:
+    for name in names.IN_TABLES:
         of_grid: dict[tuple[object, ...], Row] = {}
         named = [row for row in rows if row.cell.method == name]
         named.sort(key=lambda row: (row.is_published, -len(row.runs), [*row.cell.recipe.get("grid", ())]))

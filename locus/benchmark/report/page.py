@@ -1,7 +1,6 @@
 """``leaderboard.md``: the answer of a suite, its main tables, what they rest on, and cells without a score.
 
 ``DatasetTables``  all tables of a data set, with those of validity checks and of papers
-``CheckReport``    base class of the reports of validity checks, which are handed over by ``Description``
 ``answer``         the answer in at most three lines: about the best row or, if there are some, about a user's rows
 ``leaderboard_md``  the text of ``leaderboard.md``
 
@@ -15,16 +14,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from locus.benchmark.records.record import Record
 from locus.benchmark.report import added, detail_tables, grouping, literature, main_table
-from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
+from locus.benchmark.report.grounding import GroundingSection
 from locus.benchmark.report.grouping import Row, by_score, counted, network_words
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.primary import Primary
+from locus.benchmark.report.section import CheckReport, Section
 from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core.cli import CONFIGS
@@ -39,38 +39,6 @@ MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
 
 
-class CheckReport:
-    """Tables and answer of a check on a data set. A subclass is in ``locus.benchmark.validity.<check>_report``."""
-
-    check: ClassVar[str]
-    """Name of the check."""
-    question: ClassVar[str]
-    """Question of the check, used as a heading."""
-    limit: ClassVar[str] = ""
-    """A sentence on what the check does not show."""
-    shown: ClassVar[int] = 1
-    """Number of its tables that the page shows open; the others are in its part for details."""
-    writes_chart: ClassVar[bool] = False
-    """Whether its chart is also a file, named after the data set."""
-
-    def __init__(self, leaderboard: Leaderboard) -> None:
-        """Select the rows of the check on the data set of a ``leaderboard``."""
-        self.leaderboard, self.dataset = leaderboard, leaderboard.dataset
-        self.rows = leaderboard.of_protocol(self.check)
-
-    def tables(self) -> list[Table]:
-        """Return the tables of the check; called only if there are ``rows``."""
-        raise NotImplementedError
-
-    def sentences(self) -> Iterator[str]:
-        """Return the conclusions in sentences; called only if there are ``rows``."""
-        raise NotImplementedError
-
-    def chart(self) -> Chart | None:
-        """Return the chart of the check's page; None without one or without data."""
-        return None
-
-
 DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.subgroups)
 
 
@@ -79,17 +47,18 @@ class DatasetTables:
     """The tables of a data set, in the order of a page; a table without rows is left out."""
 
     leaderboard: Leaderboard
-    checks: Sequence[type[CheckReport]] = ()
-    """Reports of the validity checks that its records may have."""
+    checks: Mapping[str, type[CheckReport]] = field(default_factory=dict)
+    """Validity check that its records may have -> its report."""
     primary: Table | None = None
     """The primary comparison of the suite, on its first data set."""
     primary_lines: tuple[str, ...] = ()
     """The same in sentences."""
 
     @cached_property
-    def reports(self) -> tuple[CheckReport, ...]:
-        """The reports of the checks that have rows."""
-        return tuple(report for check in self.checks if (report := check(self.leaderboard)).rows)
+    def sections(self) -> tuple[Section, ...]:
+        """The reports of the checks and published grounding, those that have rows."""
+        reports = [report(self.leaderboard, name) for name, report in self.checks.items()]
+        return tuple(section for section in (*reports, GroundingSection(self.leaderboard)) if section.rows)
 
     @cached_property
     def full(self) -> tuple[Table, ...]:
@@ -115,17 +84,17 @@ class DatasetTables:
     @property
     def printed(self) -> tuple[Table, ...]:
         """The tables of ``leaderboard.md``; without a main one, those of the other protocols."""
-        return (*self.main, *self.of_checks[:1]) or self.protocols
+        return (*self.main, *self.of_sections[:1]) or self.protocols
 
     @property
     def shown(self) -> int:
-        """The number of tables of checks that a page shows open."""
-        return max((report.shown for report in self.reports), default=1)
+        """The number of tables of sections that a page shows open."""
+        return max((section.shown for section in self.sections), default=1)
 
     @cached_property
-    def of_checks(self) -> tuple[Table, ...]:
-        """The tables of validity checks."""
-        return _given(table for report in self.reports for table in report.tables())
+    def of_sections(self) -> tuple[Table, ...]:
+        """The tables of validity checks and of published grounding."""
+        return _given(table for section in self.sections for table in section.tables())
 
     @cached_property
     def details(self) -> tuple[Table, ...]:
@@ -136,14 +105,14 @@ class DatasetTables:
     def protocols(self) -> tuple[Table, ...]:
         """A table of each other protocol."""
         scored = {record.cell.protocol for record in self.leaderboard.records if record.source != "paper"}
-        words = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *(check.check for check in self.checks)})
+        words = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.checks})
         return _given(detail_tables.of_protocol(self.leaderboard, word) for word in words)
 
     @property
     def all_tables(self) -> tuple[Table, ...]:
         """All tables, short and complete."""
         of_papers = (*self.literature, *self.papers)
-        return (*self.full, *self.short, *self.of_checks, *self.details, *self.protocols, *of_papers)
+        return (*self.full, *self.short, *self.of_sections, *self.details, *self.protocols, *of_papers)
 
     @cached_property
     def literature(self) -> tuple[Table, ...]:
@@ -185,8 +154,8 @@ class Description:
     """The comparison that is made before all others."""
     maps_of: Path | None = None
     """Folder of the suite whose maps it scores."""
-    checks: Sequence[type[CheckReport]] = ()
-    """Reports of the validity checks that its records may have."""
+    checks: Mapping[str, type[CheckReport]] = field(default_factory=dict)
+    """Validity check that its records may have -> its report."""
     answers_first: bool = False
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     has_maps: bool = False
@@ -400,9 +369,12 @@ def answers(tables: DatasetTables) -> list[str]:
     """Return the lines of the answer of a data set and of its checks."""
     board = tables.leaderboard
     lines = [*tables.primary_lines, *answer(board), *literature.answer(board)]
-    for report in tables.reports:
-        lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
-        lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []
+    for section in tables.sections:
+        if section.question:
+            lines.append(f"**{section.question}**")
+        lines += section.sentences()
+        if section.limit:
+            lines.append(f"This does not show: {section.limit[0].lower()}{section.limit[1:]}")
     return lines
 
 

@@ -104,8 +104,8 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     complete: tuple[Table, ...] = ()
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
-    shown = (*tables.of_primary, *tables.literature, *rest, *tables.of_checks[: tables.shown])
-    more = (*complete, *tables.of_checks[tables.shown :], *tables.details, *tables.protocols, *tables.papers)
+    shown = (*tables.of_primary, *tables.literature, *rest, *tables.of_sections[: tables.shown])
+    more = (*complete, *tables.of_sections[tables.shown :], *tables.details, *tables.protocols, *tables.papers)
     shown, more = (shown, more) if first is not None or shown else (more, ())
     texts = {"name": board.title, "answer": page.answers(tables), "notes": page.notes(board)}
     return {**texts, "charts": _charts(tables), "first": first, "rest": shown, "more": more}
@@ -114,7 +114,7 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
 def _charts(tables: DatasetTables) -> list[Chart]:
     """Return the charts of the first screen: hits over the IoU threshold or that of a check, and of papers."""
     board = tables.leaderboard
-    first = [hits_chart(board)] if board.methods else [report.chart() for report in tables.reports]
+    first = [hits_chart(board)] if board.methods else [section.chart() for section in tables.sections]
     return [chart for chart in (*first, added.chart(board), literature.chart(board)) if chart is not None]
 
 
@@ -221,9 +221,9 @@ def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> tuple[str, ...]:
 
 
 def _first_sentence(data: DatasetTables) -> str:
-    """Return the first sentence of the answer of a check or of papers, without brackets."""
-    of_checks, board = (sentence for report in data.reports for sentence in report.sentences()), data.leaderboard
-    text = next(itertools.chain(of_checks, literature.answer(board)), "").replace("**", "")
+    """Return the first sentence of the answer of a section or of papers, without brackets."""
+    sentences = (sentence for section in data.sections for sentence in section.sentences())
+    text = next(itertools.chain(sentences, literature.answer(data.leaderboard)), "").replace("**", "")
     plain = re.sub(r" \([^)]*\)", "", text)
     return plain.partition(". ")[0].removesuffix(".")
 
@@ -281,14 +281,14 @@ def write(
         of_suite = primary.table(description.primary, boards)
         datasets[0] = replace(datasets[0], primary=of_suite, primary_lines=lines)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
-    shown = [table for data in datasets for table in (*data.main, *data.of_checks)]
+    shown = [table for data in datasets for table in (*data.main, *data.of_sections)]
     in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)
     write_text(folder / "leaderboard.tex", "\n".join(in_latex))
     for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):
         write_text(folder / literature.FILE, chart.svg)
-    for report in (report for data in datasets for report in data.reports if report.writes_chart):
-        if (drawn := report.chart()) is not None:
-            write_text(folder / f"{report.dataset}.svg", drawn.svg)
+    for section in (section for data in datasets for section in data.sections if section.writes_chart):
+        if (drawn := section.chart()) is not None:
+            write_text(folder / f"{section.dataset}.svg", drawn.svg)
     write_text(folder / "leaderboard.md", page.leaderboard_md(all_records, description, datasets, linked_from))
     text = suite_page(folder, linked_from, description, all_records, datasets)
     write_text(folder / PAGE, link_documents(text, page.path_to_checkout(linked_from)))

@@ -9,7 +9,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from locus.benchmark.scoring.protocols.pxap import counted, patient_counts, pool
 from locus.benchmark.scoring.protocols.wang import IOBB, IOU
 from locus.benchmark.scoring.statistics.rank_reversals import POOLED, TRAITS, Values
 from locus.benchmark.scoring.statistics.resample import mean
+from locus.benchmark.scoring.surface import Surface
 from locus.core.types import FloatArray
 
 CUTS = {"fixed": "cut .5", "otsu": "cut by Otsu", "oracle": "cut on the truth", "cross-fitted@shared": "one cut"}
@@ -33,53 +33,64 @@ def scored(cases: Sequence[Case], findings: Sequence[str], seed: int) -> Callabl
 
     @cache
     def columns_of(protocol: str) -> Columns:
-        by_case = protocols.get(protocol)().evaluate(cases, findings, seed).rows
-        return lambda name: np.array([np.nan if row[name] is None else row[name] for row in by_case], dtype=np.float64)
+        rows = protocols.get(protocol)().evaluate(cases, findings, seed).rows
+        return lambda name: np.array([row[name] for row in rows], dtype=np.float64)  # None becomes nan
 
     return columns_of
 
 
 def rule_values(columns_of: Callable[[str], Columns]) -> Values:
     """Return the values of cases with a truth box under all rules but those of other placements and the pooled ones."""
-    box, mask, seeds, wang = (columns_of(word) for word in ("maxbox", "chexlocalize", "adaptive_threshold", "wang"))
+    maxbox = columns_of("maxbox")
+    chexlocalize = columns_of("chexlocalize")
+    wang = columns_of("wang")
     return {
         **of_single_box(columns_of("single_box")),
         "pointing within 15 px": columns_of("pointing")("pointing@15"),
         "energy": columns_of("energy")("energy"),
-        "MaxBoxAcc": box("hit@iou.5"),
-        "MaxBoxAcc, cut on the truth": (box("iou_oracle") >= 0.5).astype(np.float64),
-        "MaxBoxAccV2": np.mean([box(f"any@iou.{tenth}") for tenth in (3, 5, 7)], 0),
-        "mask IoU": mask("iou"),
-        "mask IoU, cut on the truth": mask("iou_oracle"),
-        "mask IoU, cut by Otsu": mask("iou_otsu"),
-        "adaptive threshold, IoU ≥ .3": seeds("hit@iou.3"),
-        **{f"Wang, IoU > .{tenth}": (wang("iou") > tenth / 10).astype(np.float64) for tenth in (3, 5)},
+        "MaxBoxAcc": maxbox("hit@iou.5"),
+        "MaxBoxAcc, cut on the truth": (maxbox("iou_oracle") >= 0.5).astype(np.float64),
+        "MaxBoxAccV2": np.mean([maxbox("any@iou.3"), maxbox("any@iou.5"), maxbox("any@iou.7")], axis=0),
+        "mask IoU": chexlocalize("iou"),
+        "mask IoU, cut on the truth": chexlocalize("iou_oracle"),
+        "mask IoU, cut by Otsu": chexlocalize("iou_otsu"),
+        "adaptive threshold, IoU ≥ .3": columns_of("adaptive_threshold")("hit@iou.3"),
+        "Wang, IoU > .3": (wang("iou") > 0.3).astype(np.float64),
+        "Wang, IoU > .5": (wang("iou") > 0.5).astype(np.float64),
         "Wang, IoBB > .5": (wang("iobb") > 0.5).astype(np.float64),
     }
 
 
 def placed_rules(column: Columns) -> Values:
     """Return the values of maps that were placed by plain interpolation, not on the network's grid."""
-    hits, pointing = column("hit@iou.3"), column("pointing")
-    return {"IoU > .3, plain interpolation": hits, "pointing, plain interpolation": pointing}
+    return {
+        "IoU > .3, plain interpolation": column("hit@iou.3"),
+        "pointing, plain interpolation": column("pointing"),
+    }
 
 
 def of_single_box(column: Columns) -> Values:
     """Return the rules that need only the rows per case of ``single_box``; ``column`` returns a column (N,) of them."""
-    iou, iobb = (column(name).astype(np.float32) for name in ("iou", "iobb"))
-
-    def above(overlap: Any, level: float) -> FloatArray:
-        return np.where(np.isfinite(overlap), overlap > np.float32(level), np.nan)
-
+    values = {}
+    for level in IOU:
+        values[f"IoU > {level:g}".replace("0.", ".")] = _above(column("iou"), level)
+    for level in IOBB:
+        values[f"IoBB > {level:g}".replace("0.", ".")] = _above(column("iobb"), level)
+    for source, cut in CUTS.items():
+        values[f"IoU > .3, {cut}"] = _above(column(f"iou_{source}"), 0.3)
     return {
-        **{f"IoU > {level:g}".replace("0.", "."): above(iou, level) for level in IOU},
-        **{f"IoBB > {level:g}".replace("0.", "."): above(iobb, level) for level in IOBB},
-        **{f"IoU > .3, {cut}": above(column(f"iou_{word}").astype(np.float32), 0.3) for word, cut in CUTS.items()},
-        "IoU": iou.astype(np.float64),
+        **values,
+        "IoU": column("iou").astype(np.float32).astype(np.float64),  # as it is stored
         "centre of the truth in the box": column("center_inside"),
-        "any box, IoU > .3": above(column("anyhits"), 0),
+        "any box, IoU > .3": _above(column("anyhits"), 0),
         "pointing": column("pointing"),
     }
+
+
+def _above(overlap: FloatArray, level: float) -> FloatArray:
+    """Return whether each overlap (N,) is above a level, compared in single precision as it is stored; nan stays."""
+    single = overlap.astype(np.float32)
+    return np.where(np.isfinite(single), single > np.float32(level), np.nan)
 
 
 def traits(cases: Sequence[Case], column: Columns) -> Values:
@@ -87,8 +98,13 @@ def traits(cases: Sequence[Case], column: Columns) -> Values:
     pixels = np.array([case.frame[0] * case.frame[1] for case in cases], dtype=np.float64)
     boxes = (column("x1") - column("x0")) * (column("y1") - column("y0")) / pixels
     surfaces = [case.load_surface[0] for case in cases]
-    above = [[np.nan if s is None else np.mean(s.values > level) for s in surfaces] for level in (0.5, 0.99)]
-    return dict(zip(TRAITS, (boxes, *map(np.array, above), column("threshold")), strict=True))
+    columns = (boxes, _area_above(surfaces, 0.5), _area_above(surfaces, 0.99), column("threshold"))
+    return dict(zip(TRAITS, columns, strict=True))
+
+
+def _area_above(surfaces: Sequence[Surface | None], level: float) -> FloatArray:
+    """Return the share (N,) of the positions of each surface above a level; nan without a surface."""
+    return np.array([np.nan if surface is None else np.mean(surface.values > level) for surface in surfaces])
 
 
 Pooled = tuple[float, dict[str, float]]
@@ -100,6 +116,7 @@ def pooled_rules(cases: Sequence[Case], findings: Sequence[str], seed: int = 0) 
     with_box = with_truth(cases)
     index = case_index(with_box)
     sums = patient_counts([counted(case)[0] for case in with_box], index, findings)
+    total = float(mean(pooled_precision(sums.value), 0))
     without = mean(pooled_precision(sums.without), 1).tolist()
-    pixels = float(mean(pooled_precision(sums.value), 0)), dict(zip(np.unique(index.patients), without, strict=True))
+    pixels = (total, dict(zip(np.unique(index.patients), without, strict=True)))
     return dict(zip(POOLED, (pixels, *left_out_scores(cases, findings, seed)), strict=True))

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from locus import backbones, datasets
-from locus.benchmark import records
+from locus.benchmark import records, validity
 from locus.benchmark.check.results import accepted
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
@@ -32,7 +32,6 @@ from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, 
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split, weights_file
-from locus.benchmark.validity import REPORTS
 from locus.config import FolderFlags, RunConfig
 from locus.core.errors import BadValueError, require_name
 from locus.core.files import atomic
@@ -238,7 +237,7 @@ def tables_of(folder: Path) -> list[DatasetTables]:
             listed=None if suite.joins else cells.keys(suite),
             is_primary=None if suite.primary is None else suite.primary.has,
         )
-    return [DatasetTables(board, REPORTS) for board in boards]
+    return [DatasetTables(board, validity.reports()) for board in boards]
 
 
 def describe(suite: Suite, folder: Path) -> Description:
@@ -254,7 +253,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         rank_methods=tuple(suite.rank_methods),
         primary=suite.primary,
         maps_of=maps_of,
-        checks=REPORTS,
+        checks=validity.reports(),
         answers_first=bool(suite.truths),
         has_maps=is_drawn and not suite.truths and not suite.joins,
         pictures={path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()},

@@ -24,12 +24,12 @@ from locus.benchmark.report.primary import Primary
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.pixels import MAP_SIDE
 from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
-from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
+from locus.config import DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from locus.core.files import json_hash, safe_filename
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, duplicates
-from locus.core.registry import named
+from locus.core.registry import CHECKS
 from locus.core.user_code import runs_code
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _names_of(model: dict[str, Any], key: str) -> list[str]:
 MethodName = Annotated[str, _checked_by(lambda name: runs_code(name) or methods.registry.check(name))]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
-CheckName = Annotated[str, _checked_by(lambda name: named(dict.fromkeys(CHECKS), "check", name))]
+CheckName = Annotated[str, _checked_by(CHECKS.check)]
 PaperName = Annotated[str, _checked_by(papers.name)]
 Distinct = pydantic.AfterValidator(_distinct)
 AtLeastOne = pydantic.Field(min_length=1)

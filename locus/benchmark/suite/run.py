@@ -26,10 +26,11 @@ from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Executor, Step
 from locus.benchmark.suite.plan import ModelPlan, RunPlan, Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
-from locus.config import CHECKS, RunConfig, TrainConfig
+from locus.config import RunConfig, TrainConfig
 from locus.core.errors import BadValueError, DataError, require_extra
 from locus.core.files import remove_leftovers
 from locus.core.names import CLASSIFIER, UNRANKED_METHODS, WITHOUT_MAP
+from locus.core.registry import CHECKS
 from locus.core.types import Echo
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _scored_together(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def _are_of_check(cells: Sequence[Cell]) -> bool:
-    return any(cell.protocol in CHECKS for cell in cells)
+    return any(cell.protocol in CHECKS.names() for cell in cells)
 
 
 def _fast_and_slow(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:

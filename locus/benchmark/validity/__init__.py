@@ -1,13 +1,29 @@
-"""Validity checks of the maps and the tables, with one suite per check.
+"""Validity checks of the maps and the tables, with one suite per check. A new file adds a check without other edits.
 
-``checks`` and ``controls`` have the checks, which need the networks. ``NAME_report`` makes the tables and the answer of
-a check from its records alone. A suite with the field ``check: NAME`` is scored only by that check. It has one record
-per model and method, with the name of the check as its protocol.
+Each file defines one check, which needs the networks, and names its report, which makes tables and an answer from the
+records alone. ``base`` has what they share. A suite with the field ``check: NAME`` is scored only by that check. It has
+one record per model and method, with the name of the check as its protocol. These are no checks of a user's input: see
+``locus.benchmark.check`` (before use) and ``locus.benchmark.explain``.
 """
 
-from locus.benchmark.report.grounding import GroundingReport
-from locus.benchmark.validity.controls_report import ControlsReport
-from locus.benchmark.validity.protocols_report import ProtocolsReport
+from typing import Any
 
-REPORTS = (ProtocolsReport, ControlsReport, GroundingReport)
-"""Reports of all checks and of grounding, which suites hand to ``locus.benchmark.report``."""
+from locus.benchmark.report.section import CheckReport
+from locus.core.registry import CHECKS
+
+registry = CHECKS
+
+
+def names() -> list[str]:
+    """Return the names of all checks, sorted."""
+    return registry.names()
+
+
+def get(name: str) -> type[Any]:
+    """Return the class of a check. Raises ``locus.core.errors.UnknownNameError``."""
+    return registry.get(name)
+
+
+def reports() -> dict[str, type[CheckReport]]:
+    """Return check -> its report, which suites hand to ``locus.benchmark.report``."""
+    return {name: get(name).report for name in names()}

@@ -10,6 +10,7 @@ on others the check answers ``class`` and ``weights``.
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,9 +27,10 @@ from locus.benchmark.scoring.protocols.base import Case, Result, case_index, fai
 from locus.benchmark.scoring.protocols.pointing import Pointing
 from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.statistics.summary import Column, difference, estimate, scores
-from locus.benchmark.validity.checks import Check
+from locus.benchmark.validity.base import Check
+from locus.benchmark.validity.controls_report import ControlsReport
 from locus.core.frames import as_boxes, resample, resize_image, resolve
-from locus.core.names import CONTROLS, MAIN, MAIN_PROTOCOL, PRIOR, UPPER_BOUND
+from locus.core.names import MAIN, MAIN_PROTOCOL, PRIOR, UPPER_BOUND
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray, Sample, generator
 from locus.datasets.implanted import MARKER, Implanted
@@ -55,16 +57,22 @@ class MarkedRun(ModelRun):
     @cached_property
     def scorable_images(self) -> list[Sample]:
         """The images with a marker."""
-        marked = [sample for sample in self.data if MARKER in sample.meta]
-        samples = [replace(one, boxes={self.data.describe[MARKER]: _around(one)}, read_masks=None) for one in marked]
-        return [one for one in samples if self.image_ids is None or one.image_id in self.image_ids]
+        samples = []
+        for sample in self.data:
+            is_used = self.image_ids is None or sample.image_id in self.image_ids
+            if MARKER in sample.meta and is_used:
+                boxes = {self.data.describe[MARKER]: _around(sample)}
+                samples.append(replace(sample, boxes=boxes, read_masks=None))
+        return samples
 
 
 def _around(sample: Sample) -> FloatArray:
     """Return the box (1,4) in which a maximum counts as on the marker."""
-    (height, width), (x0, y0, x1, y1) = sample.frame, sample.meta[MARKER]
-    x, y = AROUND * width, AROUND * height
-    return as_boxes([[max(x0 - x, 0), max(y0 - y, 0), min(x1 + x, width), min(y1 + y, height)]])
+    height, width = sample.frame
+    x0, y0, x1, y1 = sample.meta[MARKER]
+    dx = AROUND * width
+    dy = AROUND * height
+    return as_boxes([[max(x0 - dx, 0), max(y0 - dy, 0), min(x1 + dx, width), min(y1 + dy, height)]])
 
 
 @dataclass(eq=False)
@@ -96,42 +104,56 @@ class Controls(Check):
     own score thresholds, chosen on other patients; ``class`` is their difference.
     """
 
-    name = CONTROLS
+    name = "controls"
+    report = ControlsReport
     reads = (MAIN_PROTOCOL,)
 
     def evaluate(self, method: str, seed: int) -> Result:
         """Return the scores, and a row per case with all values; those of the marker are in rows of its finding."""
-        every = self.cases(method, self.runs)
-        cases = with_truth(every)
-        values = {MAIN: _hits(every, self.findings, seed), **self._classes(cases, seed)}
-        values |= {"weights": self._weights(method, cases)} | self._use(method, cases)
+        all_cases = self.cases(method, self.runs)
+        cases = with_truth(all_cases)
+        values = {
+            MAIN: _hits(all_cases, self.findings, seed),
+            **self._classes(cases, seed),
+            "weights": self._weights(method, cases),
+            **self._use(method, cases),
+        }
         estimates = estimate([*_columns(values, cases)], case_index(cases), self.findings, seed)
-        own, swap = (next(one for one in estimates if one.metric == name) for name in ("own", "swap"))
-        answers = scores([*estimates, difference(own, swap, "class")], self.findings)
+        by_metric = {metric_estimate.metric: metric_estimate for metric_estimate in estimates}
+        gap = difference(by_metric["own"], by_metric["swap"], "class")
+        answers = scores([*estimates, gap], self.findings)
+        for name in ("use", "sufficiency"):
+            if name not in values:
+                answers.append(Score("mean", name, reason=NOT_DRAWN))
+        of_marker = self._marker(method, seed)
         reasons = [case.load_surface[1] for case in cases]
-        table, more = rows(cases, reasons, values), self._marker(method, seed)
-        absent = [Score("mean", name, reason=NOT_DRAWN) for name in ("use", "sufficiency") if name not in values]
-        answers += [*absent, *more.scores]
-        return Result(answers, _joined(table, more.rows), {}, failures(cases, reasons))
+        return Result(
+            scores=[*answers, *of_marker.scores],
+            rows=_joined(rows(cases, reasons, values), of_marker.rows),
+            failed=failures(cases, reasons),
+        )
 
     def _classes(self, cases: Sequence[Case], seed: int) -> dict[str, FloatArray]:
         """Return hits (N,) by a finding's own map and by that of another finding of the image; nan if it has none."""
-        by_image: dict[tuple[int, str], list[int]] = {}
-        for n, case in enumerate(cases):
-            by_image.setdefault((case.training, case.image_id), []).append(n)
-        other = {n: group[(i + 1) % len(group)] for group in by_image.values() for i, n in enumerate(group)}
-        several = [n for n, partner in sorted(other.items()) if partner != n]
-        own = [cases[n] for n in several]
-        swapped = [replace(cases[n], map=cases[other[n]].map, reason=cases[other[n]].reason) for n in several]
+        other = _other_findings(cases)
+        several = sorted(other)
         values = {"own": np.full(len(cases), np.nan), "swap": np.full(len(cases), np.nan)}
-        for name, part in (("own", own), ("swap", swapped)) if several else ():
-            values[name][several] = _hits(part, self.findings, seed)
+        if not several:
+            return values
+        own = [cases[n] for n in several]
+        partners = [cases[other[n]] for n in several]
+        swapped = [
+            replace(case, map=partner.map, reason=partner.reason) for case, partner in zip(own, partners, strict=True)
+        ]
+        values["own"][several] = _hits(own, self.findings, seed)
+        values["swap"][several] = _hits(swapped, self.findings, seed)
         return values
 
     def _weights(self, method: str, cases: Sequence[Case]) -> FloatArray:
         """Return the rank correlation (N,) of each map with that of the network with random weights."""
         others = with_truth(self.cases(method, self._random, "random"))
-        return np.array([spearman(_flat(one), _flat(two)) for one, two in zip(cases, others, strict=True)])
+        pairs = zip(cases, others, strict=True)
+        return np.array([spearman(_flat(case), _flat(random_case)) for case, random_case in pairs])
 
     @cached_property
     def _random(self) -> list[ModelRun]:
@@ -142,15 +164,24 @@ class Controls(Check):
         """Return ``fall``, the logit minus that without the finding, and the areas under both curves times it (N,)."""
         if any(sample.read_without is None for run in self.runs for sample in run.scorable_images):
             return {}
-        pairs, masks = [self._pairs[case.training, case.image_id, case.finding] for case in cases], []
+        pairs = [self._pairs[case.training, case.image_id, case.finding] for case in cases]
+        masks = []
         for case, pair in zip(cases, pairs, strict=True):
+            nothing = np.zeros_like(pair.changed)
             tops = _tops(pair, _order(method, case, pair))
-            masks.append(np.stack([np.zeros_like(pair.changed), pair.changed, *tops, *(pair.changed & ~tops)]))
+            rests = pair.changed & ~tops
+            masks.append(np.stack([nothing, pair.changed, *tops, *rests]))
         logits = self._logits(cases, pairs, masks)
-        fall, steps = logits[:, 0] - logits[:, 1], len(AREAS)
-        removed = (logits[:, :1] - logits[:, 2 : 2 + steps]).mean(1)
-        kept = (logits[:, 2 + steps :] - logits[:, 1:2]).mean(1)
-        return {"fall": fall, "use": removed, "sufficiency": kept}
+        first_rest = 2 + len(AREAS)
+        with_finding = logits[:, :1]
+        without_finding = logits[:, 1:2]
+        without_tops = logits[:, 2:first_rest]
+        without_rests = logits[:, first_rest:]
+        return {
+            "fall": (with_finding - without_finding)[:, 0],
+            "use": (with_finding - without_tops).mean(1),
+            "sufficiency": (without_rests - without_finding).mean(1),
+        }
 
     @cached_property
     def _pairs(self) -> dict[tuple[int, str, str], Pair]:
@@ -170,28 +201,32 @@ class Controls(Check):
 
     def _logits(self, cases: Sequence[Case], pairs: Sequence[Pair], masks: Sequence[Mask]) -> FloatArray:
         """Return the logits (N,M) of each case's finding for its ``masks`` (M,S·S); equal mixtures once."""
-        keys = [[hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).digest() for mask in of] for of in masks]
-        todo: dict[int, dict[tuple[int, bytes], Mask]] = {}
+        keys = [[_digest(mask) for mask in of_case] for of_case in masks]
+        pending: dict[int, dict[tuple[int, bytes], Mask]] = {}  # by training run, so that batches of it are full
         for n, (case, pair) in enumerate(zip(cases, pairs, strict=True)):
-            new = {(n, key): mask for key, mask in zip(keys[n], masks[n], strict=True) if key not in pair.logits}
-            todo.setdefault(case.training, {}).update(new)
-        for training, mixtures in todo.items():
+            of_training = pending.setdefault(case.training, {})
+            for key, mask in zip(keys[n], masks[n], strict=True):
+                if key not in pair.logits:
+                    of_training[n, key] = mask
+        for training, mixtures in pending.items():
             images = (pairs[n].mixed(mask) for (n, _), mask in mixtures.items())
-            for (n, key), logits in zip(mixtures, _predicted(self._networks[training], images), strict=True):
+            predicted = _predicted(self._networks[training], images)
+            for (n, key), logits in zip(mixtures, predicted, strict=True):
                 pairs[n].logits[key] = float(logits[self.findings.index(cases[n].finding)])
-        return np.array([[pair.logits[key] for key in of] for pair, of in zip(pairs, keys, strict=True)])
+        return np.array([[pair.logits[key] for key in keys[n]] for n, pair in enumerate(pairs)])
 
     def _marker(self, method: str, seed: int) -> Result:
         """Return how often the map is highest at the marker, with the change of the logit if that is taken away."""
         if method in (UPPER_BOUND, PRIOR) or not self._marked:
             return Result([Score("mean", MARKER, reason=UNTRAINED)], [])
         cases = with_truth(self.cases(method, self._marked, MARKER))
-        seen = [row["pointing"] for row in Pointing().evaluate(cases, self.findings, seed).rows]
+        seen = np.array([row["pointing"] for row in Pointing().evaluate(cases, self.findings, seed).rows], np.float64)
         changes = np.array([self._changes[case.training, case.image_id] for case in cases])
-        values = {MARKER: np.array(seen, np.float64), "marker_change": changes}
-        column = Column(MARKER, "none", values[MARKER], np.ones(len(cases)))
-        table = rows(cases, [case.load_surface[1] for case in cases], values)
-        return Result(scores(estimate([column], case_index(cases), self.findings, seed), self.findings), table)
+        values = {MARKER: seen, "marker_change": changes}
+        column = Column(MARKER, "none", seen, np.ones(len(cases)), is_share=False)
+        estimates = estimate([column], case_index(cases), self.findings, seed)
+        reasons = [case.load_surface[1] for case in cases]
+        return Result(scores(estimates, self.findings), rows(cases, reasons, values))
 
     @cached_property
     def _marked(self) -> Sequence[ModelRun]:
@@ -204,7 +239,8 @@ class Controls(Check):
             if not dataset.startswith(Implanted.name):
                 return []
             if MARKER not in run.data.describe:
-                dataset = f"{dataset}{',' if ':' in dataset else ':'}{MARKER}={SHORTCUT}"
+                separator = "," if ":" in dataset else ":"
+                dataset = f"{dataset}{separator}{MARKER}={SHORTCUT}"
             config = replace(run.config, dataset=dataset)
             runs.append(MarkedRun(config, run.folder, recorded_digest=run.recorded_digest))
         restricted = self.restricted(runs)
@@ -215,31 +251,51 @@ class Controls(Check):
         """Training run and image -> the finding's logit with the marker minus that without it."""
         changes: dict[tuple[int, str], float] = {}
         for n, run in enumerate(self._marked):
-            names = [sample.image_id for sample in run.scorable_images]
-            without = (sample.without(MARKER) for sample in run.scorable_images)
-            k = self.findings.index(run.data.describe[MARKER])
-            sides = [np.array([*_predicted(self._networks[n], images)])[:, k] for images in (run.pixels, without)]
-            changes |= {(n, name): float(gap) for name, gap in zip(names, sides[0] - sides[1], strict=True)}
+            finding_index = self.findings.index(run.data.describe[MARKER])
+            images_without = (sample.without(MARKER) for sample in run.scorable_images)
+            with_marker = np.array([*_predicted(self._networks[n], run.pixels)])[:, finding_index]
+            without_marker = np.array([*_predicted(self._networks[n], images_without)])[:, finding_index]
+            for sample, change in zip(run.scorable_images, with_marker - without_marker, strict=True):
+                changes[n, sample.image_id] = float(change)
         return changes
+
+
+def _other_findings(cases: Sequence[Case]) -> dict[int, int]:
+    """Return case -> the next case of the same image and training run; cases alone on their image are left out."""
+    by_image: dict[tuple[int, str], list[int]] = {}
+    for n, case in enumerate(cases):
+        by_image.setdefault((case.training, case.image_id), []).append(n)
+    other = {}
+    for numbers in by_image.values():
+        if len(numbers) > 1:
+            following = [*numbers[1:], numbers[0]]
+            other.update(zip(numbers, following, strict=True))
+    return other
+
+
+def _digest(mask: Mask) -> bytes:
+    return hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).digest()
 
 
 def _hits(cases: Sequence[Case], findings: Sequence[str], seed: int) -> FloatArray:
     """Return whether each case with a truth box is hit at IoU > .3, (N,)."""
-    return np.array([row[MAIN] for row in SingleBox().evaluate(cases, findings, seed).rows], np.float64)
+    result = SingleBox().evaluate(cases, findings, seed)
+    return np.array([row[MAIN] for row in result.rows], np.float64)
 
 
 def _columns(values: Mapping[str, FloatArray], cases: Sequence[Case]) -> Iterator[Column]:
     """Yield a column of each value; those of curves are divided by the fall of the logit, scaled to a mean of 1."""
-    fall = values.get("fall")
-    for name, of in values.items():
-        if name in ("use", "sufficiency") and fall is not None:
+    for name, of_metric in values.items():
+        if name in ("use", "sufficiency"):
             findings = np.array([case.finding for case in cases])
-            mean = np.array([fall[findings == case.finding].mean() for case in cases])
-            yield Column(name, "none", of / mean, fall / mean)
+            fall = values["fall"]
+            mean_fall = np.array([fall[findings == case.finding].mean() for case in cases])
+            yield Column(name, "none", of_metric / mean_fall, fall / mean_fall, is_share=False)
         elif name != "fall":
-            known = np.isfinite(of)
+            known = np.isfinite(of_metric)
             source: ThresholdSource = "cross-fitted" if name in (MAIN, "own", "swap") else "none"
-            yield Column(name, source, np.where(known, of, 0), known.astype(np.float64))
+            numerator = np.where(known, of_metric, 0)
+            yield Column(name, source, numerator, known.astype(np.float64), is_share=name == MAIN)
 
 
 def _order(method: str, case: Case, pair: Pair) -> NDArray[np.int64]:
@@ -268,19 +324,17 @@ def _tops(pair: Pair, order: NDArray[np.int64]) -> Mask:
 
 def _predicted(model: Classifier, images: Any) -> Iterator[FloatArray]:
     """Yield the logits (K,) of each of some (S,S) images."""
-    device, pending = next(model.parameters()).device, []
-    for image in [*images, None]:
-        pending += [] if image is None else [image]
-        if pending and (image is None or len(pending) == BATCH):
-            batch = transforms.evaluation()(torch.from_numpy(np.stack(pending)).to(device))
-            with torch.no_grad():
-                yield from model.predict(batch).double().cpu().numpy()
-            pending = []
+    device = next(model.parameters()).device
+    remaining = iter(images)
+    while batch := list(itertools.islice(remaining, BATCH)):
+        pixels = transforms.evaluation()(torch.from_numpy(np.stack(batch)).to(device))
+        with torch.no_grad():
+            yield from model.predict(pixels).double().cpu().numpy()
 
 
 def _joined(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return one row per image and finding, with the columns of both; nan for a missing number."""
-    names = [*{**(first or [{}])[0], **(second or [{}])[0]}]
+    names = dict.fromkeys([*itertools.chain(*first[:1]), *itertools.chain(*second[:1])])
     joined: dict[tuple[str, str], dict[str, Any]] = {}
     for row in (*first, *second):
         key = row["image"], row["finding"]
@@ -301,6 +355,8 @@ def spearman(first: FloatArray, second: FloatArray) -> float:
     """
     if first.shape != second.shape or np.isnan([first.sum(), second.sum()]).any():
         return float("nan")
-    one, two = (rankdata(values) - (len(values) + 1) / 2 for values in (first, second))
-    scale = float(np.sqrt((one**2).sum() * (two**2).sum()))
-    return float((one * two).sum() / scale) if scale else float("nan")
+    mean_rank = (len(first) + 1) / 2
+    ranks = rankdata(first) - mean_rank
+    other_ranks = rankdata(second) - mean_rank
+    scale = float(np.sqrt((ranks**2).sum() * (other_ranks**2).sum()))
+    return float((ranks * other_ranks).sum() / scale) if scale else float("nan")

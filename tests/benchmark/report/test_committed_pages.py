@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from locus.config import CHECKS
+from locus.core.registry import CHECKS
 from tests.browser import EARS, answers
 
 RESULTS = Path("results")
@@ -18,7 +18,7 @@ def csv(suite):
     return pd.read_csv(RESULTS / suite / "leaderboard.csv")
 
 
-WITH_METHODS = [suite for suite in SUITES if suite not in CHECKS and "method" in {*csv(suite).get("kind", ())}]
+WITH_METHODS = [suite for suite in SUITES if suite not in CHECKS.names() and "method" in {*csv(suite).get("kind", ())}]
 
 
 @pytest.mark.parametrize("page", sorted(RESULTS.rglob("*.html")), ids=str)
@@ -47,5 +47,5 @@ def test_committed_pages_open_in_a_browser_and_fit_its_window(tmp_path):
         suite, wanted = name.split()
         assert (width, wide <= width, problems) == (int(wanted), True, []), name
         assert charts == (
-            3 if suite == "grounding" else suite in (*WITH_METHODS, *CHECKS, "nih", "nih-sample-controls", "nih-sample-protocols")
+            3 if suite == "grounding" else suite in (*WITH_METHODS, *CHECKS.names(), "nih", "nih-sample-controls", "nih-sample-protocols")
         ), name

@@ -221,7 +221,7 @@ def test_rows_without_an_image_are_the_baselines_once_and_the_truth_on_each_grid
     small = suite("methods: [cam]", "train: {dataset: NIH, data_root_dir: none, pretrained: false}", "grids: [7, 16]")
     without_network = [model for model in plan.models(small) if model.grid is not None]
     planned = {model.id: [(cell.method, cell.protocol) for cell in cells.cells(small, model)] for model in without_network}
-    rows = [(name, "single_box") for name in ("fixed_box", "center", "prior", "noise", "truth")]
+    rows = [(name, "single_box") for name in ("fixed_box", "prior", "center", "noise", "truth")]
     assert planned == {"7x7": [("truth", "single_box")], "16x16": rows}
     todo = cells.missing_cells([cells.ModelTask(model, tuple(cells.cells(small, model))) for model in plan.models(small)], RunConfig(), [])
     assert [task.model.id for task in todo] == ["7x7", "16x16"], "the networks cannot run without images"

@@ -65,7 +65,7 @@ class GreyRun(ModelRun):
 @pytest.fixture(scope="module")
 def grey(tmp_path_factory):
     run = GreyRun(TrainConfig(img_size=SIDE), Path())
-    return Controls([run], [], tmp_path_factory.mktemp("maps"), EngineFlags(), None)
+    return Controls(trained=[run], methods=[], folder=tmp_path_factory.mktemp("maps"), flags=EngineFlags(), max_images=None)
 
 
 def cases(check, values):

@@ -2,10 +2,10 @@
 
 import pytest
 
+from locus.benchmark import validity
 from locus.benchmark.records import Cell, Record, Score, cases, write
 from locus.benchmark.report.page import DatasetTables, Description, leaderboard_md
-from locus.benchmark.validity import REPORTS
-from locus.benchmark.validity.controls_report import ControlsReport, networks
+from locus.benchmark.validity.controls_report import ControlsReport, MarkerUse, answers_by_network
 from tests.benchmark.report.given import leaderboard
 
 MAIN, PATIENTS = "hit@iou.3", 20
@@ -41,9 +41,9 @@ def board(tmp_path):
 
 @pytest.mark.byhand
 def test_the_marker_is_used_where_its_effect_is_above_what_networks_without_it_have(board):
-    (network,) = networks(board)
+    (network,) = answers_by_network(board, "controls")
     # the 95th percentile of 0, 1/19, …, 1 is .95; of 0, 10/19, …, 10 two of 20 are not above it
-    assert network.used == (36, 40, 2)  # images that use it, all, training runs
+    assert network.used == MarkerUse(images=36, all_images=40, runs=2)
     values = {one.row.name: {name: of.value for name, of in one.values.items()} for one in network.methods}
     assert values["seeing"]["seen"] == 1
     assert values["blind"]["seen"] == 0
@@ -52,13 +52,13 @@ def test_the_marker_is_used_where_its_effect_is_above_what_networks_without_it_h
 
 @pytest.mark.byhand
 def test_use_is_the_share_of_the_fall_of_the_logit(board):
-    (network,) = networks(board)
+    (network,) = answers_by_network(board, "controls")
     for one in network.methods:
         assert (one.value("use"), one.value("sufficiency"), one.value("weights")) == (0.5, 1.0, 0.0)
 
 
 def test_sentences_answer_each_question_and_name_methods_that_ignore_the_class(board):
-    class_line, use_line, shortcut_line = ControlsReport(board).sentences()
+    class_line, use_line, shortcut_line = ControlsReport(board, "controls").sentences()
     assert "`seeing` hits a box in 1.00" in class_line
     assert class_line.endswith("No difference is shown for `blind`.")
     assert "costs the network on average .500" in use_line
@@ -67,8 +67,8 @@ def test_sentences_answer_each_question_and_name_methods_that_ignore_the_class(b
 
 
 def test_the_answer_comes_first_in_the_markdown_and_names_what_it_does_not_show(board):
-    text = leaderboard_md(board.records, Description("t"), datasets=[DatasetTables(board, REPORTS)])
-    lines = [f"**{ControlsReport.question}**", *ControlsReport(board).sentences(), "This does not show", "\n## "]
+    text = leaderboard_md(board.records, Description("t"), datasets=[DatasetTables(board, validity.reports())])
+    lines = [f"**{ControlsReport.question}**", *ControlsReport(board, "controls").sentences(), "This does not show", "\n## "]
     places = [text.index(part) for part in lines]
     assert places == sorted(places)
-    assert "<svg" in ControlsReport(board).chart().svg
+    assert "<svg" in ControlsReport(board, "controls").chart().svg

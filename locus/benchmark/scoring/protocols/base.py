@@ -298,12 +298,21 @@ class AtThreshold:
         """Store the source and ``has_threshold`` (N,); a case without a threshold does not count."""
         self.key, self.has_threshold = key, has_threshold
 
-    def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0) -> Column:
-        """Return the column of a metric at this source: numerators ``part`` (N,), denominators ``whole`` (N,)."""
+    def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0, is_share: bool = True) -> Column:
+        """Return the column of a metric at this source: numerators ``part`` (N,), denominators ``whole`` (N,).
+
+        ``is_share``: whether each case has a value in [0,1]; see ``Column``.
+        """
         threshold_source, suffix = self.key
         against = np.where(self.has_threshold, whole, 0.0)
-        reason = UNCHOSEN if threshold_source == VALIDATION else NO_DENOMINATOR
-        return Column(metric + suffix, threshold_source, np.where(against > 0, part, 0.0), against, reason=reason)
+        return Column(
+            metric=metric + suffix,
+            threshold_source=threshold_source,
+            numerator=np.where(against > 0, part, 0.0),
+            denominator=against,
+            reason=UNCHOSEN if threshold_source == VALIDATION else NO_DENOMINATOR,
+            is_share=is_share,
+        )
 
 
 def scores_with_optimism(

@@ -132,7 +132,7 @@ class PixelCounts:
             if mask.any() and not mask.all() and picture.min() < picture.max():
                 cnr[n] = contrast_to_noise(picture[mask], picture[~mask])
         measured = np.isfinite(cnr)
-        column = Column("cnr", "none", np.where(measured, cnr, 0), measured.astype(np.float64))
+        column = Column("cnr", "none", np.where(measured, cnr, 0), measured.astype(np.float64), is_share=False)
         return cls(inside, above, truth, np.array([len(c.boxes) > 0 for c in cases], dtype=bool), column, reasons)
 
     @property

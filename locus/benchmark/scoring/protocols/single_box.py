@@ -274,7 +274,10 @@ def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBox
     hits = at.hits()
     if box_counts is None:
         return [at.column(MAIN, hits[MAIN])]
-    many = [at.column("anyhit@iou.3", box_counts[0], truth.count), at.column("boxes_per_case", box_counts[1])]
+    many = [
+        at.column("anyhit@iou.3", box_counts[0], truth.count),
+        at.column("boxes_per_case", box_counts[1], is_share=False),
+    ]
     means = [at.column("mean_iou", at.iou), at.column("center_inside", at.center)]
     return [*(at.column(metric, hit) for metric, hit in hits.items()), *means, *many]
 

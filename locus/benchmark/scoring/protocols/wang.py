@@ -50,7 +50,7 @@ class Wang(Protocol):
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
         false = zip(METRICS, counts[1].T, strict=True)
-        columns += [Column(f"afp@{m}", "fixed", part, image_truths, shared=True) for m, part in false]
+        columns += [Column(f"afp@{m}", "fixed", part, image_truths, shared=True, is_share=False) for m, part in false]
         return result_of(scored, reasons, columns, numbers, findings, seed, {"fixed": list(BOX_LEVELS)})
 
 

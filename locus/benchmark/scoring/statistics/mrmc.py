@@ -100,9 +100,10 @@ class RowSamples:
     @property
     def interval(self) -> MrmcEstimate | None:
         """Mean with its interval over training runs and patients; None for one run or fewer than 10 patients."""
-        enough = len(self.theta) > 1 and self.jackknife.shape[1] >= MIN_PATIENTS
+        if len(self.theta) < 2 or self.jackknife.shape[1] < MIN_PATIENTS:
+            return None
         left_out = self.jackknife if self.resampled is None else self.resampled
-        return interval(self.theta, left_out) if enough else None
+        return interval(self.theta, left_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,13 @@ class VarianceParts:
         run_df = np.maximum(np.asarray(sizes) - 1, 1)  # one run: its variance over runs is unknown and counts as 0
         # the covariance of a network's mean with itself exceeds that between its runs by run_spread / (S (S − 1))
         patients = jackknife - (run_spread * scale / run_df).sum(-1)
-        return cls(value, squares * scale / run_df, run_df, np.maximum(patients, 0), jackknife)
+        return cls(
+            value=value,
+            runs=squares * scale / run_df,
+            run_df=run_df,
+            patients=np.maximum(patients, 0),
+            jackknife=jackknife,
+        )
 
     @property
     def variance(self) -> FloatArray:
@@ -168,14 +175,25 @@ def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> 
         networks: ``theta`` (..., S_n) and ``jackknife`` (..., S_n, P) of each network, the same patients for all.
         weights: One per network.
     """
-    squares = [((scores - scores.mean(-1, keepdims=True)) ** 2).sum(-1) for scores, _ in networks]
-    means = [left_out.mean(-2) for _, left_out in networks]
-    value = sum(weight * scores.mean(-1) for weight, (scores, _) in zip(weights, networks, strict=True))
-    jackknife = _variance(sum(weight * mean for weight, mean in zip(weights, means, strict=True)))
-    run_spread = [_variance(left - mean[..., None, :]).sum(-1) for (_, left), mean in zip(networks, means, strict=True)]
-    sizes = [scores.shape[-1] for scores, _ in networks]
-    parts = np.asarray(value), np.stack(squares, -1), np.stack(run_spread, -1), jackknife
-    return VarianceParts.of_sums(*parts, sizes, weights)
+    squares = []
+    run_spread = []
+    value: FloatArray | float = 0.0
+    left_out_value: FloatArray | float = 0.0
+    for weight, (scores, left_out) in zip(weights, networks, strict=True):
+        mean_score = scores.mean(-1, keepdims=True)
+        mean_left_out = left_out.mean(-2)
+        squares.append(((scores - mean_score) ** 2).sum(-1))
+        run_spread.append(_variance(left_out - mean_left_out[..., None, :]).sum(-1))
+        value = value + weight * mean_score[..., 0]
+        left_out_value = left_out_value + weight * mean_left_out
+    return VarianceParts.of_sums(
+        value=np.asarray(value),
+        squares=np.stack(squares, -1),
+        run_spread=np.stack(run_spread, -1),
+        jackknife=_variance(np.asarray(left_out_value)),
+        sizes=[scores.shape[-1] for scores, _ in networks],
+        weights=weights,
+    )
 
 
 def _variance(left_out: FloatArray) -> FloatArray:
@@ -201,11 +219,11 @@ def difference(a: Row, b: Row, draws: float = 0.0) -> MrmcEstimate:
     ``draws``: variance of the difference from the draw of the patient folds. Two rows that are equal for every run and
     patient give [0, 0] and p = 1. Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
-    (first, left_a), (second, left_b) = _same_patients([a, b])
-    if len(first) != len(second):
-        counts = f"A has {len(first)} training runs, B {len(second)}"
+    (scores_a, left_out_a), (scores_b, left_out_b) = _same_patients([a, b])
+    if len(scores_a) != len(scores_b):
+        counts = f"A has {len(scores_a)} training runs, B {len(scores_b)}"
         raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested")
-    gaps = (first - second, left_a - left_b)
+    gaps = (scores_a - scores_b, left_out_a - left_out_b)
     return _student([gaps], [1.0], -1, equal=_is_zero(gaps), draws=draws)
 
 
@@ -219,7 +237,8 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
     it for all pairs.
     """
     scores, left_out = _checked(rows)
-    (count, runs), (first, second) = scores.shape, np.triu_indices(len(scores), 1)
+    count, runs = scores.shape
+    first, second = np.triu_indices(count, 1)
 
     def variances(values: FloatArray) -> FloatArray:
         """Return the jackknife variance (..., pairs) of the differences of ``values`` (..., N, P)."""
@@ -229,12 +248,23 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
         return np.maximum(alone[..., first] + alone[..., second] - 2 * shared[..., first, second], 0)
 
     gaps = scores[first] - scores[second]
-    of_mean, of_runs = variances(left_out.mean(1)), variances(left_out.swapaxes(0, 1)).sum(0)
-    squares, run_spread = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1), of_runs - runs * of_mean
-    parts = VarianceParts.of_sums(gaps.mean(1), squares[:, None], run_spread[:, None], of_mean, [runs], [1.0])
-    pooled, df = np.maximum(parts.runs, parts.runs.mean(0)), parts.run_df * max(1, (count - 1) / 4)
+    squares = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1)
+    of_mean = variances(left_out.mean(1))
+    of_runs = variances(left_out.swapaxes(0, 1)).sum(0)
+    # the spread of the runs around their mean, as a sum of squares has it
+    run_spread = of_runs - runs * of_mean
+    parts = VarianceParts.of_sums(
+        value=gaps.mean(1),
+        squares=squares[:, None],
+        run_spread=run_spread[:, None],
+        jackknife=of_mean,
+        sizes=[runs],
+        weights=[1.0],
+    )
+    pooled = np.maximum(parts.runs, parts.runs.mean(0))
+    pooled_df = parts.run_df * max(1, (count - 1) / 4)
     equal = (np.abs(gaps) <= MIN_SPREAD).all(1) & (of_runs <= MIN_SPREAD**2)
-    return _intervals(replace(parts, runs=pooled, run_df=df), left_out.shape[-1], -1, equal)
+    return _intervals(replace(parts, runs=pooled, run_df=pooled_df), left_out.shape[-1], -1, equal)
 
 
 def difference_nested(a: Row, b: Row, draws: float = 0.0) -> MrmcEstimate:
@@ -246,8 +276,11 @@ def difference_nested(a: Row, b: Row, draws: float = 0.0) -> MrmcEstimate:
     without a number.
     """
     rows = _same_patients([a, b])
-    equal = all((np.ptp(np.concatenate(side), 0) <= MIN_SPREAD).all() for side in zip(*rows, strict=True))
-    return _estimate(rows, [1.0, -1.0], -1, equal, draws)
+    (scores_a, left_out_a), (scores_b, left_out_b) = rows
+    is_one_score = (np.ptp(np.concatenate([scores_a, scores_b]), 0) <= MIN_SPREAD).all()
+    is_one_jackknife = (np.ptp(np.concatenate([left_out_a, left_out_b]), 0) <= MIN_SPREAD).all()
+    equal = bool(is_one_score and is_one_jackknife)
+    return _estimate(rows, weights=[1.0, -1.0], lowest=-1, equal=equal, draws=draws)
 
 
 def method_effect(differences: Sequence[Row], draws: float = 0.0) -> MrmcEstimate:
@@ -266,7 +299,9 @@ def method_effect(differences: Sequence[Row], draws: float = 0.0) -> MrmcEstimat
     runs = [len(scores) for scores, _ in rows]
     if len(rows) < 2 or min(runs) < 2:
         raise BadValueError(f"networks with {runs} training runs: give two or more networks with two or more runs each")
-    return _estimate(rows, [1 / len(rows)] * len(rows), -1, all(map(_is_zero, rows)), draws)
+    weights = [1 / len(rows)] * len(rows)
+    equal = all(map(_is_zero, rows))
+    return _estimate(rows, weights, lowest=-1, equal=equal, draws=draws)
 
 
 def _student(
@@ -298,11 +333,16 @@ def _intervals(parts: VarianceParts, patients: int, lowest: float, equal: NDArra
     low, high = np.clip([mean - reach, mean + reach], lowest, 1)
     p = 2 * special.stdtr(df, -np.abs(mean) / np.where(varied, error, 1))
     p = np.maximum(p, max(2.0 ** (1 - patients), np.finfo(float).tiny))
-    estimates = map(MrmcEstimate, *(values.tolist() for values in (mean, low, high, df, p)))
-    return [
-        NO_DIFFERENCE if same else e if spread else _without_spread(e.value, patients, lowest)
-        for e, same, spread in zip(estimates, equal, varied, strict=True)
-    ]
+    estimates = []
+    for fields in zip(mean.tolist(), low.tolist(), high.tolist(), df.tolist(), p.tolist(), strict=True):
+        number = len(estimates)
+        if equal[number]:
+            estimates.append(NO_DIFFERENCE)
+        elif varied[number]:
+            estimates.append(MrmcEstimate(*fields))
+        else:
+            estimates.append(_without_spread(fields[0], patients, lowest))
+    return estimates
 
 
 def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
@@ -311,9 +351,14 @@ def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
     ``rest`` is the binomial bound of a share that is 0 in the sample; p is the level at which an end is 0.
     """
     rest = 1 - ((1 - LEVEL) / 2) ** (1 / patients)
-    low, high = (1 - rest) * mean + rest * lowest, (1 - rest) * mean + rest
     p = min(1.0, max(2 * (1 + abs(mean)) ** -float(patients), np.finfo(float).tiny))
-    return MrmcEstimate(mean, low, high, np.inf, p)
+    return MrmcEstimate(
+        value=mean,
+        low=(1 - rest) * mean + rest * lowest,
+        high=(1 - rest) * mean + rest,
+        df=np.inf,
+        p=p,
+    )
 
 
 def _is_zero(gaps: CheckedRow) -> bool:
@@ -330,7 +375,8 @@ def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
 
 
 def _checked(row: Row) -> CheckedRow:
-    scores, left_out = (np.asarray(side, dtype=np.float64) for side in row)
+    scores = np.asarray(row[0], dtype=np.float64)
+    left_out = np.asarray(row[1], dtype=np.float64)
     if not scores.ndim or scores.shape != left_out.shape[:-1] or left_out.shape[-1] < 2:
         shapes = f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}"
         raise BadValueError(f"{shapes}: give (S,) and (S, P) with P of 2 or more")
@@ -348,31 +394,35 @@ def leave_one_out(numerator: FloatArray, denominator: FloatArray, groups: CaseGr
     ``numerator``, ``denominator``: of each case and column (N,M).
     """
     columns = numerator.shape[1]
-    theta, jackknife = np.empty(columns), np.empty((columns, groups.patients))
+    theta = np.empty(columns)
+    jackknife = np.empty((columns, groups.patients))
     for start in range(0, columns, COLUMNS_PER_BLOCK):  # small temporary arrays are faster
-        block = np.s_[:, start : start + COLUMNS_PER_BLOCK]
-        sums = groups.sums(numerator[block], denominator[block])
-        theta[block[1]], jackknife[block[1]] = mean(sums.value, 0), mean(sums.without, 1).T
+        block = slice(start, start + COLUMNS_PER_BLOCK)
+        sums = groups.sums(numerator[:, block], denominator[:, block])
+        theta[block] = mean(sums.value, 0)
+        jackknife[block] = mean(sums.without, 1).T
     return theta, jackknife
 
 
-def compared(one: RowSamples, other: RowSamples) -> MrmcEstimate | None:
-    """Return ``one`` − ``other``: paired on common training runs, nested if there are fewer than two of them.
+def compared(first: RowSamples, second: RowSamples) -> MrmcEstimate | None:
+    """Return ``first`` − ``second``: paired on common training runs, nested if there are fewer than two of them.
 
     A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
     contributes patients only. If the sides have one common run, only that run is compared, over patients alone.
     If both sides have such resamples, thresholds are chosen again, and baselines are made again. None for fewer than 10
     patients.
     """
-    if one.jackknife.shape[1] < MIN_PATIENTS:
+    if first.jackknife.shape[1] < MIN_PATIENTS:
         return None
-    common = [name for name in one.runs if name in other.runs]
-    first, second = (row.restrict(common or row.runs) for row in (one, other))
+    common = [name for name in first.runs if name in second.runs]
+    if common:
+        first = first.restrict(common)
+        second = second.restrict(common)
     compare = difference if len(common) > 1 else difference_nested
     if first.resampled is not None and second.resampled is not None:
-        draws = one.draw_error_of_resamples**2 + other.draw_error_of_resamples**2
+        draws = first.draw_error_of_resamples**2 + second.draw_error_of_resamples**2
         return compare((first.theta, first.resampled), (second.theta, second.resampled), draws)
-    draws = one.draw_error**2 + other.draw_error**2
+    draws = first.draw_error**2 + second.draw_error**2
     return compare((first.theta, first.jackknife), (second.theta, second.jackknife), draws)
 
 
@@ -387,18 +437,22 @@ def with_draw_error(estimate: MrmcEstimate, draw_error: float) -> MrmcEstimate:
     return replace(estimate, low=float(low), high=float(high))
 
 
-def over_patients(one: Sums, other: Sums) -> list[MrmcEstimate]:
+def over_patients(first: Sums, second: Sums) -> list[MrmcEstimate]:
     """Return M differences of the means over findings of one training run on each side: BCa and sign-flip test.
 
-    Low and high are nan below 10 patients. ``other`` may have one column, which is compared with all of ``one``.
+    Low and high are nan below 10 patients. ``second`` may have one column, which is compared with all of ``first``.
     """
-    first, second = (resample.over_findings(resample.bootstrap_draws(side)) for side in (one, other))
-    gap = first - second
-    shape = one.numerator.shape
-    same = Sums(np.broadcast_to(other.numerator, shape), np.broadcast_to(other.denominator, shape))
-    p = resample.sign_flip(one, same)
-    ends = resample.interval(gap).T
-    return [*map(MrmcEstimate, gap.value.tolist(), *ends.tolist(), [np.inf] * len(p), p.tolist())]
+    first_means = resample.over_findings(resample.bootstrap_draws(first))
+    second_means = resample.over_findings(resample.bootstrap_draws(second))
+    gap = first_means - second_means
+    shape = first.numerator.shape
+    repeated = Sums(np.broadcast_to(second.numerator, shape), np.broadcast_to(second.denominator, shape))
+    p_values = resample.sign_flip(first, repeated).tolist()
+    ends = resample.interval(gap).tolist()
+    return [
+        MrmcEstimate(value=value, low=low, high=high, df=np.inf, p=p)
+        for value, (low, high), p in zip(gap.value.tolist(), ends, p_values, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -420,11 +474,13 @@ Gaps = Mapping[tuple[int, int], MrmcEstimate | None]
 
 def gaps_between(rows: Sequence[RowSamples]) -> Gaps:
     """Return ``compared`` of all pairs of rows."""
-    numbers = [*itertools.combinations(range(len(rows)), 2)]
-    if len(rows) > 1 and all(row.runs == rows[0].runs and row.jackknife.shape[1] >= MIN_PATIENTS for row in rows):
-        together = np.stack([row.theta for row in rows]), np.stack([row.jackknife for row in rows])
-        return dict(zip(numbers, all_differences(together), strict=True))
-    return {(a, b): compared(rows[a], rows[b]) for a, b in numbers}
+    pairs = [*itertools.combinations(range(len(rows)), 2)]
+    has_same_runs = all(row.runs == rows[0].runs and row.jackknife.shape[1] >= MIN_PATIENTS for row in rows)
+    if len(rows) > 1 and has_same_runs:
+        theta = np.stack([row.theta for row in rows])
+        jackknife = np.stack([row.jackknife for row in rows])
+        return dict(zip(pairs, all_differences((theta, jackknife)), strict=True))
+    return {(first, second): compared(rows[first], rows[second]) for first, second in pairs}
 
 
 def verdicts(rows: int, gaps: Gaps) -> list[Verdict]:
@@ -437,20 +493,33 @@ def verdicts(rows: int, gaps: Gaps) -> list[Verdict]:
     >>> [(v.significantly_worse, v.compared_with) for v in verdicts(2, {(0, 1): gap})]
     [(False, None), (True, 0)]
     """
-    p, pairs = np.full((rows, rows), np.nan), holm(np.array([np.nan if e is None else e.p for e in gaps.values()]))
-    for (a, b), adjusted in zip(gaps, pairs.tolist(), strict=True):
-        p[a, b] = p[b, a] = adjusted
-    both = {**gaps, **{(b, a): None if e is None else _reversed(e) for (a, b), e in gaps.items()}}
-    return [_verdict(row, [(n, both[n, row]) for n in range(rows) if n != row], p[row]) for row in range(rows)]
+    adjusted = holm(np.array([np.nan if gap is None else gap.p for gap in gaps.values()]))
+    p = np.full((rows, rows), np.nan)
+    in_both_orders = dict(gaps)
+    for ((first, second), gap), p_of_pair in zip(gaps.items(), adjusted.tolist(), strict=True):
+        p[first, second] = p_of_pair
+        p[second, first] = p_of_pair
+        in_both_orders[second, first] = None if gap is None else _reversed(gap)
+    row_verdicts = []
+    for row in range(rows):
+        others = {other: in_both_orders[other, row] for other in range(rows) if other != row}
+        row_verdicts.append(_verdict(row, others, p[row]))
+    return row_verdicts
 
 
-def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
+def _verdict(row: int, others: Mapping[int, MrmcEstimate | None], p: FloatArray) -> Verdict:
     """Return the verdict on ``row`` from its differences from the ``others`` (best first) and their adjusted ``p``."""
     if not np.isfinite(p).any():
         return Verdict(None)
-    better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
-    best = 0 if row and (not better or 0 in better) else better[0] if better else None
-    return Verdict(bool(better), None if best is None else dict(others).get(best), best)
+    better = [n for n, gap in others.items() if gap is not None and gap.value > 0 and p[n] <= ALPHA]
+    best = better[0] if better else None
+    if row > 0 and best is None:  # no row is significantly better: say how much better the top row is
+        best = 0
+    return Verdict(
+        significantly_worse=bool(better),
+        worse_by=None if best is None else others.get(best),
+        compared_with=best,
+    )
 
 
 def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
@@ -459,5 +528,6 @@ def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
 
 def mean_of_rows(rows: Sequence[RowSamples]) -> RowSamples:
     """Average several methods on the same training runs into one row: scores and jackknife."""
-    theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
+    theta = np.mean([row.theta for row in rows], axis=0)
+    jackknife = np.mean([row.jackknife for row in rows], axis=0)
     return RowSamples(rows[0].runs, theta, jackknife)

@@ -51,12 +51,21 @@ def agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) ->
     names = [name for name in one if name in other]
     if len(names) < 2:
         raise BadValueError(f"the two data sets share {len(names)} rows: comparing rankings requires at least 2")
-    sides = [[side[name] for name in names] for side in (one, other)]
-    first, second = (np.array([row.theta.mean() for row in rows]) for rows in sides)
-    one_each = _distinct(first, second)
-    low, high = _ends(kendall(*(_drawn_means(rows, n)[:, one_each] for n, rows in enumerate(sides))))
-    tau = float(kendall(first[one_each], second[one_each]))
-    return RankAgreement(tau, low, high, exact_p(first, second), len(one_each))
+    rows = [one[name] for name in names]
+    other_rows = [other[name] for name in names]
+    means = np.array([row.theta.mean() for row in rows])
+    other_means = np.array([row.theta.mean() for row in other_rows])
+    distinct = _distinct(means, other_means)
+    drawn = _drawn_means(rows, seed=0)[:, distinct]
+    other_drawn = _drawn_means(other_rows, seed=1)[:, distinct]
+    low, high = _ends(kendall(drawn, other_drawn))
+    return RankAgreement(
+        tau=float(kendall(means[distinct], other_means[distinct])),
+        low=low,
+        high=high,
+        p=exact_p(means, other_means),
+        rows=len(distinct),
+    )
 
 
 def _distinct(first: FloatArray, second: FloatArray) -> NDArray[np.int64]:
@@ -81,8 +90,9 @@ def kendall(first: FloatArray, second: FloatArray) -> FloatArray:
     >>> float(kendall(np.array([0.1, 0.2, 0.3]), np.array([1.0, 3.0, 2.0])).round(3))
     0.333
     """
-    a, b = np.triu_indices(first.shape[-1], 1)
-    x, y = (np.sign(values[..., a] - values[..., b]) for values in (first, second))
+    row, later_row = np.triu_indices(first.shape[-1], 1)
+    x = np.sign(first[..., row] - first[..., later_row])
+    y = np.sign(second[..., row] - second[..., later_row])
     return ratio((x * y).sum(-1), np.sqrt((x**2).sum(-1) * (y**2).sum(-1)))
 
 
@@ -96,29 +106,37 @@ def exact_p(first: FloatArray, second: FloatArray) -> float:
     >>> round(exact_p(np.arange(4.0), np.arange(4.0)), 4)  # 2 of the 24 orders
     0.0833
     """
-    one_each = _distinct(first, second)
-    x, y = first[one_each].round(12), second[one_each].round(12)
+    distinct = _distinct(first, second)
+    x = first[distinct].round(12)
+    y = second[distinct].round(12)
     pairs = len(x) * (len(x) - 1) // 2
-    inversions = np.ones(1)
+    inversions = np.ones(1)  # number of orders of the rows so far with 0, 1, 2 … inverted pairs
     for size in range(2, len(x) + 1):
         inversions = np.convolve(inversions, np.ones(size))
-    a, b = np.triu_indices(len(x), 1)
-    agreeing = abs(np.sum(np.sign(x[a] - x[b]) * np.sign(y[a] - y[b])))
+    row, later_row = np.triu_indices(len(x), 1)
+    agreeing = abs(np.sum(np.sign(x[row] - x[later_row]) * np.sign(y[row] - y[later_row])))
     extreme = np.abs(pairs - 2 * np.arange(len(inversions))) >= agreeing
     return float(inversions[extreme].sum() / inversions.sum())
 
 
 def _drawn_means(rows: Sequence[RowSamples], seed: int) -> FloatArray:
     """Return the mean scores (R,M) of M rows for drawn patients and training runs; rows of one network share draws."""
-    patients, random = rows[0].jackknife.shape[1], generator(seed, "trainings")
-    theta, jackknife = (np.concatenate([getattr(row, side) for row in rows]) for side in ("theta", "jackknife"))
+    patients = rows[0].jackknife.shape[1]
+    theta = np.concatenate([row.theta for row in rows])
+    jackknife = np.concatenate([row.jackknife for row in rows])
     left_out = jackknife.mean(1, keepdims=True) - jackknife
     by_patient = theta[:, None] + (patients - 1) * left_out  # shifted pseudo-values of all runs, (S, P)
     drawn = weights(patients, seed, DRAW_COUNT) @ (by_patient.T / patients)
-    scores = np.split(drawn, np.cumsum([len(row.runs) for row in rows])[:-1], axis=1)
-    sizes = {row.runs: len(row.runs) for row in rows}
-    shares = {runs: random.multinomial(n, np.full(n, 1 / n), DRAW_COUNT) / n for runs, n in sizes.items()}
-    return np.stack([(of_row * shares[row.runs]).sum(1) for row, of_row in zip(rows, scores, strict=True)], 1)
+    drawn_by_row = np.split(drawn, np.cumsum([len(row.runs) for row in rows])[:-1], axis=1)
+    random = generator(seed, "trainings")
+    shares: dict[tuple[str, ...], FloatArray] = {}  # how often each run is drawn, as a share
+    means = []
+    for row, of_row in zip(rows, drawn_by_row, strict=True):
+        if row.runs not in shares:
+            count = len(row.runs)
+            shares[row.runs] = random.multinomial(count, np.full(count, 1 / count), DRAW_COUNT) / count
+        means.append((of_row * shares[row.runs]).sum(1))
+    return np.stack(means, 1)
 
 
 Values = Mapping[str, FloatArray]
@@ -149,7 +167,8 @@ class UnderRule(NamedTuple):
     @property
     def sign(self) -> int:
         """1 if the first row is significantly better after Holm's correction, -1 if the second is, else 0."""
-        return int(np.sign(self.difference)) if self.p_holm is not None and self.p_holm <= ALPHA else 0
+        is_significant = self.p_holm is not None and self.p_holm <= ALPHA
+        return int(np.sign(self.difference)) if is_significant else 0
 
 
 def two_rows(
@@ -167,33 +186,49 @@ def two_rows(
         errors: rule -> standard errors of both rows from the draw of the patient folds; 0 for a rule that it lacks.
     """
     groups = CaseGroups.of(index.findings, index.patients)
-    pairs = [entries(columns, groups, runs) for columns in values.values()]
-    of_draws = [(errors or {}).get(rule, (0.0, 0.0)) for rule in values]
-    pairs = [
-        [replace(row, draw_error=error) for row, error in zip(pair, both, strict=True)]
-        for pair, both in zip(pairs, of_draws, strict=True)
-    ]
-    gaps = [compared(*pair) if all(np.isfinite(row.jackknife).all() for row in pair) else None for pair in pairs]
+    pairs = []
+    gaps = []
+    for rule, columns in values.items():
+        first, second = entries(columns, groups, runs)
+        first_error, second_error = (errors or {}).get(rule, (0.0, 0.0))
+        first = replace(first, draw_error=first_error)
+        second = replace(second, draw_error=second_error)
+        # nan: a finding has one patient, so that nothing is left without this patient
+        is_defined = np.isfinite(first.jackknife).all() and np.isfinite(second.jackknife).all()
+        pairs.append((first, second))
+        gaps.append(compared(first, second) if is_defined else None)
     adjusted = holm(np.array([np.nan if gap is None else gap.p for gap in gaps])).tolist()
     rows = []
-    for rule, pair, gap, p_holm in zip(values, pairs, gaps, adjusted, strict=True):
-        first, second = (float(row.theta.mean()) for row in pair)
-        ends = (None,) * 4 if gap is None else (gap.low, gap.high, gap.p, p_holm)
-        rows.append(UnderRule(rule, first, second, first - second, *ends))
+    for rule, (first, second), gap, p_holm in zip(values, pairs, gaps, adjusted, strict=True):
+        first_mean = float(first.theta.mean())
+        second_mean = float(second.theta.mean())
+        rows.append(
+            UnderRule(
+                rule=rule,
+                first=first_mean,
+                second=second_mean,
+                difference=first_mean - second_mean,
+                low=None if gap is None else gap.low,
+                high=None if gap is None else gap.high,
+                p=None if gap is None else gap.p,
+                p_holm=None if gap is None else p_holm,
+            )
+        )
     return rows
 
 
 def entries(values: FloatArray, groups: CaseGroups, runs: Sequence[tuple[str, ...]]) -> list[RowSamples]:
     """Return the scores of methods from their values (cases, methods × runs), nan for a case that is left out."""
-    known = np.isfinite(values)
-    return split(*leave_one_out(np.where(known, values, 0), known, groups), runs)
+    is_known = np.isfinite(values)
+    theta, left_out = leave_one_out(np.where(is_known, values, 0), is_known, groups)
+    return split(theta, left_out, runs)
 
 
 def split(theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...]]) -> list[RowSamples]:
     """Return the scores of each method from those of all its runs (methods × runs), and those without each patient."""
     ends = np.cumsum([len(names) for names in runs])[:-1]
     parts = zip(runs, np.split(theta, ends), np.split(left_out, ends), strict=True)
-    return [RowSamples(names, one, other) for names, one, other in parts]
+    return [RowSamples(names, theta_of_row, left_out_of_row) for names, theta_of_row, left_out_of_row in parts]
 
 
 def differences(entries: Sequence[RowSamples]) -> tuple[FloatArray, FloatArray]:
@@ -275,10 +310,16 @@ def corrected_best(sums: Sums, seed: int = 0) -> float:
     >>> corrected_best(Sums(numerator, np.ones((2, 1, 2))))
     0.0
     """
-    random, scores = generator(seed, "halves"), []
+    random = generator(seed, "halves")
+    scores = []
     for _ in range(SPLIT_COUNT):
         order = random.permutation(len(sums.numerator))
-        halves = order[: len(order) // 2], order[len(order) // 2 :]
-        first, second = (mean(ratio(sums.numerator[h].sum(0), sums.denominator[h].sum(0)), 0) for h in halves)
-        scores.append(second[np.nanargmax(first)])
+        middle = len(order) // 2
+        best = np.nanargmax(_means(sums, order[:middle]))
+        scores.append(_means(sums, order[middle:])[best])
     return float(np.mean(scores))
+
+
+def _means(sums: Sums, patients: NDArray[np.int64]) -> FloatArray:
+    """Return the mean over findings (M,) of some patients."""
+    return np.asarray(mean(ratio(sums.numerator[patients].sum(0), sums.denominator[patients].sum(0)), 0))

@@ -12,7 +12,7 @@ Means over training runs are compared in ``mrmc``; the scores of a record are ma
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -26,6 +26,30 @@ from locus.core.types import FloatArray, generator
 Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
 SHARED_SUFFIX = "@shared"
 """Suffix of a metric whose score threshold all findings share, and the key of that threshold."""
+RESAMPLES = 10_000
+BLOCK_WEIGHTS = 2**21
+"""Size of a block of temporary weights: 8 MB for any number of patients."""
+MIN_PATIENTS = 10
+"""Smallest number of patients with an interval."""
+LEVEL = 0.95
+"""Level of all intervals."""
+FLIPS = 10_000
+MAX_EXACT_PATIENTS = 13
+"""With up to this many differing patients all 2^n flips (8192) are used, so the p-value is exact."""
+BISECTION_STEPS = 60
+"""Bisection steps: more than the bits of a float64."""
+
+BLAS = ThreadpoolController()
+ONE_BLAS_THREAD = BLAS.wrap(limits=1, user_api="blas")
+"""Decorator: several threads change rounding, and are slower for products of small matrices."""
+_NORMAL = NormalDist()
+_quantile = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
+_share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
+
+Counts = NDArray[np.uint8]
+Samples = NDArray[np.float32]
+Mark = Literal["above", "level", "below", ""]
+"""Whether an interval of a difference is above 0, contains it, or is below it; empty without an interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +68,13 @@ class CaseIndex:
         cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None
     ) -> "CaseIndex":
         """Create an index; by default, all maps are of one training run."""
-        numbers = np.asarray([0] * len(findings) if trainings is None else trainings, dtype=np.int64)
-        return cls(np.asarray(findings, dtype=str), np.asarray(patients, dtype=str), numbers)
+        if trainings is None:
+            trainings = [0] * len(findings)
+        return cls(
+            findings=np.asarray(findings, dtype=str),
+            patients=np.asarray(patients, dtype=str),
+            trainings=np.asarray(trainings, dtype=np.int64),
+        )
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -96,12 +125,14 @@ def by_patient(
     >>> sums.numerator.ravel().tolist()
     [1.0, 1.0]
     """
-    above, below = (np.asarray(values, dtype=np.float64) for values in (numerator, denominator))
-    finding_of, patient_of = np.asarray(findings, dtype=str), np.asarray(patients, dtype=str)
-    if above.shape != below.shape or not len(above) == len(finding_of) == len(patient_of):
-        shapes = f"{above.shape}, {below.shape}, {finding_of.shape} and {patient_of.shape}"
+    part = np.asarray(numerator, dtype=np.float64)
+    whole = np.asarray(denominator, dtype=np.float64)
+    finding_of = np.asarray(findings, dtype=str)
+    patient_of = np.asarray(patients, dtype=str)
+    if part.shape != whole.shape or not len(part) == len(finding_of) == len(patient_of):
+        shapes = f"{part.shape}, {whole.shape}, {finding_of.shape} and {patient_of.shape}"
         raise BadValueError(f"arrays of shapes {shapes} do not match: give one row, finding and patient per case")
-    return CaseGroups.of(finding_of, patient_of, names).sums(above, below)
+    return CaseGroups.of(finding_of, patient_of, names).sums(part, whole)
 
 
 class CaseGroups(NamedTuple):
@@ -119,36 +150,35 @@ class CaseGroups(NamedTuple):
     @classmethod
     def of(cls, findings: NDArray[np.str_], patients: NDArray[np.str_], names: Sequence[str] | None = None) -> Self:
         """Group cases by patient, sorted, and by the findings ``names`` (None: all, sorted); others are left out."""
-        names = np.unique(findings).tolist() if names is None else names
-        people, person = np.unique(patients, return_inverse=True)
-        number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == findings)
-        group = person[case] * len(names) + number
+        if names is None:
+            names = np.unique(findings).tolist()
+        distinct_patients, patient_index = np.unique(patients, return_inverse=True)
+        finding_index, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == findings)
+        group = patient_index[case] * len(names) + finding_index
         order = np.argsort(group, kind="stable")
         numbers, starts = np.unique(group[order], return_index=True)
-        return cls(case[order], starts, numbers, len(people), len(names))
+        return cls(
+            cases=case[order],
+            starts=starts,
+            numbers=numbers,
+            patients=len(distinct_patients),
+            findings=len(names),
+        )
 
     def sums(self, numerator: FloatArray, denominator: FloatArray) -> Sums:
         """Return the sums over the cases of each patient and finding of arrays (N,M)."""
-        sums = np.zeros((2, self.patients * self.findings, numerator.shape[1]))
-        for side, values in zip(sums, (numerator, denominator), strict=True):
-            side[self.numbers] = np.add.reduceat(values[self.cases], self.starts)
-        return Sums(*sums.reshape(2, self.patients, self.findings, numerator.shape[1]))
+        return Sums(numerator=self._sum(numerator), denominator=self._sum(denominator))
+
+    def _sum(self, values: FloatArray) -> FloatArray:
+        """Return the sums (P,F,M) of values (N,M); 0 for a group without a case."""
+        sums = np.zeros((self.patients * self.findings, values.shape[1]))
+        sums[self.numbers] = np.add.reduceat(values[self.cases], self.starts)
+        return sums.reshape(self.patients, self.findings, values.shape[1])
 
 
 def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
     """Return ``numerator`` / ``denominator``; nan for a denominator of 0."""
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
-
-
-RESAMPLES = 10_000
-BLOCK_WEIGHTS = 2**21
-"""Size of a block of temporary weights: 8 MB for any number of patients."""
-
-BLAS = ThreadpoolController()
-ONE_BLAS_THREAD = BLAS.wrap(limits=1, user_api="blas")
-"""Decorator: several threads change rounding, and are slower for products of small matrices."""
-Counts = NDArray[np.uint8]
-Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,25 +196,45 @@ class Resampled:
 
     def __getitem__(self, index: Any) -> "Resampled":
         """Select some of the values; ``index`` applies to the axes ``...``."""
-        rest = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
-        return Resampled(self.value[index], self.samples[rest], self.without[rest], self.present[rest])
+        in_each = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
+        return Resampled(
+            value=self.value[index],
+            samples=self.samples[in_each],
+            without=self.without[in_each],
+            present=self.present[in_each],
+        )
 
     def over(self, function: Callable[[Any], Any], axis: int = -1) -> "Resampled":
         """Reduce the values, the resamples and the jackknife along ``axis`` with ``function``."""
-        present: NDArray[np.bool_] = np.logical_or.reduce(self.present, axis=axis)
-        return Resampled(function(self.value), function(self.samples), function(self.without), present)
+        return Resampled(
+            value=function(self.value),
+            samples=function(self.samples),
+            without=function(self.without),
+            present=np.logical_or.reduce(self.present, axis=axis),
+        )
 
     @classmethod
     def join(cls, resampled: "Sequence[Resampled]") -> "Resampled":
         """Stack n values (...) of the same patients and resamples: (...,n)."""
-        return cls(*(np.stack([getattr(one, side.name) for one in resampled], -1) for side in fields(cls)))
+        return cls(
+            value=np.stack([part.value for part in resampled], -1),
+            samples=np.stack([part.samples for part in resampled], -1),
+            without=np.stack([part.without for part in resampled], -1),
+            present=np.stack([part.present for part in resampled], -1),
+        )
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         """Return paired differences, on the same patients and resamples; differences below float32 rounding are 0."""
-        value, samples = self.value - other.value, self.samples - other.samples
+        value = self.value - other.value
+        samples = self.samples - other.samples
         rounding = 4 * np.finfo(np.float32).eps * (np.abs(self.samples) + np.abs(other.samples))
         np.copyto(samples, value, where=np.abs(samples - value) <= rounding, casting="same_kind")
-        return Resampled(value, samples, self.without - other.without, self.present | other.present)
+        return Resampled(
+            value=value,
+            samples=samples,
+            without=self.without - other.without,
+            present=self.present | other.present,
+        )
 
 
 @functools.lru_cache(maxsize=8)
@@ -193,12 +243,14 @@ def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
 
     One byte is enough: the probability that a patient is drawn more than 255 times is below 1e-500.
     """
-    random, drawn = generator(seed, "bootstrap"), np.empty((resamples, patients), dtype=np.uint8, order="F")
+    random = generator(seed, "bootstrap")
+    drawn = np.empty((resamples, patients), dtype=np.uint8, order="F")
     for rows in blocks(resamples, 4 * patients):  # two arrays of eight-byte integers
         size = rows.stop - rows.start
-        names = random.integers(0, patients, (size, patients))
-        names += patients * np.arange(size)[:, None]
-        drawn[rows] = np.bincount(names.ravel(), minlength=names.size).reshape(names.shape)
+        numbers = random.integers(0, patients, (size, patients))
+        # one count for all resamples: patient p of resample r has the number r · P + p
+        numbers += patients * np.arange(size)[:, None]
+        drawn[rows] = np.bincount(numbers.ravel(), minlength=numbers.size).reshape(numbers.shape)
     drawn.setflags(write=False)
     return drawn
 
@@ -217,13 +269,19 @@ def bootstrap_draws(sums: Sums, seed: int = 0) -> Resampled:
     with BLAS.limit(limits=1, user_api="blas"):
         for finding in range(len(samples)):
             drawable = np.flatnonzero(sums.denominator[:, finding].any(1))
-            part, whole = (side[drawable, finding].T.astype(np.float32) for side in (sums.numerator, sums.denominator))
+            part = sums.numerator[drawable, finding].T.astype(np.float32)
+            whole = sums.denominator[drawable, finding].T.astype(np.float32)
             for rows in blocks(len(drawn), len(drawable)):
                 times = drawn[rows, drawable].T.astype(np.float32)  # (P', r)
                 totals = _totals(whole, times)
                 totals[totals == 0] = np.nan  # 0/0 is never 0
                 np.divide(part @ times, totals, out=samples[finding, :, rows])
-    return Resampled(sums.value, np.moveaxis(samples, -1, 0), sums.without, sums.present)
+    return Resampled(
+        value=sums.value,
+        samples=np.moveaxis(samples, -1, 0),
+        without=sums.without,
+        present=sums.present,
+    )
 
 
 def _totals(whole: Samples, times: Samples) -> Samples:
@@ -231,8 +289,10 @@ def _totals(whole: Samples, times: Samples) -> Samples:
 
     The shorter result is used only if float32 adds exactly, so that both give the same bits.
     """
-    counts = whole.size and whole.shape[1] * whole.max() < 2**24 and (whole == np.rint(whole)).all()
-    return (whole[:1] if counts and (whole == whole[:1]).all() else whole) @ times
+    is_exact = whole.size and whole.shape[1] * whole.max() < 2**24 and (whole == np.rint(whole)).all()
+    if is_exact and (whole == whole[:1]).all():
+        return whole[:1] @ times
+    return whole @ times
 
 
 def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> Resampled:
@@ -240,8 +300,11 @@ def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> 
 
     ``function`` reduces the M columns along the last axis, for example to the maximum over thresholds.
     """
-    single = (Sums(sums.numerator[:, [f]], sums.denominator[:, [f]]) for f in range(sums.numerator.shape[1]))
-    return Resampled.join([bootstrap_draws(one, seed).over(function)[0] for one in single])
+    resampled = []
+    for finding in range(sums.numerator.shape[1]):
+        of_finding = Sums(sums.numerator[:, [finding]], sums.denominator[:, [finding]])
+        resampled.append(bootstrap_draws(of_finding, seed).over(function)[0])
+    return Resampled.join(resampled)
 
 
 def mean(values: Any, axis: int) -> Any:
@@ -250,8 +313,9 @@ def mean(values: Any, axis: int) -> Any:
     >>> mean(np.array([[1.0, np.nan], [0.0, np.nan]]), 0).tolist()
     [0.5, nan]
     """
-    defined = np.isfinite(values)
-    total, count = np.where(defined, values, 0).sum(axis), defined.sum(axis).astype(values.dtype)
+    is_defined = np.isfinite(values)
+    total = np.where(is_defined, values, 0).sum(axis)
+    count = is_defined.sum(axis).astype(values.dtype)
     return ratio(total, count)
 
 
@@ -266,16 +330,7 @@ def blocks(rows: int, width: int) -> list[slice]:
     return [slice(start, min(rows, start + step)) for start in range(0, rows, step)]
 
 
-MIN_PATIENTS = 10
-"""Smallest number of patients with an interval."""
-LEVEL = 0.95
-
-_NORMAL = NormalDist()
-_quantile = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
-_share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
-
-
-def interval(of: Resampled) -> FloatArray:
+def interval(resampled: Resampled) -> FloatArray:
     """Return the BCa interval (...,2) of values (...); nan below 10 patients and if nothing is defined.
 
     BCa is bias-corrected and accelerated. Efron, "Better bootstrap confidence intervals", JASA 82 (1987); Efron and
@@ -298,30 +353,35 @@ def interval(of: Resampled) -> FloatArray:
     ``exact``. A value outside the middle 95% of its resamples has no interval, because its bias is larger than its
     spread. So every interval contains its value.
     """
-    return intervals([of])[0]
+    return intervals([resampled])[0]
 
 
 def intervals(resampled: Sequence[Resampled]) -> list[FloatArray]:
     """Return ``interval`` of each, equal bit for bit, computed together in half of the time."""
     if not resampled:
         return []
-    enough = [_flat(of.present).sum(0) >= MIN_PATIENTS for of in resampled]
-    rows = [_of_enough(of, mask) for of, mask in zip(resampled, enough, strict=True)]
-    samples, value, a = (np.concatenate(side) for side in zip(*rows, strict=True))
+    has_enough = [_flat(part.present).sum(0) >= MIN_PATIENTS for part in resampled]
+    parts = list(zip(resampled, has_enough, strict=True))
+    samples = np.concatenate([_samples_of(part, mask) for part, mask in parts])
+    value = np.concatenate([part.value.ravel()[mask] for part, mask in parts])
+    a = np.concatenate([acceleration(_flat(part.without))[mask] for part, mask in parts])
     samples.sort(axis=-1)  # nan last
-    defined, z0 = np.isfinite(samples).sum(1), bias(samples, value)
-    held = _at(samples, defined, _tails(z0, a))
-    held[(defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
-    ends = np.full((sum(map(len, enough)), 2), np.nan)
-    ends[np.concatenate(enough)] = held
-    parts = np.split(ends, np.cumsum([of.value.size for of in resampled])[:-1])
-    return [part.reshape(*of.value.shape, 2) for part, of in zip(parts, resampled, strict=True)]
+    defined = np.isfinite(samples).sum(1)
+    z0 = bias(samples, value)
+    ends_of_enough = _at(samples, defined, _tails(z0, a))
+    is_outside = np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2)
+    ends_of_enough[(defined == 0) | is_outside] = np.nan
+    ends = np.full((sum(map(len, has_enough)), 2), np.nan)
+    ends[np.concatenate(has_enough)] = ends_of_enough
+    last_indices = np.cumsum([part.value.size for part in resampled])[:-1]
+    ends_of_parts = np.split(ends, last_indices)
+    return [rows.reshape(*part.value.shape, 2) for rows, part in zip(ends_of_parts, resampled, strict=True)]
 
 
-def _of_enough(of: Resampled, mask: NDArray[np.bool_]) -> tuple[Samples, FloatArray, FloatArray]:
-    """Return samples (C',R), values (C',) and accelerations (C',) of the C' values in the mask."""
-    samples = np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1)
-    return (samples if mask.all() else samples[mask], of.value.ravel()[mask], acceleration(_flat(of.without))[mask])
+def _samples_of(resampled: Resampled, mask: NDArray[np.bool_]) -> Samples:
+    """Return the samples (C',R) of the C' values in the mask; a view if these are all."""
+    samples = np.moveaxis(resampled.samples, 0, -1).reshape(resampled.value.size, -1)
+    return samples if mask.all() else samples[mask]
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
@@ -353,7 +413,8 @@ def bias(ordered: Samples, value: FloatArray) -> FloatArray:
     Outside all samples the rank is half a sample, since Φ⁻¹(0) is infinite.
     """
     slack = 4 * np.finfo(np.float32).eps * np.abs(value)
-    below, above = (ordered < (value - slack)[:, None]).sum(1), (ordered > (value + slack)[:, None]).sum(1)
+    below = (ordered < (value - slack)[:, None]).sum(1)
+    above = (ordered > (value + slack)[:, None]).sum(1)
     defined = np.maximum(np.isfinite(ordered).sum(1), 1)
     share = 0.5 + (below - above) / (2 * defined)
     return _quantile(np.clip(share, 0.5 / defined, 1 - 0.5 / defined))
@@ -383,14 +444,11 @@ def _tails(z0: FloatArray, a: FloatArray) -> FloatArray:
 def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> FloatArray:
     """Return the percentiles (C,2) of ascending samples (C,R) at the ``shares`` (C,2), linear between neighbours."""
     position = shares * (np.maximum(defined, 1) - 1)[:, None]
-    floor, ceiling = np.floor(position).astype(np.int64), np.ceil(position).astype(np.int64)
-    low, high = (np.take_along_axis(ordered, index, 1).astype(np.float64) for index in (floor, ceiling))
+    floor = np.floor(position).astype(np.int64)
+    ceiling = np.ceil(position).astype(np.int64)
+    low = np.take_along_axis(ordered, floor, 1).astype(np.float64)
+    high = np.take_along_axis(ordered, ceiling, 1).astype(np.float64)
     return low + (position - floor) * (high - low)
-
-
-FLIPS = 10_000
-MAX_EXACT_PATIENTS = 13
-"""With up to this many differing patients all 2^n flips (8192) are used, so the p-value is exact."""
 
 
 def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
@@ -407,14 +465,17 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     if first.numerator.shape != second.numerator.shape or (first.denominator != second.denominator).any():
         shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
         raise BadValueError(f"cannot compare scores of different cases ({shapes}): score both on the same cases")
-    gaps, whole = first.numerator - second.numerator, first.denominator.sum(0)
+    gaps = first.numerator - second.numerator
+    whole = first.denominator.sum(0)
     changes = mean(ratio(gaps, np.broadcast_to(whole, gaps.shape)), 1)  # (P,M) of the mean over findings
     size = mean(ratio(np.abs(gaps).sum(0), whole), 0)  # (M,) of what is added: the scale of its rounding
-    differ = (gaps != 0).any(1)
     p = (1 + _extreme(changes, size, _coins(len(gaps), FLIPS, seed))) / (1 + FLIPS)
-    for m in np.flatnonzero(differ.sum(0) <= MAX_EXACT_PATIENTS).tolist():
-        alone = changes[differ[:, m], m : m + 1]
-        p[m] = _extreme(alone, size[m : m + 1], _all_coins(len(alone)))[0] / 2 ** len(alone)
+    has_difference = (gaps != 0).any(1)
+    few_differ = has_difference.sum(0) <= MAX_EXACT_PATIENTS
+    for column in np.flatnonzero(few_differ).tolist():
+        differing = changes[has_difference[:, column], column : column + 1]
+        extreme = _extreme(differing, size[column : column + 1], _all_coins(len(differing)))
+        p[column] = extreme[0] / 2 ** len(differing)
     return np.where((whole > 0).any(0), p, np.nan)
 
 
@@ -438,9 +499,11 @@ def holm(p: FloatArray) -> FloatArray:
 
 def _extreme(changes: FloatArray, size: FloatArray, coins: NDArray[np.int8]) -> FloatArray:
     """Count the flips (M,) for which the sum of ``changes`` (P,M) with signs ``coins`` (B,P) is as large as without."""
-    least, count = np.abs(changes.sum(0)) - 1e-12 * size, np.zeros(len(size))
-    for some in blocks(len(coins), max(coins.shape[1], len(size)) * 4):
-        count += (np.abs(coins[some].astype(np.float64) @ changes) >= least).sum(0)
+    observed = np.abs(changes.sum(0)) - 1e-12 * size
+    count = np.zeros(len(size))
+    for rows in blocks(len(coins), max(coins.shape[1], len(size)) * 4):
+        flipped = np.abs(coins[rows].astype(np.float64) @ changes)
+        count += (flipped >= observed).sum(0)
     return count
 
 
@@ -451,13 +514,8 @@ def _coins(patients: int, throws: int, seed: int) -> NDArray[np.int8]:
 
 @functools.cache
 def _all_coins(patients: int) -> NDArray[np.int8]:
-    return (1 - 2 * (np.arange(2**patients)[:, None] >> np.arange(patients) & 1)).astype(np.int8)
-
-
-Mark = Literal["above", "level", "below", ""]
-"""Whether an interval of a difference is above 0, contains it, or is below it; empty without an interval."""
-BISECTION_STEPS = 60
-"""Bisection steps: more than the bits of a float64."""
+    bits = np.arange(2**patients)[:, None] >> np.arange(patients) & 1
+    return (1 - 2 * bits).astype(np.int8)
 
 
 class Gap(NamedTuple):
@@ -476,7 +534,9 @@ class Gap(NamedTuple):
         """
         if not np.isfinite([self.low, self.high]).all():
             return ""
-        return "above" if self.low > 0 else "below" if self.high < 0 else "level"
+        if self.low > 0:
+            return "above"
+        return "below" if self.high < 0 else "level"
 
 
 def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resampled) -> Gap:
@@ -498,14 +558,17 @@ def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resam
     >>> [round(end, 3) for end in gap], gap.mark
     ([0.1, -0.119, 0.319], 'level')
     """
-    given, n = (np.asarray(values, dtype=np.float64) for values in (published, counts))
-    difference = float(given.mean() - other.value.mean())
+    shares = np.asarray(published, dtype=np.float64)
+    n = np.asarray(counts, dtype=np.float64)
+    difference = float(shares.mean() - other.value.mean())
     if (n <= 0).any():
         return Gap(difference)
-    shares = least_certain(float(given), n) if given.ndim == 0 else given
-    variance = (shares * (1 - shares) / n).sum() / len(n) ** 2 + other.samples.astype(np.float64).mean(1).var()
-    reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(np.sqrt(variance))
-    return Gap(difference, difference - reach, difference + reach)
+    if shares.ndim == 0:
+        shares = least_certain(float(shares), n)
+    binomial_variance = (shares * (1 - shares) / n).sum() / len(n) ** 2
+    variance = binomial_variance + other.samples.astype(np.float64).mean(1).var()
+    reach = _NORMAL.inv_cdf((1 + LEVEL) / 2) * float(np.sqrt(variance))
+    return Gap(difference, low=difference - reach, high=difference + reach)
 
 
 def least_certain(mean: float, counts: FloatArray) -> FloatArray:
@@ -518,7 +581,8 @@ def least_certain(mean: float, counts: FloatArray) -> FloatArray:
     >>> least_certain(0.4, np.array([100.0, 300.0])).round(6).tolist()  # .1/100 = .3/300
     [0.45, 0.35]
     """
-    low, high = -1 / counts.min(), 1 / counts.min()
+    low = -1 / counts.min()
+    high = 1 / counts.min()
     for _ in range(BISECTION_STEPS):
         middle = (low + high) / 2
         if np.clip((1 - middle * counts) / 2, 0, 1).mean() > mean:

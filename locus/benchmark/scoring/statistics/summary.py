@@ -19,15 +19,25 @@ from locus.benchmark.scoring.statistics import resample
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray
 
-SHARE_PREFIXES = (
-    *("hit@", "anyhit@", "peak@", "pointing", "acc@", "maxboxacc", "mean_iou", "energy", "no_energy", "no_overlap"),
-    *("unordered", "hit_rate", "center_inside", "out_of_reach", "left_out"),
-)
-"""Prefixes of metrics whose cases have values in [0,1]: if all are 0 or all 1, they have the exact binomial bound."""
 ESTIMATES_PER_BATCH = 16
 """Number of estimates whose intervals are computed together: their resamples fit in the processor's cache."""
 NO_DENOMINATOR = "nothing to divide by"
 """Usual reason for a missing value."""
+
+GroupLabels = NDArray[np.str_]
+Mask = NDArray[np.bool_]
+
+BOX_SIZE_LIMITS = (0.025, 0.08)
+"""Limits of small, medium and large, as shares of the image: thirds of 604 published NIH boxes."""
+AGES = (18, 40, 60)
+MAX_AGE = 120
+"""Years; a higher age is an error in the table and counts as unknown."""
+SMALL_TO_LARGE = ("small", "medium", "large")
+YOUNG_TO_OLD = ("0-17", "18-39", "40-59", "60+")
+CO_OCCURRENCE = ("single", "co-occurring")
+CORRECTNESS = ("wrong", "right")
+ORDER = (*SMALL_TO_LARGE, *YOUNG_TO_OLD, *CO_OCCURRENCE, *CORRECTNESS)
+"""Order of the groups; a data set's own words follow in alphabetical order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +54,8 @@ class Column:
     """True if all findings share one population, so that the mean has the same n."""
     reason: str = NO_DENOMINATOR
     """Reason why a finding has no value."""
+    is_share: bool = True
+    """Whether the value of a case is in [0,1]: if all are 0 or all are 1, the score has the exact binomial bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,87 +74,115 @@ class Estimate:
     reason: str = NO_DENOMINATOR
     mean_interval: bool = True
     """True if the mean over findings also has an interval."""
+    is_share: bool = False
+    """Whether each case has a value in [0,1] and the estimate is their mean: see ``Column``."""
     is_difference: bool = False
     """True for a difference of two estimates: its interval has no width if both are equal in every case."""
 
 
 def sums(columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str]) -> resample.Sums:
     """Sum M columns over the cases of ``index`` by patient and by the findings ``names``: (P,F,M)."""
-    numerator, denominator = np.stack([c.numerator for c in columns], 1), np.stack([c.denominator for c in columns], 1)
+    numerator = np.stack([column.numerator for column in columns], 1)
+    denominator = np.stack([column.denominator for column in columns], 1)
     return resample.by_patient(numerator, denominator, index.findings, index.patients, names)
 
 
 def estimate(columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
     """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
     if not len(index):
-        empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
-        return [Estimate(c.metric, c.threshold_source, empty, nothing, None, c.shared, c.reason) for c in columns]
+        undefined = np.full(len(names), np.nan)
+        nothing = np.zeros(len(names), dtype=np.int64)
+        return [_estimate_of(column, undefined, nothing, samples=None) for column in columns]
     totals = sums(columns, index, names)
-    resampled, n = resample.bootstrap_draws(totals, seed), totals.denominator.sum(0).round().astype(np.int64)
+    resampled = resample.bootstrap_draws(totals, seed)
+    n = totals.denominator.sum(0).round().astype(np.int64)
     return [
-        Estimate(c.metric, c.threshold_source, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
-        for i, c in enumerate(columns)
+        _estimate_of(column, resampled.value[:, i], n[:, i], samples=resampled[:, i])
+        for i, column in enumerate(columns)
     ]
+
+
+def _estimate_of(
+    column: Column, value: FloatArray, n: NDArray[np.int64], samples: resample.Resampled | None
+) -> Estimate:
+    return Estimate(
+        metric=column.metric,
+        threshold_source=column.threshold_source,
+        value=value,
+        n=n,
+        samples=samples,
+        shared=column.shared,
+        reason=column.reason,
+        is_share=column.is_share,
+    )
 
 
 def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
     """Return ``first`` − ``second`` on the same cases and resamples, with a new name and the source of ``first``."""
-    samples = None if first.samples is None or second.samples is None else first.samples - second.samples
-    values = first.value - second.value
-    return Estimate(metric, first.threshold_source, values, first.n, samples, reason=first.reason, is_difference=True)
+    samples = None
+    if first.samples is not None and second.samples is not None:
+        samples = first.samples - second.samples
+    return Estimate(
+        metric=metric,
+        threshold_source=first.threshold_source,
+        value=first.value - second.value,
+        n=first.n,
+        samples=samples,
+        reason=first.reason,
+        is_difference=True,
+    )
 
 
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
     """Return one score per finding, then ``mean``, the unweighted mean over findings with a value; BCa intervals."""
-    parts = [estimates[start : start + ESTIMATES_PER_BATCH] for start in range(0, len(estimates), ESTIMATES_PER_BATCH)]
-    pairs = (pair for part in parts for pair in zip(part, _ends(part), strict=True))
-    return [score for e, ends in pairs for score in _scores(e, names, ends)]
+    all_scores = []
+    for start in range(0, len(estimates), ESTIMATES_PER_BATCH):
+        batch = estimates[start : start + ESTIMATES_PER_BATCH]
+        for metric_estimate, ends in zip(batch, _ends(batch), strict=True):
+            all_scores += _scores(metric_estimate, names, ends)
+    return all_scores
 
 
 def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
     """Return the intervals (F+1,2) of each estimate: of its findings and of their mean, nan without one."""
-    pending: list[tuple[FloatArray, resample.Resampled]] = []
-    ends = [np.full((len(e.value) + 1, 2), np.nan) for e in estimates]
-    for e, rows in zip(estimates, ends, strict=True):
-        if e.samples is not None:
-            pending.append((rows[:-1], e.samples))
-            if e.mean_interval:
-                pending.append((rows[-1], e.samples.over(lambda numbers: resample.mean(numbers, -1))))
-    for (row, _), values in zip(pending, resample.intervals([samples for _, samples in pending]), strict=True):
-        row[...] = values
+    ends = [np.full((len(metric_estimate.value) + 1, 2), np.nan) for metric_estimate in estimates]
+    pending = []  # samples of all estimates, whose intervals are computed together
+    places = []  # and where these intervals are written: views of ``ends``
+    for metric_estimate, rows in zip(estimates, ends, strict=True):
+        samples = metric_estimate.samples
+        if samples is None:
+            continue
+        pending.append(samples)
+        places.append(rows[:-1])
+        if metric_estimate.mean_interval:
+            pending.append(samples.over(lambda values: resample.mean(values, -1)))
+            places.append(rows[-1])
+    for place, values in zip(places, resample.intervals(pending), strict=True):
+        place[...] = values
     return ends
 
 
-def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
-    values, counts = [*e.value, resample.mean(e.value, 0)], [*e.n, e.n.max(initial=0) if e.shared else e.n.sum()]
-    if e.samples is not None and e.metric.startswith(SHARE_PREFIXES):
-        present = np.asarray(e.samples.present).reshape(-1, len(names))
-        bounds = resample.exact(np.array(values), np.append(present.sum(0), present.any(1).sum()))
+def _scores(of: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
+    """Return the scores of the findings ``names`` and of their mean, with the intervals ``ends`` (F+1,2)."""
+    values = np.append(of.value, resample.mean(of.value, 0))
+    counts = np.append(of.n, of.n.max(initial=0) if of.shared else of.n.sum())
+    if of.samples is not None and of.is_share:
+        present = np.asarray(of.samples.present).reshape(-1, len(names))
+        patients = np.append(present.sum(0), present.any(1).sum())
+        bounds = resample.exact(values, patients)
         ends = np.where(np.isfinite(bounds) & np.isfinite(ends), bounds, ends)
-    if not e.is_difference:  # without any variation there is no interval
+    if not of.is_difference:  # without any variation there is no interval
         ends = np.where(ends[:, :1] == ends[:, 1:], np.nan, ends)
-    return [_score(e, *one) for one in zip([*names, "mean"], values, counts, ends, strict=True)]
+    rows = zip([*names, "mean"], values.tolist(), counts.tolist(), ends, strict=True)
+    return [_score(of, finding, value, n, ends_of_score) for finding, value, n, ends_of_score in rows]
 
 
-def _score(e: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
+def _score(of: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
+    """Return one score; without a value it has the reason of the estimate."""
     if not np.isfinite(value):
-        return Score(finding, e.metric, n=int(n), threshold_source=e.threshold_source, reason=e.reason)
+        return Score(finding, of.metric, n=n, threshold_source=of.threshold_source, reason=of.reason)
     low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
-    return Score(finding, e.metric, float(value), low, high, int(n), e.threshold_source)
-
-
-GroupLabels = NDArray[np.str_]
-Mask = NDArray[np.bool_]
-
-BOX_SIZE_LIMITS = (0.025, 0.08)
-"""Limits of small, medium and large, as shares of the image: thirds of 604 published NIH boxes."""
-AGES = (18, 40, 60)
-MAX_AGE = 120
-"""Years; a higher age is an error in the table and counts as unknown."""
-SMALL_TO_LARGE, YOUNG_TO_OLD = ("small", "medium", "large"), ("0-17", "18-39", "40-59", "60+")
-CO_OCCURRENCE, CORRECTNESS = ("single", "co-occurring"), ("wrong", "right")
-ORDER = (*SMALL_TO_LARGE, *YOUNG_TO_OLD, *CO_OCCURRENCE, *CORRECTNESS)
-"""Order of the groups; a data set's own words follow in alphabetical order."""
+    return Score(finding, of.metric, value, low, high, n, of.threshold_source)
 
 
 def size(shares: ArrayLike) -> GroupLabels:
@@ -171,14 +211,21 @@ def co_occurrence(findings: ArrayLike) -> GroupLabels:
 
 def prediction_correctness(values: ArrayLike, cut_offs: ArrayLike) -> GroupLabels:
     """Return right (at or above the cut-off) or wrong (N,) for classifier outputs (N,) of present findings."""
-    outputs, needed = (np.asarray(side, dtype=np.float64) for side in (values, cut_offs))
-    return _bin(np.where(np.isnan(outputs) | np.isnan(needed), np.nan, outputs >= needed), (0.5,), CORRECTNESS)
+    outputs = np.asarray(values, dtype=np.float64)
+    needed = np.asarray(cut_offs, dtype=np.float64)
+    is_unknown = np.isnan(outputs) | np.isnan(needed)
+    is_right = np.where(is_unknown, np.nan, outputs >= needed)
+    return _bin(is_right, (0.5,), CORRECTNESS)
 
 
 def metadata_groups(metas: Sequence[Mapping[str, Any]], name: str) -> GroupLabels:
     """Return one field (view, sex …) of ``Sample.meta`` of each case's image (N,); None and nan are unknown."""
-    values = [meta.get(name) for meta in metas]
-    return np.array(["" if value is None or value != value else str(value) for value in values], dtype=str)
+    labels = []
+    for meta in metas:
+        value = meta.get(name)
+        is_unknown = value is None or value != value
+        labels.append("" if is_unknown else str(value))
+    return np.array(labels, dtype=str)
 
 
 def masks(words: GroupLabels) -> dict[str, Mask]:
@@ -189,11 +236,13 @@ def masks(words: GroupLabels) -> dict[str, Mask]:
 
 def restrict(column: Column, mask: Mask) -> Column:
     """Restrict a column to one group: other cases do not count; patients and resamples stay the same."""
-    numerator, denominator = (np.where(mask, side, 0) for side in (column.numerator, column.denominator))
+    numerator = np.where(mask, column.numerator, 0)
+    denominator = np.where(mask, column.denominator, 0)
     return replace(column, numerator=numerator, denominator=denominator)
 
 
 def _bin(values: ArrayLike, edges: Sequence[float], words: Sequence[str]) -> GroupLabels:
     """Return the word between two edges; a value on an edge belongs to the upper one; nan is unknown."""
     array = np.asarray(values, dtype=np.float64)
-    return np.where(np.isfinite(array), np.asarray(words, dtype=str)[np.searchsorted(edges, array, side="right")], "")
+    labels = np.asarray(words, dtype=str)[np.searchsorted(edges, array, side="right")]
+    return np.where(np.isfinite(array), labels, "")

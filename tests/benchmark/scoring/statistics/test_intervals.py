@@ -131,9 +131,9 @@ def test_bound_equals_clopper_and_pearson(patients):
         assert exact(np.array([hits / patients]), np.array([patients]))[0] == pytest.approx([known.low, known.high], abs=1e-9)
 
 
-def of(hits, metric="hit@iou.3"):
+def of(hits, metric="hit@iou.3", is_share=True):
     who = CaseIndex.of(["mass"] * len(hits), [f"p{n % 11}" for n in range(len(hits))])
-    column = Column(metric, "fixed", np.array(hits, float), np.ones(len(hits)))
+    column = Column(metric, "fixed", np.array(hits, float), np.ones(len(hits)), is_share=is_share)
     return scores(estimate([column], who, ["mass"], 0), ["mass"])
 
 
@@ -143,4 +143,4 @@ def test_bound_of_0_hits_is_above_0_and_counts_patients_not_cases():
 
 
 def test_metric_that_is_not_a_share_has_no_interval_if_nothing_varies():
-    assert {(s.value, s.low, s.high) for s in of([1] * 11, "boxes_per_case")} == {(1.0, None, None)}
+    assert {(s.value, s.low, s.high) for s in of([1] * 11, "boxes_per_case", is_share=False)} == {(1.0, None, None)}

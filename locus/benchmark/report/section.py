@@ -1,0 +1,64 @@
+"""Parts of a data set's page beside the tables of its methods: validity checks and published grounding.
+
+``Section``      base class: tables, sentences and a chart
+``CheckReport``  base class of the reports of validity checks
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import ClassVar
+
+from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.grouping import Row
+from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.table import Table
+
+
+class Section(ABC):
+    """Tables, answer and chart of a subject on a data set's page."""
+
+    question: ClassVar[str] = ""
+    """Question of the section, used as a heading; empty: no heading."""
+    limit: ClassVar[str] = ""
+    """A sentence on what the section does not show."""
+    shown: ClassVar[int] = 1
+    """Number of its tables that the page shows open; the others are in its part for details."""
+    writes_chart: ClassVar[bool] = False
+    """Whether its chart is also a file, named after the data set."""
+
+    def __init__(self, leaderboard: Leaderboard) -> None:
+        """Set the ``leaderboard`` of the data set."""
+        self.leaderboard = leaderboard
+        self.dataset = leaderboard.dataset
+
+    @property
+    @abstractmethod
+    def rows(self) -> Sequence[Row]:
+        """The rows of the section; without any, the page leaves it out."""
+
+    @abstractmethod
+    def tables(self) -> list[Table]:
+        """Return the tables of the section; called only if there are ``rows``."""
+
+    @abstractmethod
+    def sentences(self) -> Iterator[str]:
+        """Return the conclusions in sentences; called only if there are ``rows``."""
+
+    def chart(self) -> Chart | None:
+        """Return the chart of the section; None without one or without data."""
+        return None
+
+
+class CheckReport(Section):
+    """Tables and answer of a validity check on a data set. A subclass is the ``report`` of its check."""
+
+    def __init__(self, leaderboard: Leaderboard, check: str) -> None:
+        """Select the rows of the ``check``, a name, on the data set of a ``leaderboard``."""
+        super().__init__(leaderboard)
+        self.check = check
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:
+        """The rows of the check."""
+        return self.leaderboard.of_protocol(self.check)
