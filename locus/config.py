@@ -392,8 +392,8 @@ class ScoreConfig(SplitFlags):
     CSV file; boxes in COCO JSON are always xywh."""
     alignment: str | None = None
     """How maps are placed on the image: conventional (for maps that you would enlarge by plain interpolation), pixels
-    (for maps of the size of the image or of a resized copy), or a JSON file with size, stride and offset of the grid.
-    Required with --maps."""
+    (for maps of the size of the image or of a resized copy), padded (of the image padded to a square), cropped (of its
+    central square), or a JSON file with size, stride and offset of the grid. Required with --maps."""
     findings: tuple[str, ...] = ()
     """Findings of the K maps in the file of each image, in order."""
     index: str | None = None

@@ -26,7 +26,7 @@ from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.config import ScoreConfig
 from locus.core.errors import BadValueError, DataError, examples, require_name
 from locus.core.files import file_hash, json_hash
-from locus.core.frames import box_flaws, iou, xywh_to_xyxy
+from locus.core.frames import Alignment, Grid, box_flaws, iou, xywh_to_xyxy
 from locus.core.names import UNRANKED_METHODS, duplicates
 from locus.core.types import FloatArray, Sample
 from locus.datasets.base import Dataset
@@ -86,15 +86,23 @@ class ExternalEntry:
         if self.boxes is None:
             misses = self.missing_maps if self.missing != "skip" else set()
             pairs = [pair for pair in pairs if pair in self.values or pair in misses]
+        samples = {sample.image_id: sample for sample in self.samples}
         return Answers(
-            samples={sample.image_id: sample for sample in self.samples},
+            samples=samples,
             findings=self.data.findings,
             pairs=pairs,
-            grids=dict.fromkeys(pairs, self.geometry.grid),
+            grids={pair: self._grid(pair, samples[pair[0]].frame) for pair in pairs},
             maps=self.values,
             boxes=self.boxes,
             probabilities=self.probabilities,
         )
+
+    def _grid(self, pair: Pair, frame: Frame) -> Grid | Alignment:
+        """Return the grid of a case; a missing map has that of the data set."""
+        if pair not in self.values:
+            return self.geometry.grid
+        height, width = self.values[pair].shape
+        return self.geometry.on_image((height, width), frame)
 
     @cached_property
     def missing_maps(self) -> set[Pair]:

@@ -49,12 +49,17 @@ MAP_NAME_ADVICE = (
 )
 ADVICE = (
     "use --alignment conventional (for maps that you would enlarge by plain interpolation), pixels (for maps of the "
-    "size of the image or of a resized copy), or FILE.json (size, stride and offset of the grid, each [y, x])"
+    "size of the image or of a resized copy), padded (of the image padded to a square), cropped (of its central "
+    "square), or FILE.json (size, stride and offset of the grid, each [y, x])"
 )
+SQUARES: dict[str, Callable[[tuple[int, int]], int]] = {"padded": max, "cropped": min}
+"""Alignment of maps of a square around the middle of the image -> side of the square in an image of (H, W)."""
 READINGS = {
     "transposed maps": "if your maps are (w, h), save map.T instead",
     "inverted maps": "if low values mark the finding, save 1 - map instead",
     "maps read as (h, w, K)": "if findings are the last axis, save map.transpose(2, 0, 1) instead",
+    "maps of the image padded to a square": "if images were padded, use --alignment padded",
+    "maps of the central square of the image": "if images were cropped, use --alignment cropped",
 }
 """Other readings of maps -> what to do if they are the right ones."""
 MIN_STANDARD_ERRORS = 3.0
@@ -306,14 +311,19 @@ class Geometry:
     """A declared alignment or grid."""
 
     declared: Any
-    """Value in the cell's recipe (not ``Record.geometry``): conventional, pixels, none (boxes), or the grid as a dict
-    of size, stride and offset."""
+    """Value in the cell's recipe (not ``Record.geometry``): conventional, pixels, padded, cropped, none (boxes), or the
+    grid as a dict of size, stride and offset."""
     grid: Grid | Alignment
 
     @property
     def alignment(self) -> Alignment:
         """Alignment in a record's cell. Pixels and boxes have exact positions, so they count as aligned."""
         return "conventional" if self.declared == "conventional" else "aligned"
+
+    @property
+    def is_square(self) -> bool:
+        """Whether maps show a square around the middle of the image."""
+        return isinstance(self.declared, str) and self.declared in SQUARES
 
     @property
     def sentence(self) -> str:
@@ -326,6 +336,27 @@ class Geometry:
         Without a declared grid, positions divide the frame evenly, each in the middle of its part.
         """
         return self.grid if isinstance(self.grid, Grid) else conventional(shape, shape)
+
+    def on_image(self, shape: tuple[int, int], frame: tuple[int, int]) -> Grid | Alignment:
+        """Return the grid of a map of ``shape`` (h, w), after ``covering``, on an image of ``frame`` (H, W)."""
+        if not self.is_square:
+            return self.grid
+        stride = SQUARES[self.declared](frame) / min(shape)
+        height, width = (
+            (side - count * stride) / 2 + (stride - 1) / 2 for side, count in zip(frame, shape, strict=True)
+        )
+        return Grid(size=frame, stride=(stride, stride), offset=(height, width))
+
+    def covering(self, values: Map, frame: tuple[int, int]) -> Map:
+        """Return a map of the central square with its lowest value around it, up to the edges of the image.
+
+        Without them, its outermost values would continue to the edges. Other maps are unchanged.
+        """
+        if self.declared != "cropped":
+            return values
+        stride = min(frame) / min(values.shape)
+        rows, columns = (math.ceil((side - min(frame)) / 2 / stride) for side in frame)
+        return np.pad(values, ((rows, rows), (columns, columns)), constant_values=values.min())
 
 
 BOX_GEOMETRY = Geometry("none", "conventional")
@@ -340,7 +371,7 @@ def geometry_of(word: str | None) -> Geometry:
     """
     if word is None:
         raise BadValueError(f"--maps requires --alignment: {ADVICE}")
-    if word in ("conventional", "pixels"):
+    if word in ("conventional", "pixels", *SQUARES):
         return Geometry(word, "conventional")  # pixels divide the frame evenly, so both words have the same grid
     try:
         content = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
@@ -351,7 +382,7 @@ def geometry_of(word: str | None) -> Geometry:
             raise ValueError("size and stride must be above 0 and all numbers finite")
     except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise BadValueError(
-            f"--alignment {word!r} is neither conventional nor pixels and cannot be read as a grid "
+            f"--alignment {word!r} is neither conventional, pixels, padded nor cropped and cannot be read as a grid "
             f"({type(error).__name__}: {error}): {ADVICE}"
         ) from error
     declared = {"size": list(size), "stride": list(stride), "offset": list(offset)}
@@ -389,22 +420,22 @@ def read_values(
     total_bytes = 0
     for image, finding in tqdm(available, desc="read maps", unit="map", leave=False, disable=None):
         source, sample = sources[image, finding], samples[image]
+        read = partial(_covering, source, geometry, sample.frame)
         try:
-            values = source.read()
+            values = read()
         except NotFiniteError:
             if missing == "error":
                 raise
             broken.append(source.where)
             continue
-        check_shape(values, sample.frame, geometry, source.where)
         if judges_masks:
             _refuse_larger(values, sample.frame, source.where)
         total_bytes += values.nbytes
         is_cached = total_bytes <= MAX_CACHED_BYTES
-        maps[image, finding] = values if is_cached else LazyMap(values.shape, source.read)
+        maps[image, finding] = values if is_cached else LazyMap(values.shape, read)
         if values.min() == values.max():
             constant.append(source.where)
-        if finding in sample.boxes and isinstance(geometry.grid, str):
+        if finding in sample.boxes and geometry.declared in ("conventional", "pixels"):
             heat_shares.append(_heat_shares(values, source, sample.boxes[finding], sample.frame))
     if constant and len(constant) == len(maps):
         raise DataError(f"all {len(maps)} maps are constant: {examples(constant)}")
@@ -416,6 +447,13 @@ def read_values(
         log.warning(text, len(broken), len(available), handling, examples(broken))
     _log_other_reading(np.array(heat_shares, dtype=np.float64).reshape(-1, 1 + len(READINGS)))
     return maps
+
+
+def _covering(source: MapSource, geometry: Geometry, frame: tuple[int, int]) -> Map:
+    """Read a map; one of the central square gets positions up to the edges of the image."""
+    values = source.read()
+    check_shape(values, frame, geometry, source.where)
+    return geometry.covering(values, frame)
 
 
 def _check_cases(
@@ -442,7 +480,8 @@ def _heat_shares(values: Map, source: MapSource, boxes: FloatArray, frame: tuple
         findings_last: FloatArray = np.zeros((1, 1))
     else:
         findings_last = np.asarray(source.findings_last(), dtype=np.float64)
-    return [_inside(reading, boxes, frame) for reading in (values, values.T, -values, findings_last)]
+    shares = [_inside(reading, boxes, frame) for reading in (values, values.T, -values, findings_last)]
+    return shares + [_inside_square(values, boxes, frame, square(frame)) for square in SQUARES.values()]
 
 
 def _log_other_reading(shares: FloatArray) -> None:
@@ -456,7 +495,9 @@ def _log_other_reading(shares: FloatArray) -> None:
     if not means:
         return
     best = max(means, key=lambda reading: means[reading])
-    if fits_better(as_given, shares_of[best]):
+    has_more_inside = fits_better(as_given, shares_of[best])
+    has_half_outside = fits_better(1 - shares_of[best], 1 - as_given, ratio=2.0)
+    if has_more_inside or has_half_outside:
         text = "%s fit the truth better (%.3f instead of %.3f of their heat is in the boxes); %s"
         log.warning(text, best, means[best], np.nanmean(as_given), READINGS[best])
 
@@ -473,7 +514,24 @@ def check_shape(values: Map, frame: tuple[int, int], geometry: Geometry, name: s
     height, width = values.shape
     if geometry.declared == "pixels" and (height, width) == frame[::-1] != frame:
         raise DataError(f"{name} is {(height, width)}, but its image is {frame} (height, width): the sides are swapped")
+    if geometry.is_square and height != width:
+        raise DataError(f"{name} is {(height, width)}: a map with --alignment {geometry.declared} must be square")
     resolve(geometry.grid, (height, width), frame)
+
+
+def _inside_square(values: Map, boxes: FloatArray, frame: tuple[int, int], side: int) -> float:
+    """Return the share of a map inside the truth boxes if it shows a square of ``side`` in the middle of the image.
+
+    It is nan for a square image, where that is no other reading, for other maps, and for boxes outside the square.
+    """
+    height, width = frame
+    if height == width or values.shape[0] != values.shape[1]:
+        return np.nan
+    top, left = (height - side) / 2, (width - side) / 2
+    in_square = np.clip(boxes - [left, top, left, top], 0, side)
+    sides = in_square[:, 2:] - in_square[:, :2]
+    in_square = in_square[(sides > 0).all(axis=1)]
+    return _inside(values, in_square, (side, side)) if len(in_square) else np.nan
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:

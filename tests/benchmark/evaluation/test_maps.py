@@ -18,7 +18,7 @@ from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import boxes
 from locus.core.errors import BadValueError, DataError, LocusError
-from locus.core.frames import Grid, box_coverage
+from locus.core.frames import Grid, box_coverage, resample, resolve
 from locus.core.names import WITHOUT_TRAINING
 from locus.core.types import Sample
 from locus.datasets.base import Samples
@@ -141,6 +141,66 @@ def test_inverted_maps_log_a_warning(tmp_path, caplog):
     assert "fit the truth better" not in caplog.text
     entry.read(config(maps=str(write(tmp_path / "wrong", lambda values: 1 - values))))
     assert re.search(r"inverted maps .*1 - map", caplog.text)
+
+
+def portraits_and_landscapes(folder):
+    """A data set of 120x80 and 80x120 pixels with a box each, and the exact map of each case in pixels."""
+    (folder / "images").mkdir(parents=True)
+    generator, rows, boxes, maps = np.random.default_rng(1), [], [], {}
+    for number in range(24):
+        height, width = ((120, 80), (80, 120))[number % 2]
+        x, y = int(generator.integers(0, width - 20)), int(generator.integers(0, height - 24))
+        name = f"{number:02d}.png"
+        Image.fromarray(generator.integers(40, 90, (height, width), dtype=np.uint8)).save(folder / "images" / name)
+        rows.append(f"{name},p{number},test,1")
+        boxes.append(f"{name},Mass,{x},{y},{x + 20},{y + 24}")
+        maps[number] = np.zeros((height, width), dtype=np.float32)
+        maps[number][y : y + 24, x : x + 20] = 1
+    (folder / "labels.csv").write_text("\n".join(["image,patient,split,Mass", *rows]))
+    (folder / "boxes.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1", *boxes]))
+    return maps
+
+
+def squared(values, side):
+    """A map padded with 0 to a square of ``side``, or cut to it, around its middle."""
+    for axis, length in enumerate(values.shape):
+        missing = side - length
+        if missing > 0:
+            values = np.pad(values, [(missing // 2, missing // 2) if n == axis else (0, 0) for n in range(2)])
+        else:
+            values = np.take(values, np.arange(-missing // 2, side - missing // 2), axis=axis)
+    return values
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("word", "side"), [("padded", 120), ("cropped", 80)])
+def test_maps_of_a_square_of_the_image_are_placed_and_named_by_a_hint(tmp_path, caplog, word, side):
+    exact = portraits_and_landscapes(tmp_path / "data")
+    (tmp_path / "maps").mkdir()
+    for number, values in exact.items():
+        np.save(tmp_path / f"maps/{number:02d}_Mass.npy", squared(values, side))
+    flags = {"dataset": "folder", "data_root_dir": str(tmp_path / "data"), "maps": str(tmp_path / "maps"), "missing": "miss"}
+    right = entry.read(config(alignment=word, **flags))
+    assert "fit the truth better" not in caplog.text
+    for case in right.answers.cases("single_box"):
+        picture = resample(case.map, resolve(case.grid, case.map.shape, case.frame), case.frame)
+        expected = exact[int(case.image_id[:2])]
+        seen = np.zeros_like(expected, dtype=bool)
+        top, left = ((length - min(side, length)) // 2 for length in case.frame)
+        seen[top : case.frame[0] - top, left : case.frame[1] - left] = True
+        np.testing.assert_allclose(picture[seen], expected[seen], atol=1e-6)
+        assert not picture[~seen].any()
+    entry.read(config(alignment="pixels", **flags))
+    assert f"--alignment {word}" in caplog.text
+
+
+def test_a_map_of_a_square_is_square(tmp_path):
+    portraits_and_landscapes(tmp_path / "data")
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps/00_Mass.npy", np.eye(3, 4))
+    flags = {"dataset": "folder", "data_root_dir": str(tmp_path / "data"), "maps": str(tmp_path / "maps"), "missing": "miss"}
+    with pytest.raises(DataError, match=r"00_Mass.*\(3, 4\).*--alignment padded must be square"):
+        entry.read(config(alignment="padded", **flags))
 
 
 def test_findings_as_the_last_axis_of_a_cube_log_a_warning(tmp_path, caplog):
