@@ -89,9 +89,10 @@ def choose_boxes(truths: Sequence[FloatArray], fold: NDArray[np.int64]) -> Float
         overlap = np.stack([overlaps_with_candidates(boxes) for boxes in truths[block]])
         hits += is_in_fold[:, block] @ (overlap > HIT_IOU).astype(np.float64)
         total += is_in_fold[:, block] @ overlap
-    hits = hits.reshape(len(fold), FOLDS, -1)
-    total = total.reshape(len(fold), FOLDS, -1)
-    best = np.stack([_best(hits_of_draw, overlaps) for hits_of_draw, overlaps in zip(hits, total, strict=True)])
+    hits_by_draw = hits.reshape(len(fold), FOLDS, -1)
+    total_by_draw = total.reshape(len(fold), FOLDS, -1)
+    pairs = zip(hits_by_draw, total_by_draw, strict=True)
+    best = np.stack([_best(hits_of_draw, total_of_draw) for hits_of_draw, total_of_draw in pairs])
     side_along_x, side_along_y = np.nonzero(ALLOWED_CANDIDATES)
     x = CANDIDATE_SIDES[side_along_x[best]]
     y = CANDIDATE_SIDES[side_along_y[best]]

@@ -127,7 +127,7 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     written.
     """
     folders = [unpacked_folder(folder) / "cases" / protocol for protocol in (MAIN_PROTOCOL, *CHECKS.names())]
-    files = {}  # key -> file: its name ends with the key
+    files: dict[str, Path] = {}  # key -> file: its name ends with the key
     for source in folders:
         files |= {file.stem[-16:]: file for file in sorted(source.glob("[!.]*.parquet"))}
     keys_by_file: dict[Path, set[str]] = {}

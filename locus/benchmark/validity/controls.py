@@ -265,7 +265,7 @@ def _other_findings(cases: Sequence[Case]) -> dict[int, int]:
     by_image: dict[tuple[int, str], list[int]] = {}
     for n, case in enumerate(cases):
         by_image.setdefault((case.training, case.image_id), []).append(n)
-    other = {}
+    other: dict[int, int] = {}
     for numbers in by_image.values():
         if len(numbers) > 1:
             following = [*numbers[1:], numbers[0]]

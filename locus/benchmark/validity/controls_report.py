@@ -126,7 +126,7 @@ class ControlsReport(CheckReport):
 
     def tables(self) -> list[Table]:
         """Return a table of methods per network, then the networks."""
-        tables = []
+        tables: list[Table] = []
         for network in self.networks:
             note = NOTES["controls"] if not tables else ""
             tables.append(self._methods(network, note))

@@ -162,7 +162,7 @@ def compare_methods(board: Leaderboard, check: str, first_run: bool = False) -> 
     rows = grouping.told_apart([Row.of(runs) for runs in trainings])
     if not rows:
         return []
-    rules = PUBLISHED
+    rules: tuple[str, ...] = PUBLISHED
     if not first_run:
         rules = tuple(dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores))
     columns = case_columns.read_columns(records, board.folders, (*rules, *TRAITS))

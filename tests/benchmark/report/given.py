@@ -17,7 +17,7 @@ def leaderboard(records, dataset="phantom", folder=None):
 
 def tables_on_page(board):
     tables = DatasetTables(board)
-    return [*tables.full, *tables.of_checks, *tables.details, *tables.protocols, *tables.papers]
+    return [*tables.full, *tables.of_sections, *tables.details, *tables.protocols, *tables.papers]
 
 
 def texts(folder):

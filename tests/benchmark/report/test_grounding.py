@@ -115,7 +115,7 @@ def test_figures_of_the_first_look_are_in_the_records(published):
 @pytest.mark.byhand
 def test_the_count_of_fine_tuned_results_names_those_left_out_because_they_were_not_reviewed(published):
     boards = leaderboards(published, CaseFolders(ROOT / "results/grounding"))
-    (line,) = {text for board in boards if "siim" in board.dataset for text in grounding.GroundingReport(board).sentences()}
+    (line,) = {text for board in boards if "siim" in board.dataset for text in grounding.GroundingSection(board).sentences()}
     assert "above 30 of 30 fine-tuned results. Left out: 3 results that were not reviewed (up to .887)." in line
 
 

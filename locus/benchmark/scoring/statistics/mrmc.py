@@ -333,7 +333,7 @@ def _intervals(parts: VarianceParts, patients: int, lowest: float, equal: NDArra
     low, high = np.clip([mean - reach, mean + reach], lowest, 1)
     p = 2 * special.stdtr(df, -np.abs(mean) / np.where(varied, error, 1))
     p = np.maximum(p, max(2.0 ** (1 - patients), np.finfo(float).tiny))
-    estimates = []
+    estimates: list[MrmcEstimate] = []
     for fields in zip(mean.tolist(), low.tolist(), high.tolist(), df.tolist(), p.tolist(), strict=True):
         number = len(estimates)
         if equal[number]:
