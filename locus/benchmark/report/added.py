@@ -36,11 +36,10 @@ def verdict(row: Row) -> str:
 
 
 def cell(row: Row | None) -> str:
-    """Return the cell of the first table: the difference from ``prior`` with its interval, and ``n.s.``."""
+    """Return the cell of the first table: the difference from ``prior`` with its interval."""
     if row is None or row.share(ADDED) is None:
         return NOTHING
-    mark = f" {NOT_SIGNIFICANT}" if verdict(row) == NOT_SIGNIFICANT else ""
-    return f"{signed_interval(row.scores[ADDED])}{mark}"
+    return signed_interval(row.scores[ADDED])
 
 
 def table(board: Leaderboard, complete: bool = True) -> Table:

@@ -69,7 +69,6 @@ def suite_page(
         name=name,
         page=description,
         datasets=list(map(_dataset, datasets)),
-        legend=main_table.LEGEND,
         drawn_in=drawn_in.name,
         gallery=_link(drawn_in / GALLERY, folder),
         examples=_link(drawn_in / EXAMPLES, folder),
@@ -281,7 +280,7 @@ def write(
         of_suite = primary.table(description.primary, boards)
         datasets[0] = replace(datasets[0], primary=of_suite, primary_lines=lines)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
-    shown = [table for data in datasets for table in (*data.main, *data.of_checks)]
+    shown = [table for data in datasets for table in (*data.main, *data.of_checks, *data.on_demand)]
     in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)
     write_text(folder / "leaderboard.tex", "\n".join(in_latex))
     for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):

@@ -1,6 +1,7 @@
 """Tables are pure functions of records."""
 
 import csv
+import html
 import re
 import shutil
 import subprocess
@@ -127,6 +128,17 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
     assert "[95\\%]" in body
     assert r"\caption{phantom: hits over IoU and IoBB thresholds}" in text
     assert r"\label{tab:demo-phantom-hits-over-iou-and-iobb-thresholds}" in text
+
+
+def test_first_table_is_the_same_in_markdown_latex_and_on_the_page(suite):
+    data = next(data for data in tables.write(suite) if data.leaderboard.dataset == "phantom")
+    first = data.short[0]
+    assert len(first.headings) <= 9
+    assert table.markdown(first) in (suite / "leaderboard.md").read_text()
+    assert table.latex(first, f"tab:demo-{table.anchor(first.title)}") in (suite / "leaderboard.tex").read_text()
+    page = (suite / "index.html").read_text()
+    buttons = re.findall(r'<th scope="col"><button type="button">(.*?)</button>', page)
+    assert [html.unescape(heading) for heading in buttons[: len(first.headings)]] == list(first.headings)
 
 
 def test_long_latex_table_continues_on_the_next_page():
