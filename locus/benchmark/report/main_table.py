@@ -294,7 +294,8 @@ def effects(board: Leaderboard, most: int | None = None) -> Table:
     rest = len(board.effects[most:]) if most is not None else 0
     title = f"{board.title}: methods over networks"
     intro = f"The methods that all networks with several runs and similar grids have. {FROM_FLOOR}"
-    table = tabulated(title, intro, (NAME, _shares(MAIN, "mean, IoU > .3"), DIFFERENCE, AGAINST_OTHERS), board.effects[:most])
+    columns = (NAME, _shares(MAIN, "mean, IoU > .3"), DIFFERENCE, AGAINST_OTHERS)
+    table = tabulated(title, intro, columns, board.effects[:most])
     return replace(table, footnote=f"{rest} more methods are on the page." if rest else "")
 
 

@@ -39,6 +39,16 @@ MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
 
 
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text in Markdown, without bold words and brackets.
+
+    >>> first_sentence("**Class** (LSE): `cam` hits .6 (n 8). More.")
+    'Class: `cam` hits .6'
+    """
+    plain = re.sub(r" \([^)]*\)", "", text.replace("**", ""))
+    return plain.partition(". ")[0].removesuffix(".")
+
+
 class CheckReport:
     """Tables and answer of a check on a data set. A subclass is in ``locus.benchmark.validity.<check>_report``."""
 
@@ -65,6 +75,10 @@ class CheckReport:
     def sentences(self) -> Iterator[str]:
         """Return the conclusions in sentences; called only if there are ``rows``."""
         raise NotImplementedError
+
+    def in_short(self) -> str:
+        """Return the conclusion in about ten words, for the overview of all suites; called only if there are rows."""
+        return first_sentence(next(iter(self.sentences()), ""))
 
     def chart(self) -> Chart | None:
         """Return the chart of the check's page; None without one or without data."""
@@ -200,8 +214,8 @@ class Description:
     """Reports of the validity checks that its records may have."""
     answers_first: bool = False
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
-    has_maps: bool = False
-    """Whether ``benchmark.gallery`` can draw its maps."""
+    can_be_run: bool = False
+    """Whether a reader can run its networks on its images, add results and draw maps: else no such command is shown."""
     gallery_flags: str = ""
     """Flags of ``benchmark.gallery`` with which it finds the maps, other than ``--results``; a space comes first."""
     pictures: Mapping[str, str] = field(default_factory=dict)

@@ -64,7 +64,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
             entry.name,
             f"{entry.about} {beside}",
             listed=listed,
-            has_maps=entry.boxes is None,
+            can_be_run=entry.boxes is None,
             gallery_flags=" --trust True" if names_code else "",
         )
         datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))

@@ -215,7 +215,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         maps_of=other if other in records.suites(folder.parent) else None,
         checks=REPORTS,
         answers_first=bool(suite.truths),
-        has_maps=not suite.truths and not suite.joins,
+        can_be_run=not suite.truths and not suite.joins and not suite.private_images,
         pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},
     )
 

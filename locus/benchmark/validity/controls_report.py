@@ -198,6 +198,15 @@ class ControlsReport(CheckReport):
         uses = ("0", NOTHING) if network.used is None else (str(network.used[2]), "{} of {}".format(*network.used))
         return (network.name, mean, str(len(runs)), *uses, *(_agreement(network, name) for name in ("use", "seen")))
 
+    def in_short(self) -> str:
+        """Return how often the best method hits with its own map, and with that of the other finding."""
+        found = networks(self.leaderboard)
+        top = found[0].best("class") if found else None
+        if top is None:
+            return super().in_short()
+        own, other = short(top.values["own"].value), short(top.values["swap"].value)
+        return f"`{top.row.name}` hits {own} with its own map, {other} with the other finding's"
+
     def sentences(self) -> Iterator[str]:
         """Yield one line per question."""
         found = networks(self.leaderboard)

@@ -130,6 +130,13 @@ class ProtocolsReport(CheckReport):
         )
         return [Table(f"{self.dataset}: {title}", text, *make(networks)) for title, text, make in named if networks]
 
+    def in_short(self) -> str:
+        """Return how many pairs reverse."""
+        networks = comparisons(self.leaderboard)
+        pairs = sum(len(network.pairs) for network in networks)
+        reversed_pairs = _reversed(networks, PUBLISHED)
+        return f"{reversed_pairs} of {counted(pairs, 'pair')} of methods reverse significantly between two rules"
+
     def sentences(self) -> Iterator[str]:
         """Yield how many pairs reverse, and which rules rank alike."""
         if networks := comparisons(self.leaderboard):
