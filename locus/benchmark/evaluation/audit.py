@@ -74,7 +74,7 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
 
 def _run_nih(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
     """Print the tables on NIH's boxes; return 0."""
-    read_values(file, table, name, dict.fromkeys(BOXED, sys.maxsize))  # invalid files are reported at once
+    read_values(file, table, name, dict.fromkeys((*BOXED, MEAN), sys.maxsize))  # invalid files are reported at once
     from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
 
     log.info("reading NIH's boxes")
@@ -84,7 +84,7 @@ def _run_nih(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, ec
     counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
     if not samples:
         raise DataError(f"{config.data_root_dir} has no image with one of NIH's boxes: give the folder of their images")
-    mine = read_values(file, table, name, counts)
+    mine = read_values(file, table, name, {**counts, MEAN: sum(counts.values())})
     log.info("scoring fixed_box on them")
     box = Box.of(_hits(fixed_box_cases(samples, data), findings))
     of_papers = [record for word in papers.names() for record in papers.read(word) if record.cell.dataset == "NIH"]
@@ -155,7 +155,10 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
         raise DataError(f"{file} has several rows of {repeated[0]}: keep one")
     if MEAN not in findings and (missing := [finding for finding in counts if finding not in (*findings, MEAN)]):
         needed = ", ".join(finding for finding in counts if finding != MEAN)
-        raise DataError(f"{file} has no row of {', '.join(missing)}: give a row for each of {needed}")
+        rows = f"give a row for each of {needed}"
+        if MEAN in counts:
+            rows += f", or a row {MEAN}"
+        raise DataError(f"{file} has no row of {', '.join(missing)}: {rows}")
     numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
     n = _counts(file, numbers, findings, counts)
     scores: dict[str, list[Score]] = {}

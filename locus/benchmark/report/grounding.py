@@ -71,7 +71,7 @@ PAIRS = {
 }
 """Metric of pairs of readers -> its heading."""
 WORDS: Mapping[Mark, str] = {
-    "above": "are above it",
+    "above": "above it",
     "level": "level with it",
     "below": "below it",
     "": "not compared, because their images are not known",
@@ -274,8 +274,8 @@ class GroundingReport(CheckReport):
         counts = listed([f"{marks[mark]} {word}" for mark, word in WORDS.items() if marks[mark]])
         line = (
             f"**{TITLES[self.dataset]}** ({rule.heading}, {rule.words}): `{rule.baseline}`, which never sees an image, "
-            f"has {_with_interval(blind(self.records, metric))}. Of {marks.total()} published models, each counted "
-            f"once by its highest result, {counts}.{self._of_people()}"
+            f"has {_with_interval(blind(self.records, metric))}. {marks.total()} published models, each counted once "
+            f"by its highest result: {counts}.{self._of_people()}"
         )
         if (empty := blind(self.records, EMPTY_IS_1)) is not None and empty.value is not None:
             others = [score.value or 0.0 for r in published(self.records) if (score := r.find(EMPTY_IS_1)) is not None]

@@ -164,8 +164,8 @@ def test_latex_tables_compile(suite, tmp_path):
 def test_the_index_links_every_suite(suite):
     tables.index(suite.parent, {suite: tables.write(suite)})
     text = (suite.parent / "README.md").read_text()
-    assert "| [demo](demo/leaderboard.md) | demo | `cam` on resnet18 with AVG (.91, one run): " in text
-    assert '<a href="demo/index.html">demo</a><td>demo<td><code>cam</code> on resnet18' in (suite.parent / "index.html").read_text()
+    assert "| [demo](demo/leaderboard.md) | demo | `cam` 1.00 |" in text
+    assert '<a href="demo/index.html">demo</a><td>demo<td><code>cam</code> 1.00' in (suite.parent / "index.html").read_text()
 
 
 def test_failed_cell_has_scores_and_reason(records):
