@@ -279,10 +279,13 @@ def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
 def sentence(record: Record, box: Box) -> str:
     """Return what a paper may say of its result at IoU > .3, or at its first threshold."""
     column = MAIN if _findings(record, [MAIN]) else next(column for column in COLUMNS if _findings(record, [column]))
+    means = [(box.findings, "")]
+    if box.solved:
+        means.append((box.rest, f" without {grouping.listed(box.solved)}"))
     words = []
-    for names, without in ((box.findings, ""), (box.rest, f" without {grouping.listed(box.solved)}")):
+    for names, without in means:
         difference = gap(record, column, names, box)
-        if difference is not None and (not without or box.solved):
+        if difference is not None:
             both = short(mean_over(record, column, names, box)), short(mean_over(box.record, column, names, box))
             place = f"{PLACES[difference.mark]} fixed_box ({both[1]})"
             words.append(f"{both[0]}{without}, {place}, difference {difference_words(difference)}")
