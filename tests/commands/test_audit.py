@@ -99,6 +99,14 @@ def test_invalid_scores_on_another_truth_are_one_sentence(run_command, sentence,
     assert fact in sentence(run_command("benchmark.audit", file, "--truth", truth))
 
 
+def test_a_paper_that_prints_only_a_mean_gets_a_difference_and_its_interval(succeed, tmp_path):
+    file = write_scores(tmp_path / "paper.csv", "finding,iou.3\nmean,.40\n")
+    done = succeed("benchmark.audit", file)
+    first = done.stdout.splitlines()[0]
+    wanted = r"paper hits at IoU > \.3: \.400, above fixed_box \(\.\d{3}\), difference \+\.\d{3} \[\.\d{3}, \.\d{3}\]\."
+    assert re.fullmatch(wanted, first), first
+
+
 @pytest.fixture(scope="module")
 def part(tmp_path_factory, truth):
     """A folder with ten of NIH's boxed images of each finding; the pixels are 0."""

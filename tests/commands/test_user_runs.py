@@ -45,10 +45,20 @@ class Expected:
         self.rows = dict([*rows.groupby(["model_id", "method"])])
         self.models = dict.fromkeys(rows["model_id"])
 
-    def row(self, model, method):
-        """The numbers of a row of the threshold table, in its order; ``model`` None: of a baseline of any network."""
+    def first_row(self, model, method):
+        """The shares of a row of the first table, in its order."""
+        of = self.of_row(model, method)
+        return [of[name] for name in ("hit@iou.1", MAIN, "hit@iou.5", "hit@iobb.5")]
+
+    def of_row(self, model, method):
+        """The shares of a row by their names; ``model`` None: of a baseline of any network."""
         model = model or next(name for name in self.models if (name, method) in self.means.index)
-        of = self.means.loc[(model, method)]
+        return self.means.loc[(model, method)]
+
+    def row(self, model, method):
+        """The shares of a row of the table of all thresholds, in its order."""
+        model = model or next(name for name in self.models if (name, method) in self.means.index)
+        of = self.of_row(model, method)
         iou = [of[name] for name in IOU]
         iou[3:3] = [self.rest.loc[(model, method)]] * bool(self.solved)
         return [*iou, *(of[name] for name in IOBB), of["pointing"]]
@@ -73,20 +83,34 @@ def same(printed, value):
     return printed is not None and abs(printed - value) <= 0.0005 + 1e-6
 
 
-def check_thresholds(lines, expected, names):
-    """Check all numbers of a threshold table; return the names of its rows."""
+def check_first(lines, expected, names):
+    """Check all numbers of a first table; return the names of its rows."""
     seen = []
-    for network, method, *cells in lines:
-        model = next((model for name, model in names.items() if network.startswith(name)), None)
-        values = expected.row(model, method)
-        wrong = [(cell, value) for cell, value in zip(cells, values, strict=False) if not same(number(cell), value)]
-        assert not wrong, (network, method, wrong)
-        assert len(cells) == len(values) + 1
-        if model is not None and cells[-1] != "–":
-            difference = cells[-1].partition(" ")[0]
-            assert same(number(difference), min(expected.over_baselines(model, method)))
+    for network, method, *shares, difference, verdict in lines:
+        model = model_of(network, names)
+        check_shares((network, method), shares, expected.first_row(model, method))
+        assert verdict in ("above", "below", "n.s.", "–")
+        if model is not None and difference != "–":
+            assert same(number(difference.partition(" ")[0]), min(expected.over_baselines(model, method)))
         seen.append(method)
     return seen
+
+
+def check_all_thresholds(lines, expected, names):
+    """Check all numbers of a table of all thresholds."""
+    for network, method, *shares in lines:
+        check_shares((network, method), shares, expected.row(model_of(network, names), method))
+
+
+def model_of(network, names):
+    """The model of the network that a cell names; None for baselines."""
+    return next((model for name, model in names.items() if network.startswith(name)), None)
+
+
+def check_shares(row, cells, values):
+    assert len(cells) == len(values)
+    wrong = [(cell, value) for cell, value in zip(cells, values, strict=True) if not same(number(cell), value)]
+    assert not wrong, (row, wrong)
 
 
 def check_findings(header, lines, expected, model):
@@ -117,7 +141,9 @@ def check_run(folder, printed, board=""):
     tables = markdown_tables((folder / "leaderboard.md").read_text())
     (title,) = [name for name in tables if name.startswith(board) and name.endswith("hits over IoU and IoBB thresholds")]
     _, lines = tables[title]
-    shown = check_thresholds(lines, expected, names)
+    shown = check_first(lines, expected, names)
+    (complete,) = [name for name in tables if name.startswith(board) and name.endswith("all thresholds")]
+    check_all_thresholds(tables[complete][1], expected, names)
     assert {"prior", "truth"} <= {*shown}
     (of_findings,) = [name for name in tables if name.startswith(board) and name.endswith("by finding")]
     (network,) = {*re.findall(r"^The best methods of (.+)\.$", (folder / "leaderboard.md").read_text(), re.MULTILINE)}
@@ -186,7 +212,7 @@ def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(pu
     _, lines = tables["phantom: hits over IoU and IoBB thresholds"]
     assert {line[1] for line in lines} >= {"mine", "layercam", "prior"}
     for line in lines:
-        check_thresholds([line], own if line[1] in ("mine", *BASELINES) else given, names)
+        check_first([line], own if line[1] in ("mine", *BASELINES) else given, names)
         assert ("published" in line[0]) is (line[1] in ("cam", "layercam"))
     assert "Yours: mine on small CNN" in done.stdout
 
@@ -309,7 +335,7 @@ def check_entry(folder, printed, kind):
     (model,) = expected.models
     tables = markdown_tables((folder / "leaderboard.md").read_text())
     (title,) = [name for name in tables if name.endswith("hits over IoU and IoBB thresholds")]
-    shown = check_thresholds(tables[title][1], expected, {f"own {kind}": model})
+    shown = check_first(tables[title][1], expected, {f"own {kind}": model})
     assert shown[0] == "Mine"
     assert {"prior", "fixed_box", "center", "noise", "truth"} <= {*shown}
     (of_findings,) = [name for name in tables if name.endswith("by finding")]

@@ -90,7 +90,7 @@ def run(file_name: str | None, entry: str, truth: str, root: str | None, output:
 
 def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo: Echo) -> CsvRows:
     """Print the tables on NIH's boxes, and return all rows as numbers."""
-    read_values(file, table, name, dict.fromkeys(BOXED, sys.maxsize))  # invalid files are reported at once
+    read_values(file, table, name, dict.fromkeys((*BOXED, MEAN), sys.maxsize))  # invalid files are reported at once
     from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
 
     log.info("reading NIH's boxes")
@@ -100,7 +100,7 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
         raise DataError(f"{root} has no image with one of NIH's boxes: give the folder of their images")
     box_counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in data.findings}
     box_counts = {finding: count for finding, count in box_counts.items() if count}
-    entry = read_values(file, table, name, box_counts)
+    entry = read_values(file, table, name, {**box_counts, MEAN: sum(box_counts.values())})
     log.info("scoring fixed_box on them")
     box = Box.of(_hits(fixed_box_cases(samples, data), list(box_counts)))
     paper_records = [record for paper in papers.names() for record in papers.read(paper)]
@@ -216,7 +216,10 @@ def _findings(file: Path, table: pd.DataFrame, counts: dict[str, int]) -> list[s
     required = [finding for finding in counts if finding != MEAN]
     missing = [finding for finding in required if finding not in findings]
     if missing and MEAN not in findings:
-        raise DataError(f"{file} has no row of {', '.join(missing)}: give a row for each of {', '.join(required)}")
+        advice = f"give a row for each of {', '.join(required)}"
+        if MEAN in counts:
+            advice += f", or a row {MEAN}"
+        raise DataError(f"{file} has no row of {', '.join(missing)}: {advice}")
     return findings
 
 

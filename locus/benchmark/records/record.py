@@ -165,6 +165,8 @@ class Reference(FrozenModel):
     """Whether an overlap that equals the threshold is a hit."""
     prediction: str = NOT_STATED
     """What is compared with the truth: one box, the best of several, all regions together, a mask."""
+    model: str = ""
+    """The model, if there are several results of it: settings, ablations, reprints. By default the name of the row."""
 
 
 class Declared(BaseModel):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from locus.benchmark.report import charts
-from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.charts import Arrow, Chart
 from locus.benchmark.report.comparisons import ALONE, COMBINED, WEIGHT, added_place
 from locus.benchmark.report.grouping import Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import NOTHING, Table, TableColumn, short, signed_interval, tabulated
-from locus.core.names import ADDED, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import ADDED, PRIOR, UPPER_BOUND_AND_PEOPLE
 
 ADDS, NOT_SIGNIFICANT = "adds", "n.s."
 ABOUT = (
@@ -36,11 +36,10 @@ def verdict(row: Row) -> str:
 
 
 def cell(row: Row | None) -> str:
-    """Return the cell of the first table: the difference from ``prior`` with its interval, and ``n.s.``."""
+    """Return the cell of the first table: the difference from ``prior`` with its interval."""
     if row is None or row.share(ADDED) is None:
         return NOTHING
-    mark = f" {NOT_SIGNIFICANT}" if verdict(row) == NOT_SIGNIFICANT else ""
-    return f"{signed_interval(row.scores[ADDED])}{mark}"
+    return signed_interval(row.scores[ADDED])
 
 
 def table(board: Leaderboard, complete: bool = True) -> Table:
@@ -76,10 +75,22 @@ def chart(board: Leaderboard) -> Chart | None:
     shown = [row for row in best_network(board.added) if is_tested(row) and row.share(ADDED) is not None]
     if not shown:
         return None
-    arrows = [(row.name, row.share(ALONE) or 0.0, row.share(COMBINED) or 0.0, verdict(row) == ADDS) for row in shown]
+    arrows = [_arrow(row) for row in shown]
     level = (shown[0].share(COMBINED) or 0.0) - (shown[0].share(ADDED) or 0.0)
     about = (
-        f"{board.dataset}, {shown[0].network}: share of cases hit by the map alone (start) and with `prior` (end "
-        f"of the arrow). Blue: significantly more than `prior` alone (line, {short(level)})."
+        f"{board.dataset}, {shown[0].network}: share of cases hit by the map alone and with `prior`. Line: `prior` "
+        f"alone, {short(level)}. Numbers: what the map adds to it, with a 95% interval; blue if that is significant."
     )
-    return charts.arrows(arrows, level, "share of cases hit, IoU > .3", about)
+    words = (ALONE, COMBINED, f"{PRIOR} alone")
+    return charts.arrows(arrows, level, words, "share of cases hit, IoU > .3", about)
+
+
+def _arrow(row: Row) -> Arrow:
+    """Return the arrow of a row, from the hits of its map alone to those with ``prior``."""
+    return Arrow(
+        name=row.name,
+        start=row.share(ALONE) or 0.0,
+        end=row.share(COMBINED) or 0.0,
+        text=signed_interval(row.scores[ADDED]),
+        is_marked=verdict(row) == ADDS,
+    )

@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -21,7 +21,9 @@ BLUE, VERMILION, *_ = PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E
 GREY = "#8a8f98"
 """For lines that are not named; readable on white and on black."""
 CHART_INCHES = 5.2
-"""Inches; a page makes a chart as wide as its column."""
+"""Width in inches; a page makes a chart as wide as its column."""
+WIDE_INCHES = 11.5
+"""Width of a chart that is as wide as the page."""
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -49,6 +51,19 @@ class Chart:
     svg: str
     about: str
     """Caption, which also says what the chart shows to readers who do not see it."""
+    is_wide: bool = False
+    """Whether it takes the whole width of a page, not one column."""
+
+
+class Arrow(NamedTuple):
+    """A row of a chart of arrows."""
+
+    name: str
+    start: float
+    end: float
+    text: str
+    """Text at the right of the row."""
+    is_marked: bool
 
 
 def lines(curves: Sequence[Line2D], about: str, height: float, **axes: Any) -> Chart:
@@ -89,28 +104,38 @@ def dots(
         return Chart(_svg(figure, about), about)
 
 
-def arrows(rows: Sequence[tuple[str, float, float, bool]], level: float, title: str, about: str) -> Chart:
-    """Draw an arrow per named row, from its first to its second value, blue if its flag is set; a line at a level."""
+def arrows(rows: Sequence[Arrow], level: float, words: tuple[str, str, str], title: str, about: str) -> Chart:
+    """Draw an arrow per row, from a hollow dot to a triangle, blue if it is marked; a line at a level.
+
+    ``words``: names of the dots, of the triangles and of the line.
+    """
     with rc_context(STYLE):
-        figure, panel = _panels(0.8 + 0.2 * len(rows))
+        figure, panel = _panels(1.0 + 0.25 * len(rows), WIDE_INCHES)
         panel.axvline(level, color=VERMILION, linewidth=1.5)
-        for y, (_, start, end, is_marked) in enumerate(rows):
-            colour = BLUE if is_marked else GREY
-            panel.plot([start], [y], "o", color=colour, markersize=3)
-            panel.annotate("", (end, y), (start, y), arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.5})
-        _name_rows(panel, [name for name, *_ in rows])
-        panel.set(xlabel=title, xlim=(0, 1.05 * max(max(start, end) for _, start, end, _ in rows)))
-        return Chart(_svg(figure, about), about)
+        for y, row in enumerate(rows):
+            colour = BLUE if row.is_marked else GREY
+            head = ">" if row.end >= row.start else "<"
+            panel.plot([row.start, row.end], [y, y], color=colour, linewidth=1.6)
+            panel.plot([row.start], [y], "o", color=colour, markerfacecolor="white", markersize=5)
+            panel.plot([row.end], [y], head, color=colour, markersize=6)
+            panel.text(1.01, y, row.text, transform=panel.get_yaxis_transform(), color=colour, va="center")
+        _name_rows(panel, [row.name for row in rows])
+        panel.set(xlabel=title, xlim=(0, 1.05 * max(max(row.start, row.end) for row in rows)))
+        looks: tuple[dict[str, Any], ...] = (
+            {"marker": "o", "markerfacecolor": "white", "color": GREY, "linestyle": "none"},
+            {"marker": ">", "color": GREY, "linestyle": "none"},
+            {"color": VERMILION},
+        )
+        handles = [Line2D([], [], label=word, **look) for word, look in zip(words, looks, strict=True)]
+        figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+        return Chart(_svg(figure, about), about, is_wide=True)
 
 
 def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], names: Sequence[str], about: str) -> Chart:
     """Draw panels, title -> group -> a value per name: a row per name, a colour per group, bars for the intervals."""
     with rc_context(STYLE):
-        figure, panes = _panels(0.8 + 0.32 * len(names), nrows=2, ncols=2, sharey=True)
-        grid = panes.ravel()
-        for panel in grid[len(panels) :]:
-            panel.remove()
-        for panel, (title, groups) in zip(grid, panels.items(), strict=False):
+        figure, panes = _panels(1.0 + 0.25 * len(names), WIDE_INCHES, ncols=len(panels), sharey=True, squeeze=False)
+        for panel, (title, groups) in zip(panes[0], panels.items(), strict=True):
             for n, (values, colour) in enumerate(zip(groups.values(), PALETTE, strict=False)):
                 for y, of in enumerate(values):
                     at = y + 0.22 * (n - (len(groups) - 1) / 2)
@@ -118,17 +143,17 @@ def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], nam
                         panel.plot([of.value], [at], "o", color=colour, markersize=3)
                     if of is not None and of.low is not None and of.high is not None:
                         panel.plot([of.low, of.high], [at, at], color=colour, linewidth=1.2)
-            _name_rows(panel, names, labelsize=7)
+            _name_rows(panel, names)
             panel.set_title(title, fontsize=9)
             panel.axvline(0, color=GREY, linewidth=0.8)
         of_groups = zip(next(iter(panels.values())), PALETTE, strict=False)
         handles = [Line2D([], [], color=colour, marker="o", label=name) for name, colour in of_groups]
-        figure.legend(handles=handles, loc="outside lower left", ncols=2)
-        return Chart(_svg(figure, about), about)
+        figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+        return Chart(_svg(figure, about), about, is_wide=True)
 
 
-def _panels(height: float, **layout: Any) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(CHART_INCHES, height), facecolor="white", layout="constrained")
+def _panels(height: float, width: float = CHART_INCHES, **layout: Any) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
     return figure, figure.subplots(**layout)
 
 

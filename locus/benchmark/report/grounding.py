@@ -71,7 +71,12 @@ PAIRS = {
     "pointing": "pointing",
 }
 """Metric of pairs of readers -> its heading."""
-WORDS: Mapping[Mark, str] = {"above": "are above it", "level": "level with it", "below": "below it"}
+WORDS: Mapping[Mark, str] = {
+    "above": "above it",
+    "level": "level with it",
+    "below": "below it",
+    "": "not compared, because their images are not known",
+}
 MAX_CHART_NAME_LENGTH = 40
 """Letters of a name in a chart."""
 OPTIONS = {"": "", "lists=mgca": "split of MGCA's code", "by_patient=False": "patients of test images kept in training"}
@@ -102,13 +107,14 @@ def gap(record: Record, metric: str, records: Sequence[Record]) -> Gap | None:
     """Return a value minus that of the baseline with a 95% interval, taking the two as independent.
 
     The variance of a share is binomial, by finding if the paper says so; that of another mean is that of the baseline,
-    scaled to its number of images. None without a value or a baseline.
+    scaled to its number of images. None without a value or a baseline. Without an interval if a paper does not say
+    which or how many images it scored.
     """
     score, other = record.find(metric), blind(records, metric)
     if score is None or score.value is None or other is None or other.value is None:
         return None
     difference = score.value - other.value
-    if other.low is None or other.high is None:
+    if other.low is None or other.high is None or not has_known_images(record):
         return Gap(difference)
     z, half = NormalDist().inv_cdf((1 + LEVEL) / 2), (other.high - other.low) / 2
     if not RULES[metric].is_share:
@@ -119,6 +125,11 @@ def gap(record: Record, metric: str, records: Sequence[Record]) -> Gap | None:
     shares = np.array([s.value or 0.0 for s in parts]) if parts else least_certain(score.value, counts)
     reach = np.sqrt(half**2 + z**2 * (shares * (1 - shares) / counts).sum() / len(counts) ** 2)
     return Gap(difference, difference - float(reach), difference + float(reach))
+
+
+def has_known_images(record: Record) -> bool:
+    """Whether a result says how many images it scored; a user's own is scored on those of the baseline."""
+    return record.reference is None or record.reference.n != NOT_STATED
 
 
 SOURCE = ("− baseline [95%]", "trained on", "quoted or measured by", "threshold chosen on", "images")
@@ -135,9 +146,26 @@ def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) 
             first = _difference(next(iter(gaps.values())))
             lines.append((literature.result_name(record), *cells, first, *_source(record)))
     meaning = "; ".join(f"{RULES[metric].heading}: {RULES[metric].words}" for metric in metrics)
-    about = f"{NOTES['grounding'].format(baseline=listed([f'`{name}`' for name in baselines]))}\n{meaning}."
+    note = NOTES["grounding"].format(baseline=listed([f"`{name}`" for name in baselines]))
+    about = f"{note}\n{meaning}.{_on_other_draws(records, metrics)}"
     head = ("result", *(RULES[metric].heading for metric in metrics), *SOURCE)
     return Table(f"{dataset}: published results", about, head, tuple(lines))
+
+
+def _on_other_draws(records: Sequence[Record], metrics: Sequence[str]) -> str:
+    """Name the numbers of images of results that are on other images than the baseline; empty if there are none."""
+    other_draws: dict[str, int] = {}
+    for record in published(records):
+        score = next((found for metric in metrics if (found := record.find(metric)) is not None), None)
+        baseline = next((found for metric in metrics if (found := blind(records, metric)) is not None), None)
+        if score is None or baseline is None or record.reference is None or not has_known_images(record):
+            continue
+        if score.n != baseline.n:
+            other_draws[record.reference.n] = baseline.n
+    if not other_draws:
+        return ""
+    draws, n = listed([*other_draws]), next(iter(other_draws.values()))
+    return f" The images of some papers ({draws}) cannot be listed: they are compared with the baseline on {n} images."
 
 
 def _baseline(name: str, records: Sequence[Record], metrics: Sequence[str]) -> tuple[str, ...]:
@@ -167,6 +195,11 @@ def _source(record: Record) -> tuple[str, str, str, str]:
     tuned = of.tuned_on.partition(" (")[0].removeprefix("the ")
     tuned = f"**{tuned}**" if tuned == "scored images" else NOTHING if tuned == NOT_STATED else tuned
     return of.supervision, of.quoted_by, tuned, NOTHING if of.n == NOT_STATED else of.n.replace(" positives", "")
+
+
+def model_name(record: Record) -> str:
+    """Return the model of a result: its settings, ablations and reprints share the name."""
+    return (record.reference.model if record.reference is not None else "") or record.method
 
 
 def published(records: Sequence[Record]) -> list[Record]:
@@ -226,18 +259,29 @@ class GroundingSection(Section):
         others = [replace(t, title=f"{t.title}, {RULES[m].heading}") for m, t in tables.items() if m in self.metrics]
         return [comparison(self.dataset, self.records, main), _without_content(self.dataset, self.records), *others]
 
+    def in_short(self) -> str:
+        """Return the baseline and how many published models are above it, or the agreement of people."""
+        if self.is_of_people and self.people is not None:
+            hits = self.people.find("hit@iou.3")
+            return f"two radiologists (VinDr-CXR): IoU > .3 in {short(hits.value if hits else None)} of cases"
+        metric = self.metrics[0]
+        score = _with_interval(blind(self.records, metric))
+        counts = self._counts(metric)
+        above = f"{counts['above']} of {counts.total()} models above"
+        return f"{TITLES[self.dataset]}: `{RULES[metric].baseline}` {score}; {above}"
+
     def sentences(self) -> Iterator[str]:
         """Yield which results are above, level with and below the baseline, and what flatters; or where people are."""
         if self.is_of_people and self.people is not None:
             yield _people(self.people)
             return
         metric = self.metrics[0]
-        having, rule = [r for r in published(self.records) if r.find(metric)], RULES[metric]
-        marks = Counter(of.mark for record in having if (of := gap(record, metric, self.records)))
+        rule, marks = RULES[metric], self._counts(metric)
         counts = listed([f"{marks[mark]} {word}" for mark, word in WORDS.items() if marks[mark]])
         line = (
             f"**{TITLES[self.dataset]}** ({rule.heading}, {rule.words}): `{rule.baseline}`, which never sees an image, "
-            f"has {_with_interval(blind(self.records, metric))}. Of {len(having)} published results, {counts}."
+            f"has {_with_interval(blind(self.records, metric))}. {marks.total()} published models, each counted once "
+            f"by its highest result: {counts}.{self._of_people()}"
         )
         if (empty := blind(self.records, EMPTY_IS_1)) is not None and empty.value is not None:
             others = [score.value or 0.0 for r in published(self.records) if (score := r.find(EMPTY_IS_1)) is not None]
@@ -249,23 +293,58 @@ class GroundingSection(Section):
             line += _left_out(self.records, EMPTY_IS_1)
         yield line
 
+    def _models(self, metric: str) -> dict[str, Record]:
+        """Return model -> its highest result by a metric, on known images if it has one."""
+        results = [record for record in published(self.records) if gap(record, metric, self.records) is not None]
+        results.sort(key=lambda record: (has_known_images(record), _value(record, metric)))
+        return {model_name(record): record for record in results}  # the highest is the last
+
+    def _counts(self, metric: str) -> "Counter[Mark]":
+        """Count the models by the mark of their highest result."""
+        gaps = [gap(record, metric, self.records) for record in self._models(metric).values()]
+        return Counter(difference.mark for difference in gaps if difference is not None)
+
+    def _of_people(self) -> str:
+        """Return a sentence on the agreement of two readers of another data set by the same metric."""
+        metric, finding = PEOPLE[self.dataset]
+        agreement = None if self.people is None else self.people.find(metric, finding)
+        if agreement is None:
+            return ""
+        return f" One radiologist against another on VinDr-CXR ({finding}): {short(agreement.value)}."
+
     def chart(self) -> Chart | None:
         """Draw the published results, the baseline and the agreement of readers on another data set."""
         if self.is_of_people:
             return None
         metric, (metric_of_people, finding) = self.metrics[0], PEOPLE[self.dataset]
-        found = {literature.result_name(r)[:MAX_CHART_NAME_LENGTH]: r.find(metric) for r in published(self.records)}
-        values = [(name, s.value, s.threshold_source == "oracle") for name, s in found.items() if s and s.value]
+        models = self._models(metric)
+        values = [
+            (name[:MAX_CHART_NAME_LENGTH], _value(record, metric), _chose_on_scored_images(record, metric))
+            for name, record in models.items()
+        ]
         values.sort(key=lambda value: -value[1])
         agreement = None if self.people is None else self.people.find(metric_of_people, finding)
         about = (
             f"{TITLES[self.dataset]}: {RULES[metric].heading}, {RULES[metric].words}. Line with band: "
-            f"{RULES[metric].baseline}, which never sees an image (95% interval). Dots: published; hollow: threshold "
-            f"chosen on the scored images. Dashed: one radiologist against another (VinDr-CXR, {finding})."
+            f"{RULES[metric].baseline}, which never sees an image (95% interval). Dots: the highest published result "
+            "of each model; hollow: threshold chosen on the scored images. Dashed: one radiologist against another "
+            f"(VinDr-CXR, {finding})."
         )
         score = blind(self.records, metric)
         lines = (score, agreement) if score is not None else ()
         return charts.dots(values, [(s.value or 0.0, s.low, s.high) for s in lines if s], RULES[metric].heading, about)
+
+
+def _value(record: Record, metric: str) -> float:
+    """Return the value of a metric, 0 without one."""
+    score = record.find(metric)
+    return 0.0 if score is None or score.value is None else score.value
+
+
+def _chose_on_scored_images(record: Record, metric: str) -> bool:
+    """Whether the threshold of a result was chosen on the scored images."""
+    score = record.find(metric)
+    return score is not None and score.threshold_source == "oracle"
 
 
 def _without_content(dataset: str, records: Sequence[Record]) -> Table:

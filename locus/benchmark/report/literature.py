@@ -23,7 +23,7 @@ from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
 from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
+from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_interval, signed_short
 from locus.benchmark.report.table import share as value
 from locus.benchmark.scoring.statistics import resample
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
@@ -279,15 +279,26 @@ def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
 def sentence(record: Record, box: Box) -> str:
     """Return what a paper may say of its result at IoU > .3, or at its first threshold."""
     column = MAIN if _findings(record, [MAIN]) else next(column for column in COLUMNS if _findings(record, [column]))
+    means = [(box.findings, "")]
+    if box.solved:
+        means.append((box.rest, f" without {grouping.listed(box.solved)}"))
     words = []
-    for names, without in ((box.findings, ""), (box.rest, f" without {grouping.listed(box.solved)}")):
+    for names, without in means:
         difference = gap(record, column, names, box)
-        if difference is not None and (not without or box.solved):
+        if difference is not None:
             both = short(mean_over(record, column, names, box)), short(mean_over(box.record, column, names, box))
-            words.append(f"{both[0]}{without}, {PLACES[difference.mark]} fixed_box ({both[1]})")
+            place = f"{PLACES[difference.mark]} fixed_box ({both[1]})"
+            words.append(f"{both[0]}{without}, {place}, difference {difference_words(difference)}")
     measure, _, at = column.removeprefix("hit@").partition(".")
     hits = f"{record.method} hits at {NAMES_OF_MEASURES[measure]} > .{at}"
     return f"{hits}: {'; '.join(words)}."
+
+
+def difference_words(difference: resample.Gap) -> str:
+    """Return a difference with its sign, and its interval if it has one."""
+    if not difference.mark:
+        return signed_short(difference.difference)
+    return signed_interval((difference.difference, difference.low, difference.high))
 
 
 def headings(columns: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The tables of a leaderboard, made from its rows.
 
-``thresholds``   hits over IoU and IoBB thresholds, a row per method: the table that every reader meets first
+``thresholds``   hits at the main thresholds, a row per method: the table that every reader meets first
+``all_thresholds``  the same rows at all IoU and IoBB thresholds
 ``by_finding``   the best methods of the best network by finding
 ``networks``, ``effects``  comparisons over several training runs
 ``people``       boxes drawn by people, and the best methods on the same cases
@@ -43,20 +44,28 @@ from locus.core.names import (
 if TYPE_CHECKING:
     import pandas as pd
 
-NETWORK, METHOD = "network (AUROC)", "method"
+NETWORK, METHOD, VERDICT = "network (AUROC)", "method", "verdict"
 MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
 """Meaning of bold in a threshold table."""
 FLOOR = "the higher of `prior` and `fixed_box`, which see no image"
-NOT_SIGNIFICANT = "n.s."
-"""Mark of a difference from the floor that is not significant."""
-NOT_SIGNIFICANT_MEANING = "not significantly different from `prior` and `fixed_box`, after Holm's correction"
-FROM_FLOOR = "− floor"
-"""Heading of the differences from the floor."""
+ABOVE, BELOW, NOT_SIGNIFICANT = "above", "below", "n.s."
+"""Verdicts on a difference from the floor."""
+FIRST_IOU, FIRST_IOBB = ("hit@iou.1", MAIN, "hit@iou.5"), ("hit@iobb.5",)
+"""Shares of hits in the first table; ``all_thresholds`` has the others."""
 NOT_SHOWN_ABOVE = "not shown to be above the floor"
 """Verdict on a row that is not shown to be above the floor."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
-LEGEND = f"Floor: {FLOOR}. `{NOT_SIGNIFICANT}`: {NOT_SIGNIFICANT_MEANING}. **Bold**: {MAY_BE_BEST}."
+LEGEND = (
+    f"Difference: from the floor, {FLOOR}, at IoU > .3. Verdict: `{ABOVE}` or `{BELOW}` the floor, or "
+    f"`{NOT_SIGNIFICANT}` (not significant), after Holm's correction. **Bold**: {MAY_BE_BEST}."
+)
+FROM_FLOOR = "The difference is from the floor."
+LEGEND_ADDED = (
+    f" Added: what the map adds to `prior`; the verdict says `{added.ADDS}` if that is significant, also after Holm's "
+    "correction."
+)
+"""Rest of the legend for a suite with the protocol ``added``."""
 MAX_ROWS = 10
 """Largest number of methods in a short table, if there are few networks."""
 MIN_ROWS_PER_NETWORK = 3
@@ -68,22 +77,47 @@ MAX_BEST = 3
 
 
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
-    """Return the threshold table: methods network by network, then the baselines.
+    """Return the first table: methods network by network, then the baselines.
 
     ``complete``: all methods; else those of ``shown``, and the baselines of the first grid.
     """
-    rows = shown(board) if not complete else board.methods
-    rest = len(board.methods) - len(rows)
-    is_ordered = not board.theirs and networks(board).rows
-    by_mean = bool(is_ordered) and board.networks[0].key_of_network == board.methods[0].key_of_network
-    other = "The network of the best row is first, the others by their mean over methods. "
-    ordered = "Networks are in the order of their mean over methods. " if by_mean else other if is_ordered else ""
-    first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
-    baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
     title = f"{board.title}: hits over IoU and IoBB thresholds"
-    table = tabulated(title, LEGEND, [*_columns(board)], (*rows, *baselines))
-    left_out = f"{ordered}{rest} more rows are in leaderboard.csv and on the page." if rest else ""
-    return replace(table, footnote=left_out, marks=tuple(map(_mark, table.source)) if rows else ())
+    return _of_methods(board, title, legend(board), [*_first_columns(board)], complete)
+
+
+def all_thresholds(board: Leaderboard, complete: bool = True) -> Table:
+    """Return the rows of ``thresholds`` at all thresholds, also without the findings that ``prior`` solves."""
+    intro = "The rows of the first table, with the same boxes."
+    return _of_methods(board, f"{board.title}: all thresholds", intro, [*_all_columns(board)], complete)
+
+
+def legend(board: Leaderboard) -> str:
+    """Return the explanation of the first table."""
+    return f"{LEGEND}{LEGEND_ADDED}" if board.added else LEGEND
+
+
+def _of_methods(board: Leaderboard, title: str, intro: str, columns: list[TableColumn], complete: bool) -> Table:
+    """Return a table of methods and baselines; see ``thresholds``."""
+    methods = board.methods if complete else shown(board)
+    table = tabulated(title, intro, columns, (*methods, *_baselines(board, complete)))
+    rest = len(board.methods) - len(methods)
+    left_out = f"{_order_of_networks(board)}{rest} more rows are in leaderboard.csv and on the page." if rest else ""
+    return replace(table, footnote=left_out, marks=tuple(map(_mark, table.source)) if methods else ())
+
+
+def _baselines(board: Leaderboard, complete: bool) -> list[Row]:
+    """Return all baselines or, if not ``complete``, the first of each name and the upper bounds of all grids."""
+    first = {row.name: row for row in reversed(board.baselines)}
+    return [row for row in board.baselines if complete or row is first[row.name] or row.name == UPPER_BOUND]
+
+
+def _order_of_networks(board: Leaderboard) -> str:
+    """Say in which order the networks are; empty if that is not by their means."""
+    if board.theirs or not networks(board).rows:
+        return ""
+    if board.networks[0].key_of_network == board.methods[0].key_of_network:
+        return "Networks are in the order of their mean over methods. "
+    return "The network of the best row is first, the others by their mean over methods. "
 
 
 def _mark(row: Row) -> str:
@@ -119,27 +153,42 @@ def terminal(board: Leaderboard) -> Table:
         NAME,
         replace(MEAN, heading="IoU > .3"),
         _shares("hit@iou.5", "IoU > .5"),
-        _shares(grouping.POINTING, grouping.POINTING),
-        ABOVE,
+        DIFFERENCE,
+        TableColumn(VERDICT, lambda row: _first_verdict(row, board.added_of(row))),
     )
     rest = len(board.methods) - len(methods)
     table = tabulated(f"{board.title}: best methods", "", columns, (*methods, *blind))
     return replace(table, footnote=f"{counted(rest, 'more row')} on the page." if rest else "")
 
 
-def _columns(board: Leaderboard) -> Iterator[TableColumn]:
-    """Yield the columns of the threshold table."""
-    yield TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)
+def _first_columns(board: Leaderboard) -> Iterator[TableColumn]:
+    """Yield the columns of the first table: at most nine."""
+    yield NETWORK_COLUMN
     yield NAME
-    for name in (*grouping.IOU, *grouping.IOBB):
-        measure = {grouping.IOU[0]: "IoU > ", grouping.IOBB[0]: "IoBB > "}.get(name, "")
-        heading = f"{measure}.{name.rpartition('.')[2]}"
-        yield replace(MEAN, heading=heading) if name == MAIN else _shares(name, heading)
+    yield from _hit_columns(FIRST_IOU)
+    yield from _hit_columns(FIRST_IOBB)
+    yield DIFFERENCE
+    if board.added:
+        yield TableColumn(ADDED, lambda row: added.cell(board.added_of(row)), "difference")
+    yield TableColumn(VERDICT, lambda row: _first_verdict(row, board.added_of(row)))
+
+
+def _all_columns(board: Leaderboard) -> Iterator[TableColumn]:
+    """Yield the columns of all thresholds, of the mean without solved findings, and of pointing."""
+    yield NETWORK_COLUMN
+    yield NAME
+    for name, column in zip(grouping.IOU, _hit_columns(grouping.IOU), strict=True):
+        yield column
         if name == MAIN and board.solved:
             yield _shares(grouping.UNSOLVED, f"without {grouping.listed(board.solved)}")
-    yield from (_shares(grouping.POINTING, grouping.POINTING), ABOVE)
-    if board.added:
-        yield TableColumn(ADDED, lambda row: added.cell(board.added_of(row)), "interval")
+    yield from _hit_columns(grouping.IOBB)
+    yield _shares(grouping.POINTING, grouping.POINTING)
+
+
+def _hit_columns(names: Sequence[str]) -> Iterator[TableColumn]:
+    """Yield the columns of shares of hits by one measure; the main one has an interval."""
+    for name, heading in zip(names, literature.headings(names), strict=True):
+        yield replace(MEAN, heading=heading) if name == MAIN else _shares(name, heading)
 
 
 def _shares(name: str, heading: str) -> TableColumn:
@@ -147,11 +196,28 @@ def _shares(name: str, heading: str) -> TableColumn:
 
 
 def over_floor(row: Row) -> str:
-    """Return the difference from the floor with its interval, and a mark if it is not significant."""
-    if row.over_floor is None:
+    """Return the difference from the floor with its interval."""
+    return NOTHING if row.over_floor is None else signed_interval(row.over_floor.difference)
+
+
+def floor_verdict(row: Row) -> str:
+    """Return whether a row is significantly above or below the floor; a dash if that was not tested.
+
+    A row is above the floor if it is significantly above both baselines that see no image.
+    """
+    if row.over_floor is None or row.differs_from_floor is None:
         return NOTHING
-    difference = signed_interval(row.over_floor.difference)
-    return f"{difference} {NOT_SIGNIFICANT}" if row.differs_from_floor is False else difference
+    if not row.differs_from_floor:
+        return NOT_SIGNIFICANT
+    return ABOVE if row.above_baselines else BELOW
+
+
+def _first_verdict(row: Row, of_added: Row | None) -> str:
+    """Return the verdict of the first table: on the difference from the floor, then on what the map adds."""
+    verdicts = [floor_verdict(row)]
+    if of_added is not None and added.verdict(of_added) == added.ADDS:
+        verdicts.append(added.ADDS)
+    return ", ".join(verdicts)
 
 
 def network_cell(row: Row) -> str:
@@ -218,8 +284,8 @@ def networks(board: Leaderboard) -> Table:
     """Return a row per network with its mean over methods; empty unless two have several training runs."""
     several = [row for row in board.networks if row.by_patient is not None and len(row.by_patient.theta) > 1]
     runs = TableColumn("runs", lambda row: str(len(row.runs)))
-    columns = (TableColumn(NETWORK, network_cell), MEAN, runs, ABOVE, VERDICT)
-    about = f"The mean is over {grouping.listed(board.rank_methods)}." if len(several) > 1 else ""
+    columns = (TableColumn(NETWORK, network_cell), MEAN, runs, DIFFERENCE, AGAINST_OTHERS)
+    about = f"The mean is over {grouping.listed(board.rank_methods)}. {FROM_FLOOR}" if len(several) > 1 else ""
     return tabulated(f"{board.title}: networks", about, columns, board.networks if len(several) > 1 else ())
 
 
@@ -227,8 +293,9 @@ def effects(board: Leaderboard, most: int | None = None) -> Table:
     """Return a row per method with its mean over the networks, best first; ``most``: number of rows."""
     rest = len(board.effects[most:]) if most is not None else 0
     title = f"{board.title}: methods over networks"
-    intro = "The methods that all networks with several runs and similar grids have."
-    table = tabulated(title, intro, (NAME, _shares(MAIN, "mean, IoU > .3"), ABOVE, VERDICT), board.effects[:most])
+    intro = f"The methods that all networks with several runs and similar grids have. {FROM_FLOOR}"
+    columns = (NAME, _shares(MAIN, "mean, IoU > .3"), DIFFERENCE, AGAINST_OTHERS)
+    table = tabulated(title, intro, columns, board.effects[:most])
     return replace(table, footnote=f"{rest} more methods are on the page." if rest else "")
 
 
@@ -313,8 +380,10 @@ FLOORS_HELD_FIXED = (
 
 
 NAME = TableColumn(METHOD, lambda row: row.name, "bold")
+NETWORK_COLUMN = TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)
 MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
-ABOVE, VERDICT = TableColumn(FROM_FLOOR, over_floor), TableColumn("verdict", verdict)
+DIFFERENCE = TableColumn("difference", over_floor, "difference")
+AGAINST_OTHERS = TableColumn(VERDICT, verdict)
 """Columns that several tables have."""
 
 CELL = tuple(name for name in CELL_FIELDS if name not in ("method", "protocol"))

@@ -62,7 +62,7 @@ class DatasetTables:
 
     @cached_property
     def full(self) -> tuple[Table, ...]:
-        """The main tables: thresholds, findings, comparisons of networks and of methods, people."""
+        """The main tables: the first one, findings, comparisons of networks and of methods, people."""
         return self._main(complete=True)
 
     @cached_property
@@ -87,6 +87,11 @@ class DatasetTables:
         return (*self.main, *self.of_sections[:1]) or self.protocols
 
     @property
+    def on_demand(self) -> tuple[Table, ...]:
+        """The first table at all thresholds, with the rows of ``printed``."""
+        return self._at_all_thresholds(complete=False)
+
+    @property
     def shown(self) -> int:
         """The number of tables of sections that a page shows open."""
         return max((section.shown for section in self.sections), default=1)
@@ -98,8 +103,10 @@ class DatasetTables:
 
     @cached_property
     def details(self) -> tuple[Table, ...]:
-        """Training runs, sources of thresholds, groups of cases."""
-        return _given(make(self.leaderboard) for make in DETAILS) if self.leaderboard.methods else ()
+        """All thresholds, training runs, sources of thresholds, groups of cases."""
+        if not self.leaderboard.methods:
+            return ()
+        return (*self._at_all_thresholds(complete=True), *_given(make(self.leaderboard) for make in DETAILS))
 
     @cached_property
     def protocols(self) -> tuple[Table, ...]:
@@ -112,7 +119,8 @@ class DatasetTables:
     def all_tables(self) -> tuple[Table, ...]:
         """All tables, short and complete."""
         of_papers = (*self.literature, *self.papers)
-        return (*self.full, *self.short, *self.of_sections, *self.details, *self.protocols, *of_papers)
+        of_methods = (*self.full, *self.short, *self.on_demand)
+        return (*of_methods, *self.of_sections, *self.details, *self.protocols, *of_papers)
 
     @cached_property
     def literature(self) -> tuple[Table, ...]:
@@ -123,8 +131,11 @@ class DatasetTables:
     def papers(self) -> tuple[Table, ...]:
         """Baselines over all columns if no method was run, and further tables of published results."""
         board = self.leaderboard
-        baselines = [main_table.thresholds(board)] if self.literature and not board.methods else []
+        baselines = [main_table.all_thresholds(board)] if self.literature and not board.methods else []
         return (*_given(baselines), *literature.more_tables(board))
+
+    def _at_all_thresholds(self, complete: bool) -> tuple[Table, ...]:
+        return _given([main_table.all_thresholds(self.leaderboard, complete)]) if self.leaderboard.methods else ()
 
     def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
@@ -158,6 +169,8 @@ class Description:
     """Validity check that its records may have -> its report."""
     answers_first: bool = False
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
+    can_be_run: bool = False
+    """Whether a reader can run its networks on its images and add results: else no such command is shown."""
     has_maps: bool = False
     """Whether ``benchmark.gallery`` can draw its maps."""
     gallery_flags: str = ""
@@ -360,9 +373,19 @@ def leaderboard_md(
 
     ``folder``: folder of the page; pages in the checkout link to the documentation.
     """
-    of_data = [(data.leaderboard, answers(data), notes(data.leaderboard), data.printed) for data in datasets]
     texts: dict[str, Any] = {"meanings": _meanings(folder), "missing": cells_without_score(records)}
-    return render("leaderboard.md", page=description, datasets=of_data, **texts)
+    return render("leaderboard.md", page=description, datasets=list(map(_printed, datasets)), **texts)
+
+
+def _printed(data: DatasetTables) -> dict[str, Any]:
+    """Return what ``leaderboard.md`` shows of a data set."""
+    return {
+        "title": data.leaderboard.title,
+        "answer": answers(data),
+        "notes": notes(data.leaderboard),
+        "tables": data.printed,
+        "on_demand": data.on_demand,
+    }
 
 
 def answers(tables: DatasetTables) -> list[str]:

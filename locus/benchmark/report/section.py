@@ -4,6 +4,7 @@
 ``CheckReport``  base class of the reports of validity checks
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -13,6 +14,16 @@ from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import Table
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text in Markdown, without bold words and brackets.
+
+    >>> first_sentence("**Class** (LSE): `cam` hits .6 (n 8). More.")
+    'Class: `cam` hits .6'
+    """
+    plain = re.sub(r" \([^)]*\)", "", text.replace("**", ""))
+    return plain.partition(". ")[0].removesuffix(".")
 
 
 class Section(ABC):
@@ -44,6 +55,10 @@ class Section(ABC):
     @abstractmethod
     def sentences(self) -> Iterator[str]:
         """Return the conclusions in sentences; called only if there are ``rows``."""
+
+    def in_short(self) -> str:
+        """Return the conclusion in about ten words, for the overview of all suites; called only if there are rows."""
+        return first_sentence(next(iter(self.sentences()), ""))
 
     def chart(self) -> Chart | None:
         """Return the chart of the section; None without one or without data."""

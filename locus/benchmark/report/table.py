@@ -27,10 +27,11 @@ MAX_PAGE_ROWS = 45
 """Maximum number of rows of a LaTeX table on one page."""
 
 
-Kind = Literal["", "network", "varying", "declared", "optional", "bold", "interval"]
+Kind = Literal["", "network", "varying", "declared", "optional", "bold", "interval", "difference"]
 """``network``: part of the network's name. ``varying``: the same, omitted if all rows agree. ``declared``: the same,
 omitted if no row has a value. ``optional``: any other column, omitted if no row has a value. ``bold``: bold in a marked
-row. ``interval``: the same, with a 95% interval."""
+row. ``interval``: the same, with a 95% interval. ``difference``: with a 95% interval, never bold."""
+WITH_INTERVAL = ("interval", "difference")
 OF_NETWORK = ("network", "varying", "declared")
 
 
@@ -64,7 +65,7 @@ class Table:
     def headings(self) -> tuple[str, ...]:
         """The header as it is shown: with ``[95%]`` where cells have an interval."""
         marked = zip(self.header, self.kinds or [""] * len(self.header), strict=True)
-        return tuple(f"{name} [95%]" if kind == "interval" else name for name, kind in marked)
+        return tuple(f"{name} [95%]" if kind in WITH_INTERVAL else name for name, kind in marked)
 
     @property
     def lines(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:

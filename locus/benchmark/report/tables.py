@@ -2,14 +2,13 @@
 
 ``suite_page``  ``index.html`` of a suite: one file with the answer, a chart, pictures and all tables
 ``write``     the files of one suite: ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``
-``index``     the overview of all suites, ``results/index.html`` and ``README.md``, with the agreement of their rankings
+``index``     the overview of all suites, ``results/index.html`` and ``README.md``, and the pages of rank agreement
 ``headline``, ``terminal``  the answer and a table of at most eight rows for a terminal
 
 The contents come from ``page``, ``main_table``, ``literature`` and ``charts``.
 """
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
+from locus.benchmark.report.section import first_sentence
 from locus.benchmark.report.table import (
     NOTHING,
     Table,
@@ -32,7 +32,6 @@ from locus.benchmark.report.table import (
     as_text,
     latex,
     link_documents,
-    of_interval,
     render,
     short,
 )
@@ -69,7 +68,6 @@ def suite_page(
         name=name,
         page=description,
         datasets=list(map(_dataset, datasets)),
-        legend=main_table.LEGEND,
         drawn_in=drawn_in.name,
         gallery=_link(drawn_in / GALLERY, folder),
         examples=_link(drawn_in / EXAMPLES, folder),
@@ -146,6 +144,11 @@ def _hits(row: Row, **look: Any) -> Line2D:
 
 
 HEADER = ("suite", "question", "answer")
+RADIOGRAPHS = "Radiographs"
+GROUPS = {"drawn into radiographs": "Findings drawn into radiographs", "drawn by code": "Images drawn by code"}
+"""Source of the images -> heading of its suites in the overview; all other suites have radiographs and come first."""
+AGREEMENT_PAGE, AGREEMENT_TEXT = "rank_agreement.html", "rank_agreement.md"
+"""Files beside the overview."""
 AGREEMENT_ABOUT = NOTES["rank_agreement"].format(main=MAIN, min_ranked_methods=MIN_RANKED_METHODS)
 AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
 
@@ -157,12 +160,42 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     ``suites``: folder of each suite -> its tables.
     """
     folder, suites = Path(folder), dict(sorted(suites.items()))
-    rows = tuple(_suite(*suite) for suite in suites.items())
-    table, agreements = Table("Suites", NOTES["suites"], HEADER, rows), rank_agreement(suites)
-    linked = replace(table, rows=tuple((Markup(f"[{name}]({name}/leaderboard.md)"), *rest) for name, *rest in rows))
-    write_text(folder / "README.md", render("index.md", tables=[linked, agreements]))
-    write_text(folder / PAGE, render("index.html", suites=table, agreements=agreements))
+    groups = _suites_by_images(suites)
+    agreements = rank_agreement(suites)
+    has_agreements = bool(agreements.rows)
+    linked = [replace(group, rows=tuple(map(_with_link, group.rows))) for group in groups]
+    page_of_agreements = AGREEMENT_TEXT if has_agreements else ""
+    readme = render("index.md", title="Results", about=NOTES["suites"], tables=linked, agreements=page_of_agreements)
+    write_text(folder / "README.md", readme)
+    write_text(folder / PAGE, _overview(groups, has_agreements))
+    if has_agreements:
+        texts = {"title": agreements.title, "about": "", "agreements": ""}
+        write_text(folder / AGREEMENT_TEXT, render("index.md", tables=[agreements], **texts))
+        write_text(folder / AGREEMENT_PAGE, render("rank_agreement.html", agreements=agreements, overview=PAGE))
     return folder / PAGE
+
+
+def _overview(groups: Sequence[Table], has_agreements: bool) -> str:
+    """Return the text of ``index.html``."""
+    agreements = AGREEMENT_PAGE if has_agreements else ""
+    return render("index.html", about=NOTES["suites"], groups=groups, agreements=agreements)
+
+
+def _suites_by_images(suites: Mapping[Path, Sequence[DatasetTables]]) -> list[Table]:
+    """Return a table of suites per kind of images, radiographs first; a line per data set."""
+    lines: dict[str, list[tuple[str, ...]]] = {heading: [] for heading in (RADIOGRAPHS, *GROUPS.values())}
+    for folder, datasets in suites.items():
+        records = [record for data in datasets for record in data.leaderboard.records]
+        sources = [str(record.data.get("source")) for record in records]
+        heading = next((GROUPS[source] for source in sources if source in GROUPS), RADIOGRAPHS)
+        lines[heading] += _suite(folder, datasets)
+    return [Table(heading, "", HEADER, tuple(rows)) for heading, rows in lines.items() if rows]
+
+
+def _with_link(row: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a line of the overview whose first cell links to the page of the suite, in Markdown."""
+    name, *rest = row
+    return (Markup(f"[{name}]({name}/leaderboard.md)") if name else "", *rest)
 
 
 def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
@@ -212,31 +245,40 @@ def _most(rows: Sequence[Row]) -> int:
     return max(len(row.runs) for row in rows)
 
 
-def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> tuple[str, ...]:
-    """Return name, question and answer of a suite."""
-    lines = [_short_answer(of.leaderboard) if of.leaderboard.methods else _first_sentence(of) for of in datasets]
+def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> list[tuple[str, ...]]:
+    """Return a line per data set with its answer; the first one names the suite and its question."""
+    answers = [_short_answer(data) for data in datasets]
+    given = [answer for answer in answers if answer] or [_without_answer(datasets)]
+    first, *others = given
+    return [(folder.name, _title(folder / "leaderboard.md"), first), *(("", "", answer) for answer in others)]
+
+
+def _without_answer(datasets: Sequence[DatasetTables]) -> str:
+    """Say why a suite has no answer."""
     records = [record for data in datasets for record in data.leaderboard.records]
-    gaps = "" if any(record.status == "ok" for record in records if record.source == "run") else "nothing was run here"
-    return folder.name, _title(folder / "leaderboard.md"), "; ".join(filter(None, lines)) or gaps or "see its page"
+    was_run = any(record.status == "ok" for record in records if record.source == "run")
+    return "see its page" if was_run else "nothing was run here"
 
 
-def _first_sentence(data: DatasetTables) -> str:
-    """Return the first sentence of the answer of a section or of papers, without brackets."""
-    sentences = (sentence for section in data.sections for sentence in section.sentences())
-    text = next(itertools.chain(sentences, literature.answer(data.leaderboard)), "").replace("**", "")
-    plain = re.sub(r" \([^)]*\)", "", text)
-    return plain.partition(". ")[0].removesuffix(".")
-
-
-def _short_answer(board: Leaderboard) -> str:
+def _short_answer(data: DatasetTables) -> str:
+    """Return the answer of a data set in about ten words; empty without one."""
+    board = data.leaderboard
     first = main_table.best(board)
-    if first is None:
-        return ""
-    above = ", not shown to be above both" if first.above_baselines is False else ""
-    blind = ", ".join(f"`{row.name}` {short(row.main.value)}" for row in board.blind(first))
-    beside = f" ({blind}{above})" if blind else ""
-    network = main_table.network_cell(first)
-    return f"`{first.name}` on {network}: {of_interval(first.main)}{beside}"
+    if first is not None:
+        fitted = f"thresholds of `{first.cell.fitted_on}`: " if first.cell.fitted_on is not None else ""
+        return f"{fitted}{_best_in_short(first)}"
+    if data.sections:
+        return data.sections[0].in_short()
+    return first_sentence(next(iter(literature.answer(board)), ""))
+
+
+def _best_in_short(row: Row) -> str:
+    """Return a method with its share of hits, and its difference from the floor with the verdict."""
+    score = f"`{row.name}` {short(row.main.value)}"
+    if row.over_floor is None:
+        return score
+    difference, verdict = main_table.over_floor(row), main_table.floor_verdict(row)
+    return f"{score}, {difference}" if verdict == NOTHING else f"{score}, {difference}, {verdict}"
 
 
 def _title(file: Path) -> str:
@@ -281,7 +323,7 @@ def write(
         of_suite = primary.table(description.primary, boards)
         datasets[0] = replace(datasets[0], primary=of_suite, primary_lines=lines)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
-    shown = [table for data in datasets for table in (*data.main, *data.of_sections)]
+    shown = [table for data in datasets for table in (*data.main, *data.of_sections, *data.on_demand)]
     in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)
     write_text(folder / "leaderboard.tex", "\n".join(in_latex))
     for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):

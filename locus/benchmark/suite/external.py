@@ -59,6 +59,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
             title=entry.name,
             about=f"{entry.about} {origin}",
             listed=frozenset(record.key for record in published),
+            can_be_run=entry.boxes is None,
             has_maps=entry.boxes is None,
             gallery_flags=" --trust True" if names_code else "",
         )

@@ -245,6 +245,7 @@ def describe(suite: Suite, folder: Path) -> Description:
     other = folder.parent / (suite.training_runs_of or "")
     maps_of = other if other in records.suites(folder.parent) else None
     is_drawn = MAIN_PROTOCOL in suite.protocols_or_check or maps_of is not None
+    can_be_run = not suite.truths and not suite.joins and not suite.private_images
     checkout = folder.parents[1]
     return Description(
         title=suite.title,
@@ -255,7 +256,8 @@ def describe(suite: Suite, folder: Path) -> Description:
         maps_of=maps_of,
         checks=validity.reports(),
         answers_first=bool(suite.truths),
-        has_maps=is_drawn and not suite.truths and not suite.joins,
+        can_be_run=can_be_run,
+        has_maps=is_drawn and can_be_run,
         pictures={path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()},
     )
 

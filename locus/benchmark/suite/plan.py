@@ -245,6 +245,8 @@ class Suite(pydantic.BaseModel):
     """Pictures of the first screen of its page, in place of a drawn hit and miss: path in the checkout -> caption."""
     how_to_get: str = ""
     """How to get the data, shown if it is missing."""
+    private_images: bool = False
+    """Whether nobody else has its images: its page offers no command that needs them."""
     train: dict[str, Any] = {}
     """Flags of ``main.py`` that all models of the suite share."""
     init: dict[str, Any] | None = None

@@ -157,6 +157,15 @@ class ControlsReport(CheckReport):
         agreements = (_agreement(network, "use"), _agreement(network, "seen"))
         return (network.name, auroc, str(len(runs)), runs_with_marker, uses, *agreements)
 
+    def in_short(self) -> str:
+        """Return how often the best method hits with its own map, and with that of the other finding."""
+        top = self.networks[0].best("class") if self.networks else None
+        if top is None:
+            return super().in_short()
+        own = short(top.values["own"].value)
+        swapped = short(top.values["swap"].value)
+        return f"`{top.row.name}` hits {own} with its own map, {swapped} with the other finding's"
+
     def sentences(self) -> Iterator[str]:
         """Yield one line per question."""
         if not self.networks:

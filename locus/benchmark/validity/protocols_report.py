@@ -116,6 +116,12 @@ class ProtocolsReport(CheckReport):
         head, rows = cells
         return Table(f"{self.dataset}: {title}", note, head, rows)
 
+    def in_short(self) -> str:
+        """Return how many pairs reverse."""
+        pair_count = sum(len(network.pairs) for network in self.comparisons)
+        reversed_pairs = _reversed(self.comparisons, PUBLISHED)
+        return f"{reversed_pairs} of {counted(pair_count, 'pair')} of methods reverse significantly between two rules"
+
     def sentences(self) -> Iterator[str]:
         """Yield how many pairs reverse, and which rules rank alike."""
         networks = self.comparisons

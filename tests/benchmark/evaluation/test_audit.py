@@ -5,7 +5,7 @@ import pytest
 
 from locus.benchmark.evaluation.audit import read_values, run
 from locus.benchmark.records import Cell, Record, Score
-from locus.benchmark.report.literature import COLUMNS, Box, gap, share
+from locus.benchmark.report.literature import COLUMNS, Box, gap, sentence, share
 from locus.core.errors import BadValueError, DataError
 from locus.datasets.io.tables import read_csv
 
@@ -72,6 +72,11 @@ def test_a_mean_that_rounding_explains_is_accepted(tmp_path):
     assert read_values(*mine, "mine", {**COUNTS, "mean": 7}, "chestx_det10").find("pointing", "mean").value == 0.36
 
 
+def test_a_mean_alone_is_accepted_as_it_is_and_counts_all_boxes(tmp_path):
+    mine = read_values(*table(tmp_path, "finding,iou.3", "mean,.3"), "mine", {**COUNTS, "mean": 7})
+    assert [(score.finding, score.value, score.n) for score in mine.scores] == [("mean", 0.3, 7)]
+
+
 def test_the_name_of_a_baseline_is_refused_as_an_entry(tmp_path):
     file, _ = table(tmp_path, "finding,iou.3", "Mass,.5")
     with pytest.raises(BadValueError, match="entry prior"):
@@ -80,6 +85,18 @@ def test_the_name_of_a_baseline_is_refused_as_an_entry(tmp_path):
 
 def one_share(n):
     return Record(cell=Cell(dataset="NIH", method="mine"), scores=(Score("Mass", "hit@iou.3", 0.5, n=n),))
+
+
+def test_the_sentence_of_a_mean_alone_has_the_widest_interval_that_values_by_finding_allow():
+    hits = {column: np.array([1.0, 0, 1, 0] * 8) for column in COLUMNS}
+    box = Box.of((hits, ["Infiltration"] * 16 + ["Mass"] * 16, [str(n) for n in range(32)]))
+    values = {"Infiltration": 0.5, "Mass": 0.5}
+    by_finding = Record(cell=Cell(dataset="NIH", method="mine"), scores=tuple(Score(f, "hit@iou.3", v, n=16) for f, v in values.items()))
+    mean_alone = Record(cell=Cell(dataset="NIH", method="mine"), scores=(Score("mean", "hit@iou.3", 0.5, n=32),))
+    both = [gap(record, "hit@iou.3", box.findings, box) for record in (by_finding, mean_alone)]
+    assert both[0].high <= both[1].high
+    text = sentence(mean_alone, box)
+    assert text.startswith("mine hits at IoU > .3: .500, not significantly different from fixed_box (.500), difference +.000 [")
 
 
 def test_shares_of_fewer_boxes_have_a_difference_but_no_mark():

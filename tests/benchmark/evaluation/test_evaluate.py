@@ -106,10 +106,10 @@ def test_a_printed_table_has_the_columns_of_the_markdown_table(command, both):
     words = heading.strip("| ").split(" | ")
     text = str(both.table())
     assert [word for word in words if word not in text.replace("\n", " ") and word.split()[0] not in text] == []
-    assert "− floor" in text
+    assert "difference [95%]" in text
     numbers = both.table().set_index("method")
     assert numbers.minus_floor["gradcam"] == pytest.approx(numbers[["minus_prior", "minus_fixed_box"]].loc["gradcam"].min())
-    assert "− floor" not in str(numbers), "a frame that is derived from it prints its own columns"
+    assert "difference [95%]" not in str(numbers), "a frame that is derived from it prints its own columns"
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_primary_row_is_tested_before_the_others():
 def test_row_with_no_spread_that_adds_nothing_is_not_significant():
     still = record("eigencam", 0.0, 0.0).model_copy(update={"resampled": (0.0,) * COUNT})
     (row,) = comparisons.added([still], "phantom")
-    assert added.cell(row) == "+.000 [.000, .000] n.s."
+    assert (added.cell(row), added.verdict(row)) == ("+.000 [.000, .000]", "n.s.")
 
 
 def test_table_has_methods_best_first_then_baselines_and_the_truth_without_a_verdict(tmp_path):

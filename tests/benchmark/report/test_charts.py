@@ -1,5 +1,6 @@
 """Charts equal the records, have the same bytes each time, and are small."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,4 +63,20 @@ def test_intervals_have_a_panel_per_question_and_a_dot_and_bar_per_value():
     made = charts.intervals({"class": values, "use": values}, ["cam", "gradcam"], "About.")
     assert made.svg.index(">class<") < made.svg.index(">use<")
     assert made.svg.count(">gradcam<") == 1  # the panels of a row share the names
-    assert made.about == "About."
+    assert (made.about, made.is_wide) == ("About.", True)
+
+
+def test_panels_of_intervals_are_beside_each_other_over_the_width_of_a_page():
+    values = {"one": [Interval(0.1, 0.0, 0.2)]}
+    made = charts.intervals(dict.fromkeys("abcd", values), ["cam"], "")
+    width, height = (float(number) for number in re.search(r'viewBox="0 0 (\S+) (\S+)"', made.svg).groups())
+    assert width > 3 * height
+    assert width == charts.WIDE_INCHES * 72
+
+
+def test_arrows_point_from_alone_to_combined_with_the_numbers_beside_them():
+    rows = [charts.Arrow("up", 0.1, 0.3, "+.050", True), charts.Arrow("down", 0.3, 0.2, "−.050", False)]
+    made = charts.arrows(rows, 0.25, ("alone", "combined", "prior alone"), "share", "")
+    assert made.svg.index(">up<") < made.svg.index(">down<")
+    assert [made.svg.count(f">{text}<") for text in ("+.050", "−.050", "alone", "combined")] == [1, 1, 1, 1]
+    assert made.is_wide

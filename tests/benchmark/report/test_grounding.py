@@ -11,6 +11,7 @@ import pytest
 
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.records.record import Reference
 from locus.benchmark.report import grounding
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
@@ -117,6 +118,51 @@ def test_the_count_of_fine_tuned_results_names_those_left_out_because_they_were_
     boards = leaderboards(published, CaseFolders(ROOT / "results/grounding"))
     (line,) = {text for board in boards if "siim" in board.dataset for text in grounding.GroundingSection(board).sentences()}
     assert "above 30 of 30 fine-tuned results. Left out: 3 results that were not reviewed (up to .887)." in line
+
+
+def paper(name, value, n="25 images", model=""):
+    stated = {"authors": "A", "year": 2024, "identifier": "i", "table": "t", "split": "s", "tuned_on": "t"}
+    reference = Reference(**stated, hand="first", n=n, model=model)
+    one = Cell(dataset="siim_pneumothorax", method=name)
+    return Record(cell=one, source="paper", reference=reference, scores=(Score("mean", "dice", value, n=25),))
+
+
+REGION = Score("mean", "dice", 0.4, 0.39, 0.41, 100, "validation")
+
+
+def test_a_result_on_unknown_images_has_no_arrow_and_no_interval():
+    base = Record(cell=Cell(dataset="siim_pneumothorax", method="fixed_region"), scores=(REGION,))
+    unknown = grounding.gap(paper("a", 0.9, n="not stated"), "dice", [base])
+    known = grounding.gap(paper("a", 0.9), "dice", [base])
+    assert (unknown.difference, unknown.mark, known.mark) == (known.difference, "", "above")
+
+
+@pytest.mark.byhand
+def test_a_model_is_counted_once_by_its_highest_result_whatever_its_settings_ablations_and_reprints():
+    region = Cell(dataset="siim_pneumothorax", method="fixed_region", data={"dataset": "siim_pneumothorax"})
+    results = [
+        paper("Model, 224 px", 0.9, model="Model"),
+        paper("Model, ablation a", 0.1, model="Model"),
+        paper("Model, as printed by others", 0.2, model="Model"),
+        paper("other", 0.1),
+        paper("third", 0.8, n="not stated"),
+    ]
+    (board,) = leaderboards([Record(cell=region, scores=(REGION,)), *results], CaseFolders(Path("absent")))
+    (line,) = grounding.GroundingReport(board).sentences()
+    assert "3 published models, each counted once by its highest result: 1 above it, 1 below it and 1 not compared" in line
+
+
+def test_the_draw_of_papers_that_cannot_be_listed_is_named(published):
+    about = grounding.comparison("siim_pneumothorax", of(published, "siim_pneumothorax"), ["dice"]).intro
+    assert "(458 positives of 1,704) cannot be listed: they are compared with the baseline on 515 images" in about
+    about = grounding.comparison("rsna_pneumonia", of(published, "rsna_pneumonia"), ["dice"]).intro
+    assert "cannot be listed" not in about  # their list is that of the baseline
+
+
+def test_readers_of_vindr_are_named_beside_pneumonia(published):
+    boards = leaderboards(published, CaseFolders(ROOT / "results/grounding"))
+    (line,) = {text for board in boards if "rsna" in board.dataset for text in grounding.GroundingReport(board).sentences()}
+    assert "One radiologist against another on VinDr-CXR (Consolidation): .710." in line
 
 
 def test_a_difference_has_the_spread_of_the_baseline():

@@ -115,5 +115,16 @@ def test_browser_sorts_and_hides_columns(page, tmp_path):
     assert output["columns"] is True
 
 
+def test_page_whose_networks_nobody_can_run_offers_no_command_for_them(page, tmp_path):
+    folder = tmp_path / "demo"
+    shutil.copytree(page.parent, folder)
+    words = {}
+    for can_be_run in (True, False):
+        tables.write(folder, Description("t", command="python -m benchmark.run --suite demo", can_be_run=can_be_run))
+        text = (folder / "index.html").read_text()
+        words[can_be_run] = ["benchmark.gallery" in text, "path/to/file.py:MyCAM" in text]
+    assert words == {True: [True, True], False: [False, False]}
+
+
 def test_script_in_a_name_is_escaped(page):
     assert EVIL not in page.read_text()

@@ -150,12 +150,39 @@ def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_baselines_i
     assert above == {"cam": True, "gradcam": False, "xgradcam": False, "prior": None, "center": False}
     assert row(board, "xgradcam").in_top_group is False
     table = main_table.thresholds(board)
-    looks = {(cells[1], mark): cells[-1] for cells, mark in zip(table.rows, table.marks, strict=True)}
-    assert looks["cam", "bold"].startswith("+.550 [")
+    looks = {(cells[1], mark): cells[-2:] for cells, mark in zip(table.rows, table.marks, strict=True)}
+    assert looks["cam", "bold"][0].startswith("+.550 [")
     for name in ("cam", "gradcam", "xgradcam"):
-        gap, cell = row(board, name).over_floor, looks[name, "bold" if name == "cam" else "grey"]
-        assert cell.removeprefix("+").startswith(short(gap.difference.value))
-        assert cell.endswith(" n.s.") == (gap.p > 0.05)
+        gap = row(board, name).over_floor
+        difference, verdict = looks[name, "bold" if name == "cam" else "grey"]
+        assert difference.removeprefix("+").startswith(short(gap.difference.value))
+        assert (verdict == "n.s.") == (gap.p > 0.05)
+
+
+def test_first_table_has_at_most_nine_columns_and_prints_each_difference_beside_its_verdict(board):
+    table = main_table.thresholds(board)
+    wanted = ("network (AUROC)", "method", "IoU > .1", ".3 [95%]", ".5", "IoBB > .5", "difference [95%]", "verdict")
+    assert table.headings == wanted
+    beside = {cells[1]: cells[-2:] for cells in table.rows}
+    verdicts = {name: verdict for name, (_, verdict) in beside.items()}
+    assert verdicts == {
+        "cam": "above",
+        "layercam": "above",
+        "gradcam": "n.s.",
+        "xgradcam": "below",
+        "prior": "–",
+        "center": "below",
+        "truth": "–",
+    }
+    assert all((difference == "–") == (verdict == "–") for name, (difference, verdict) in beside.items() if name != "cam")
+
+
+def test_all_thresholds_are_in_a_table_of_their_own_with_the_rows_of_the_first(board):
+    first, complete = main_table.thresholds(board), main_table.all_thresholds(board)
+    assert [cells[:2] for cells in complete.rows] == [cells[:2] for cells in first.rows]
+    assert complete.marks == first.marks
+    assert complete.headings[2:9] == ("IoU > .1", ".2", ".3 [95%]", ".4", ".5", ".6", ".7")
+    assert complete.headings[9:] == ("IoBB > .1", ".25", ".5", ".75", ".9", "pointing")
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -202,7 +229,7 @@ def test_finding_that_prior_solves_is_named_and_left_out_of_a_second_mean(tmp_pa
         write(Record(cell=one, scores=(*scores, mean), rests_on={"test images": 20}), tmp_path)
     board = leaderboard(load(tmp_path))
     assert (board.solved, row(board, "cam").scores[UNSOLVED].value) == (("b",), 0.4)
-    assert "without b" in main_table.thresholds(board).header
+    assert "without b" in main_table.all_thresholds(board).header
     assert any("hits at least nine of ten cases of b" in line for line in notes(board))
 
 

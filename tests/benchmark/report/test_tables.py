@@ -1,6 +1,7 @@
 """Tables are pure functions of records."""
 
 import csv
+import html
 import re
 import shutil
 import subprocess
@@ -129,6 +130,17 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
     assert r"\label{tab:demo-phantom-hits-over-iou-and-iobb-thresholds}" in text
 
 
+def test_first_table_is_the_same_in_markdown_latex_and_on_the_page(suite):
+    data = next(data for data in tables.write(suite) if data.leaderboard.dataset == "phantom")
+    first = data.short[0]
+    assert len(first.headings) <= 9
+    assert table.markdown(first) in (suite / "leaderboard.md").read_text()
+    assert table.latex(first, f"tab:demo-{table.anchor(first.title)}") in (suite / "leaderboard.tex").read_text()
+    page = (suite / "index.html").read_text()
+    buttons = re.findall(r'<th scope="col"><button type="button">(.*?)</button>', page)
+    assert [html.unescape(heading) for heading in buttons[: len(first.headings)]] == list(first.headings)
+
+
 def test_long_latex_table_continues_on_the_next_page():
     text = table.latex(table.Table("t", "", ("rank",), tuple((str(n),) for n in range(100))), "tab:t")
     assert [part.count(r"\\") for part in text.split(r"\end{table}")] == [46, 46, 11, 0]
@@ -152,8 +164,8 @@ def test_latex_tables_compile(suite, tmp_path):
 def test_the_index_links_every_suite(suite):
     tables.index(suite.parent, {suite: tables.write(suite)})
     text = (suite.parent / "README.md").read_text()
-    assert "| [demo](demo/leaderboard.md) | demo | `cam` on resnet18 with AVG (.91, one run): " in text
-    assert '<a href="demo/index.html">demo</a><td>demo<td><code>cam</code> on resnet18' in (suite.parent / "index.html").read_text()
+    assert "| [demo](demo/leaderboard.md) | demo | `cam` 1.00 |" in text
+    assert '<a href="demo/index.html">demo</a><td>demo<td><code>cam</code> 1.00' in (suite.parent / "index.html").read_text()
 
 
 def test_failed_cell_has_scores_and_reason(records):

@@ -25,7 +25,7 @@
   for (const table of document.querySelectorAll("table.board")) {
     const box = table.closest(".scroll").previousElementSibling.querySelector("fieldset");
     const headings = [...table.tHead.rows[0].cells], titles = headings.map((heading) => heading.textContent.trim());
-    const wanted = [/^IoU/, /^\.3/, /^\.5/, /^− prior/].map((word) => titles.findIndex((title) => word.test(title)));
+    const wanted = [/^IoU/, /^\.3/, /^difference/, /^verdict/].map((word) => titles.findIndex((title) => word.test(title)));
     headings.forEach((heading, column) => {
       if (column < 2) return;
       const label = document.createElement("label"), input = Object.assign(document.createElement("input"), {type: "checkbox"});
