@@ -182,7 +182,7 @@ def _near(config_class: type[Any], flag: str, names: Sequence[str]) -> str:
     advice = hint(flag, names).replace("'", "'--", 1)
     if advice:
         return advice
-    commands = {}
+    commands: dict[str, None] = {}
     for other_class in vars(sys.modules[config_class.__module__]).values():
         if dataclasses.is_dataclass(other_class) and flag in {field.name for field in dataclasses.fields(other_class)}:
             command = re.search(COMMAND_IN_TEXT, other_class.__doc__ or "")

@@ -330,7 +330,7 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, sizes: FloatArray, file
 
 def _is_outside(boxes: FloatArray, limits: FloatArray) -> NDArray[np.bool_]:
     """Return (M,) whether boxes (M,4) reach beyond their images; ``limits`` (M,4): largest values."""
-    return ((boxes < 0) | (boxes > limits)).any(axis=1)
+    return np.asarray(((boxes < 0) | (boxes > limits)).any(axis=1))
 
 
 def log_other_frame(boxes: BoxesByCase, samples: Sequence[Sample], file: Path) -> None:

@@ -259,7 +259,11 @@ def common_cases(pair: Pair, folders: tuple[Path, Path]) -> CommonCases:
         values = np.concatenate([left_values, right_values], axis=1)
         if np.isfinite(values).all():
             columns[name] = values
-    index = CaseIndex.of(left_cases.findings[left_index], left_cases.patients[left_index])
+    index = CaseIndex(
+        findings=left_cases.findings[left_index],
+        patients=left_cases.patients[left_index],
+        trainings=np.zeros(len(left_index), np.int64),
+    )
     left_out = (len(left_cases.findings) - len(index), len(right_cases.findings) - len(index))
     return CommonCases(index, columns, left_out)
 
