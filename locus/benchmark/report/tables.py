@@ -169,8 +169,8 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     write_text(folder / "README.md", readme)
     write_text(folder / PAGE, _overview(groups, has_agreements))
     if has_agreements:
-        texts = {"title": agreements.title, "about": "", "agreements": ""}
-        write_text(folder / AGREEMENT_TEXT, render("index.md", tables=[agreements], **texts))
+        markdown = render("index.md", title=agreements.title, about="", tables=[agreements], agreements="")
+        write_text(folder / AGREEMENT_TEXT, markdown)
         write_text(folder / AGREEMENT_PAGE, render("rank_agreement.html", agreements=agreements, overview=PAGE))
     return folder / PAGE
 
