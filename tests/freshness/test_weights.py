@@ -10,6 +10,7 @@ from locus import backbones
 from locus.benchmark import opening
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.comparison import compare_folders
+from locus.benchmark.suite.finalize import PUBLISHED_SEED
 from locus.benchmark.training import weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,11 +24,12 @@ def test_every_published_network_has_a_small_file_with_the_weights_that_were_sco
     suite = plan.load(folder.parent.name)
     given = [model.external for model in plan.models(suite) if model.external is not None]
     assert all((model_id, (one.digest,)) in scored for one in given for model_id in [one.checkpoint.stem])
-    rounded = [model for model in plan.models(suite) if model.external is None and model.trainings[0].weights_dtype == "float16"]
+    trained = [model for model in plan.models(suite) if model.external is None and model.trainings[0].seed == PUBLISHED_SEED]
+    rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]
     assert rounded or given
     for model in rounded:
         files = model.weights_files(folder)
-        assert all(file.stat().st_size <= 1_000_000 for file in files)
+        assert all(file.stat().st_size <= 2_000_000 for file in files)
         assert (model.id, tuple(opening.checkpoint(file).digest for file in files)) in scored
         settings = [plan.settings_hash(config, model.init) for config in model.trainings]
         assert [backbones.described(file)["settings"] for file in files] == settings
@@ -37,8 +39,8 @@ def test_every_published_network_has_a_small_file_with_the_weights_that_were_sco
     assert {backbones.described(file)["settings"] for file in initial} <= starts
 
 
-def test_all_weights_together_take_less_than_110_mb():
-    assert sum(file.stat().st_size for file in ROOT.glob("results/*/weights/**/*") if file.is_file()) < 110e6
+def test_all_weights_together_take_less_than_45_mb():
+    assert sum(file.stat().st_size for file in ROOT.glob("results/*/weights/**/*") if file.is_file()) < 45e6
 
 
 def test_cards_are_those_of_the_files(tmp_path):

@@ -16,7 +16,6 @@ from pathlib import Path
 from locus import backbones, datasets
 from locus.benchmark import records, validity
 from locus.benchmark.check.results import accepted
-from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import typed_folder_flags
 from locus.benchmark.records import Cell, Record
@@ -40,6 +39,8 @@ from locus.core.types import Sample
 from locus.core.user_code import runs_code
 
 log = logging.getLogger(__name__)
+PUBLISHED_SEED = 0
+"""Training seed of the networks whose weights are published; the records of the others stay, their weights do not."""
 
 
 def finalize(
@@ -188,16 +189,17 @@ def _test_samples(model: ModelPlan) -> dict[str, Sample]:
 
 
 def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) -> None:
-    """Write the weights of all training runs in ``runs_dir`` that were rounded to float16, and a card about them.
+    """Write the weights of the training runs in ``runs_dir`` that were rounded to float16, and a card about them.
 
-    Initial weights of these runs are written as float32. Files of runs that are elsewhere stay; files of models that
-    are no longer planned are removed.
+    Only those with ``PUBLISHED_SEED`` are published. Their initial weights are written as float32. Files of runs that
+    are elsewhere stay; files of models that are no longer planned are removed.
     """
     weights_folder = folder / WEIGHTS_FOLDER
     trained = [model for model in models if model.external is None and model.grid is None]
     names = set()
     for model in trained:
-        if model.trainings[0].weights_dtype != "float16":
+        config = model.trainings[0]
+        if config.weights_dtype != "float16" or config.seed != PUBLISHED_SEED:
             continue
         pretrained_on = "" if model.init is None else model.init.dataset
         for run, config in model.run_configs(runs_dir).items():
@@ -215,9 +217,6 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
         for file in list(weights_folder.glob(f"*{backbones.SUFFIX}")):
             if file.name not in names:
                 file.unlink()
-    tuned = runs_dir / supervised.FOLDER
-    if tuned.is_dir():
-        shutil.copytree(tuned, weights_folder / supervised.FOLDER, dirs_exist_ok=True)
     if any(weights_folder.glob(f"*{backbones.SUFFIX}")):
         weights.write_card(weights_folder)
 

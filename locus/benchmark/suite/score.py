@@ -7,14 +7,12 @@
 Training is in ``locus.benchmark.training``, the order of the steps in ``run``.
 """
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from locus.benchmark import records
-from locus.benchmark.evaluation import scorer, supervised
+from locus.benchmark.evaluation import scorer
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, cases
 from locus.benchmark.report.grouping import counted
@@ -22,7 +20,6 @@ from locus.benchmark.suite import fitted, readers
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
-from locus.benchmark.training.runs import WEIGHTS_FOLDER
 from locus.config import RunConfig, TrainConfig
 from locus.core.errors import DataError
 from locus.core.names import MAIN_PROTOCOL, READERS, SECOND_READERS
@@ -103,10 +100,6 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     model = task.model
     config = model.trainings[0]
     hardware.configure_torch(config.threads or flags.threads)
-    published = records.published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER
-    tuned = runs_dir / supervised.FOLDER
-    if flags.published_weights != "never" and published.is_dir() and not tuned.is_dir():
-        shutil.copytree(published, tuned)
     trained = finished_runs(model, runs_dir) if model.grid is None else [_truth_alone(config)]
     fit = fitted.of_tasks([task], folder, flags)
     suite_scorer = SuiteScorer.prepare(scored_model(model, trained, runs_dir), task.cells, flags, fit=fit)
