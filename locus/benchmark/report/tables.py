@@ -18,7 +18,7 @@ from markupsafe import Markup
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record, load, ordered
-from locus.benchmark.report import NOTES, added, literature, main_table, page, primary
+from locus.benchmark.report import NOTES, added, asked, literature, main_table, page, primary
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
@@ -165,6 +165,9 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     has_agreements = bool(agreements.rows)
     linked = [replace(group, rows=tuple(map(_with_link, group.rows))) for group in groups]
     page_of_agreements = AGREEMENT_TEXT if has_agreements else ""
+    measured = asked.networks(suites)
+    if measured is not None:
+        linked.append(measured)
     readme = render("index.md", title="Results", about=NOTES["suites"], tables=linked, agreements=page_of_agreements)
     write_text(folder / "README.md", readme)
     write_text(folder / PAGE, _overview(groups, has_agreements))
