@@ -12,7 +12,11 @@ from pathlib import Path
 from setuptools import setup
 
 HOME = Path(__file__).resolve().parent
-PAGES = {"Documentation": "blob/{tag}/docs/start.md", "Changelog": "blob/{tag}/CHANGELOG.md", "Issues": "issues"}
+PAGES = {
+    "Documentation": "blob/{tag}/docs/start.md",
+    "Changelog": "blob/{tag}/CHANGELOG.md",
+    "Issues": "issues",
+}
 """Label of a link on the package index -> its address below that of the repository."""
 LINK = re.compile(r"(?P<before>\]\(|src=\")(?!https?:|#)(?P<path>[^)\"]+)")
 PICTURES = (".svg", ".png")

@@ -31,7 +31,9 @@ class Layer(nn.Module):
 def build() -> nn.Module:
     """Return the network without its last sigmoid, because Locus needs logits."""
     net = torchvision.models.densenet121(num_classes=14)
-    for block in (part for name, part in net.features.named_children() if name.startswith("denseblock")):
+    for block in (
+        part for name, part in net.features.named_children() if name.startswith("denseblock")
+    ):
         for name in block:
             block[name] = Layer(block[name])
     net.classifier = nn.Sequential(net.classifier)

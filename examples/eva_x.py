@@ -22,6 +22,8 @@ FILE = "eva_x_small_patch16_merged520k_mim_cxr14_ft.pth"
 
 def build() -> nn.Module:
     """Return the network with its weights. Its patches have 16 px."""
-    net = timm.create_model("eva02_small_patch14_224", patch_size=16, ref_feat_shape=(14, 14), num_classes=14)
+    net = timm.create_model(
+        "eva02_small_patch14_224", patch_size=16, ref_feat_shape=(14, 14), num_classes=14
+    )
     net.load_state_dict(checkpoint_filter_fn(weights(FILE), net))
     return net

@@ -35,7 +35,11 @@ class JFHealthcare(nn.Module):
         for index in range(5):
             A = self.attention_map["pyramid_attention"](A)
             pooled = torch.cat([A.mean((2, 3), keepdim=True), A.amax((2, 3), keepdim=True)], 1)
-            logits.append(self.get_submodule(f"fc_{index}")(self.get_submodule(f"bn_{index}")(pooled)).flatten(1))
+            logits.append(
+                self.get_submodule(f"fc_{index}")(
+                    self.get_submodule(f"bn_{index}")(pooled)
+                ).flatten(1)
+            )
         return torch.cat(logits, 1)
 
 
@@ -50,7 +54,9 @@ class PyramidAttention(nn.Module):
         self.gap_branch = nn.Sequential(nn.AdaptiveAvgPool2d(1), block(channels, channels, 1))
         self.mid_branch = block(channels, channels, 1)
         for level, kernel in enumerate((7, 5, 3), 1):
-            self.add_module(f"downsample{level}", block(channels if level == 1 else 1, 1, kernel, stride=2))
+            self.add_module(
+                f"downsample{level}", block(channels if level == 1 else 1, 1, kernel, stride=2)
+            )
             self.add_module(f"scale{level}", block(1, 1, kernel))
 
     def forward(self, A: Tensor) -> Tensor:
@@ -68,13 +74,17 @@ class PyramidAttention(nn.Module):
 
 def block(channels: int, out: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Return a convolution, batch norm and ReLU, whose weights are called ``conv.0`` and ``conv.1``."""
-    layers = nn.Sequential(nn.Conv2d(channels, out, kernel, stride, kernel // 2), nn.BatchNorm2d(out), nn.ReLU())
+    layers = nn.Sequential(
+        nn.Conv2d(channels, out, kernel, stride, kernel // 2), nn.BatchNorm2d(out), nn.ReLU()
+    )
     return nn.Sequential(OrderedDict(conv=layers))
 
 
 def attention_layers(channels: int) -> nn.ModuleDict:
     """Return the attention layers of the file: the one in use, and two that this network does not use."""
-    spatial = nn.ModuleDict({f"conv{n}": nn.Conv2d(channels, channels // (1 if n == 3 else 8), 1) for n in (1, 2, 3)})
+    spatial = nn.ModuleDict(
+        {f"conv{n}": nn.Conv2d(channels, channels // (1 if n == 3 else 8), 1) for n in (1, 2, 3)}
+    )
     spatial.register_parameter("gamma", nn.Parameter(torch.zeros(1)))
     channel = {"fc1": nn.Linear(channels, channels // 2), "fc2": nn.Linear(channels // 2, channels)}
     kinds = {"channel_attention": nn.ModuleDict(channel), "spatial_attention": spatial}

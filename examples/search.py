@@ -43,13 +43,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     storage, sampler = f"sqlite:///{folder}/study.db", optuna.samplers.TPESampler(seed=0)
     study = optuna.create_study(
-        study_name="search", direction="maximize", storage=storage, sampler=sampler, load_if_exists=True
+        study_name="search",
+        direction="maximize",
+        storage=storage,
+        sampler=sampler,
+        load_if_exists=True,
     )
 
     def score(trial: optuna.Trial) -> float:
         trial.set_user_attr("flags", choose(trial))
-        history = train(configure(config, trial.user_attrs["flags"]), folder / f"trial-{trial.number:04d}")
-        return max((row["val_auroc"] for row in history if not math.isnan(row["val_auroc"])), default=math.nan)
+        history = train(
+            configure(config, trial.user_attrs["flags"]), folder / f"trial-{trial.number:04d}"
+        )
+        return max(
+            (row["val_auroc"] for row in history if not math.isnan(row["val_auroc"])),
+            default=math.nan,
+        )
 
     study.optimize(score, max(TRIALS - len(study.trials), 0))
     study.trials_dataframe().to_csv(folder / "trials.csv", index=False)

@@ -39,7 +39,11 @@ __all__ = [
 
 
 def load_dataset(
-    name: str, root: Path | str | None = None, split: str = "test", num_classes: int | None = None, **options: Any
+    name: str,
+    root: Path | str | None = None,
+    split: str = "test",
+    num_classes: int | None = None,
+    **options: Any,
 ) -> "Dataset":
     """Load one split of a data set as a sequence of samples.
 

@@ -33,7 +33,9 @@ def main() -> int:
     if word not in ENTRY_POINTS:
         print(f"error: {UnknownNameError('command', word, ENTRY_POINTS)}", file=sys.stderr)
         return 2
-    entry_point: Callable[[Sequence[str]], int] = importlib.import_module(ENTRY_POINTS[word][0]).main
+    entry_point: Callable[[Sequence[str]], int] = importlib.import_module(
+        ENTRY_POINTS[word][0]
+    ).main
     return entry_point(sys.argv[2:])
 
 

@@ -413,7 +413,9 @@ class ScoreConfig(SplitFlags):
 
     def __post_init__(self) -> None:
         if self.leave_out_fold is not None:
-            raise BadValueError("--leave_out_fold does not change the scored test images: leave it out")
+            raise BadValueError(
+                "--leave_out_fold does not change the scored test images: leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -501,7 +503,9 @@ class MachineFlags(ThreadFlags):
     """Number of machines that train together, as in Lightning."""
     strategy: str = "auto"
     """Strategy for several devices, as in Lightning (auto, ddp …)."""
-    precision: Annotated[Literal["auto", "32", "64", "16-mixed", "bf16-mixed"], WEIGHTS | MACHINE] = "auto"
+    precision: Annotated[
+        Literal["auto", "32", "64", "16-mixed", "bf16-mixed"], WEIGHTS | MACHINE
+    ] = "auto"
     """Numerical precision, as in Lightning. auto: bf16-mixed if the GPU or CPU supports fast bfloat16, else 32."""
     compile: bool = False
     """Compile the network with torch.compile (slower start, faster steps)."""
@@ -533,7 +537,9 @@ class ModelFlags:
     """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5)."""
     lse_gamma: Annotated[float | None, AtLeast(0), WEIGHTS | MAPS] = None
     """Same as the option gamma of --global_pool LSE and AVG_MAX_LSE; other pooling types ignore it. Default: 10."""
-    attention_map: Annotated[str, Named("attention", ("none", *ATTENTIONS)), WEIGHTS | MAPS] = "none"
+    attention_map: Annotated[str, Named("attention", ("none", *ATTENTIONS)), WEIGHTS | MAPS] = (
+        "none"
+    )
     """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA),
     attention between positions (SAM), or dropout of the most attended positions in training (ADL)."""
     pretrained: bool | str = True
@@ -773,11 +779,15 @@ class TrainConfig(OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags)
         if self.evaluate and self.resume:
             raise BadValueError("--evaluate and --resume cannot be combined: use only one of them")
         if self.freeze and not self.pretrained and self.init_from is None:
-            raise BadValueError("--freeze keeps random weights: give trained ones with --pretrained or --init_from")
+            raise BadValueError(
+                "--freeze keeps random weights: give trained ones with --pretrained or --init_from"
+            )
 
 
 @dataclass(frozen=True)
-class HeatmapConfig(ThreadFlags, PluginFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
+class HeatmapConfig(
+    ThreadFlags, PluginFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags
+):
     """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
 
 

@@ -38,17 +38,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if network is not None:
         if config.checkpoint is not None:
-            raise BadValueError(f"--model {network.model} and --checkpoint cannot be combined: leave one out")
+            raise BadValueError(
+                f"--model {network.model} and --checkpoint cannot be combined: leave one out"
+            )
         if not (config.image or config.image_path):
-            raise BadValueError(f"--model {network.model} has no data set of its own: add --image or --image_path")
+            raise BadValueError(
+                f"--model {network.model} has no data set of its own: add --image or --image_path"
+            )
         folder = runs.write_external(network, Path(config.runs))
-        config = replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # the user typed its name
+        config = replace(
+            config, checkpoint=str(folder), model=None, findings=(), trust=True
+        )  # the user typed its name
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
-        if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
+        if config.model is not None and Path(config.model).name == config.model.removesuffix(
+            ".ckpt"
+        ):
             backbones.require_known(config.model)
         config = config if config.model else replace(config, checkpoint=_newest(Path(config.runs)))
-    if network is None and config.checkpoint is not None and not backbones.path_of(config.checkpoint).exists():
-        raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
+    if (
+        network is None
+        and config.checkpoint is not None
+        and not backbones.path_of(config.checkpoint).exists()
+    ):
+        raise DataError(
+            f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder"
+        )
     log.info("opening the network")  # imports torch
     from locus.benchmark.pictures import explained
 
@@ -60,5 +74,7 @@ def _newest(folder: Path) -> str:
     """Return the checkpoint of the newest finished run in ``folder``, else a network that comes with the package."""
     if finished := runs.finished(folder):
         return str(finished[0])
-    cli.say(f"{folder}/ has no finished run: using {DEFAULT_NETWORK}, a small network trained on generated images")
+    cli.say(
+        f"{folder}/ has no finished run: using {DEFAULT_NETWORK}, a small network trained on generated images"
+    )
     return DEFAULT_NETWORK

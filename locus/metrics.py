@@ -51,7 +51,11 @@ class LocalizationAccuracy(Metric):
     cases: list[Tensor]
 
     def __init__(
-        self, findings: Sequence[str], grid: GridLike = "conventional", protocol: str = "single_box", **options: Any
+        self,
+        findings: Sequence[str],
+        grid: GridLike = "conventional",
+        protocol: str = "single_box",
+        **options: Any,
     ) -> None:
         """Create a metric without cases.
 
@@ -98,9 +102,13 @@ class LocalizationAccuracy(Metric):
         """
         unknown = sorted({*findings} - {*self.findings})
         if unknown:
-            raise BadValueError(f"the finding {unknown[0]!r} is not one of {', '.join(self.findings)}")
+            raise BadValueError(
+                f"the finding {unknown[0]!r} is not one of {', '.join(self.findings)}"
+            )
         if not isinstance(maps, Tensor) or maps.ndim != 3 or not maps.is_floating_point():
-            raise BadValueError(f"maps is {_type_and_shape(maps)}: give a floating-point tensor (N,h,w)")
+            raise BadValueError(
+                f"maps is {_type_and_shape(maps)}: give a floating-point tensor (N,h,w)"
+            )
         count, height, width = maps.shape
         _require_count("boxes", boxes, count)
         _require_count("findings", findings, count)
@@ -161,14 +169,20 @@ class LocalizationAccuracy(Metric):
         box_counts, finding_numbers, patient_numbers = cases[:, 2:].T.tolist()
         is_unknown = [number == NO_PATIENT for number in patient_numbers]
         if any(is_unknown) and not all(is_unknown):
-            raise BadValueError("patients are known of some cases only: give patients in every update, or in none")
+            raise BadValueError(
+                "patients are known of some cases only: give patients in every update, or in none"
+            )
         sizes = _joined("sizes", self.sizes)
         values = _joined("values", self.values).split(sizes.prod(1).tolist())
         boxes = _joined("boxes", self.boxes).split(box_counts)
-        pairs = [(str(index), self.findings[number]) for index, number in enumerate(finding_numbers)]
+        pairs = [
+            (str(index), self.findings[number]) for index, number in enumerate(finding_numbers)
+        ]
         maps = {}
         truth = {}
-        for pair, map_values, size, case_boxes in zip(pairs, values, sizes.tolist(), boxes, strict=True):
+        for pair, map_values, size, case_boxes in zip(
+            pairs, values, sizes.tolist(), boxes, strict=True
+        ):
             maps[pair] = map_values.reshape(*size).numpy()
             truth[pair] = case_boxes.numpy()
         patients = range(len(cases)) if all(is_unknown) else patient_numbers
@@ -208,7 +222,9 @@ def _boxes(boxes: Any) -> Tensor:
     if array.numel() == 0:
         return array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
-        raise BadValueError(f"the boxes of a case have the shape {tuple(array.shape)}: give (M,4), xyxy")
+        raise BadValueError(
+            f"the boxes of a case have the shape {tuple(array.shape)}: give (M,4), xyxy"
+        )
     return array.cpu()
 
 
@@ -217,7 +233,9 @@ def _frames(frames: Any, count: int) -> Tensor:
     array = torch.as_tensor(frames)
     is_whole = (array >= 1) & (array % 1 == 0)
     if tuple(array.shape) not in ((2,), (count, 2)) or not is_whole.all():
-        raise BadValueError(f"frames is {_type_and_shape(array)}: give (H,W) or {count} pairs in whole pixels")
+        raise BadValueError(
+            f"frames is {_type_and_shape(array)}: give (H,W) or {count} pairs in whole pixels"
+        )
     return array.cpu().to(torch.int64).expand(count, 2)
 
 
@@ -233,4 +251,8 @@ def _patient_number(patient: Any) -> int:
 
 def _type_and_shape(value: Any) -> str:
     """Return the type and shape of a tensor, or the type of anything else."""
-    return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+    return (
+        f"{value.dtype} of shape {tuple(value.shape)}"
+        if isinstance(value, Tensor)
+        else type(value).__name__
+    )

@@ -31,11 +31,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         folder = training.fit(config)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     for split in (name for name in ("val", "test") if name in metrics):
-        cli.say(f"{split}: mean AUROC {_format_auroc(metrics[split])} over {metrics[split]['n']} images")
+        cli.say(
+            f"{split}: mean AUROC {_format_auroc(metrics[split])} over {metrics[split]['n']} images"
+        )
     cli.say(f"run: {folder}")
 
 
 def _format_auroc(metrics: dict[str, Any]) -> str:
     """Return the mean AUROC with its 95% confidence interval, if available."""
     value, ends = metrics["mean_auroc"], metrics.get("intervals", {}).get("mean_auroc")
-    return "n/a" if value is None else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
+    return (
+        "n/a"
+        if value is None
+        else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
+    )

@@ -15,7 +15,11 @@ from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.training.metrics import scores
 
 SHAPES = (8, 6), (130, 130)
-COMMANDS = "locus.benchmark.pictures.explained", "locus.benchmark.suite.run", "locus.benchmark.training.run"
+COMMANDS = (
+    "locus.benchmark.pictures.explained",
+    "locus.benchmark.suite.run",
+    "locus.benchmark.training.run",
+)
 """Modules that commands import."""
 
 
@@ -30,7 +34,10 @@ def cases() -> list[Case]:
         "label": 1,
         "probability": 0.5,
     }
-    return [Case(str(n), str(n), "mass", values, "conventional", mask.shape, **truth) for n, values in enumerate(maps)]
+    return [
+        Case(str(n), str(n), "mass", values, "conventional", mask.shape, **truth)
+        for n, values in enumerate(maps)
+    ]
 
 
 def main() -> None:

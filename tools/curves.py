@@ -37,10 +37,16 @@ CASE = ["image", "finding"]
 
 def published_records(suite: str) -> list[Record]:
     """Return the suite's published cross-fitted records of FullGrad on networks without further training options."""
-    rows = [record for record in records.load(records.published() / suite) if record.source == "run"]
+    rows = [
+        record for record in records.load(records.published() / suite) if record.source == "run"
+    ]
     of_method = [r for r in rows if r.cell.method == METHOD and r.cell.protocol == MAIN_PROTOCOL]
     names = {f"custom-{pooling}-128px-seed{seed}" for pooling in POOLINGS for seed in range(3)}
-    return [record for record in of_method if record.cell.model_id in names and record.cell.fitted_on is None]
+    return [
+        record
+        for record in of_method
+        if record.cell.model_id in names and record.cell.fitted_on is None
+    ]
 
 
 def made_from_images(suite: str, images: str) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -57,7 +63,11 @@ def made_from_images(suite: str, images: str) -> Iterator[tuple[str, pd.DataFram
             scored += explained_cases(locus.load(file), load_split(config, "test"))
         batch = single_box.CaseBatch(scored)
         iou = batch.selector.iou(np.arange(len(scored)), THRESHOLDS)
-        columns = {"image": [c.image_id for c in scored], "finding": [c.finding for c in scored], "iou": [*iou]}
+        columns = {
+            "image": [c.image_id for c in scored],
+            "finding": [c.finding for c in scored],
+            "iou": [*iou],
+        }
         yield model.id, pd.DataFrame(columns)
 
 
@@ -84,33 +94,47 @@ def read_table(file: Path) -> Iterator[tuple[str, pd.DataFrame]]:
 def on_published_cases(record: Record, made: pd.DataFrame, folder: Path) -> Curves:
     """Return the curves of the record's published cases, in their order."""
     scored = cases.read(record.cell, folder)
-    both = scored[[*CASE, "patient"]].astype(str).merge(made, on=CASE, how="left", validate="one_to_one")
+    both = (
+        scored[[*CASE, "patient"]]
+        .astype(str)
+        .merge(made, on=CASE, how="left", validate="one_to_one")
+    )
     iou: FloatArray = np.stack(both["iou"].tolist())
-    return Curves(*(both[name].to_numpy(dtype=str) for name in ("image", "patient", "finding")), iou)
+    return Curves(
+        *(both[name].to_numpy(dtype=str) for name in ("image", "patient", "finding")), iou
+    )
 
 
 def differing(record: Record, found: Curves, folder: Path) -> float:
     """Return the share of cases whose hit, at the step of the recorded threshold, is not the recorded one."""
     scored = cases.read(record.cell, folder)
-    steps = np.clip((scored["threshold"].to_numpy() * len(THRESHOLDS)).astype(int), 0, len(THRESHOLDS) - 1)
+    steps = np.clip(
+        (scored["threshold"].to_numpy() * len(THRESHOLDS)).astype(int), 0, len(THRESHOLDS) - 1
+    )
     hits = found.hits()[np.arange(len(steps)), steps]
     return float(np.mean(hits != scored["hit@iou.3"].to_numpy(dtype=bool)))
 
 
 def main() -> None:
     """Write the curves of a suite."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("suite")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--images")
     source.add_argument("--table", type=Path)
     flags = parser.parse_args()
     folder = records.published() / flags.suite
-    made = dict(read_table(flags.table) if flags.table else made_from_images(flags.suite, flags.images))
+    made = dict(
+        read_table(flags.table) if flags.table else made_from_images(flags.suite, flags.images)
+    )
     tables = []
     for record in published_records(flags.suite):
         found = on_published_cases(record, made[record.cell.model_id], folder)
-        print(f"{record.cell.model_id}: {differing(record, found, folder):.2%} of the cases differ from the record")
+        print(
+            f"{record.cell.model_id}: {differing(record, found, folder):.2%} of the cases differ from the record"
+        )
         tables.append(curves.table(record.cell, found))
     print(curves.write(tables, folder))
 

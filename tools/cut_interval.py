@@ -51,14 +51,20 @@ def best(counts: FloatArray) -> NDArray[np.int64]:
 
 def scores(one: Hits, weights: FloatArray, people: NDArray[np.str_]) -> FloatArray:
     """Return the scores (2,B) of ``weights`` (B,P) of patients: thresholds chosen again, and fixed."""
-    of, folds = weights[:, np.searchsorted(people, one.patients)], patient_folds(one.patients.tolist(), FOLDS, 0)
+    of, folds = (
+        weights[:, np.searchsorted(people, one.patients)],
+        patient_folds(one.patients.tolist(), FOLDS, 0),
+    )
     means = []
     for finding in np.unique(one.findings):
         sums, total = np.zeros((2, len(weights))), np.zeros(len(weights))
         for fold in np.unique(folds):
             scored = (one.findings == finding) & (folds == fold)
             others = (one.findings == finding) & (folds != fold)
-            again, fixed = best(of[:, others] @ one.hits[others]), best(one.hits[others].sum(0)[None])
+            again, fixed = (
+                best(of[:, others] @ one.hits[others]),
+                best(one.hits[others].sum(0)[None]),
+            )
             sums[0] += (of[:, scored] * one.hits[scored][:, again].T).sum(1)
             sums[1] += of[:, scored] @ one.hits[scored][:, fixed[0]]
             total += of[:, scored].sum(1)
@@ -66,11 +72,17 @@ def scores(one: Hits, weights: FloatArray, people: NDArray[np.str_]) -> FloatArr
     return np.asarray(np.nanmean(means, axis=0))
 
 
-def mean_scores(runs: Sequence[Hits], draws: int, people: NDArray[np.str_], seed: int) -> FloatArray:
+def mean_scores(
+    runs: Sequence[Hits], draws: int, people: NDArray[np.str_], seed: int
+) -> FloatArray:
     """Return the mean over training runs (2,B) in ``draws`` resamples of the patients; one draw is the data."""
     size = len(people)
     shares = np.full(size, 1 / size)
-    weights = np.ones((1, size)) if draws == 1 else generator(seed, "cut").multinomial(size, shares, draws)
+    weights = (
+        np.ones((1, size))
+        if draws == 1
+        else generator(seed, "cut").multinomial(size, shares, draws)
+    )
     return np.mean([scores(run, weights.astype(np.float64), people) for run in runs], axis=0)
 
 
@@ -79,19 +91,31 @@ def read(suite: str, folder: Path, method: str, pooling: str) -> list[Hits]:
     out, loaded = [], plan.load(suite)
     for model in plan.models(loaded):
         if model.trainings[0].global_pool == pooling:
-            store = scorer.stored_cases(scored_model(model, finished_runs(model, folder), folder), [method], None)
+            store = scorer.stored_cases(
+                scored_model(model, finished_runs(model, folder), folder), [method], None
+            )
             cell = next(
-                one for one in cells.cells(loaded, model) if (one.method, one.protocol) == (method, MAIN_PROTOCOL)
+                one
+                for one in cells.cells(loaded, model)
+                if (one.method, one.protocol) == (method, MAIN_PROTOCOL)
             )
             cases = base.of_findings(store.cases(cell), store.findings)
             batch, index = single_box.CaseBatch(cases), base.case_index(cases)
-            out.append(Hits(batch.selector.hits(THRESHOLDS).astype(np.float64), index.findings, index.patients))
+            out.append(
+                Hits(
+                    batch.selector.hits(THRESHOLDS).astype(np.float64),
+                    index.findings,
+                    index.patients,
+                )
+            )
     return out
 
 
 def main() -> None:
     """Print both intervals of each method, and the spread over halves of the patients."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("suite", "folder"):
         parser.add_argument(name)
     parser.add_argument("methods", nargs="+")
@@ -116,7 +140,9 @@ def report(method: str, runs: Sequence[Hits], people: NDArray[np.str_]) -> None:
         if number < BOOTSTRAPPED:
             spreads.append(mean_scores(parts, 200, half, number).std(axis=1))
     again, fixed = np.mean(spreads, axis=0)
-    print(f"{method}, runs: {len(runs)}: {value:.3f}, fixed {ends[1].round(3)}, chosen again {ends[0].round(3)}")
+    print(
+        f"{method}, runs: {len(runs)}: {value:.3f}, fixed {ends[1].round(3)}, chosen again {ends[0].round(3)}"
+    )
     print(
         f"  spread of halves {np.std(halves) / np.sqrt(0.5):.4f}, bootstrap fixed {fixed:.4f}, chosen again {again:.4f}"
     )

@@ -34,16 +34,24 @@ def rows_of_networks(folder: Path) -> Iterator[tuple[str, list[RowSamples]]]:
         for rows in by_network(cross_fitted).values():
             scored = [row.by_patient for row in rows if row.by_patient is not None]
             same = [row for row in scored if row.runs == scored[0].runs]
-            values = [np.round(np.append(row.theta, row.jackknife.ravel()), 6).tobytes() for row in same]
+            values = [
+                np.round(np.append(row.theta, row.jackknife.ravel()), 6).tobytes() for row in same
+            ]
             if len(scored[0].runs) >= RUNS:
-                yield rows[0].network, [row for n, row in enumerate(same) if values[n] not in values[:n]]
+                yield (
+                    rows[0].network,
+                    [row for n, row in enumerate(same) if values[n] not in values[:n]],
+                )
 
 
 class Network:
     """Scores of M methods on new training runs and patients like those of the published ``rows``."""
 
     def __init__(self, rows: Sequence[RowSamples]) -> None:
-        theta, left_out = np.stack([row.theta for row in rows]), np.stack([row.jackknife for row in rows])
+        theta, left_out = (
+            np.stack([row.theta for row in rows]),
+            np.stack([row.jackknife for row in rows]),
+        )
         runs, self.patients = left_out.shape[1:]
         values = self.patients * theta[..., None] - (self.patients - 1) * left_out
         values -= values.mean(-1, keepdims=True)
@@ -57,8 +65,14 @@ class Network:
         """Return the rows of a simulated network whose methods have these true ``means`` (M,), best first."""
         patients = random.integers(0, self.patients, self.patients)
         runs = random.integers(0, self.rest.shape[1], RUNS)
-        effects = means[:, None] + self.of_runs @ random.standard_normal((self.of_runs.shape[1], RUNS))
-        values = self.of_patients[:, None, patients] + self.rest[:, runs][:, :, patients] + effects[..., None]
+        effects = means[:, None] + self.of_runs @ random.standard_normal(
+            (self.of_runs.shape[1], RUNS)
+        )
+        values = (
+            self.of_patients[:, None, patients]
+            + self.rest[:, runs][:, :, patients]
+            + effects[..., None]
+        )
         theta = values.mean(-1)
         left_out = (theta[..., None] * self.patients - values) / (self.patients - 1)
         order = (-theta.mean(1)).argsort()
@@ -72,7 +86,9 @@ def worse(rows: Sequence[RowSamples]) -> tuple[int, int]:
     for (better, other), gap in gaps.items():
         p[better, other] = p[other, better] = 1 if gap is None else gap.p
     alone = [(holm(p[n])[:n] <= ALPHA).any() for n in range(len(rows))]
-    return sum(bool(verdict.significantly_worse) for verdict in verdicts(len(rows), gaps)), int(np.sum(alone))
+    return sum(bool(verdict.significantly_worse) for verdict in verdicts(len(rows), gaps)), int(
+        np.sum(alone)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +110,9 @@ def simulate(rows: Sequence[RowSamples], repetitions: int) -> Rates:
     network, random = Network(rows), generator(0, "error rates")
     equal_means = np.zeros(len(rows))
     equal = np.array([worse(network.draw(random, equal_means)) for _ in range(repetitions)])
-    published = np.array([worse(network.draw(random, network.means)) for _ in range(repetitions // 4)])
+    published = np.array(
+        [worse(network.draw(random, network.means)) for _ in range(repetitions // 4)]
+    )
     any_false, any_false_alone = (equal > 0).mean(0).tolist()
     found, found_alone = published.mean(0).tolist()
     return Rates(
@@ -136,7 +154,9 @@ def _range(shares: Sequence[float]) -> str:
 
 def main() -> None:
     """Print a line per network, and a summary."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", nargs="*", type=Path, default=FOLDERS)
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     arguments = parser.parse_args()

@@ -63,7 +63,11 @@ class Source:
     def published(self) -> dict[tuple[str, str], Record]:
         """Model and method -> cross-fitted record of the main protocol."""
         found = records.load(self.folder)
-        main = [one for one in found if one.cell.protocol == MAIN_PROTOCOL and one.cell.fitted_on is None]
+        main = [
+            one
+            for one in found
+            if one.cell.protocol == MAIN_PROTOCOL and one.cell.fitted_on is None
+        ]
         return {(one.cell.model_id, one.cell.method): one for one in main}
 
     @cached_property
@@ -87,11 +91,15 @@ def of_curves(source: Source, cell: Cell, crossed: Record) -> Scored:
         table[f"hit@iou.{tenth}"] = overlap > tenth / 10
     table = table.assign(**{name: rows[name] for name in OF_CASES if name in rows})
     plain = table.astype(object).where(table.notna(), None).to_dict("records")
-    findings = [score.finding for score in crossed.select(MAIN) if score.threshold_source == "cross-fitted"]
+    findings = [
+        score.finding for score in crossed.select(MAIN) if score.threshold_source == "cross-fitted"
+    ]
     findings = [finding for finding in findings if finding != "mean"]
     fields = {
         "reason": REMARK,
-        "scores": tuple(scores(estimate(columns(table), index, findings, cell.data_seed), findings)),
+        "scores": tuple(
+            scores(estimate(columns(table), index, findings, cell.data_seed), findings)
+        ),
         "thresholds": {"fitted": {finding: [thresholds[finding]] for finding in findings}},
         "subgroups": subgroups.scores(plain, groups(table), findings, cell.data_seed, "fitted"),
     }
@@ -106,22 +114,32 @@ def of_baseline(source: Source, cell: Cell) -> Scored:
     return source.blind[name]
 
 
-def iou_at(curves: pd.DataFrame, cell: Cell, rows: pd.DataFrame, thresholds: FloatArray) -> FloatArray:
+def iou_at(
+    curves: pd.DataFrame, cell: Cell, rows: pd.DataFrame, thresholds: FloatArray
+) -> FloatArray:
     """Return the IoU (N,) of the ``rows`` at the steps of their thresholds. Raises ``BadValueError`` if one lacks."""
     of_run = curves[(curves["global_pool"] == cell.global_pool) & (curves["seed"] == cell.seed)]
-    pairs = zip(of_run["image"].astype(str), of_run["finding"].astype(str), of_run["iou"], strict=True)
+    pairs = zip(
+        of_run["image"].astype(str), of_run["finding"].astype(str), of_run["iou"], strict=True
+    )
     by_case = {(image, finding): values for image, finding, values in pairs}
     steps = np.clip((thresholds * STEPS).astype(int), 0, STEPS - 1)
     keys = [*zip(rows["image"].astype(str), rows["finding"].astype(str), strict=True)]
     if missing := [key for key in keys if key not in by_case]:
-        raise BadValueError(f"the file has no IoU of {cell.model_id} for {len(missing)} cases, such as {missing[0]}")
+        raise BadValueError(
+            f"the file has no IoU of {cell.model_id} for {len(missing)} cases, such as {missing[0]}"
+        )
     return np.array([by_case[key][step] / SCALE for key, step in zip(keys, steps, strict=True)])
 
 
 def columns(table: pd.DataFrame) -> list[Column]:
     """Return the columns of the scores."""
     ones = np.ones(len(table))
-    hits = [Column(name, "fitted", table[name].to_numpy(float), ones) for name in table if name.startswith("hit@")]
+    hits = [
+        Column(name, "fitted", table[name].to_numpy(float), ones)
+        for name in table
+        if name.startswith("hit@")
+    ]
     mean_iou = Column("mean_iou", "fitted", table["iou"].to_numpy(float), ones)
     pointing = Column("pointing", "none", table["pointing"].to_numpy(float), ones)
     return [*hits, mean_iou, pointing]
@@ -131,9 +149,15 @@ def groups(table: pd.DataFrame) -> dict[str, dict[tuple[str, str], str]]:
     """Return variable -> (image, finding) -> group of the case."""
     keys = [*zip(table["image"].astype(str), table["finding"].astype(str), strict=True)]
     found: dict[str, dict[tuple[str, str], str]] = {}
-    for variable in [name for name in OF_CASES if name in table and name not in ("pointing", "truths")]:
+    for variable in [
+        name for name in OF_CASES if name in table and name not in ("pointing", "truths")
+    ]:
         words = table[variable].astype(str)
-        found[variable] = {key: word for key, word in zip(keys, words, strict=True) if word not in ("", "nan", "None")}
+        found[variable] = {
+            key: word
+            for key, word in zip(keys, words, strict=True)
+            if word not in ("", "nan", "None")
+        }
     return found
 
 
@@ -147,20 +171,33 @@ def made(source: Source, cell: Cell, missing: str) -> tuple[Record, Sequence[dic
     else:
         reason = missing if crossed.status == "ok" else crossed.reason
         return Record(cell=cell, status="n/a", reason=reason), []
-    emptied = {"cell": cell, "scores": (), "subgroups": (), "thresholds": {}, "hits_by_threshold": (), "seconds": None}
+    emptied = {
+        "cell": cell,
+        "scores": (),
+        "subgroups": (),
+        "thresholds": {},
+        "hits_by_threshold": (),
+        "seconds": None,
+    }
     return crossed.model_copy(update={**emptied, **fields}), rows
 
 
 def main() -> None:
     """Write the fitted records of a suite, beside its packed ones."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("suite")
     parser.add_argument("curves", type=Path)
     flags = parser.parse_args()
     suite, folder = plan.load(flags.suite), records.published() / flags.suite
     if suite.fitted_on is None:
-        raise BadValueError(f"the suite {suite.name} has no `fitted_on`: name the other suite in its file")
-    source = Source(suite, folder, fitted.read(suite.fitted_on, folder.parent), pd.read_parquet(flags.curves))
+        raise BadValueError(
+            f"the suite {suite.name} has no `fitted_on`: name the other suite in its file"
+        )
+    source = Source(
+        suite, folder, fitted.read(suite.fitted_on, folder.parent), pd.read_parquet(flags.curves)
+    )
     for task in cells.planned_cells(suite):
         missing = cells.missing_data_message(suite, task.model)
         if not missing:

@@ -21,8 +21,12 @@ from tools.floors import NO_MAP, truth_of
 
 def published_prior(suite: str) -> Record:
     """Return a cross-fitted record of ``prior``; all networks of the suite have the same cases."""
-    found = [record for record in records.load(records.published() / suite) if record.source == "run"]
-    of_method = [one for one in found if one.cell.method == PRIOR and one.cell.protocol == MAIN_PROTOCOL]
+    found = [
+        record for record in records.load(records.published() / suite) if record.source == "run"
+    ]
+    of_method = [
+        one for one in found if one.cell.method == PRIOR and one.cell.protocol == MAIN_PROTOCOL
+    ]
     cross_fitted = [one for one in of_method if one.cell.fitted_on is None and one.scores]
     return cross_fitted[0]
 
@@ -32,7 +36,9 @@ def scored_cases(suite: str) -> list[Case]:
     rows = cases.read(published_prior(suite).cell, records.published() / suite)
     truth = truth_of(suite)
     pairs = zip(rows["image"].astype(str), rows["finding"].astype(str), strict=True)
-    return [make_case(truth[image], finding, 1.0, NO_MAP, "conventional") for image, finding in pairs]
+    return [
+        make_case(truth[image], finding, 1.0, NO_MAP, "conventional") for image, finding in pairs
+    ]
 
 
 def hash_of(scored: Sequence[Case]) -> str:
@@ -45,7 +51,9 @@ def hash_of(scored: Sequence[Case]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the floors of the suites of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("suites", nargs="+")
     for suite in parser.parse_args(argv).suites:
         scored = scored_cases(suite)
@@ -53,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         scores = resampled_scores(scored)
         print(f"{suite}: {len(scored)} cases, {time.perf_counter() - start:.0f} s", flush=True)
         for name, of_floor in scores.items():
-            print(f"{name}: mean over resamples {of_floor.mean():.4f}, standard deviation {of_floor.std(ddof=1):.4f}")
+            print(
+                f"{name}: mean over resamples {of_floor.mean():.4f}, standard deviation {of_floor.std(ddof=1):.4f}"
+            )
         print(floors.write(scores, hash_of(scored), records.published() / suite))
 
 

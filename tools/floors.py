@@ -35,7 +35,9 @@ def truth_of(suite: str) -> dict[str, Sample]:
     """Return image -> its sample with truth boxes."""
     config = plan.models(plan.load(suite))[0].trainings[0]
     if config.dataset.startswith("NIH"):
-        samples = datasets.load("NIH", images=False, split="test", findings=config.num_classes, partition="official")
+        samples = datasets.load(
+            "NIH", images=False, split="test", findings=config.num_classes, partition="official"
+        )
     else:
         samples = load_split(config, "test")
     return {sample.image_id: sample for sample in samples}
@@ -46,17 +48,34 @@ def score(record: Record, rows: pd.DataFrame, truth: Mapping[str, Sample]) -> Re
     pairs = zip(rows["image"], rows["finding"], strict=True)
     boxes = NO_BOX if record.cell.method == FIXED_BOX else None
     given = None if record.cell.method == FIXED_BOX else NO_MAP
-    made = [make_case(truth[image], name, 1.0, given, "conventional", submitted_boxes=boxes) for image, name in pairs]
-    findings = [one.finding for one in record.scores if (one.metric, one.threshold_source) == (MAIN, "cross-fitted")]
+    made = [
+        make_case(truth[image], name, 1.0, given, "conventional", submitted_boxes=boxes)
+        for image, name in pairs
+    ]
+    findings = [
+        one.finding
+        for one in record.scores
+        if (one.metric, one.threshold_source) == (MAIN, "cross-fitted")
+    ]
     draws = over_fold_draws(record.cell.method, made)
-    return SingleBox().evaluate_draws(draws, [name for name in findings if name != "mean"], record.cell.data_seed)
+    return SingleBox().evaluate_draws(
+        draws, [name for name in findings if name != "mean"], record.cell.data_seed
+    )
 
 
-def renewed(record: Record, rows: pd.DataFrame, result: Result) -> tuple[Record, list[dict[str, Any]]]:
+def renewed(
+    record: Record, rows: pd.DataFrame, result: Result
+) -> tuple[Record, list[dict[str, Any]]]:
     """Return the record and its rows per case with the scores of ``result``."""
     findings = list(dict.fromkeys(one.finding for one in result.scores if one.finding != "mean"))
-    groups = {name: dict(zip(_pairs(rows), rows[name], strict=True)) for name in GROUPS if name in rows}
-    groups = {name: labels for name, labels in groups.items() if any(isinstance(one, str) for one in labels.values())}
+    groups = {
+        name: dict(zip(_pairs(rows), rows[name], strict=True)) for name in GROUPS if name in rows
+    }
+    groups = {
+        name: labels
+        for name, labels in groups.items()
+        if any(isinstance(one, str) for one in labels.values())
+    }
     on_validation = [score for score in record.scores if score.threshold_source == "validation"]
     scores = [score for score in result.scores if score.threshold_source != "validation"]
     fields = {
@@ -66,7 +85,13 @@ def renewed(record: Record, rows: pd.DataFrame, result: Result) -> tuple[Record,
         "subgroups": subgroups.scores(result.rows, groups, findings, record.cell.data_seed),
     }
     labelled = [
-        {**row, **{name: labels.get((row["image"], row["finding"]), "") for name, labels in groups.items()}}
+        {
+            **row,
+            **{
+                name: labels.get((row["image"], row["finding"]), "")
+                for name, labels in groups.items()
+            },
+        }
         for row in result.rows
     ]
     return record.model_copy(update=fields), labelled
@@ -104,7 +129,9 @@ def _main(record: Record) -> float | None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Renew the suites of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("suites", nargs="+")
     for suite in parser.parse_args(argv).suites:
         renew(suite)

@@ -31,9 +31,14 @@ Found = tuple[pd.DataFrame, Array, Array, Array, Array, Mapping[str, Array]]
 
 def rows_of(part: str) -> pd.DataFrame:
     """Return the rows per case of a part, all training runs."""
-    files = [RESULTS / part / name for name in ("cases.parquet", "cases-seed1.parquet", "cases-seed2.parquet")]
+    files = [
+        RESULTS / part / name
+        for name in ("cases.parquet", "cases-seed1.parquet", "cases-seed2.parquet")
+    ]
     columns = ["model_id", "method", "image", "patient", "finding", "threshold", "iou"]
-    wanted = [("method", "in", ["fullgrad", "prior", "fixed_box", "supervised", "supervised:boxes=5"])]
+    wanted = [
+        ("method", "in", ["fullgrad", "prior", "fixed_box", "supervised", "supervised:boxes=5"])
+    ]
     rows = pd.concat([pd.read_parquet(file, filters=wanted) for file in files])
     means = [name for name in rows.columns if name.startswith("mean_hit@iou")]
     rows = rows[columns + means].assign(part=part)
@@ -54,7 +59,9 @@ def wide(rows: pd.DataFrame, method: str, pooling: str, level: str) -> pd.DataFr
     names = [f"custom-{pooling}-128px-seed{seed}" for seed in SEEDS]
     chosen = rows[(rows["method"] == method) & rows["model_id"].isin(names)]
     chosen = chosen.assign(hit=hits(chosen, level))
-    table = chosen.pivot(index=["part", "patient", "finding", "image"], columns="model_id", values="hit")
+    table = chosen.pivot(
+        index=["part", "patient", "finding", "image"], columns="model_id", values="hit"
+    )
     return table[[name for name in names if name in table]]
 
 
@@ -65,7 +72,8 @@ def weighted_means(values: Array, findings: Array, weights: Array) -> Array:
         held = findings == name
         total = weights[:, held].sum(1)
         shares.append(
-            (weights[:, held] * np.broadcast_to(values, weights.shape)[:, held]).sum(1) / np.maximum(total, 1)
+            (weights[:, held] * np.broadcast_to(values, weights.shape)[:, held]).sum(1)
+            / np.maximum(total, 1)
         )
     return np.mean(shares, axis=0)
 
@@ -108,7 +116,9 @@ def chosen_again(curve: Array, index: pd.DataFrame, weights: Array, folds: Array
             for fold in range(FOLDS):
                 scored, others = group & (folds == fold), group & (folds != fold)
                 if scored.any() and others.any():
-                    counts = weights[:, others].astype(np.float32) @ curve[others].astype(np.float32)
+                    counts = weights[:, others].astype(np.float32) @ curve[others].astype(
+                        np.float32
+                    )
                     out[:, scored] = curve[scored][:, middles(counts)].T
     return out
 
@@ -120,7 +130,9 @@ def curves_of(part: str, pooling: str, above: float | None = HIT) -> dict[int, p
     for seed in SEEDS:
         mine = rows[rows["model_id"] == f"custom-{pooling}-128px-seed{seed}"]
         index = pd.MultiIndex.from_frame(
-            mine[["patient", "finding", "image"]].astype(str).assign(part=part)[["part", "patient", "finding", "image"]]
+            mine[["patient", "finding", "image"]]
+            .astype(str)
+            .assign(part=part)[["part", "patient", "finding", "image"]]
         )
         iou = np.stack(mine["iou"].to_list())
         out[seed] = pd.DataFrame(iou if above is None else iou > above, index=index)
@@ -152,24 +164,48 @@ def compare(rows: pd.DataFrame, parts: Sequence[str], pooling: str) -> Found:
     of_parts = rows[rows["part"].isin(parts)]
     label = f"{'+'.join(parts)} {pooling}"
     for level in LEVELS:
-        scores = {name: wide(of_parts, name, pooling, level) for name in ("fullgrad", "fixed_box", "prior")}
-        means = {name: table.groupby("finding").mean().mean().mean() for name, table in scores.items()}
-        print(label, f"IoU > {level}", {name: round(float(value), 3) for name, value in means.items()})
-    main = {name: wide(of_parts, name, pooling, ".3") for name in ("fullgrad", "fixed_box", "prior")}
+        scores = {
+            name: wide(of_parts, name, pooling, level)
+            for name in ("fullgrad", "fixed_box", "prior")
+        }
+        means = {
+            name: table.groupby("finding").mean().mean().mean() for name, table in scores.items()
+        }
+        print(
+            label, f"IoU > {level}", {name: round(float(value), 3) for name, value in means.items()}
+        )
+    main = {
+        name: wide(of_parts, name, pooling, ".3") for name in ("fullgrad", "fixed_box", "prior")
+    }
     index = main["fullgrad"].index.to_frame(index=False)
-    findings, weights = index["finding"].to_numpy(), resample_weights(index, np.random.default_rng(1))
+    findings, weights = (
+        index["finding"].to_numpy(),
+        resample_weights(index, np.random.default_rng(1)),
+    )
     folds = folds_of(index)
     floors = {
-        name: main[name].reindex(main["fullgrad"].index).mean(axis=1).to_numpy() for name in ("fixed_box", "prior")
+        name: main[name].reindex(main["fullgrad"].index).mean(axis=1).to_numpy()
+        for name in ("fixed_box", "prior")
     }
-    fixed = np.stack([weighted_means(main["fullgrad"].iloc[:, n].to_numpy(), findings, weights) for n in range(3)])
+    fixed = np.stack(
+        [
+            weighted_means(main["fullgrad"].iloc[:, n].to_numpy(), findings, weights)
+            for n in range(3)
+        ]
+    )
     for name, floor in floors.items():
         of_floor = weighted_means(floor, findings, weights)
-        report(f"{label} fullgrad − {name}, thresholds held", fixed[:, 0] - of_floor[0], fixed[:, 1:] - of_floor[1:])
+        report(
+            f"{label} fullgrad − {name}, thresholds held",
+            fixed[:, 0] - of_floor[0],
+            fixed[:, 1:] - of_floor[1:],
+        )
     tables = [curves_of(part, pooling) for part in parts]
     again = []
     for seed in SEEDS:
-        curve = pd.concat([table[seed] for table in tables]).reindex(main["fullgrad"].index).to_numpy()
+        curve = (
+            pd.concat([table[seed] for table in tables]).reindex(main["fullgrad"].index).to_numpy()
+        )
         again.append(weighted_means(chosen_again(curve, index, weights, folds), findings, weights))
     again = np.stack(again)
     print(
@@ -197,7 +233,10 @@ def equal_cost(rows: pd.DataFrame, found: Found) -> None:
     for name in ("supervised", "supervised:boxes=5"):
         table = wide(rows[rows["part"] == "nih-sample"], name, "PCAM", ".3").reindex(order)
         tuned[name] = np.stack(
-            [weighted_means(table.iloc[:, n].to_numpy(), findings, weights) for n in range(table.shape[1])]
+            [
+                weighted_means(table.iloc[:, n].to_numpy(), findings, weights)
+                for n in range(table.shape[1])
+            ]
         )
         report(f"nih-sample PCAM {name}", tuned[name][:, 0], tuned[name][:, 1:])
     five = five_boxes(index, weights, findings)

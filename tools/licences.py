@@ -44,13 +44,17 @@ https://github.com/philip-mueller/lovt, Copyright (c) 2021 Philip Müller, under
 
 def installed() -> dict[str, Distribution]:
     """Return name -> package for the requirements of Locus and their requirements, as far as they are installed."""
-    todo = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    todo = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "dependencies"
+    ]
     packages: dict[str, Distribution] = {}
     visited: set[tuple[str, str]] = set()
     while todo:
         requirement = Requirement(todo.pop())
         name = canonicalize_name(requirement.name)
-        for extra in {"", *requirement.extras} - {extra for package_name, extra in visited if package_name == name}:
+        for extra in {"", *requirement.extras} - {
+            extra for package_name, extra in visited if package_name == name
+        }:
             visited.add((name, extra))
             try:
                 package = distribution(name)
@@ -79,7 +83,10 @@ def licence_text(package: Distribution) -> str:
 def family(name: str, package: Distribution) -> str:
     """Return the licence of a package as a name in ``FAMILIES``, or the text in its metadata."""
     text = "nvidia" if name.startswith(("nvidia-", "cuda-toolkit")) else licence_text(package)
-    return next((word for word, pattern in FAMILIES.items() if re.search(pattern, text, re.IGNORECASE)), text)
+    return next(
+        (word for word, pattern in FAMILIES.items() if re.search(pattern, text, re.IGNORECASE)),
+        text,
+    )
 
 
 def page() -> str:
@@ -87,7 +94,9 @@ def page() -> str:
     by_family: dict[str, list[str]] = {}
     for name, package in sorted(installed().items()):
         by_family.setdefault(family(name, package), []).append(name)
-    return HEAD + "".join(f"| {word} | {', '.join(names)} |\n" for word, names in sorted(by_family.items()))
+    return HEAD + "".join(
+        f"| {word} | {', '.join(names)} |\n" for word, names in sorted(by_family.items())
+    )
 
 
 if __name__ == "__main__":

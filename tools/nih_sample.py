@@ -36,7 +36,9 @@ class SampleConfig:
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the images, the tables and the lists."""
     config, _ = cli.parse(SampleConfig, argv, "python -m tools.nih_sample")
-    write(Path(config.data_root_dir), Path(config.output), NAMES.read_text(encoding="utf-8").split())
+    write(
+        Path(config.data_root_dir), Path(config.output), NAMES.read_text(encoding="utf-8").split()
+    )
 
 
 def write(root: Path, output: Path, names: Collection[str]) -> None:

@@ -34,7 +34,11 @@ def executed(notebook: dict[str, Any]) -> dict[str, Any]:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             count += 1
-            cell = {**cell, "execution_count": count, "outputs": _outputs("".join(cell["source"]), space)}
+            cell = {
+                **cell,
+                "execution_count": count,
+                "outputs": _outputs("".join(cell["source"]), space),
+            }
         cells.append(cell)
     return {**notebook, "cells": cells}
 
@@ -47,8 +51,15 @@ def _outputs(source: str, space: dict[str, Any]) -> list[dict[str, Any]]:
         exec(compile(tree, "cell", "exec"), space)
         if last is not None:
             values.append(eval(compile(last, "cell", "eval"), space))
-    outputs = [{"output_type": "stream", "name": "stdout", "text": printed.getvalue()}] if printed.getvalue() else []
-    for value in [*map(pyplot.figure, pyplot.get_fignums()), *(value for value in values if value is not None)]:
+    outputs = (
+        [{"output_type": "stream", "name": "stdout", "text": printed.getvalue()}]
+        if printed.getvalue()
+        else []
+    )
+    for value in [
+        *map(pyplot.figure, pyplot.get_fignums()),
+        *(value for value in values if value is not None),
+    ]:
         outputs.append({"output_type": "display_data", "metadata": {}, "data": _data(value)})
     pyplot.close("all")
     return outputs
@@ -60,7 +71,10 @@ def _data(value: Any) -> dict[str, str]:
         drawn, content = io.BytesIO(), io.BytesIO()
         value.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
         Image.open(drawn).convert("RGB").quantize(COLOURS).save(content, "PNG", optimize=True)
-        return {"image/png": base64.b64encode(content.getvalue()).decode(), "text/plain": "a figure"}
+        return {
+            "image/png": base64.b64encode(content.getvalue()).decode(),
+            "text/plain": "a figure",
+        }
     html = {"text/html": value._repr_html_()} if hasattr(value, "_repr_html_") else {}
     return {**html, "text/plain": repr(value)}
 

@@ -69,7 +69,9 @@ def _cells(rows: pd.DataFrame) -> Iterator[str]:
 
 def over_prior(row: pd.Series) -> str:
     """Return the difference of a row of a leaderboard from ``prior``, with its interval."""
-    difference, low, high = (_signed(row[f"prior_{part}"]) for part in ("difference", "low", "high"))
+    difference, low, high = (
+        _signed(row[f"prior_{part}"]) for part in ("difference", "low", "high")
+    )
     return f"{difference} [{low}, {high}]"
 
 

@@ -43,7 +43,9 @@ def cases_of(suite: str) -> pd.DataFrame:
 def thresholds_of(suite: str, method: str, model: str) -> dict[str, float]:
     """Return finding -> threshold that the suite chose on all its cases, from its records."""
     cells = pd.read_parquet(RESULTS / suite / "cells.parquet")
-    for text in cells["record"][cells["name"].str.contains(f"-{method}-aligned-single_box", regex=False)]:
+    for text in cells["record"][
+        cells["name"].str.contains(f"-{method}-aligned-single_box", regex=False)
+    ]:
         record = json.loads(text)
         if record["cell"]["model_id"] == model and "fitted_on" not in record["cell"]["data"]:
             return {name: values[0] for name, values in record["thresholds"]["oracle"].items()}
@@ -105,7 +107,11 @@ def mean_over_findings(hits: np.ndarray, findings: np.ndarray, weights: np.ndarr
     for finding in np.unique(findings):
         of = findings == finding
         total = weights[:, of].sum(axis=1)
-        shares.append(np.divide(weights[:, of] @ hits[of], total, out=np.full(len(weights), np.nan), where=total > 0))
+        shares.append(
+            np.divide(
+                weights[:, of] @ hits[of], total, out=np.full(len(weights), np.nan), where=total > 0
+            )
+        )
     return np.nanmean(shares, axis=0)
 
 
@@ -113,13 +119,20 @@ def compared(runs: np.ndarray, floor: np.ndarray, cases: pd.DataFrame) -> dict[s
     """Return the difference of hits (S,N) of training runs from hits (N,) of a floor, with intervals and p."""
     findings, patients = cases["finding"].to_numpy(), cases["patient"].to_numpy()
     people, number = np.unique(patients, return_inverse=True)
-    once, without = np.ones((1, len(cases))), (number[None] != np.arange(len(people))[:, None]).astype(float)
-    floor_all, floor_left = (mean_over_findings(floor, findings, weights) for weights in (once, without))
+    once, without = (
+        np.ones((1, len(cases))),
+        (number[None] != np.arange(len(people))[:, None]).astype(float),
+    )
+    floor_all, floor_left = (
+        mean_over_findings(floor, findings, weights) for weights in (once, without)
+    )
     theta = np.array([mean_over_findings(run, findings, once)[0] - floor_all[0] for run in runs])
     left = np.array([mean_over_findings(run, findings, without) - floor_left for run in runs])
     count = len(people)
     gap = with_interval(theta, (count - 1) ** 2 / count * np.cov(left))
-    random = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS)[:, number]
+    random = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS)[
+        :, number
+    ]
     drawn = mean_over_findings(runs.mean(axis=0) - floor, findings, random.astype(float))
     low, high = np.percentile(drawn, [2.5, 97.5])
     return gap | {"boot low": low, "boot high": high}
@@ -197,9 +210,13 @@ def resampled(held: pd.DataFrame, curves: dict[str, np.ndarray]) -> dict[str, np
     people, person = np.unique(held["patient"].to_numpy(), return_inverse=True)
     gaps: dict[str, list[np.ndarray]] = {name: [] for name in curves}
     for _ in range(RESAMPLES):
-        times = np.bincount(draws.integers(0, len(people), len(people)), minlength=len(people))[person].astype(float)
+        times = np.bincount(draws.integers(0, len(people), len(people)), minlength=len(people))[
+            person
+        ].astype(float)
         fold, of_prior = ((draws.permutation(len(people)) % FOLDS)[person] for _ in range(2))
-        floor = mean_over_findings(prior_made_again(held, times, of_prior), findings, times[None])[0]
+        floor = mean_over_findings(prior_made_again(held, times, of_prior), findings, times[None])[
+            0
+        ]
         for name, runs in curves.items():
             hits = [chosen_per_finding(run, findings, times, fold) for run in runs]
             scores = [mean_over_findings(run, findings, times[None])[0] for run in hits]
@@ -207,7 +224,9 @@ def resampled(held: pd.DataFrame, curves: dict[str, np.ndarray]) -> dict[str, np
     return {name: np.array(of_draws).T for name, of_draws in gaps.items()}
 
 
-def chosen_per_finding(hits: np.ndarray, findings: np.ndarray, times: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def chosen_per_finding(
+    hits: np.ndarray, findings: np.ndarray, times: np.ndarray, fold: np.ndarray
+) -> np.ndarray:
     """Return the hits (N,) of a training run with thresholds chosen again, from hits (N,200)."""
     out = np.zeros(len(hits))
     for finding in np.unique(findings):
@@ -230,7 +249,9 @@ def curve_hits(curves: pd.DataFrame, held: pd.DataFrame, pooling: str) -> np.nda
     runs = []
     for seed in range(SEEDS):
         of_run = curves[(curves["global_pool"] == pooling) & (curves["seed"] == seed)]
-        of_run = of_run.assign(image=of_run["image"].astype(str), finding=of_run["finding"].astype(str))
+        of_run = of_run.assign(
+            image=of_run["image"].astype(str), finding=of_run["finding"].astype(str)
+        )
         both = held.merge(of_run[["image", "finding", "iou"]], on=["image", "finding"], how="left")
         runs.append(np.stack(both["iou"].tolist()) > 3000)
     return np.array(runs, dtype=float)
@@ -253,11 +274,15 @@ def published_hits(held: pd.DataFrame, method: str, pooling: str) -> np.ndarray:
         file = RESULTS / "nih-heldout" / (f"cases-seed{seed}.parquet" if seed else "cases.parquet")
         columns = ["key", "model_id", "method", "image", "finding", "hit@iou.3", "mean_hit@iou.3"]
         rows = pd.read_parquet(file, columns=columns)
-        rows = rows[(rows["method"] == method) & (rows["model_id"] == f"custom-{pooling}-128px-seed{seed}")]
+        rows = rows[
+            (rows["method"] == method) & (rows["model_id"] == f"custom-{pooling}-128px-seed{seed}")
+        ]
         rows = rows[rows["key"].isin(cross_fitted_keys())].astype({"image": str, "finding": str})
         rows = rows[["image", "finding", "hit@iou.3", "mean_hit@iou.3"]]
         both = held.merge(rows, on=["image", "finding"], validate="one_to_one")
-        runs.append(both["mean_hit@iou.3"].astype(float).fillna(both["hit@iou.3"].astype(float)).to_numpy())
+        runs.append(
+            both["mean_hit@iou.3"].astype(float).fillna(both["hit@iou.3"].astype(float)).to_numpy()
+        )
     return np.array(runs)
 
 
@@ -265,19 +290,27 @@ def cross_fitted_keys() -> set[str]:
     """Return the keys of the records of nih-heldout that are not fitted on another suite."""
     cells = pd.read_parquet(RESULTS / "nih-heldout" / "cells.parquet")
     read = [json.loads(text) for text in cells["record"]]
-    return {key for key, record in zip(cells["key"], read, strict=True) if "fitted_on" not in record["cell"]["data"]}
+    return {
+        key
+        for key, record in zip(cells["key"], read, strict=True)
+        if "fitted_on" not in record["cell"]["data"]
+    }
 
 
 def show(name: str, pooling: str, gap: dict[str, float]) -> None:
     """Print a difference."""
     interval = f"[{gap['low']:.3f}, {gap['high']:.3f}]"
     boot = f"[{gap['boot low']:.3f}, {gap['boot high']:.3f}]"
-    print(f"  {pooling} - {name}: {gap['value']:+.3f} {interval} p {gap['p']:.4f}; bootstrap over patients {boot}")
+    print(
+        f"  {pooling} - {name}: {gap['value']:+.3f} {interval} p {gap['p']:.4f}; bootstrap over patients {boot}"
+    )
 
 
 def main() -> None:
     """Print all figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("curves", type=Path)
     curves = pd.read_parquet(parser.parse_args().curves)
     sample, held = cases_of("nih-sample"), cases_of("nih-heldout")
@@ -287,7 +320,10 @@ def main() -> None:
     chosen = thresholds_of("nih-sample", "prior", "custom-PCAM-128px-seed0")
     floors = {name: np.zeros(len(held)) for name in ("prior", "fixed_box")}
     for finding, of_sample in sample.groupby("finding"):
-        boxes = {"prior": prior_box(of_sample, chosen[str(finding)]), "fixed_box": fixed_box(of_sample)}
+        boxes = {
+            "prior": prior_box(of_sample, chosen[str(finding)]),
+            "fixed_box": fixed_box(of_sample),
+        }
         of = (held["finding"] == finding).to_numpy()
         for name, box in boxes.items():
             floors[name][of] = overlap(box, held[of]) > 0.3
@@ -304,22 +340,30 @@ def main() -> None:
     for name, draws in resampled(held, of_runs).items():
         theta = [mean_over_findings(run - prior, findings, once)[0] for run in runs[name]]
         gap = with_interval(np.array(theta), np.cov(draws))
-        print(f"  {name} - prior: {gap['value']:+.3f} [{gap['low']:.3f}, {gap['high']:.3f}] p {gap['p']:.4f}")
+        print(
+            f"  {name} - prior: {gap['value']:+.3f} [{gap['low']:.3f}, {gap['high']:.3f}] p {gap['p']:.4f}"
+        )
         p.append(gap["p"])
     print(f"  after Holm {np.round(holm(p), 4).tolist()}")
 
 
-def report(title: str, runs: dict[str, np.ndarray], floors: dict[str, np.ndarray], held: pd.DataFrame) -> None:
+def report(
+    title: str, runs: dict[str, np.ndarray], floors: dict[str, np.ndarray], held: pd.DataFrame
+) -> None:
     """Print the scores and the differences of both networks, with Holm's correction over them."""
     print(title)
     findings, once, largest = held["finding"].to_numpy(), np.ones((1, len(held))), []
     for pooling, hits in runs.items():
-        print(f"  {pooling}: {np.mean([mean_over_findings(run, findings, once)[0] for run in hits]):.3f}")
+        print(
+            f"  {pooling}: {np.mean([mean_over_findings(run, findings, once)[0] for run in hits]):.3f}"
+        )
         gaps = {name: compared(hits, floor, held) for name, floor in floors.items()}
         for name, gap in gaps.items():
             show(name, pooling, gap)
         largest.append(max(gap["p"] for gap in gaps.values()))
-    print(f"  larger p {np.round(largest, 4).tolist()}, after Holm {np.round(holm(largest), 4).tolist()}")
+    print(
+        f"  larger p {np.round(largest, 4).tolist()}, after Holm {np.round(holm(largest), 4).tolist()}"
+    )
 
 
 if __name__ == "__main__":

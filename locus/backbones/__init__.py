@@ -75,7 +75,11 @@ def shipped() -> list[str]:
 
 def path_of(word: Path | str) -> Path:
     """Return the file of a network that comes with the package, for its name; else ``word`` as a path."""
-    return SHIPPED / f"{word}{SUFFIX}" if str(word) in shipped() and not Path(word).exists() else Path(word)
+    return (
+        SHIPPED / f"{word}{SUFFIX}"
+        if str(word) in shipped() and not Path(word).exists()
+        else Path(word)
+    )
 
 
 def described(file: Path) -> dict[str, Any]:
@@ -87,7 +91,9 @@ def described(file: Path) -> dict[str, Any]:
         with safetensors.safe_open(file, "numpy") as opened:
             return dict(json.loads((opened.metadata() or {}).get(METADATA, "{}")))
     except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise DataError(f"{file} is damaged: restore it, or train with --published_weights never") from error
+        raise DataError(
+            f"{file} is damaged: restore it, or train with --published_weights never"
+        ) from error
 
 
 def network_code(options: Mapping[str, Any] | None) -> str:
@@ -123,7 +129,9 @@ def canonical(name: str) -> str:
 def unknown(name: str, timm_names: Iterable[str]) -> UnknownNameError:
     """Return the error for an unknown backbone, with the listed names and the nearest of timm's names."""
     near = difflib.get_close_matches(name.lower(), timm_names, n=5)
-    return UnknownNameError("backbone", name, sorted(BACKBONE_NAMES), near, also="any timm network with feature maps")
+    return UnknownNameError(
+        "backbone", name, sorted(BACKBONE_NAMES), near, also="any timm network with feature maps"
+    )
 
 
 def require_known(name: str) -> None:
@@ -140,6 +148,13 @@ def require_known(name: str) -> None:
 @functools.cache
 def _timm() -> tuple[str, list[str]]:
     """Return the source text of timm's networks, and their names."""
-    folders = [Path(folder) for folder in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())]
-    text = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("models/*.py"))
+    folders = [
+        Path(folder)
+        for folder in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())
+    ]
+    text = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in folders
+        for path in folder.glob("models/*.py")
+    )
     return text, ARCHITECTURE.findall(text)

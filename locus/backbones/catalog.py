@@ -56,16 +56,22 @@ def build(
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
         raise BadValueError(f"dropout is {dropout!r}: give a rate of at least 0 and below 1")
     name, weights = weight_files.resolve(name, pretrained)
-    attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
+    attention_map = (
+        None if attention_map is None or attention_map.lower() == "none" else attention_map
+    )
     pooling = poolings.build(global_pool)
     if attention_map:
-        named(ATTENTIONS, "attention map", attention_map)  # reports a typo before weights are loaded
+        named(
+            ATTENTIONS, "attention map", attention_map
+        )  # reports a typo before weights are loaded
     plain, colon, given = name.partition(":")
     word = resolve(plain)
     rescale, stride = construct(_options, "backbone", name, {})
     imagenet = weights is True
     extractor, width, layer_names = (
-        extractors.build(word, imagenet) if stride is None else extractors.finer(word, imagenet, stride)
+        extractors.build(word, imagenet)
+        if stride is None
+        else extractors.finer(word, imagenet, stride)
     )
     attention = build_attention(attention_map, width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)

@@ -56,7 +56,11 @@ class Head(nn.Module):
     @property
     def bias(self) -> Tensor:
         """Linear bias, (K,); zeros if the layer has none."""
-        return self.weight.new_zeros(len(self.weight)) if self.linear.bias is None else self.linear.bias
+        return (
+            self.weight.new_zeros(len(self.weight))
+            if self.linear.bias is None
+            else self.linear.bias
+        )
 
     def forward(self, A: Tensor) -> Tensor:
         """Return logits (N,K) of maps (N,C,h,w), before any sigmoid or softmax."""
@@ -76,7 +80,9 @@ class Head(nn.Module):
         """Return w_k . A at every position, without bias, (N,K,h,w); weight groups (AVG_MAX) are summed."""
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)
-            weight = self.weight.to(A.dtype).reshape(len(self.weight), self.pooling.groups, -1).sum(1)  # (K, C)
+            weight = (
+                self.weight.to(A.dtype).reshape(len(self.weight), self.pooling.groups, -1).sum(1)
+            )  # (K, C)
             return torch.einsum("kc,nchw->nkhw", weight, A)
 
     @torch.no_grad()
@@ -113,7 +119,9 @@ class Head(nn.Module):
         """
         A = image.double()
         drops = []
-        for z, weight, bias in zip(self.class_maps(A[None])[0], self.weight.double(), self.bias.double(), strict=True):
+        for z, weight, bias in zip(
+            self.class_maps(A[None])[0], self.weight.double(), self.bias.double(), strict=True
+        ):
             # (1 + C, 1, h, w), the first one without ablation
             maps = torch.cat([z[None], z - weight[:, None, None] * A]).unsqueeze(1)
             S = self.pooling(maps, maps + bias).flatten()
@@ -166,7 +174,8 @@ def normalise(pixels: Tensor) -> Tensor:
     torch.Size([1, 3, 2, 2])
     """
     mean, std = (
-        torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD)
+        torch.tensor(values, device=pixels.device).view(1, -1, 1, 1)
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
     )
     return (pixels[:, None].to(torch.float32) / 255 - mean) / std
 
@@ -174,7 +183,9 @@ def normalise(pixels: Tensor) -> Tensor:
 def require_names(findings: Any) -> None:
     """Raise ``BadValueError`` unless the names of the outputs are a list or tuple, whose order is certain."""
     if not isinstance(findings, list | tuple):
-        raise BadValueError(f"findings is {findings!r}: give a list of names, one per output, in order")
+        raise BadValueError(
+            f"findings is {findings!r}: give a list of names, one per output, in order"
+        )
 
 
 def require_side(value: Any, word: str) -> None:
@@ -186,11 +197,15 @@ def require_side(value: Any, word: str) -> None:
 def _numbers(word: str, values: Any) -> list[float]:
     listed = list(values) if isinstance(values, list | tuple) else [values]
     if not listed or not all(isinstance(value, Real) for value in listed):
-        raise BadValueError(f"{word} is {values!r}: give one number, or a list with one for each channel")
+        raise BadValueError(
+            f"{word} is {values!r}: give one number, or a list with one for each channel"
+        )
     return listed
 
 
-def normalised(mean: float | Sequence[float], std: float | Sequence[float], channels: int) -> Rescale | None:
+def normalised(
+    mean: float | Sequence[float], std: float | Sequence[float], channels: int
+) -> Rescale | None:
     """Return the conversion to (p - mean) / std of grey values p in [0, 1]; None if these are ImageNet's statistics.
 
     ``mean`` and ``std`` have one value for all ``channels`` or one each. Raises ``BadValueError`` for another number of
@@ -211,7 +226,10 @@ def normalised(mean: float | Sequence[float], std: float | Sequence[float], chan
         return None
     wanted = [torch.tensor(values, dtype=torch.float64).expand(channels) for values in (mean, std)]
     rescale = Rescale()
-    ours, spread = (torch.tensor(values[:channels], dtype=torch.float64) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    ours, spread = (
+        torch.tensor(values[:channels], dtype=torch.float64)
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
+    )
     rescale.set(spread / wanted[1], (ours - wanted[0]) / wanted[1])
     return rescale
 
@@ -294,11 +312,15 @@ class Classifier(layers.Network):
         if self.attention is not None or not declared:
             return declared
         hooks = {
-            layers.path(self, name): lambda part, inputs, output, name=name: outputs.update({name: output})
+            layers.path(self, name): lambda part, inputs, output, name=name: outputs.update(
+                {name: output}
+            )
             for name in declared
         }
         with hooked(self, hooks):
-            A = grids.features(self.extractor, getattr(self.extractor, "native", (224, 224)), self.channels)
+            A = grids.features(
+                self.extractor, getattr(self.extractor, "native", (224, 224)), self.channels
+            )
         return tuple(name for name in declared if outputs.get(name) is not A)
 
     def set_outputs(self, findings: Sequence[str] = (), img_size: int | None = None) -> Self:
@@ -309,10 +331,14 @@ class Classifier(layers.Network):
         require_names(findings)
         require_side(img_size, "img_size")
         if findings and self.num_classes not in (None, len(findings)):
-            raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: give one name per output")
+            raise BadValueError(
+                f"{len(findings)} findings for {self.num_classes} outputs: give one name per output"
+            )
         require_findings(findings)
         if twice := duplicates(findings):
-            raise BadValueError(f"findings has {', '.join(twice)} more than once: give each output its own name")
+            raise BadValueError(
+                f"findings has {', '.join(twice)} more than once: give each output its own name"
+            )
         self.findings, self.img_size = tuple(findings) or self.findings, img_size or self.img_size
         return self
 
@@ -327,10 +353,14 @@ class Classifier(layers.Network):
             BadValueError: no samples, or no ``img_size``. DataError: an image that cannot be decoded.
         """
         if self.img_size is None:
-            raise BadValueError("the image size of this model is unknown: set model.img_size, for example to 224")
+            raise BadValueError(
+                "the image size of this model is unknown: set model.img_size, for example to 224"
+            )
         if not len(samples):
             raise BadValueError("no samples to prepare: give at least one")
-        pixels = torch.from_numpy(square_pixels([sample.image for sample in samples], self.img_size))
+        pixels = torch.from_numpy(
+            square_pixels([sample.image for sample in samples], self.img_size)
+        )
         device = next((weight.device for weight in self.parameters()), pixels.device)
         images = normalise(pixels.to(device))
         return self._one_channel(images) if self.channels == 1 else images
@@ -377,7 +407,9 @@ class Classifier(layers.Network):
         size = (int(size[0]), int(size[1]))
         if (size, layer) not in self._grids:
             locate = self._locate or grids.locator(self.extractor, self.channels)
-            self._grids[size, layer] = locate(size) if layer is None else self._layer_grid(layer, size)
+            self._grids[size, layer] = (
+                locate(size) if layer is None else self._layer_grid(layer, size)
+            )
         return self._grids[size, layer]
 
     def _layer_grid(self, layer: str, size: tuple[int, int]) -> Grid:
@@ -406,7 +438,9 @@ class Classifier(layers.Network):
         if images.ndim == 4 and images.shape[1] == 3 and self.channels == 1:
             images = self._one_channel(images)
         if images.ndim != 4 or images.shape[1] != self.channels:
-            raise BadValueError(f"images have shape {tuple(images.shape)}: give (N, {self.channels}, H, W)")
+            raise BadValueError(
+                f"images have shape {tuple(images.shape)}: give (N, {self.channels}, H, W)"
+            )
         return images if self.rescale is None else self.rescale(images)
 
     def _one_channel(self, images: Tensor) -> Tensor:

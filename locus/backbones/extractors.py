@@ -46,7 +46,9 @@ def create(name: str, pretrained: bool, **options: Any) -> Any:
     path = weights_file(name)
     overlay = {"file": str(path), "custom_load": False} if path.is_file() else None
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **options)
+        return timm.create_model(
+            name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **options
+        )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise _not_available(name, _source(name), path, error) from error
 
@@ -59,7 +61,11 @@ def require(name: str) -> None:
     from huggingface_hub import constants, try_to_load_from_cache  # slow import, only needed here
 
     path, source = weights_file(name), _source(name)
-    if source is None or path.is_file() or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str):
+    if (
+        source is None
+        or path.is_file()
+        or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str)
+    ):
         return
     if constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT):
         raise _not_available(name, source, path, f"{constants.ENDPOINT} does not answer")
@@ -77,7 +83,9 @@ def reachable(address: str) -> bool:
 def answers(address: str) -> bool:
     """Return True if a server responds at all, through the proxy set in the environment."""
     try:
-        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=TIMEOUT_SECONDS).close()
+        urllib.request.urlopen(
+            urllib.request.Request(address, method="HEAD"), timeout=TIMEOUT_SECONDS
+        ).close()
     except urllib.error.HTTPError:
         return True
     except OSError as error:
@@ -118,10 +126,14 @@ def _source(name: str) -> str | None:
 
 def _not_available(name: str, source: str | None, path: Path, error: object) -> NotAvailableError:
     if source is None:
-        return NotAvailableError(f"{name!r} has no ImageNet weights: choose another or use --pretrained False")
+        return NotAvailableError(
+            f"{name!r} has no ImageNet weights: choose another or use --pretrained False"
+        )
     if path.is_file():
         reason = one_line(error)
-        return NotAvailableError(f"{path} does not fit {name!r} ({reason}): delete it or use --pretrained False")
+        return NotAvailableError(
+            f"{path} does not fit {name!r} ({reason}): delete it or use --pretrained False"
+        )
     return NotAvailableError(
         f"ImageNet weights of {name!r} not found: download {source} to {path}, or use --pretrained False"
     )
@@ -170,7 +182,9 @@ def build(name: str, pretrained: bool) -> Features:
 
 def _of_timm(net: Any, extractor: nn.Module) -> Features:
     """Return an extractor made of a timm network; its layers are the last submodule of each stage."""
-    return Features(extractor, net.num_features, tuple(stage["module"] for stage in net.feature_info))
+    return Features(
+        extractor, net.num_features, tuple(stage["module"] for stage in net.feature_info)
+    )
 
 
 def _require_maps(name: str, features: Features) -> None:
@@ -199,7 +213,10 @@ def _squeezenet(name: str, pretrained: bool) -> Features:
     Its layers are the inputs of the max poolings, at strides 2, 4 and 8. The published head (dropout, one 1x1
     convolution, ReLU, mean) rectifies its logits; the head of Locus does not.
     """
-    from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1  # slow import, only needed here
+    from torchvision.models import (
+        SqueezeNet1_1_Weights,
+        squeezenet1_1,
+    )  # slow import, only needed here
 
     weights = SqueezeNet1_1_Weights.IMAGENET1K_V1 if pretrained else None
     net = from_torchvision(name, squeezenet1_1, weights)
@@ -214,8 +231,13 @@ def _custom(name: str, pretrained: bool) -> Features:
     maps are the same. The last ReLU is not in place.
     """
     if pretrained:
-        raise NotAvailableError("the backbone 'custom' has no ImageNet weights: train it with --pretrained False")
-    halving = [_stage(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False)) for n, wide in pairwise((3, 24, 48, 96))]
+        raise NotAvailableError(
+            "the backbone 'custom' has no ImageNet weights: train it with --pretrained False"
+        )
+    halving = [
+        _stage(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False))
+        for n, wide in pairwise((3, 24, 48, 96))
+    ]
     last = _stage(nn.Conv2d(96, 128, 3, padding=1, bias=False))
     return Features(nn.Sequential(*halving, last), 128, tuple(f"features.{n}" for n in range(4)))
 
@@ -223,7 +245,9 @@ def _custom(name: str, pretrained: bool) -> Features:
 def _stage(enter: nn.Conv2d) -> nn.Sequential:
     wide = enter.out_channels
     refine = nn.Conv2d(wide, wide, 3, padding=1, bias=False)
-    return nn.Sequential(enter, nn.BatchNorm2d(wide), nn.ReLU(), refine, nn.BatchNorm2d(wide), nn.ReLU())
+    return nn.Sequential(
+        enter, nn.BatchNorm2d(wide), nn.ReLU(), refine, nn.BatchNorm2d(wide), nn.ReLU()
+    )
 
 
 def _small_vit(name: str, pretrained: bool) -> Features:
@@ -235,7 +259,9 @@ def _small_vit(name: str, pretrained: bool) -> Features:
     al., NeurIPS 2021).
     """
     if pretrained:
-        raise NotAvailableError(f"the backbone {name!r} has no ImageNet weights: train it with --pretrained False")
+        raise NotAvailableError(
+            f"the backbone {name!r} has no ImageNet weights: train it with --pretrained False"
+        )
     net = create(
         "vit_tiny_patch16_224",
         pretrained=False,
@@ -250,7 +276,10 @@ def _small_vit(name: str, pretrained: bool) -> Features:
         fc_norm=False,
         **layers.options("vit_tiny_patch16_224"),
     )
-    halving = [_normed(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False)) for n, wide in pairwise((3, 24, 48))]
+    halving = [
+        _normed(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False))
+        for n, wide in pairwise((3, 24, 48))
+    ]
     net.patch_embed.proj = nn.Sequential(*halving, nn.Conv2d(48, 96, 4, stride=2, padding=1))
     return _of_timm(net, TokensOf(net))
 
@@ -284,7 +313,9 @@ def finer(name: str, pretrained: bool, stride: int) -> Features:
             "DenseNet"
         )
     if stride not in STRIDES:
-        raise BadValueError(f"the stride of the backbone {name!r} is {stride!r}: use {', '.join(map(str, STRIDES))}")
+        raise BadValueError(
+            f"the stride of the backbone {name!r} is {stride!r}: use {', '.join(map(str, STRIDES))}"
+        )
     net = create(name, pretrained, **({"output_stride": stride} if _is_of(name, DILATED) else {}))
     if not _is_of(name, DILATED):
         _dilate_densenet(net.features, stride)
@@ -303,7 +334,9 @@ def _dilate_densenet(features: Any, stride: int) -> None:
     reached, dilation = 4, 1  # after the stem
     for name, block in features.named_children():
         if name.startswith("transition"):
-            reached, dilation = (reached, dilation * 2) if reached == stride else (reached * 2, dilation)
+            reached, dilation = (
+                (reached, dilation * 2) if reached == stride else (reached * 2, dilation)
+            )
             block.pool = nn.Identity() if dilation > 1 else block.pool
         for part in block.modules() if name.startswith("denseblock") else ():
             if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):

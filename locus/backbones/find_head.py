@@ -19,7 +19,15 @@ from torch.nn.parameter import UninitializedParameter
 
 from locus.backbones import layers
 from locus.backbones.classifier import require_names
-from locus.backbones.layers import ACTIVATIONS, ModelSpec, Step, logits_of, noise, submodule, unchanged
+from locus.backbones.layers import (
+    ACTIVATIONS,
+    ModelSpec,
+    Step,
+    logits_of,
+    noise,
+    submodule,
+    unchanged,
+)
 from locus.backbones.pooling import AVG, MAX
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, one_line
 from locus.core.user_code import ANYTHING
@@ -87,7 +95,9 @@ class ForwardTrace:
         """Return the logits of an image in evaluation mode, with forward ``hooks`` on submodules."""
         with unchanged(self.module, image.device), layers.hooked(self.module, hooks):
             try:
-                return logits_of(self.module(image.clone()))  # the network may change its input in place
+                return logits_of(
+                    self.module(image.clone())
+                )  # the network may change its input in place
             except BadValueError:
                 raise
             except ANYTHING as error:
@@ -96,7 +106,9 @@ class ForwardTrace:
                     f"({type(error).__name__}: {one_line(error)}): set its channels and img_size"
                 ) from error
 
-    def record(self, name: str, part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
+    def record(
+        self, name: str, part: nn.Module, inputs: tuple[Any, ...], output: Any
+    ) -> Tensor | None:
         """Record the ``output`` of the submodule ``name``, in a forward hook."""
         if isinstance(part, nn.Conv2d) and not self.outputs and part.kernel_size == part.stride:
             self.patch = part.kernel_size[0]
@@ -121,19 +133,29 @@ def observe(module: nn.Module, channels: int, side: int | None) -> ForwardTrace:
     Raises ``BadValueError`` for a network that does not accept the image or answers differently in another call or
     batch (``require_stable``), TorchScript, exported programs, and lazy layers.
     """
-    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()) or _is_exported(module):
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()) or _is_exported(
+        module
+    ):
         raise BadValueError(
             "the network is exported (TorchScript or torch.export) and has no layers to explain: use the nn.Module it "
             "was made from"
         )
-    if int8 := [name for name, part in module.named_modules() if ".quantized." in f"{type(part).__module__}."]:
+    if int8 := [
+        name
+        for name, part in module.named_modules()
+        if ".quantized." in f"{type(part).__module__}."
+    ]:
         raise BadValueError(
             f"the network has int8 layers ({int8[0]!r}), which pass on no gradient: use it before it is quantised"
         )
     if any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
-        raise BadValueError("the network has lazy layers without weights: run it on one image before you return it")
+        raise BadValueError(
+            "the network has lazy layers without weights: run it on one image before you return it"
+        )
     trace = ForwardTrace(module, noise(module, channels, side).requires_grad_())
-    hooks = {name: functools.partial(trace.record, name) for name, _ in module.named_modules() if name}
+    hooks = {
+        name: functools.partial(trace.record, name) for name, _ in module.named_modules() if name
+    }
     trace.logits = trace.run(trace.image, hooks)
     other = require_stable(lambda images: trace.run(images, {}), trace.image.detach(), trace.logits)
     trace.change = (other - trace.logits).detach()
@@ -179,10 +201,14 @@ def same_logits(first: Tensor, second: Tensor, scale: Tensor | None = None) -> b
 
     ``scale``: logits whose largest value sets the tolerance. Default: ``second``.
     """
-    first, second, scale = (part.detach() for part in (first, second, second if scale is None else scale))
+    first, second, scale = (
+        part.detach() for part in (first, second, second if scale is None else scale)
+    )
     if first.shape != second.shape:
         return False
-    eps = 10 * max(torch.finfo(part.dtype).eps for part in (first, second))  # one is bfloat16 after autocast in forward
+    eps = 10 * max(
+        torch.finfo(part.dtype).eps for part in (first, second)
+    )  # one is bfloat16 after autocast in forward
     tolerance = max(1e-4, eps) * float(scale.nan_to_num().abs().max())
     kind = torch.promote_types(first.dtype, second.dtype)
     return torch.allclose(first.to(kind), second.to(kind), rtol=eps, atol=tolerance, equal_nan=True)
@@ -213,7 +239,11 @@ def require_same(ours: Tensor | None, theirs: Tensor, advice: str) -> None:
 
 
 def read_spec(
-    trace: ForwardTrace, parts: tuple[str | None, str | None], findings: Names, where: str, meaning: tuple[str, str]
+    trace: ForwardTrace,
+    parts: tuple[str | None, str | None],
+    findings: Names,
+    where: str,
+    meaning: tuple[str, str],
 ) -> tuple[ModelSpec, tuple[str, ...]]:
     """Return the specification of a network from one traced image, and the names of the outputs that are used.
 
@@ -231,16 +261,22 @@ def with_outputs(
     spec: ModelSpec, columns: tuple[int, ...] | None, meaning: tuple[str, str], count: int | None
 ) -> ModelSpec:
     """Return ``spec`` with some columns of the ``count`` outputs and their meaning. Raises ``BadValueError``."""
-    for word, value, allowed in zip(("outputs", "target"), meaning, (OUTPUTS, TARGETS), strict=True):
+    for word, value, allowed in zip(
+        ("outputs", "target"), meaning, (OUTPUTS, TARGETS), strict=True
+    ):
         if value not in allowed:
             raise BadValueError(f"{word} is {value!r}: use {' or '.join(allowed)}")
     if count == 1 and meaning != ("sigmoid", "logit"):
-        raise BadValueError("the network has one output: outputs=softmax and target=difference require two or more")
+        raise BadValueError(
+            "the network has one output: outputs=softmax and target=difference require two or more"
+        )
     softmax, difference = meaning[0] == "softmax", meaning[1] == "difference"
     return replace(spec, outputs=columns or spec.outputs, softmax=softmax, difference=difference)
 
 
-def find_model_spec(trace: ForwardTrace, features: str | None = None, head: str | None = None) -> ModelSpec:
+def find_model_spec(
+    trace: ForwardTrace, features: str | None = None, head: str | None = None
+) -> ModelSpec:
     """Find the specification of a network from a recorded forward pass; ``features`` and ``head`` may be named.
 
     ``features`` joined by ``+`` are the maps of several paths, which together must determine the logits. Raises
@@ -287,17 +323,27 @@ def select_outputs(
     else:
         require_names(named)
         if len(named) not in (0, count):
-            example = "--findings Effusion=3 Mass=5" if where != "findings" else "{'Effusion': 3, 'Mass': 5}"
+            example = (
+                "--findings Effusion=3 Mass=5"
+                if where != "findings"
+                else "{'Effusion': 3, 'Mass': 5}"
+            )
             raise BadValueError(
                 f"the network has {count} outputs, but {where} has {len(named)} names: give one name per output, in "
                 f"order, with {UNUSED_OUTPUT!r} for outputs to skip, or a name map ({example})"
             )
         names = tuple(name for name in named if name != UNUSED_OUTPUT)
-        columns = tuple(k for k, name in enumerate(named) if name != UNUSED_OUTPUT) if named else (*range(count),)
+        columns = (
+            tuple(k for k, name in enumerate(named) if name != UNUSED_OUTPUT)
+            if named
+            else (*range(count),)
+        )
     if named and not columns:
         raise BadValueError(f"{where} skips all {count} outputs of the network: name at least one")
     if wrong := [column for column in columns if column not in range(count)]:
-        raise BadValueError(f"{where} names the output {wrong[0]}: the outputs of the network are 0 to {count - 1}")
+        raise BadValueError(
+            f"{where} names the output {wrong[0]}: the outputs of the network are 0 to {count - 1}"
+        )
     if len({*columns}) < len(columns):
         raise BadValueError(f"{where} names an output twice: give each finding its own output")
     if missing := [column for column in columns if not bool(logits[0, column].isfinite())]:
@@ -313,20 +359,28 @@ def _maps(trace: ForwardTrace, features: list[str]) -> Iterator[tuple[ModelSpec,
     once = (name for name in reversed(trace.outputs) if name not in trace.repeated)
     for name in features or once:
         if name in trace.repeated:
-            raise NotAvailableError(f"the submodule {name!r} runs several times in a forward pass: choose another one")
+            raise NotAvailableError(
+                f"the submodule {name!r} runs several times in a forward pass: choose another one"
+            )
         if name not in trace.outputs:
-            raise NotAvailableError(f"the submodule {name!r} does not return a tensor: choose another one")
+            raise NotAvailableError(
+                f"the submodule {name!r} does not return a tensor: choose another one"
+            )
         output = trace.outputs[name]
         if output.ndim and len(output) != 1:
             if not features:
                 continue
-            raise NotAvailableError(f"{name!r} returns {len(output)} maps per image: choose one that returns one map")
+            raise NotAvailableError(
+                f"{name!r} returns {len(output)} maps per image: choose one that returns one map"
+            )
         if not features and isinstance(trace.module.get_submodule(name), NO_MAPS):
             continue
         if output.ndim == 4 and not trace.is_tokens(output):
             if output.shape[-1] * output.shape[-2] > 1:
                 yield _plain(name, output, trace), output
-        elif (spec := _tokens(name, output, trace)) and (A := spec.as_map(output, trace.size)) is not None:
+        elif (spec := _tokens(name, output, trace)) and (
+            A := spec.as_map(output, trace.size)
+        ) is not None:
             yield spec, A
 
 
@@ -345,13 +399,19 @@ def _tokens(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec | None:
         return None
     for stages, (h, w) in enumerate(trace.shapes, start=1):
         prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
-        fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= layers.MAX_PREFIX_TOKENS
+        fits = (
+            tuple(output.shape[1:3]) == (h, w)
+            if output.ndim == 4
+            else 0 <= prefix <= layers.MAX_PREFIX_TOKENS
+        )
         if fits and h * w > 1:
             return ModelSpec(name, None, patch=trace.patch, prefix=prefix, stages=stages)
     return None
 
 
-def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> Iterator[ModelSpec]:
+def _pooled(
+    trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None
+) -> Iterator[ModelSpec]:
     """Yield each linear layer with the map that it pools, the last layer first; the map's shortest name wins."""
     once = [name for name in reversed(trace.linear) if name not in trace.repeated]
     for name in (name for name in ([head] if head else once) if name in once):
@@ -381,7 +441,9 @@ def _confirmed(trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
     seen: dict[str, Tensor] = {}
 
     def run(image: Tensor, values: Tensor) -> Tensor:
-        return trace.run(image, {spec.features: keep, head: lambda part, inputs, output: put(inputs[0], values)})
+        return trace.run(
+            image, {spec.features: keep, head: lambda part, inputs, output: put(inputs[0], values)}
+        )
 
     def keep(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         seen["A"] = output
@@ -399,7 +461,10 @@ def _confirmed(trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
         return None
     if _pooling(ACTIVATIONS[spec.activation](A), seen["pooled"]) != spec.pooling:
         return None
-    if any(same_logits(first, values) for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))):
+    if any(
+        same_logits(first, values)
+        for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))
+    ):
         return spec
     leaves = [(sign * numbers).requires_grad_() for sign in (1, -1)]
     runs = [(run(other, leaf), leaf) for leaf in leaves]
@@ -412,7 +477,10 @@ def _confirmed(trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
 
 
 def _refuse_changed_logits(
-    head: str, runs: list[tuple[Tensor, Tensor]], rows: tuple[int, ...] | None, falling: tuple[int, ...] | None
+    head: str,
+    runs: list[tuple[Tensor, Tensor]],
+    rows: tuple[int, ...] | None,
+    falling: tuple[int, ...] | None,
 ) -> None:
     """Raise ``BadValueError`` if outputs (1,K) are neither those of the last layer (1,J) nor their probabilities.
 
@@ -420,9 +488,13 @@ def _refuse_changed_logits(
     refused if they are between 0 and 1 (1 - sigmoid); others are logits with the opposite sign.
     """
     (first, numbers), (second, _) = runs
-    used = first.isfinite() & (first != second)  # a finding that the network does not predict has a constant
+    used = first.isfinite() & (
+        first != second
+    )  # a finding that the network does not predict has a constant
     outputs = first[used]
-    changed = falling is not None and bool(used.any() and (outputs >= 0).all() and (outputs <= 1).all())
+    changed = falling is not None and bool(
+        used.any() and (outputs >= 0).all() and (outputs <= 1).all()
+    )
     if rows is not None:
         readings = (numbers, numbers.sigmoid(), numbers.softmax(1), numbers.log_softmax(1))
         changed = not any(same_logits(outputs, values[:, list(rows)][used]) for values in readings)
@@ -435,7 +507,10 @@ def _refuse_changed_logits(
 
 def _ramp(image: Tensor) -> Tensor:
     """Return an image of the same shape that becomes brighter towards its lower right corner."""
-    y, x = (torch.linspace(-1, 1, side, device=image.device, dtype=image.dtype) for side in image.shape[-2:])
+    y, x = (
+        torch.linspace(-1, 1, side, device=image.device, dtype=image.dtype)
+        for side in image.shape[-2:]
+    )
     return (y[:, None] + x).expand(image.shape).contiguous()
 
 
@@ -451,10 +526,16 @@ def _increasing(runs: list[tuple[Tensor, Tensor]]) -> tuple[int, ...] | None:
     rows = []
     for k in range(outputs.shape[1]):
         slopes = [
-            torch.autograd.grad(result[0, k], leaf, retain_graph=True, materialize_grads=True)[0][0].nan_to_num()
+            torch.autograd.grad(result[0, k], leaf, retain_graph=True, materialize_grads=True)[0][
+                0
+            ].nan_to_num()
             for result, leaf in runs
         ]
-        columns = {int(j) for slope in slopes for j in slope.nonzero()} if outputs[0, k].isfinite() else set[int]()
+        columns = (
+            {int(j) for slope in slopes for j in slope.nonzero()}
+            if outputs[0, k].isfinite()
+            else set[int]()
+        )
         falls = any((slope < 0).any() for slope in slopes)
         if falls or len(columns) > 1 or not (columns or outputs.shape == numbers.shape):
             return None
@@ -466,16 +547,25 @@ def _pooling(A: Tensor, taken: Tensor) -> str | None:
     """Return the pooling of A that gives the input of the linear layer, up to rounding."""
     A, taken = A.detach(), taken.detach()
     scale = 1e-5 * float(taken.abs().max())
-    return next((word for word, pool in POOLINGS.items() if float((pool(A) - taken).abs().max()) <= scale), None)
+    return next(
+        (word for word, pool in POOLINGS.items() if float((pool(A) - taken).abs().max()) <= scale),
+        None,
+    )
 
 
-def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
+def _deciding(
+    trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None
+) -> ModelSpec:
     """Return the last map that affects the logits at every position, or the named one if it does."""
     _refuse_probabilities(trace)
     candidates = candidates if features else _before_class_maps(trace, candidates)
     parts = [trace.outputs[spec.features] for spec, _ in candidates]
     logits = trace.logits[trace.logits.isfinite()].sum()
-    unknown = [name for name, output in trace.outputs.items() if not features and _is_unknown(name, output, trace)]
+    unknown = [
+        name
+        for name, output in trace.outputs.items()
+        if not features and _is_unknown(name, output, trace)
+    ]
     gradients = _gradients(logits, [*parts, *(trace.outputs[name] for name in unknown)])
     joined = False
     for (spec, _), gradient in zip(candidates, gradients, strict=False):
@@ -486,14 +576,22 @@ def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], f
                 continue
             if joined and not _have_all_paths(trace, [spec]):
                 continue
-            used = [name for name, G in zip(unknown, gradients[len(parts) :], strict=True) if G is not None and G.any()]
+            used = [
+                name
+                for name, G in zip(unknown, gradients[len(parts) :], strict=True)
+                if G is not None and G.any()
+            ]
             _refuse_tokens(trace, spec.features, used)
             if features is None:
                 _require_all_paths(trace, [spec])
             return spec
     if candidates and not any(gradient is not None and gradient.any() for gradient in gradients):
         detached = _reaches_everywhere(trace, candidates[0][0])
-        reason = "some layers detach their output" if detached else "its last layer may be all zero: load its weights"
+        reason = (
+            "some layers detach their output"
+            if detached
+            else "its last layer may be all zero: load its weights"
+        )
         raise NotAvailableError(
             "the outputs of this network pass on no gradient to its layers for an image of noise "
             f"({reason}): pass callables to locus.wrap, or choose another network"
@@ -512,8 +610,14 @@ def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], f
 def _joined(trace: ForwardTrace, paths: list[ModelSpec], head: str | None) -> ModelSpec:
     """Return the specification of a network with several paths, one map each; its head is opaque."""
     names = "+".join(spec.features for spec in paths)
-    if head is not None or len({(spec.patch, spec.prefix) for spec in paths}) > 1 or len(paths) < names.count("+") + 1:
-        raise BadValueError(f"{names!r} joins several maps: name at least two maps of one kind, and leave head out")
+    if (
+        head is not None
+        or len({(spec.patch, spec.prefix) for spec in paths}) > 1
+        or len(paths) < names.count("+") + 1
+    ):
+        raise BadValueError(
+            f"{names!r} joins several maps: name at least two maps of one kind, and leave head out"
+        )
     _require_all_paths(trace, paths)
     return replace(paths[0], features=names, stages=max(spec.stages for spec in paths))
 
@@ -526,7 +630,9 @@ def _require_all_paths(trace: ForwardTrace, paths: list[ModelSpec]) -> None:
     held = {spec.features for spec in paths}
     prefix, width = paths[0].prefix, trace.outputs[paths[0].features].shape[-1]
     once = {name: output for name, output in trace.outputs.items() if name not in trace.repeated}
-    tokens = {name for name, output in once.items() if output.ndim == 3 and output.shape[-1] == width}
+    tokens = {
+        name for name, output in once.items() if output.ndim == 3 and output.shape[-1] == width
+    }
     second = ForwardTrace(trace.module, _ramp(trace.image).requires_grad_(), patch=trace.patch)
 
     def hold(name: str, part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
@@ -538,12 +644,23 @@ def _require_all_paths(trace: ForwardTrace, paths: list[ModelSpec]) -> None:
 
     with torch.enable_grad(), torch.inference_mode(False):
         logits = second.run(
-            second.image, {name: functools.partial(hold, name) for name, _ in trace.module.named_modules() if name}
+            second.image,
+            {
+                name: functools.partial(hold, name)
+                for name, _ in trace.module.named_modules()
+                if name
+            },
         )
         if same_logits(logits, trace.logits, trace.change):
             return
-        others = [name for name in second.outputs if not any(f"{path}.".startswith(f"{name}.") for path in held)]
-        gradients = _gradients(logits[logits.isfinite()].sum(), [second.outputs[name] for name in others])
+        others = [
+            name
+            for name in second.outputs
+            if not any(f"{path}.".startswith(f"{name}.") for path in held)
+        ]
+        gradients = _gradients(
+            logits[logits.isfinite()].sum(), [second.outputs[name] for name in others]
+        )
     used = [name for name, G in zip(others, gradients, strict=True) if G is not None and G.any()]
     names, maps = "+".join(sorted(held)), [name for name in used if second.outputs[name].ndim > 2]
     other = repr(maps[-1]) if maps else "the image itself"
@@ -613,7 +730,9 @@ def _before_class_maps(
         return candidates
     for n, (spec, A) in enumerate(candidates):
         if isinstance(trace.module.get_submodule(spec.features), nn.Conv2d) and A.shape[1] == count:
-            earlier = [(other, B) for other, B in candidates[:n] if B.shape[1] != count] + candidates[n + 1 :]
+            earlier = [
+                (other, B) for other, B in candidates[:n] if B.shape[1] != count
+            ] + candidates[n + 1 :]
             return earlier or candidates
     return candidates
 
@@ -628,7 +747,9 @@ def _reaches_everywhere(trace: ForwardTrace, spec: ModelSpec) -> bool:
     h, w = (0, 0) if A is None else A.shape[-2:]
     for y, x in {(0, 0), (0, w - 1), (h - 1, 0), (h - 1, w - 1), (h // 2, w // 2)}:
 
-        def put(part: nn.Module, inputs: tuple[Any, ...], output: Tensor, y: int = y, x: int = x) -> Tensor:
+        def put(
+            part: nn.Module, inputs: tuple[Any, ...], output: Tensor, y: int = y, x: int = x
+        ) -> Tensor:
             A: Any = spec.as_map(output.clone(), trace.size)
             A[:, :, y, x] = torch.nan
             return spec.as_tokens(A, output)
@@ -653,7 +774,9 @@ def _reads_class_tokens(trace: ForwardTrace, spec: ModelSpec) -> bool:
     seen: dict[str, Tensor] = {}
 
     def remove_patches(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-        return torch.cat([output[:, : spec.prefix], torch.full_like(output[:, spec.prefix :], torch.nan)], 1)
+        return torch.cat(
+            [output[:, : spec.prefix], torch.full_like(output[:, spec.prefix :], torch.nan)], 1
+        )
 
     def see(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         seen["tokens"] = output.detach().clone().requires_grad_()
@@ -673,7 +796,11 @@ def _reads_class_tokens(trace: ForwardTrace, spec: ModelSpec) -> bool:
 
 def _hint(trace: ForwardTrace) -> str:
     """Return a hint for networks that read a class token, in brackets."""
-    return " (after the last block, a class token no longer depends on the patches)" if trace.patch else ""
+    return (
+        " (after the last block, a class token no longer depends on the patches)"
+        if trace.patch
+        else ""
+    )
 
 
 def _refuse_probabilities(trace: ForwardTrace) -> None:
@@ -682,5 +809,7 @@ def _refuse_probabilities(trace: ForwardTrace) -> None:
     last = next(reversed(trace.linear.values()))[1]
     if last.shape == trace.logits.shape:
         for word, same in (("sigmoid", last.sigmoid()), ("softmax", last.softmax(1))):
-            if torch.allclose(trace.logits, same, atol=1e-6) and not torch.allclose(last, same, atol=1e-6):
+            if torch.allclose(trace.logits, same, atol=1e-6) and not torch.allclose(
+                last, same, atol=1e-6
+            ):
                 raise BadValueError(f"the network ends in a {word}: it must return its logits")

@@ -48,7 +48,9 @@ class AxisGrid(NamedTuple):
         >>> AxisGrid(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
         AxisGrid(stride=8.0, offset=2.0)
         """
-        return AxisGrid(self.stride * stride, self.offset + ((kernel - 1) * dilation / 2 - before) * self.stride)
+        return AxisGrid(
+            self.stride * stride, self.offset + ((kernel - 1) * dilation / 2 - before) * self.stride
+        )
 
 
 AxisGrids = tuple[AxisGrid, AxisGrid]  # (y, x)
@@ -66,13 +68,18 @@ class GridTracer(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         traced = [tensor for tensor in tensors_in(args) if tensor in self.grids]
-        inputs, shapes = {self.grids[tensor] for tensor in traced}, {tensor.shape[-2:] for tensor in traced}
+        inputs, shapes = (
+            {self.grids[tensor] for tensor in traced},
+            {tensor.shape[-2:] for tensor in traced},
+        )
         name = getattr(func, "__name__", "")
         step, out = _STEPS.get(name), self.answer(func, args, kwargs)
         agreed = next(iter(inputs)) if len(inputs) == 1 else None
         for tensor in tensors_in([out]) if inputs else []:
             if step or tensor.shape[-2:] in shapes:
-                self.grids[tensor] = _through(step(*args, **kwargs), agreed) if step and agreed else agreed
+                self.grids[tensor] = (
+                    _through(step(*args, **kwargs), agreed) if step and agreed else agreed
+                )
         return out
 
     def start(self, images: Tensor) -> None:
@@ -108,7 +115,13 @@ class SlidingWindow(NamedTuple):
 
 
 def _convolution(
-    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    x: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> SlidingWindow:
     kernel = tuple(weight.shape[-2:])
     if padding == "same":
@@ -117,19 +130,33 @@ def _convolution(
 
 
 def _convolved(
-    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    x: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> tuple[int, ...]:
     """Return the output shape of a convolution."""
     window = _convolution(x, weight, bias, stride, padding, dilation)
     sides = [
         side if padding == "same" else (side + 2 * before - dilation * (kernel - 1) - 1) // step + 1
-        for side, kernel, step, before, dilation in zip(x.shape[-2:], *map(_pair, window), strict=True)
+        for side, kernel, step, before, dilation in zip(
+            x.shape[-2:], *map(_pair, window), strict=True
+        )
     ]
     return (*x.shape[:-3], weight.shape[0], *sides)
 
 
 def _maximum(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    *_: Any,
+    **__: Any,
 ) -> SlidingWindow:
     return SlidingWindow(kernel_size, stride or kernel_size, padding, dilation)
 
@@ -168,7 +195,13 @@ def tensors_in(values: Any) -> list[Tensor]:
     """Return the tensors among values, including those inside lists (``torch.cat``)."""
     tensors: list[Tensor] = []
     for item in values:
-        tensors += [item] if isinstance(item, Tensor) else tensors_in(item) if isinstance(item, tuple | list) else []
+        tensors += (
+            [item]
+            if isinstance(item, Tensor)
+            else tensors_in(item)
+            if isinstance(item, tuple | list)
+            else []
+        )
     return tensors
 
 
@@ -191,7 +224,9 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
 
 
 @torch.no_grad()
-def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, follow: GridTracer | None = None) -> Any:
+def features(
+    extractor: nn.Module, size: tuple[int, int], channels: int = 3, follow: GridTracer | None = None
+) -> Any:
     """Return the output of ``extractor`` for images of ``size`` (H, W) as a tensor on the meta device.
 
     Uses two images, so that batch norm in train mode has more than one value even on a 1x1 map.
@@ -202,7 +237,9 @@ def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, fol
     if follow is not None:
         follow.start(images)
     compiles = "torch._dynamo" in sys.modules  # importing it here would be slow
-    with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # only shapes are needed
+    with (
+        torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext()
+    ):  # only shapes are needed
         return functional_call(extractor, state, (images,))
 
 
@@ -210,7 +247,9 @@ def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int
     """Return a function from the input's (H, W) to the grid of ``extractor``."""
     if isinstance(extractor, TokensOf):
         return extractor.grid
-    return lambda size: arithmetic(extractor, size, channels) or measured(extractor, extractor, size, channels)
+    return lambda size: (
+        arithmetic(extractor, size, channels) or measured(extractor, extractor, size, channels)
+    )
 
 
 def parse(text: str) -> tuple[float, float]:
@@ -220,13 +259,17 @@ def parse(text: str) -> tuple[float, float]:
     (32.0, 0.0)
     """
     try:
-        values = {word: float(value) for word, value in (part.split("=") for part in text.split(","))}
+        values = {
+            word: float(value) for word, value in (part.split("=") for part in text.split(","))
+        }
         stride, offset = values.pop("stride"), values.pop("offset")
         if not values and 0 < stride < float("inf") and abs(offset) < float("inf"):
             return stride, offset
     except (ValueError, KeyError):
         pass
-    raise BadValueError(f"the grid {text!r} is invalid: write stride=32,offset=0, in pixels, with a stride above 0")
+    raise BadValueError(
+        f"the grid {text!r} is invalid: write stride=32,offset=0, in pixels, with a stride above 0"
+    )
 
 
 def measured(module: nn.Module, features: Step, size: tuple[int, int], channels: int = 3) -> Grid:
@@ -247,7 +290,9 @@ def measured(module: nn.Module, features: Step, size: tuple[int, int], channels:
         whole = all(abs(stride - round(stride)) < STRIDE_TOLERANCE for stride in candidate.stride)
         if whole and candidate.covers(shape) and _confirmed(candidate, features, images):
             return candidate
-    raise NotAvailableError(f"the grid of this network cannot be measured, or fails its checks: {ADVICE}")
+    raise NotAvailableError(
+        f"the grid of this network cannot be measured, or fails its checks: {ADVICE}"
+    )
 
 
 @torch.no_grad()
@@ -269,7 +314,10 @@ def _confirmed(grid: Grid, features: Step, images: Tensor) -> bool:
         for y in {h // 4, h - 1 - h // 4}:
             for x in {w // 4, w - 1 - w // 4}:
                 rows, columns = (
-                    slice(max(round(offset + i * stride - half), 0), max(round(offset + i * stride + half) + 1, 1))
+                    slice(
+                        max(round(offset + i * stride - half), 0),
+                        max(round(offset + i * stride + half) + 1, 1),
+                    )
                     for i, stride, offset, half in zip(
                         (y, x),
                         grid.stride,
@@ -312,7 +360,10 @@ class _ValueTracer(GridTracer):
 def _is_view(tensor: Tensor, source: Tensor) -> bool:
     """Return True if ``tensor`` has the rows and columns of ``source`` in the same memory, such as some channels."""
     same_memory = tensor.untyped_storage().data_ptr() == source.untyped_storage().data_ptr()
-    return same_memory and (tensor.shape[-2:], tensor.stride()[-2:]) == (source.shape[-2:], source.stride()[-2:])
+    return same_memory and (tensor.shape[-2:], tensor.stride()[-2:]) == (
+        source.shape[-2:],
+        source.stride()[-2:],
+    )
 
 
 @torch.inference_mode(False)
@@ -325,7 +376,11 @@ def require_patch_order(module: nn.Module, extractor: Any, image: Tensor) -> Non
     gradient to the pixels is not checked.
     """
     image = image.detach().clone().requires_grad_()
-    with unchanged(module, image.device), torch.compiler.set_stance("force_eager"), _CentralTaps(image):
+    with (
+        unchanged(module, image.device),
+        torch.compiler.set_stance("force_eager"),
+        _CentralTaps(image),
+    ):
         A = extractor(image)
     h, w = A.shape[-2:]
     stride = extractor.strides((image.shape[-2], image.shape[-1]))[h, w]
@@ -371,7 +426,10 @@ def probed(module: nn.Module, features: Step, size: tuple[int, int], channels: i
     weight = next(module.parameters(), torch.empty(0))
     plain = torch.ones(1, channels, *size)
     noise = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
-    for values in (plain, noise):  # a constant image gives exact centroids, but has no range to normalise
+    for values in (
+        plain,
+        noise,
+    ):  # a constant image gives exact centroids, but has no range to normalise
         images = values.to(weight.device, weight.dtype).requires_grad_()
         with unchanged(module, weight.device), _CentralTaps(images):
             A = features(images)
@@ -393,8 +451,12 @@ def _axes(A: Tensor, images: Tensor) -> Iterator[tuple[float, float]]:
     edges = {(min(1, h - 1), min(1, w - 1)), (max(h - 2, 0), max(w - 2, 0))} - middle
     for i, j in (*middle, *edges):
         try:
-            (gradient,) = torch.autograd.grad(A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True)
-        except RuntimeError:  # no graph (no_grad), or one that runs again without the mode (checkpoints)
+            (gradient,) = torch.autograd.grad(
+                A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True
+            )
+        except (
+            RuntimeError
+        ):  # no graph (no_grad), or one that runs again without the mode (checkpoints)
             return
         total = 0.0 if gradient is None else float(gradient.sum())
         if (i, j) in edges and total == 0:
@@ -403,8 +465,13 @@ def _axes(A: Tensor, images: Tensor) -> Iterator[tuple[float, float]]:
             return
         mass = gradient.double().sum((0, 1)) / total
         for d, (position, seen) in enumerate(zip((i, j), centroids, strict=True)):
-            seen[position] = float((mass.sum(1 - d) * torch.arange(mass.shape[d], device=mass.device)).sum())
-    lines = [_line(seen, *sides) for seen, *sides in zip(centroids, (h, w), images.shape[-2:], strict=True)]
+            seen[position] = float(
+                (mass.sum(1 - d) * torch.arange(mass.shape[d], device=mass.device)).sum()
+            )
+    lines = [
+        _line(seen, *sides)
+        for seen, *sides in zip(centroids, (h, w), images.shape[-2:], strict=True)
+    ]
     regular = all(
         abs(offset + stride * i - centre) <= CENTRE_TOLERANCE
         for seen, (offset, stride) in zip(centroids, lines, strict=True)
@@ -437,9 +504,13 @@ class _CentralTaps(TorchFunctionMode):
             return args[0]
         out = _ANSWERS.get(name, func)(*args, **kwargs)
         is_global = name in _GLOBAL or (name in _PRODUCTS and len(inputs) > 1)
-        is_global = is_global or (name.startswith("adaptive_") and isinstance(out, Tensor) and out.shape[-2:] == (1, 1))
+        is_global = is_global or (
+            name.startswith("adaptive_") and isinstance(out, Tensor) and out.shape[-2:] == (1, 1)
+        )
         if inputs and is_global:
-            held = [value.detach() if isinstance(value, Tensor) else value for value in (out, *args)]
+            held = [
+                value.detach() if isinstance(value, Tensor) else value for value in (out, *args)
+            ]
             out = held[0] if isinstance(out, Tensor) else func(*held[1:], **kwargs)
         for tensor in tensors_in([out]) if inputs else []:
             self._of_image[tensor] = True
@@ -447,12 +518,83 @@ class _CentralTaps(TorchFunctionMode):
 
 
 _KEEPS = {
-    *("conv2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "pad", "interpolate", "batch_norm", "group_norm"),
-    *("instance_norm", "layer_norm", "dropout", "feature_dropout", "relu", "relu6", "leaky_relu", "prelu", "elu"),
-    *("selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh", "hardsigmoid", "softplus", "sigmoid", "tanh"),
-    *("threshold", "add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "div", "truediv", "rtruediv"),
-    *("itruediv", "neg", "pow", "square", "sqrt", "rsqrt", "exp", "log", "abs", "clamp", "clip", "nan_to_num"),
-    *("maximum", "minimum", "where", "lerp", "addcmul", "cat", "concat", "stack", "sum", "mean", "amax", "contiguous"),
+    *(
+        "conv2d",
+        "max_pool2d",
+        "avg_pool2d",
+        "adaptive_avg_pool2d",
+        "pad",
+        "interpolate",
+        "batch_norm",
+        "group_norm",
+    ),
+    *(
+        "instance_norm",
+        "layer_norm",
+        "dropout",
+        "feature_dropout",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "prelu",
+        "elu",
+    ),
+    *(
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "mish",
+        "hardswish",
+        "hardtanh",
+        "hardsigmoid",
+        "softplus",
+        "sigmoid",
+        "tanh",
+    ),
+    *(
+        "threshold",
+        "add",
+        "radd",
+        "iadd",
+        "sub",
+        "rsub",
+        "isub",
+        "mul",
+        "rmul",
+        "imul",
+        "div",
+        "truediv",
+        "rtruediv",
+    ),
+    *(
+        "itruediv",
+        "neg",
+        "pow",
+        "square",
+        "sqrt",
+        "rsqrt",
+        "exp",
+        "log",
+        "abs",
+        "clamp",
+        "clip",
+        "nan_to_num",
+    ),
+    *(
+        "maximum",
+        "minimum",
+        "where",
+        "lerp",
+        "addcmul",
+        "cat",
+        "concat",
+        "stack",
+        "sum",
+        "mean",
+        "amax",
+        "contiguous",
+    ),
     *("clone", "to", "float", "detach", "type", "expand_as", "softmax"),
 }
 """Operations whose result has the positions of their input if it has its rows and columns; without underscores."""
@@ -476,10 +618,18 @@ def _open(x: Tensor, *_: Any, **__: Any) -> Tensor:
 
 
 def _convolve(
-    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    x: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Tensor:
     """Convolve with the central taps only."""
-    return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
+    return nn.functional.conv2d(
+        x, _central(weight.detach()), None, stride, padding, dilation, groups
+    )
 
 
 def _mix(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
@@ -496,17 +646,29 @@ def _pool(
     ceil_mode: bool = False,
     **_: Any,
 ) -> Tensor:
-    height, width = kernel_size if isinstance(kernel_size, tuple | list) else (kernel_size, kernel_size)
-    shape = nn.functional.max_pool2d(x.detach(), kernel_size, stride, padding, dilation, ceil_mode).shape
+    height, width = (
+        kernel_size if isinstance(kernel_size, tuple | list) else (kernel_size, kernel_size)
+    )
+    shape = nn.functional.max_pool2d(
+        x.detach(), kernel_size, stride, padding, dilation, ceil_mode
+    ).shape
     x = x.nan_to_num(neginf=0)  # SAME pooling pads with minus infinity
     x = nn.functional.pad(x, (0, width, 0, height)) if ceil_mode else x
     taps = _central(x.new_empty(x.shape[1], 1, height, width))
-    pooled = nn.functional.conv2d(x, taps, None, stride or kernel_size, padding, dilation, x.shape[1])
+    pooled = nn.functional.conv2d(
+        x, taps, None, stride or kernel_size, padding, dilation, x.shape[1]
+    )
     return pooled[..., : shape[-2], : shape[-1]]
 
 
 def _average(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    *_: Any,
+    **__: Any,
 ) -> Tensor:
     return _pool(x, kernel_size, stride, padding, 1, ceil_mode)
 

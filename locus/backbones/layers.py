@@ -23,14 +23,28 @@ from locus.core.frames import Grid
 
 NOISE_SIDE = 224
 """Side in pixels of the image of noise."""
-INPUT_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+INPUT_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+)
 """Errors of a network that does not accept such an image."""
 
 Step = Callable[[Tensor], Tensor]
 ACTIVATIONS: dict[str, Step] = {
     "": lambda A: A,
-    **{name: getattr(nn.functional, name) for name in ("relu", "silu", "gelu", "hardswish", "elu", "mish", "softplus")},
-    **{f"leaky_relu({s})": functools.partial(nn.functional.leaky_relu, negative_slope=s) for s in (0.01, 0.1, 0.2)},
+    **{
+        name: getattr(nn.functional, name)
+        for name in ("relu", "silu", "gelu", "hardswish", "elu", "mish", "softplus")
+    },
+    **{
+        f"leaky_relu({s})": functools.partial(nn.functional.leaky_relu, negative_slope=s)
+        for s in (0.01, 0.1, 0.2)
+    },
     **{name: getattr(torch, name) for name in ("tanh", "sigmoid")},
 }
 """Functions that a network may apply to a map between its last submodule and the pooling."""
@@ -75,8 +89,14 @@ def logits_of(output: Any) -> Tensor:
     logits = getattr(output, "logits", output)
     if isinstance(logits, Tensor) and logits.ndim == 2:
         return logits
-    kind = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
-    raise BadValueError(f"the network returns {kind}: it must return its logits as one tensor (N, K)")
+    kind = (
+        f"a tensor of shape {tuple(logits.shape)}"
+        if isinstance(logits, Tensor)
+        else f"a {type(output).__name__}"
+    )
+    raise BadValueError(
+        f"the network returns {kind}: it must return its logits as one tensor (N, K)"
+    )
 
 
 def native(module: nn.Module) -> int:
@@ -113,7 +133,9 @@ def until(module: nn.Module, name: str) -> Step:
             return reached.A
         finally:
             hook.remove()
-        raise NotAvailableError(f"the submodule {name!r} does not run in the forward pass: choose other features")
+        raise NotAvailableError(
+            f"the submodule {name!r} does not run in the forward pass: choose other features"
+        )
 
     return run
 
@@ -123,7 +145,9 @@ def submodule(module: nn.Module, name: str) -> nn.Module:
     parts = dict(module.named_modules())
     if name not in parts:
         near = difflib.get_close_matches(name, parts, n=5)
-        raise UnknownNameError("submodule", name, dict.fromkeys([*near, *dict(module.named_children())]))
+        raise UnknownNameError(
+            "submodule", name, dict.fromkeys([*near, *dict(module.named_children())])
+        )
     return parts[name]
 
 
@@ -150,7 +174,14 @@ def options(name: str) -> dict[str, Any]:
     """Return timm's options for a supported transformer ``name``; empty for all other networks."""
     import timm  # slow import, only needed for its networks
 
-    return next((given for module, given in OPTIONS.items() if timm.models.is_model_in_modules(name, [module])), {})
+    return next(
+        (
+            given
+            for module, given in OPTIONS.items()
+            if timm.models.is_model_in_modules(name, [module])
+        ),
+        {},
+    )
 
 
 class PatchTokens:
@@ -205,7 +236,9 @@ class PatchTokens:
         patches = A.permute(0, 2, 3, 1)  # (M, h, w, C)
         if tokens.ndim == 4:
             return patches.contiguous()
-        return torch.cat([tokens[:, : self.prefix].to(A.dtype).expand(len(A), -1, -1), patches.flatten(1, 2)], 1)
+        return torch.cat(
+            [tokens[:, : self.prefix].to(A.dtype).expand(len(A), -1, -1), patches.flatten(1, 2)], 1
+        )
 
 
 @dataclass(frozen=True)
@@ -261,7 +294,9 @@ class ModelSpec(PatchTokens):
         used = "" if self.outputs is None else f", outputs {' '.join(map(str, self.outputs))}"
         used += ", softmax" * self.softmax + ", explained by their differences" * self.difference
         if self.head is None:
-            return f"features {self.features!r}{tokens}; head: the rest of the network (opaque){used}"
+            return (
+                f"features {self.features!r}{tokens}; head: the rest of the network (opaque){used}"
+            )
         return f"features {self.features!r}{tokens}{activation}; pooling {self.pooling}; head {self.head!r}{used}"
 
 
@@ -349,7 +384,9 @@ class Extractor(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return A (N,C,h,w) of images (N,channels,H,W)."""
-        take = until(self.module, self.features) if isinstance(self.features, str) else self.features
+        take = (
+            until(self.module, self.features) if isinstance(self.features, str) else self.features
+        )
         return self.activation(take(images.clone()))  # the network may change its input in place
 
 
@@ -372,7 +409,9 @@ def path(model: Network, layer: str) -> str:
     if layer not in paths:
         names = model.layer_names or list(dict.fromkeys(name.split(".")[0] for name in paths))
         near = difflib.get_close_matches(layer, paths, n=5)
-        raise UnknownNameError("layer", layer, names, near, also="other submodules by their dotted names")
+        raise UnknownNameError(
+            "layer", layer, names, near, also="other submodules by their dotted names"
+        )
     return paths[layer]
 
 
@@ -396,8 +435,13 @@ def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     leaves: list[Tensor] = []
 
     def leave(A: Tensor) -> Tensor:
-        with torch.inference_mode(False), torch.enable_grad():  # the layer may run in inference mode
-            leaves.append(A.detach().float().clone(memory_format=torch.contiguous_format).requires_grad_())
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):  # the layer may run in inference mode
+            leaves.append(
+                A.detach().float().clone(memory_format=torch.contiguous_format).requires_grad_()
+            )
             copy = leaves[0].clone()
         torch.set_grad_enabled(True)
         return copy
@@ -435,14 +479,20 @@ def tail(model: Network, images: Tensor, layer: str) -> Step:
 
 
 def _replaced(
-    model: Network, images: Tensor, layer: str, replace: Callable[[Tensor], Tensor], tracked: bool = False
+    model: Network,
+    images: Tensor,
+    layer: str,
+    replace: Callable[[Tensor], Tensor],
+    tracked: bool = False,
 ) -> Tensor:
     """Return the logits of ``images`` with the output A of the layer replaced by ``replace(A)``."""
     calls: list[bool] = []
 
     def hook(part: Any, inputs: Any, output: Any) -> Tensor:
         if calls:
-            raise NotAvailableError(f"the layer {layer!r} runs several times in a forward pass: choose another layer")
+            raise NotAvailableError(
+                f"the layer {layer!r} runs several times in a forward pass: choose another layer"
+            )
         calls.append(True)
         A = replace(map_of(model, layer, output, (images.shape[-2], images.shape[-1])))
         A = model.extractor.as_tokens(A, output) if isinstance(model.extractor, TokensOf) else A
@@ -456,7 +506,9 @@ def _replaced(
     ):
         logits = model(images)
     if not calls:
-        raise NotAvailableError(f"the layer {layer!r} does not run in the forward pass: choose another layer")
+        raise NotAvailableError(
+            f"the layer {layer!r} does not run in the forward pass: choose another layer"
+        )
     return logits
 
 
@@ -465,12 +517,22 @@ def map_of(model: Network, layer: str, output: Any, size: tuple[int, int]) -> Te
     A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
     if not isinstance(A, Tensor) or A.ndim != 4:
         is_tensor = isinstance(output, Tensor)
-        kind = f"a tensor of shape {tuple(output.shape)}" if is_tensor else f"a {type(output).__name__}"
-        raise NotAvailableError(f"the layer {layer!r} returns {kind}, not a map (N, C, h, w): choose another layer")
+        kind = (
+            f"a tensor of shape {tuple(output.shape)}"
+            if is_tensor
+            else f"a {type(output).__name__}"
+        )
+        raise NotAvailableError(
+            f"the layer {layer!r} returns {kind}, not a map (N, C, h, w): choose another layer"
+        )
     return A
 
 
 def _everything_passes(model: Network, image: Tensor, layer: str) -> bool:
     """Return True if the logits depend on the image only through the layer: an image of nan must not affect them."""
     with torch.no_grad():
-        return bool(_replaced(model, torch.full_like(image, torch.nan), layer, torch.zeros_like).isfinite().all())
+        return bool(
+            _replaced(model, torch.full_like(image, torch.nan), layer, torch.zeros_like)
+            .isfinite()
+            .all()
+        )

@@ -115,7 +115,9 @@ class LINEAR(Pooling):
         values = A.flatten(2)
         positive = values.clamp(min=0)
         total = positive.sum(-1, keepdim=True)
-        share = positive / torch.where(total > 0, total, 1)  # divided first: squares of large values would overflow
+        share = positive / torch.where(
+            total > 0, total, 1
+        )  # divided first: squares of large values would overflow
         return (values * share).sum(-1)
 
 
@@ -133,7 +135,9 @@ class LSE(Pooling):
     def __init__(self, gamma: float = 10.0) -> None:
         super().__init__()
         if isinstance(gamma, str) or not 0 < gamma < math.inf:
-            raise BadValueError(f"LSE has gamma={gamma}: give a number above 0 (small is near AVG, large near MAX)")
+            raise BadValueError(
+                f"LSE has gamma={gamma}: give a number above 0 (small is near AVG, large near MAX)"
+            )
         self.gamma = float(gamma)
 
     def forward(self, A: Tensor) -> Tensor:
@@ -250,9 +254,13 @@ class CAM(nn.Module):
     def __init__(self, channels: int, ratio: int = 2) -> None:
         super().__init__()
         if not 1 <= ratio <= channels:
-            raise BadValueError(f"CAM has ratio={ratio}: give a number from 1 to {channels}, the number of channels")
+            raise BadValueError(
+                f"CAM has ratio={ratio}: give a number from 1 to {channels}, the number of channels"
+            )
         narrow = channels // ratio
-        self.gate = nn.Sequential(nn.Linear(channels, narrow), nn.ReLU(), nn.Linear(narrow, channels), nn.Sigmoid())
+        self.gate = nn.Sequential(
+            nn.Linear(channels, narrow), nn.ReLU(), nn.Linear(narrow, channels), nn.Sigmoid()
+        )
 
     def forward(self, A: Tensor) -> Tensor:
         """Weight the channels: (N,C,h,w) -> (N,C,h,w)."""
@@ -280,7 +288,9 @@ class FPA(nn.Module):
         """
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)
-            return self.middle(A) * self._pyramid(A) + self.everywhere(A.mean((-2, -1), keepdim=True))
+            return self.middle(A) * self._pyramid(A) + self.everywhere(
+                A.mean((-2, -1), keepdim=True)
+            )
 
     def _pyramid(self, A: Tensor) -> Tensor:
         """Return one weight per position, (N,1,h,w), of (N,C,h,w)."""
@@ -332,7 +342,11 @@ class SAM(nn.Module):
 
     def forward(self, A: Tensor) -> Tensor:
         """Add the attended features: (N,C,h,w) -> (N,C,h,w)."""
-        query, key, value = self.query(A).flatten(2), self.key(A).flatten(2), self.value(A).flatten(2)  # (N, ., h*w)
+        query, key, value = (
+            self.query(A).flatten(2),
+            self.key(A).flatten(2),
+            self.value(A).flatten(2),
+        )  # (N, ., h*w)
         share = torch.einsum("ncp,ncq->npq", query, key).softmax(-1).to(value.dtype)
         gathered = torch.einsum("npq,ncq->ncp", share, value)
         return A + self.factor * gathered.reshape(A.shape)

@@ -55,10 +55,18 @@ class AttentionCapture(TorchFunctionMode):
         return self._keep(weights) if is_attention else weights
 
     def _attend(
-        self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *_: Any, **options: Any
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        *_: Any,
+        **options: Any,
     ) -> tuple[Tensor, Tensor]:
         if options.get("is_causal") or options.get("enable_gqa"):
-            raise NotAvailableError("the network's attention is causal or shares keys between heads: not supported")
+            raise NotAvailableError(
+                "the network's attention is causal or shares keys between heads: not supported"
+            )
         scale = options.get("scale") or query.shape[-1] ** -0.5
         scores = (query * scale) @ key.mT
         if attn_mask is not None:
@@ -70,7 +78,9 @@ class AttentionCapture(TorchFunctionMode):
     def _multi_head(self, args: Any, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """``torch.nn.functional.multi_head_attention_forward`` of tokens (T,N,C) that attend to each other."""
         tokens, heads = args[0], args[4]
-        packed = linear(tokens, args[5], args[6]).unflatten(-1, (3, heads, -1))  # (T, N, 3, heads, C / heads)
+        packed = linear(tokens, args[5], args[6]).unflatten(
+            -1, (3, heads, -1)
+        )  # (T, N, 3, heads, C / heads)
         query, key, value = packed.permute(2, 1, 3, 0, 4)
         mixed, weights = self._attend(query, key, value, options.get("attn_mask"))
         mixed = mixed.permute(2, 0, 1, 3).flatten(2)  # (T, N, C)
@@ -80,7 +90,9 @@ class AttentionCapture(TorchFunctionMode):
 def _is_unusual(args: Any, options: dict[str, Any]) -> bool:
     """Return False if a call of ``multi_head_attention_forward`` is plain self-attention of tokens (T,N,C)."""
     apart = ("key_padding_mask", "static_k", "static_v")
-    more = options.get("use_separate_proj_weight") or any(options.get(name) is not None for name in apart)
+    more = options.get("use_separate_proj_weight") or any(
+        options.get(name) is not None for name in apart
+    )
     is_self = args[0] is args[1] is args[2] and args[0].ndim == 3
     return bool(more) or not is_self or args[7] is not None or bool(args[9])
 
@@ -115,7 +127,9 @@ def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
     """
     matrices, paths, logits = _recorded(model, size)
     if not isinstance(model.extractor, TokensOf) or not matrices:
-        raise NotAvailableError("this network has no attention between patches: use a vision transformer")
+        raise NotAvailableError(
+            "this network has no attention between patches: use a vision transformer"
+        )
     h, w = shape = (size[0] // model.extractor.patch, size[1] // model.extractor.patch)
     shapes = {tuple(A.shape) for A in matrices}
     prefix = matrices[0].shape[-1] - h * w
@@ -135,7 +149,9 @@ def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
     return TokenLayout(len(matrices), logits.shape[-1], heads, shape, rows, _blocks(paths), grid)
 
 
-def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list[tuple[str, ...]], Tensor]:
+def _recorded(
+    model: Network, size: tuple[int, int]
+) -> tuple[list[Tensor], list[tuple[str, ...]], Tensor]:
     """Return the matrices for one image of noise, the modules that computed each (outermost first) and the logits."""
     matrices: list[Tensor] = []
     paths: list[tuple[str, ...]] = []
@@ -147,7 +163,12 @@ def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list
         return matrices[-1]
 
     image = noise(model, model.channels, max(size))[..., : size[0], : size[1]]
-    with unchanged(model, image.device), torch.compiler.set_stance("force_eager"), running, AttentionCapture(keep):
+    with (
+        unchanged(model, image.device),
+        torch.compiler.set_stance("force_eager"),
+        running,
+        AttentionCapture(keep),
+    ):
         logits = model(image)
     return matrices, paths, logits
 
@@ -162,7 +183,9 @@ def _rows(gradient: Tensor, prefix: int) -> Tensor:
 
 def _blocks(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the modules at which the paths to the matrices diverge; empty if several matrices share one."""
-    depth = next((d for d, names in enumerate(zip(*paths, strict=False)) if len(set(names)) > 1), None)
+    depth = next(
+        (d for d, names in enumerate(zip(*paths, strict=False)) if len(set(names)) > 1), None
+    )
     names = () if depth is None else tuple(path[depth] for path in paths)
     return names if len(set(names)) == len(names) else ()
 
@@ -171,5 +194,7 @@ def as_tokens(output: Any) -> Tensor:
     """Return the tokens (N,T,C) in a block's output: a tensor, or a tuple that begins with it."""
     tokens = output[0] if isinstance(output, tuple) else output
     if not isinstance(tokens, Tensor) or tokens.ndim != 3:
-        raise NotAvailableError("a block of this network does not return tokens (N, T, C): not supported")
+        raise NotAvailableError(
+            "a block of this network does not return tokens (N, T, C): not supported"
+        )
     return tokens

@@ -32,7 +32,14 @@ from locus.backbones import SUFFIX, described, path_of, shipped
 from locus.backbones.classifier import Classifier
 from locus.backbones.extractors import folder, reachable
 from locus.backbones.layers import INPUT_ERRORS
-from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples, require_extra
+from locus.core.errors import (
+    BadValueError,
+    DataError,
+    NotAvailableError,
+    UnknownNameError,
+    examples,
+    require_extra,
+)
 from locus.core.files import json_hash
 
 log = logging.getLogger(__name__)
@@ -50,7 +57,15 @@ OURS, OUR_HEAD = "extractor.", "head."
 """Prefixes of the names of extractors and heads in this project."""
 COUNTER = "num_batches_tracked"
 """Weight of batch norm that files before 2018 lack and that does not affect logits."""
-WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
+WEIGHT_KEYS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "weights",
+)
 """Keys under which tools store the weights in a file."""
 COPY_KEYS = ("module", "student", "teacher", "ema", "ema_state_dict", "state_dict_ema", "model_ema")
 """Keys of copies of the weights, such as their moving average. A file with two sets of weights is an error."""
@@ -59,8 +74,23 @@ COMPILED, AVERAGES = "_orig_mod.", "n_averaged"
 OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 """Prefixes of a Lightning module's loss buffers (``pos_weight``)."""
 BROKEN_FILE_ERRORS = (
-    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
-    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
+    *(
+        pickle.UnpicklingError,
+        struct.error,
+        EOFError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ),
+    *(
+        AssertionError,
+        ArithmeticError,
+        OSError,
+        RuntimeError,
+        MemoryError,
+        safetensors.SafetensorError,
+    ),
 )
 """Exceptions that libraries raise for broken files."""
 _SCALAR = np.float64().__reduce__()[0]
@@ -84,15 +114,21 @@ def read(path: Path | str) -> dict[str, Any]:
     file = path / "best.ckpt" if path.is_dir() else path
     if not file.is_file():
         names = " or ".join(shipped())
-        raise DataError(f"checkpoint {str(file)!r} not found: use the path of a .ckpt file or a run folder, or {names}")
+        raise DataError(
+            f"checkpoint {str(file)!r} not found: use the path of a .ckpt file or a run folder, or {names}"
+        )
     try:
         content = _published(file) if file.suffix == SUFFIX else load_file(file, SAFE_GLOBALS)
     except PermissionError as error:
-        raise DataError(f"cannot read {file} ({error.strerror}): change its permissions or use another file") from error
+        raise DataError(
+            f"cannot read {file} ({error.strerror}): change its permissions or use another file"
+        ) from error
     except BROKEN_FILE_ERRORS as error:
         raise DataError(f"{file} cannot be read as a checkpoint ({_reason(file, error)}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{file} contains a {type(content).__name__}, not a checkpoint: use another file")
+        raise DataError(
+            f"{file} contains a {type(content).__name__}, not a checkpoint: use another file"
+        )
     return content
 
 
@@ -137,18 +173,30 @@ def extract_weights(content: dict[str, Any]) -> dict[str, Tensor]:
     """
     keys = [key for key in (*WEIGHT_KEYS, *COPY_KEYS) if _has_tensors(content.get(key))]
     if len(keys) > 1:
-        raise DataError(f"the file has several sets of weights ({', '.join(keys)}): save one of them as state_dict")
+        raise DataError(
+            f"the file has several sets of weights ({', '.join(keys)}): save one of them as state_dict"
+        )
     state = content[keys[0]] if keys else content
-    state = {name.replace(COMPILED, ""): value for name, value in state.items() if isinstance(name, str)}
+    state = {
+        name.replace(COMPILED, ""): value for name, value in state.items() if isinstance(name, str)
+    }
     state.pop(AVERAGES, None)
     if any(name.startswith(PREFIX + OURS) for name in state):
-        state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
+        state = {
+            name.removeprefix(PREFIX): value
+            for name, value in state.items()
+            if name.startswith(PREFIX)
+        }
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         keys_found = examples([str(key) for key in content], 9)
-        raise DataError(f"the file has no weights under its keys ({keys_found}): save them as state_dict")
+        raise DataError(
+            f"the file has no weights under its keys ({keys_found}): save them as state_dict"
+        )
     if hollow := [name for name, value in tensors.items() if not _is_complete(value)]:
-        raise DataError(f"{len(hollow)} weights declare more values than their file contains: {examples(hollow)}")
+        raise DataError(
+            f"{len(hollow)} weights declare more values than their file contains: {examples(hollow)}"
+        )
     return {name: value for name, value in tensors.items() if not name.startswith(OF_THE_LOSS)}
 
 
@@ -174,7 +222,9 @@ def load(model: Classifier, state: dict[str, Tensor], path: Path | str) -> None:
     """
     expected = model.state_dict()
     unexpected = [name for name in state if name not in expected]
-    _load(model, state, _unlike(expected, state), unexpected, f"{path} does not fit {_words(model)}")
+    _load(
+        model, state, _unlike(expected, state), unexpected, f"{path} does not fit {_words(model)}"
+    )
 
 
 def load_initial(model: Classifier, state: dict[str, Tensor], path: Path | str) -> None:
@@ -185,7 +235,9 @@ def load_initial(model: Classifier, state: dict[str, Tensor], path: Path | str) 
     """
     expected = model.state_dict()
     if any(name.startswith(OURS) for name in state):
-        unexpected = [name for name in state if name not in expected and not name.startswith(OUR_HEAD)]
+        unexpected = [
+            name for name in state if name not in expected and not name.startswith(OUR_HEAD)
+        ]
     else:
         state, unexpected = extractor_weights(state, model)
     new = _unlike(expected, state)
@@ -204,7 +256,9 @@ def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str,
     """
     expected = module.state_dict()
     start = prefix_of(state, expected)
-    named = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
+    named = {
+        name.removeprefix(start): value for name, value in state.items() if name.startswith(start)
+    }
     missing = [name for name in _unlike(expected, named) if not name.endswith(COUNTER)]
     unexpected = [name for name in state if name.removeprefix(start) not in expected]
     taken = {name: named[name] for name in expected if name in named}
@@ -214,23 +268,37 @@ def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str,
 
 def _unlike(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
     """Return the ``expected`` names that ``state`` lacks or has with a different shape."""
-    return [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
+    return [
+        name
+        for name, value in expected.items()
+        if name not in state or state[name].shape != value.shape
+    ]
 
 
 def _load(
-    module: nn.Module, state: dict[str, Tensor], missing: Sequence[str], unexpected: Sequence[str], refusal: str
+    module: nn.Module,
+    state: dict[str, Tensor],
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    refusal: str,
 ) -> None:
     """Load weights. Raises ``DataError``, a ``refusal`` and the numbers, if some are missing or unexpected."""
     expected = module.state_dict()
     for name, value in state.items():
-        if name in expected and not name.endswith(COUNTER) and _kind(value) != _kind(expected[name]):
+        if (
+            name in expected
+            and not name.endswith(COUNTER)
+            and _kind(value) != _kind(expected[name])
+        ):
             raise DataError(
                 f"{refusal}: the weight {name!r} is {value.dtype}, not {expected[name].dtype}: save the weights before "
                 "they are quantised or cast"
             )
     count, parts = len(expected), []
     if missing:
-        parts.append(f"{len(missing)} of {count} weights are missing or have a different shape ({examples(missing)})")
+        parts.append(
+            f"{len(missing)} of {count} weights are missing or have a different shape ({examples(missing)})"
+        )
     if unexpected:
         parts.append(f"{len(unexpected)} are unexpected ({examples(unexpected)})")
     if parts:
@@ -293,14 +361,18 @@ def load_xray(model: Classifier, word: str) -> None:
     The file is downloaded once. Raises ``NotAvailableError`` with its URL and path if it is not available.
     """
     weights, _ = extractor_weights(state(word), model)
-    missing = [name for name in model.state_dict() if name.startswith("extractor.") and name not in weights]
+    missing = [
+        name for name in model.state_dict() if name.startswith("extractor.") and name not in weights
+    ]
     if missing:
         lacking = f"{len(missing)} weights of {BACKBONE_OF_WEIGHTS[word]} ({examples(missing)})"
         raise DataError(f"the file of {word} lacks {lacking}: delete it to download it again")
     model.load_state_dict(weights, strict=False)
 
 
-def extractor_weights(state: Mapping[str, Tensor], model: Classifier) -> tuple[dict[str, Tensor], list[str]]:
+def extractor_weights(
+    state: Mapping[str, Tensor], model: Classifier
+) -> tuple[dict[str, Tensor], list[str]]:
     """Return the weights of the extractor of ``model`` in ``state``, and the names of weights of neither it nor a head.
 
     The file may have the names of torchvision, timm or torchxrayvision, with any prefix (``module.``). A first layer
@@ -312,8 +384,14 @@ def extractor_weights(state: Mapping[str, Tensor], model: Classifier) -> tuple[d
     ours = {lead + name.removeprefix(root): name for name in target if name.startswith(root)}
     prefix = prefix_of(state, ours)
     short = {name: name.removeprefix(prefix) for name in state}
-    weights = {ours[name]: _coloured(state[full], target[ours[name]]) for full, name in short.items() if name in ours}
-    return weights, [full for full, name in short.items() if name not in ours and not HEAD.match(name)]
+    weights = {
+        ours[name]: _coloured(state[full], target[ours[name]])
+        for full, name in short.items()
+        if name in ours
+    }
+    return weights, [
+        full for full, name in short.items() if name not in ours and not HEAD.match(name)
+    ]
 
 
 def prefix_of(state: Mapping[str, Tensor], known: Collection[str]) -> str:
@@ -329,7 +407,11 @@ def prefix_of(state: Mapping[str, Tensor], known: Collection[str]) -> str:
 
 def _coloured(value: Tensor, target: Tensor) -> Tensor:
     """Convert a first convolution on one grey channel to three equal channels with the same sum."""
-    grey = value.ndim == 4 and value.shape[1] == 1 and target.shape == (len(value), 3, *value.shape[2:])
+    grey = (
+        value.ndim == 4
+        and value.shape[1] == 1
+        and target.shape == (len(value), 3, *value.shape[2:])
+    )
     return (value / 3).expand(-1, 3, -1, -1).contiguous() if grey else value
 
 
@@ -352,13 +434,17 @@ def state(word: str) -> dict[str, Tensor]:
             raise DataError(f"{path} would run {code}: delete it, {RANDOM}") from error
         raise _broken(path) from error
     weights = content.state_dict() if isinstance(content, nn.Module) else content
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(value, Tensor) for value in weights.values()
+    ):
         raise _broken(path)
     return weights
 
 
 def _broken(path: Path) -> DataError:
-    return DataError(f"{path} does not contain weights of torchxrayvision (truncated?): delete it, {RANDOM}")
+    return DataError(
+        f"{path} does not contain weights of torchxrayvision (truncated?): delete it, {RANDOM}"
+    )
 
 
 def library(word: str) -> ModuleType:
@@ -389,7 +475,10 @@ def _file(xrv: ModuleType, word: str) -> Path:
 def _places(xrv: ModuleType, word: str) -> tuple[str, list[Path]]:
     """Return the URL of the weights and their possible paths, in torch's or torchxrayvision's folder."""
     source = str(xrv.models.model_urls[word]["weights_url"])
-    return source, [base / Path(source).name for base in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())]
+    return source, [
+        base / Path(source).name
+        for base in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())
+    ]
 
 
 def _not_available(word: str, source: str, path: Path) -> NotAvailableError:
@@ -404,7 +493,10 @@ def _classes(xrv: ModuleType) -> set[type]:
 
 def cast(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Return weights as ``dtype``; counters and other integers stay as they are."""
-    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
+    return {
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
 
 
 def digest(state: dict[str, Tensor]) -> str:
@@ -415,5 +507,7 @@ def digest(state: dict[str, Tensor]) -> str:
     """
     sha = hashlib.sha256()
     for name, value in sorted(state.items()):
-        sha.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        sha.update(
+            name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        )
     return sha.hexdigest()[:16]

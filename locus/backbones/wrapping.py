@@ -34,21 +34,30 @@ def connect(
     ``parts``: features and head, as names or callables, instead of those of ``spec``.
     """
     if "+" in spec.features and (locate or spec.grid):
-        raise BadValueError(f"one grid is given for the maps of several paths ({spec.features}): leave it out")
+        raise BadValueError(
+            f"one grid is given for the maps of several paths ({spec.features}): leave it out"
+        )
     features, head = parts or (spec.features, spec.head)
     step = layers.submodule(module, head) if isinstance(head, str) else head
-    extractor: Any = layers.Patches(module, spec) if spec.patch else Extractor(module, features, spec.activation)
+    extractor: Any = (
+        layers.Patches(module, spec) if spec.patch else Extractor(module, features, spec.activation)
+    )
     locate = locate or _locate(module, spec, extractor, channels)
     if step is None:
         return OpaqueHeadClassifier(extractor, spec, channels, locate)
     last: Any = ForeignHead(step, None, spec)
     if isinstance(step, nn.Linear):
-        picks, pooling = spec.outputs is not None or spec.softmax or spec.difference, poolings.build(spec.pooling)
+        picks, pooling = (
+            spec.outputs is not None or spec.softmax or spec.difference,
+            poolings.build(spec.pooling),
+        )
         last = PickedHead(pooling, step, spec) if picks else Head(pooling, step)
     return Classifier(extractor, last, channels=channels, locate=locate)
 
 
-def wire(trace: find_head.ForwardTrace, spec: ModelSpec, locate: Locate | None = None) -> Classifier:
+def wire(
+    trace: find_head.ForwardTrace, spec: ModelSpec, locate: Locate | None = None
+) -> Classifier:
     """Connect the parts that were found in ``trace``.
 
     Raises ``BadValueError`` if they do not give its logits, ``NotAvailableError`` for tokens in another order.
@@ -58,7 +67,9 @@ def wire(trace: find_head.ForwardTrace, spec: ModelSpec, locate: Locate | None =
         grids.require_patch_order(trace.module, model.extractor, trace.image)
     theirs = trace.logits if spec.head is None else trace.linear[spec.head][1]
     ours = find_head.attempt(trace.module, model, trace.image)
-    find_head.require_same(ours, spec.explained(theirs), "pass callables to locus.wrap, or choose another network")
+    find_head.require_same(
+        ours, spec.explained(theirs), "pass callables to locus.wrap, or choose another network"
+    )
     return model
 
 
@@ -66,7 +77,11 @@ def _locate(module: nn.Module, spec: ModelSpec, extractor: Any, channels: int) -
     if spec.grid is not None:
         stride, offset = spec.grid
         return lambda size: Grid(size, (stride, stride), (offset, offset))
-    return extractor.grid if spec.patch else lambda size: grids.measured(module, extractor, size, channels)
+    return (
+        extractor.grid
+        if spec.patch
+        else lambda size: grids.measured(module, extractor, size, channels)
+    )
 
 
 class Rows(nn.Module):
@@ -120,8 +135,12 @@ class OpaqueHeadClassifier(Classifier):
         return self.spec.predicted(self._logits(images))
 
     def _logits(self, images: Tensor) -> Tensor:
-        network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
-        return layers.logits_of(network(self._as_input(images).clone()))  # it may change its input in place
+        network: Any = (
+            self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
+        )
+        return layers.logits_of(
+            network(self._as_input(images).clone())
+        )  # it may change its input in place
 
     def features(self, images: Tensor) -> Tensor:
         """Return the map of the layer (N,C,h,w) for images (N,3,H,W), without gradients."""
@@ -132,7 +151,10 @@ class OpaqueHeadClassifier(Classifier):
         if layer not in (None, self.layer):
             return super().grid(size, layer)
         if "+" in str(self.layer):
-            return min((self.grid(size, path) for path in str(self.layer).split("+")), key=lambda grid: grid.stride)
+            return min(
+                (self.grid(size, path) for path in str(self.layer).split("+")),
+                key=lambda grid: grid.stride,
+            )
         return super().grid(size)
 
 
@@ -172,7 +194,9 @@ class ForeignHead(nn.Module):
     def class_maps(self, A: Tensor | None = None) -> Tensor:
         """Raise ``NotAvailableError``: the weights are unknown."""
         advice = "pass the name of its nn.Linear as head, or use a gradient method"
-        raise NotAvailableError(f"the weights of this wrapped head are unknown, because it is a callable: {advice}")
+        raise NotAvailableError(
+            f"the weights of this wrapped head are unknown, because it is a callable: {advice}"
+        )
 
     weight = bias = property(class_maps)
 
@@ -180,7 +204,9 @@ class ForeignHead(nn.Module):
 def _misfit(A: Tensor, reason: str) -> BadValueError:
     shape = tuple(A.shape)
     advice = "give a callable such as lambda A: fc(A.mean((2, 3)))"
-    return BadValueError(f"the wrapped head does not convert {shape} to (N, K) ({reason}): {advice}")
+    return BadValueError(
+        f"the wrapped head does not convert {shape} to (N, K) ({reason}): {advice}"
+    )
 
 
 def _refuse(A: Tensor) -> Tensor:
@@ -243,25 +269,40 @@ def wrap(
             model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
     """
     if not isinstance(module, nn.Module):
-        raise BadValueError(f"the network is a {type(module).__name__}, not an nn.Module: give the network itself")
-    for word, value in (("img_size", img_size), ("channels", channels), ("num_classes", num_classes)):
+        raise BadValueError(
+            f"the network is a {type(module).__name__}, not an nn.Module: give the network itself"
+        )
+    for word, value in (
+        ("img_size", img_size),
+        ("channels", channels),
+        ("num_classes", num_classes),
+    ):
         require_side(value, word)
-    dtype = next((weight.dtype for weight in module.parameters() if weight.dtype.is_floating_point), torch.float32)
+    dtype = next(
+        (weight.dtype for weight in module.parameters() if weight.dtype.is_floating_point),
+        torch.float32,
+    )
     if dtype != torch.float32:
-        raise BadValueError(f"the weights of the network are {dtype}, images are torch.float32: use network.float()")
+        raise BadValueError(
+            f"the weights of the network are {dtype}, images are torch.float32: use network.float()"
+        )
     channels = channels or channels_of(module)
     if (mean is None) != (std is None):
         raise BadValueError("mean and std require each other: give both, or leave both out")
     rescale = None if mean is None or std is None else normalised(mean, std, channels)
     if isinstance(features, str | None) and isinstance(head, str | None):
         trace = find_head.observe(module, channels, img_size)
-        spec, names = find_head.read_spec(trace, (features, head), findings, "findings", (outputs, target))
+        spec, names = find_head.read_spec(
+            trace, (features, head), findings, "findings", (outputs, target)
+        )
         model = wire(trace, spec, grid)
     elif features is None or head is None:
         raise BadValueError("features and head must both be given if one of them is a callable")
     else:
         image = layers.noise(module, channels, img_size)
-        model, names = _of_callables(module, image, (features, head), grid, findings, (outputs, target))
+        model, names = _of_callables(
+            module, image, (features, head), grid, findings, (outputs, target)
+        )
         if isinstance(model.head, ForeignHead):
             model.head.num_classes = model.head.num_classes or num_classes
     model.rescale, model.name = rescale, type(module).__name__
@@ -283,15 +324,23 @@ def _of_callables(
     """
     logits = find_head.attempt(module, lambda images: layers.logits_of(module(images)), image)
     names, columns = (
-        (tuple(findings), None) if logits is None or not findings else find_head.select_outputs(findings, logits)
+        (tuple(findings), None)
+        if logits is None or not findings
+        else find_head.select_outputs(findings, logits)
     )
-    spec = find_head.with_outputs(ModelSpec("", None), columns, meaning, None if logits is None else logits.shape[1])
+    spec = find_head.with_outputs(
+        ModelSpec("", None), columns, meaning, None if logits is None else logits.shape[1]
+    )
     model = connect(module, spec, image.shape[1], locate, parts)
     ours = find_head.attempt(module, model, image)
     if ours is not None and find_head.attempt(module, model, torch.cat([image, image])) is None:
-        raise BadValueError("the network rejects a batch of two images: its features and head must accept any number")
+        raise BadValueError(
+            "the network rejects a batch of two images: its features and head must accept any number"
+        )
     if ours is not None:
-        find_head.require_stable(lambda images: find_head.attempt(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
+        find_head.require_stable(
+            lambda images: find_head.attempt(module, model, images), image, ours
+        )  # type: ignore[arg-type,return-value]
     if logits is not None:
         find_head.require_same(
             ours,

@@ -13,7 +13,9 @@ log = logging.getLogger(__name__)
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table of published results with a row for FILE; exit code 2 for invalid input."""
-    config, _ = cli.parse(AuditConfig, cli.first_as_flag("--file", argv), "python -m benchmark.audit FILE")
+    config, _ = cli.parse(
+        AuditConfig, cli.first_as_flag("--file", argv), "python -m benchmark.audit FILE"
+    )
     log.info("reading published results")  # the imports below take seconds
     from locus.benchmark.evaluation import audit  # after the flags are checked: heavy imports
 

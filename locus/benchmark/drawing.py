@@ -53,7 +53,10 @@ def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uin
     [[[200, 200, 200], [145, 63, 62]]]
     """
     levels = np.minimum(heat * 256, 255).astype(np.uint8)
-    colour, share = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1], opacity(heat)[..., None]
+    colour, share = (
+        cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1],
+        opacity(heat)[..., None],
+    )
     return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)
 
 
@@ -71,13 +74,24 @@ def draw_panel(
     The first predicted box is solid, the others are thin and dashed. ``image`` has any size; ``heat`` (H, W) is in
     [0,1]. Without image, only the boxes are drawn. ``width``: of the lines of truth boxes, in points.
     """
-    axes.set(xticks=[], yticks=[], xlim=(0, frame[1]), ylim=(frame[0], 0), aspect="equal", facecolor=GROUND)
+    axes.set(
+        xticks=[],
+        yticks=[],
+        xlim=(0, frame[1]),
+        ylim=(frame[0], 0),
+        aspect="equal",
+        facecolor=GROUND,
+    )
     if image is not None:
         pixels = image if heat is None else blend(resize_image(image, heat.shape), heat)
         smoothing = "none" if max(pixels.shape) <= MAX_UNSMOOTHED_SIDE else None
-        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=extent(frame), interpolation=smoothing)
+        axes.imshow(
+            pixels, cmap="gray", vmin=0, vmax=255, extent=extent(frame), interpolation=smoothing
+        )
     for number, box in enumerate(predicted):
-        add_box(axes, box, PREDICTED, "--" if number else "-", 0.6 * width if number else width + 0.7)
+        add_box(
+            axes, box, PREDICTED, "--" if number else "-", 0.6 * width if number else width + 0.7
+        )
     for box in truth:
         add_box(axes, box, TRUTH, "-", width)
 
@@ -92,7 +106,17 @@ def add_box(axes: "Axes", box: FloatArray, colour: str, line: str, width: float)
     from matplotlib.patches import Rectangle
 
     x0, y0, x1, y1 = box
-    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=line, linewidth=width))
+    axes.add_patch(
+        Rectangle(
+            (x0, y0),
+            x1 - x0,
+            y1 - y0,
+            fill=False,
+            edgecolor=colour,
+            linestyle=line,
+            linewidth=width,
+        )
+    )
 
 
 def overlay(
@@ -152,5 +176,7 @@ def as_grey(image: Any) -> NDArray[np.uint8]:
     if array.ndim == 3 and array.shape[2] in (1, 3, 4):
         array = array[..., :3].mean(-1).astype(array.dtype)
     if array.ndim != 2 or 0 in array.shape:
-        raise BadValueError(f"the image has the shape {array.shape}: give (H,W), (H,W,C) or a tensor (C,H,W)")
+        raise BadValueError(
+            f"the image has the shape {array.shape}: give (H,W), (H,W,C) or a tensor (C,H,W)"
+        )
     return array if array.dtype == np.uint8 else np.rint(255 * min_max(array)).astype(np.uint8)

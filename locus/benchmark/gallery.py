@@ -17,7 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, _ = cli.parse(PageConfig, flags, "python -m benchmark.gallery NAME[/MODEL]")
     log.info("reading records and maps")  # the imports below take seconds
     from locus.benchmark.pictures.gallery import write_gallery
-    from locus.benchmark.suite.external import open_entry  # suites are imported after the flags are checked
+    from locus.benchmark.suite.external import (
+        open_entry,
+    )  # suites are imported after the flags are checked
     from locus.benchmark.suite.opened import open_model
 
     return write_gallery(config, open_entry(config) or open_model(config), cli.say)

@@ -30,7 +30,14 @@ from locus.backbones.layers import ModelSpec
 from locus.backbones.wrapping import channels_of, connect, wire
 from locus.config import DATA, MACHINE, MAPS, NetworkFlags, TrainConfig, flags_with
 from locus.core import cli, errors, user_code
-from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, one_line
+from locus.core.errors import (
+    BadValueError,
+    DataError,
+    LocusError,
+    NotAvailableError,
+    UnknownNameError,
+    one_line,
+)
 from locus.core.files import file_hash, json_hash
 from locus.core.names import duplicates
 from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -59,14 +66,21 @@ class Checkpoint:
             case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:
                 if all(isinstance(name, str) for name in names) and _is_whole(model, len(names)):
                     return stamped
-                raise DataError(f"{self.path} has an incomplete description of its network: run the training again")
-        raise DataError(f"{self.path} was not written by main.py: use --model net.py:build --weights {self.path}")
+                raise DataError(
+                    f"{self.path} has an incomplete description of its network: run the training again"
+                )
+        raise DataError(
+            f"{self.path} was not written by main.py: use --model net.py:build --weights {self.path}"
+        )
 
     @cached_property
     def config(self) -> TrainConfig:
         """The training flags; flags that no longer exist are ignored."""
         names = {flag.name for flag in fields(TrainConfig)}
-        return cli.build(TrainConfig, {name: value for name, value in self.stamp["config"].items() if name in names})
+        return cli.build(
+            TrainConfig,
+            {name: value for name, value in self.stamp["config"].items() if name in names},
+        )
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -95,8 +109,12 @@ class Checkpoint:
             try:
                 return TrainingImages.unpacked(stamped["training_images"])
             except (LookupError, TypeError, ValueError) as error:
-                raise DataError(f"{self.path} has a damaged list of training images: use another file") from error
-        generated = bool(self.content.get("history")) and not datasets.needs_folder(self.config.dataset)
+                raise DataError(
+                    f"{self.path} has a damaged list of training images: use another file"
+                ) from error
+        generated = bool(self.content.get("history")) and not datasets.needs_folder(
+            self.config.dataset
+        )
         return TrainingImages() if generated else None
 
     @cached_property
@@ -111,7 +129,9 @@ class Checkpoint:
         if "network" not in model:
             return weight_files.digest(self.weights)
         steps = self.config.preprocess
-        return json_hash([weight_files.digest(self.weights), model, *([] if steps == "none" else [steps])])
+        return json_hash(
+            [weight_files.digest(self.weights), model, *([] if steps == "none" else [steps])]
+        )
 
     def network(self, trust: bool = False) -> Classifier:
         """Build the classifier with its weights, in evaluation mode on the CPU.
@@ -122,7 +142,9 @@ class Checkpoint:
         try:
             model = rebuild(self.stamp["model"], str(self.path), trust)
         except weight_files.BROKEN_FILE_ERRORS as error:
-            raise DataError(f"the network of {self.path} cannot be built: {one_line(error)}") from error
+            raise DataError(
+                f"the network of {self.path} cannot be built: {one_line(error)}"
+            ) from error
         weight_files.load(model, self.weights, self.path)
         model.train_config, model.training_images = self.config, self.training_images
         return model.set_outputs(self.findings, self.config.img_size).eval()
@@ -154,7 +176,11 @@ def _is_whole(config: Mapping[str, Any], outputs: int) -> bool:
         case {"network": str(), "outputs": count, "wiring": dict(spec), **rest}:
             used = spec.get("outputs") or range(count if isinstance(count, int) else 0)
             complete = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
-            return complete and len(used) == outputs and spec.keys() == {part.name for part in fields(ModelSpec)}
+            return (
+                complete
+                and len(used) == outputs
+                and spec.keys() == {part.name for part in fields(ModelSpec)}
+            )
     return False
 
 
@@ -170,7 +196,9 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
     if not trust:
         user_code.refuse_code([word], where)
     if config["code"] != _code(word):
-        changed = "or a module that it imports has changed or was removed since this run was created"
+        changed = (
+            "or a module that it imports has changed or was removed since this run was created"
+        )
         raise DataError(f"{user_code.file_of(word)} {changed}: restore it or create the run again")
     module = _rebuilt_module(word, config["outputs"], config["channels"], config["architecture"])
     model = connect(module, ModelSpec(**config["wiring"]), config["channels"])
@@ -182,7 +210,11 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
 def _code(word: str) -> str | None:
     """Return the hash of the user's file in ``word`` with its local modules; None if there is no such file."""
     file = user_code.file_of(word)
-    return user_code.code_hash(user_code.local_files(file)) if file is not None and file.is_file() else None
+    return (
+        user_code.code_hash(user_code.local_files(file))
+        if file is not None and file.is_file()
+        else None
+    )
 
 
 @dataclass(frozen=True)
@@ -234,7 +266,9 @@ def build(
     network = network_of(word, count, flags.channels)
     module, weights = network.module, network.weights
     if flags.weights:
-        weights = weight_files.load_external(module, weight_files.weights(flags.weights), flags.weights, word)
+        weights = weight_files.load_external(
+            module, weight_files.weights(flags.weights), flags.weights, word
+        )
     channels = flags.channels or network.channels or channels_of(module)
     size = flags.img_size or network.img_size or default_img_size or DEFAULT_IMAGE_SIDE
     mean, std, normalisation = _normalisation(flags, network, channels)
@@ -276,7 +310,11 @@ def _opened(model: Classifier, preprocess: str, weights: str, normalisation: str
     steps = "" if preprocess == "none" else f", preprocessed by {preprocess}"
     images = f"{size} px, {normalisation}{steps}"
     facts = {"weights": weights, "layers": str(spec or "a network of Locus"), "images": images}
-    facts |= {"logits": "equal to the original network's, before functions after its last layer"} if spec else {}
+    facts |= (
+        {"logits": "equal to the original network's, before functions after its last layer"}
+        if spec
+        else {}
+    )
     facts |= {"grid": f"stride {grid.stride}, offset {grid.offset}, {how}"}
     return OpenedNetwork(model, preprocess, facts)
 
@@ -292,9 +330,13 @@ def name_map(findings: Sequence[str]) -> dict[str, int]:
         return {}
     pairs = zip(findings, parts, strict=True)
     if wrong := [word for word, (name, _, column) in pairs if not (name and column.isdecimal())]:
-        raise BadValueError(f"--findings has {wrong[0]!r} in a name map: write NAME=NUMBER, such as Effusion=3")
+        raise BadValueError(
+            f"--findings has {wrong[0]!r} in a name map: write NAME=NUMBER, such as Effusion=3"
+        )
     if twice := duplicates([name for name, _, _ in parts]):
-        raise BadValueError(f"--findings has {twice[0]} more than once: give each finding one output")
+        raise BadValueError(
+            f"--findings has {twice[0]} more than once: give each finding one output"
+        )
     return {name: int(column) for name, _, column in parts}
 
 
@@ -302,13 +344,21 @@ def _named_outputs(
     named: Sequence[str] | dict[str, int], project: Sequence[str], usual: Sequence[str], count: int
 ) -> tuple[Sequence[str] | dict[str, int], str]:
     """Return the names of the outputs and their source: the flags, else the network's project, else the data set."""
-    for names, where in ((named, "--findings"), (project, "the network's project"), (usual, "the data set")):
+    for names, where in (
+        (named, "--findings"),
+        (project, "the network's project"),
+        (usual, "the data set"),
+    ):
         if names:
             return names, where
-    raise BadValueError(f"the names of the {count} outputs are unknown: list them with --findings, in order")
+    raise BadValueError(
+        f"the names of the {count} outputs are unknown: list them with --findings, in order"
+    )
 
 
-def _normalisation(flags: NetworkFlags, network: ExternalNetwork, channels: int) -> tuple[Numbers, Numbers, str]:
+def _normalisation(
+    flags: NetworkFlags, network: ExternalNetwork, channels: int
+) -> tuple[Numbers, Numbers, str]:
     """Return mean and standard deviation, from the flags, the network's project or ImageNet, and a description."""
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std require each other: use both, or leave both out")
@@ -353,23 +403,34 @@ def _from_file(word: str, outputs: int | None) -> nn.Module:
         called = f"called with num_classes={outputs}" if asks else "called without arguments"
         raise LocusError(f"{word}, {called}, raised {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):
-        raise BadValueError(f"{word} returns a {type(module).__name__}: it must return an nn.Module")
+        raise BadValueError(
+            f"{word} returns a {type(module).__name__}: it must return an nn.Module"
+        )
     return module
 
 
 def _in_float32(module: nn.Module) -> tuple[nn.Module, str]:
     """Return the network in float32, and a description of its weights."""
-    types = {str(weight.dtype) for weight in module.parameters() if weight.is_floating_point()} - {"torch.float32"}
-    if not types or any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
+    types = {str(weight.dtype) for weight in module.parameters() if weight.is_floating_point()} - {
+        "torch.float32"
+    }
+    if not types or any(
+        isinstance(weight, UninitializedParameter) for weight in module.parameters()
+    ):
         return module, "set by its build function"
-    return module.float(), f"set by its build function, converted from {', '.join(sorted(types))} to float32"
+    return (
+        module.float(),
+        f"set by its build function, converted from {', '.join(sorted(types))} to float32",
+    )
 
 
 def _timm(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
     import timm
 
     if not timm.is_model(name):
-        raise UnknownNameError("timm network", name, difflib.get_close_matches(name, timm.list_models(), n=5))
+        raise UnknownNameError(
+            "timm network", name, difflib.get_close_matches(name, timm.list_models(), n=5)
+        )
     options = {"in_chans": channels or 3, **layers.options(name)}
     module: Any = timm.create_model(name, num_classes=_require_outputs(name, outputs), **options)
     config = module.pretrained_cfg
@@ -382,8 +443,12 @@ def _torchvision(name: str, outputs: int | None, channels: int | None) -> Extern
 
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
-        raise UnknownNameError("torchvision network", name, difflib.get_close_matches(name, names, n=5))
-    module = torchvision.models.get_model(name, weights=None, num_classes=_require_outputs(name, outputs))
+        raise UnknownNameError(
+            "torchvision network", name, difflib.get_close_matches(name, names, n=5)
+        )
+    module = torchvision.models.get_model(
+        name, weights=None, num_classes=_require_outputs(name, outputs)
+    )
     return ExternalNetwork(module, "random")
 
 
@@ -393,12 +458,18 @@ def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwor
     size = 512 if "512" in name else 224
     grey: dict[str, Any] = {"img_size": size, "channels": 1, "mean": (0.5,), "std": (1 / 2048,)}
     if name in weight_files.BACKBONE_OF_WEIGHTS and "densenet" in name:
-        findings = tuple(f or f"output {n}" for n, f in enumerate(library.models.model_urls[name]["labels"]))
+        findings = tuple(
+            f or f"output {n}" for n, f in enumerate(library.models.model_urls[name]["labels"])
+        )
         module = library.models.DenseNet(weights=None, num_classes=len(findings))
-        module.load_state_dict(weight_files.state(name), strict=False)  # operating points do not affect logits
+        module.load_state_dict(
+            weight_files.state(name), strict=False
+        )  # operating points do not affect logits
         return ExternalNetwork(module, name, findings=findings, **grey)
     if name != "densenet121":
-        raise UnknownNameError("network of torchxrayvision", name, ("densenet121", *weight_files.BACKBONE_OF_WEIGHTS))
+        raise UnknownNameError(
+            "network of torchxrayvision", name, ("densenet121", *weight_files.BACKBONE_OF_WEIGHTS)
+        )
     module = library.models.DenseNet(weights=None, num_classes=_require_outputs(name, outputs))
     return ExternalNetwork(module, "random", **grey)
 
@@ -421,7 +492,11 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
     except pickle.UnpicklingError as error:
         code = weight_files.code_in(error)
-        reason = f"its weights would run {code}" if code else "its weights are truncated or are not pure data"
+        reason = (
+            f"its weights would run {code}"
+            if code
+            else "its weights are truncated or are not pure data"
+        )
         advice = "choose another network, or ask its authors for model.safetensors"
         raise DataError(f"hf:{name} was not loaded because {reason}: {advice}") from error
     except (OSError, ValueError, RuntimeError) as error:
@@ -429,13 +504,18 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
         advice = "give a local folder or the name of an image classifier on the hub"
         raise NotAvailableError(f"hf:{name} cannot be loaded ({reason}): {advice}") from error
     config, labels = module.config, module.config.id2label
-    named = tuple(labels[k] for k in sorted(labels)) if not str(labels.get(0, "LABEL_0")).startswith("LABEL_") else ()
+    named = (
+        tuple(labels[k] for k in sorted(labels))
+        if not str(labels.get(0, "LABEL_0")).startswith("LABEL_")
+        else ()
+    )
     size = getattr(config, "image_size", None)
     processor = _processor(auto, name)
     return ExternalNetwork(
         module.eval(),
         f"{name}'s",
-        _processed_size(processor) or (int(size[0] if isinstance(size, list | tuple) else size) if size else None),
+        _processed_size(processor)
+        or (int(size[0] if isinstance(size, list | tuple) else size) if size else None),
         getattr(config, "num_channels", None),
         *_statistics(processor),
         findings=named,
@@ -455,13 +535,19 @@ def _statistics(processor: Any) -> tuple[Numbers | None, Numbers | None]:
     """Return mean and standard deviation of grey values in [0, 1] that give the images of a processor."""
     if processor is None:
         return None, None
-    factor = getattr(processor, "rescale_factor", 1 / 255) if getattr(processor, "do_rescale", True) else 1.0
+    factor = (
+        getattr(processor, "rescale_factor", 1 / 255)
+        if getattr(processor, "do_rescale", True)
+        else 1.0
+    )
     mean, std = processor.image_mean, processor.image_std
     if not getattr(processor, "do_normalize", True):
         mean, std = [0.0], [1.0]
     if not mean or not std:
         return None, None
-    return tuple(value / factor / 255 for value in mean), tuple(value / factor / 255 for value in std)
+    return tuple(value / factor / 255 for value in mean), tuple(
+        value / factor / 255 for value in std
+    )
 
 
 def _processed_size(processor: Any) -> int | None:
@@ -486,7 +572,9 @@ def _transformers(name: str) -> Any:
 
 def _require_outputs(name: str, outputs: int | None) -> int:
     if outputs is None:
-        raise BadValueError(f"the number of outputs of {name} is unknown: list them with --findings, in order")
+        raise BadValueError(
+            f"the number of outputs of {name} is unknown: list them with --findings, in order"
+        )
     return outputs
 
 
@@ -500,7 +588,9 @@ SOURCES: dict[str, Callable[[str, int | None, int | None], ExternalNetwork]] = {
 """Library before the colon -> function that builds its networks."""
 
 
-def _rebuilt_module(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:
+def _rebuilt_module(
+    word: str, outputs: int, channels: int, architecture: dict[str, Any] | None
+) -> nn.Module:
     """Build a network of the same architecture, without its weights."""
     if architecture is None:
         plain = "xrv:densenet121" if word.startswith("xrv:") else word
@@ -508,9 +598,13 @@ def _rebuilt_module(word: str, outputs: int, channels: int, architecture: dict[s
     auto = _transformers(word)
     try:
         config = auto.AutoConfig.for_model(**architecture)
-        module: nn.Module = auto.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
+        module: nn.Module = auto.AutoModelForImageClassification.from_config(
+            config, trust_remote_code=False
+        )
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise NotAvailableError(f"transformers cannot rebuild the network {word}: {one_line(error)}") from error
+        raise NotAvailableError(
+            f"transformers cannot rebuild the network {word}: {one_line(error)}"
+        ) from error
     return module
 
 
@@ -541,7 +635,9 @@ class ExternalModel:
     """Official split of the data set that was declared as training data, if there is one."""
 
 
-def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[ExternalModel, dict[str, Any]]:
+def read(
+    path: Path, name: str | None = None, trained_on: str | None = None
+) -> tuple[ExternalModel, dict[str, Any]]:
     """Return the network of a run folder or checkpoint, called ``name`` in tables, and the flags that describe it.
 
     ``trained_on`` overrides the training data recorded in the run. Raises ``DataError`` for a path that is not a run.
@@ -561,7 +657,11 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         digest=run.digest,
         code=backbones.network_code(stamp["model"]),
         findings=run.findings,
-        pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
+        pooling=config.global_pool
+        if wiring is None
+        else wiring["pooling"]
+        if wiring["head"]
+        else "",
         network=network,
         trained_on=declared,
         training_images=seen,
@@ -573,7 +673,11 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
 
 def _name_of(path: Path) -> str:
     """Return the name of a run folder, of the folder of a checkpoint, or of a file of weights."""
-    return path.stem if path.suffix == backbones.SUFFIX else (path if path.is_dir() else path.parent).resolve().name
+    return (
+        path.stem
+        if path.suffix == backbones.SUFFIX
+        else (path if path.is_dir() else path.parent).resolve().name
+    )
 
 
 def _listed_images(declared: str) -> frozenset[str]:

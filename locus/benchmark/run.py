@@ -39,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     written: dict[Path, dict[Path, Sequence[DatasetTables]]] = {}
-    with _advice_if_stopped(), executors.build(config.executor, config.jobs, config.step_minutes) as executor:
+    with (
+        _advice_if_stopped(),
+        executors.build(config.executor, config.jobs, config.step_minutes) as executor,
+    ):
         for name in cells.requested_names(config):
             suite = cells.requested_suite(name, config)
             outcome = run(suite, config, cli.say, executor)
@@ -54,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for folder, by_suite in written.items():
             cli.say(f"results: {_index(folder, by_suite)} ({in_words})")
     if stopped:
-        raise LocusError(f"all models are finished except {len(stopped)}, which failed: {'; '.join(stopped)}")
+        raise LocusError(
+            f"all models are finished except {len(stopped)}, which failed: {'; '.join(stopped)}"
+        )
     return 1 if counts["failed"] else 0
 
 
@@ -89,7 +94,9 @@ def _say_answer(outcome: Outcome) -> None:
         cli.say(f"\n{table}")
     published, folder = records.published() / outcome.folder.path.name, outcome.folder.path
     if folder.resolve() != published.resolve() and published in records.suites(published.parent):
-        cli.say(f"to compare with the published records: python -m benchmark.compare {published} {folder}")
+        cli.say(
+            f"to compare with the published records: python -m benchmark.compare {published} {folder}"
+        )
 
 
 if __name__ == "__main__":

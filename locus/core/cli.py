@@ -35,7 +35,9 @@ MAX_ERROR_LENGTH = 4000
 """Maximum number of characters of an error; quoted file contents may be of any length."""
 SMALLER = "close other programs, or use smaller images, maps or batches"
 log = logging.getLogger(__name__)
-CONFIGS = next(above.resolve() for above in (ROOT / "locus/configs", ROOT / "configs") if above.is_dir())
+CONFIGS = next(
+    above.resolve() for above in (ROOT / "locus/configs", ROOT / "configs") if above.is_dir()
+)
 """Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set. In a checkout it is a link."""
 
 ON_COMMAND_LINE = ("trust", "plugins")
@@ -55,7 +57,9 @@ def entry_point(main: Callable[[Sequence[str] | None], int | None]) -> Callable[
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
         startup.raise_again()
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine many times slower
+        os.environ.setdefault(
+            "OMP_WAIT_POLICY", "PASSIVE"
+        )  # spinning threads make a busy machine many times slower
         _prepare_output()
         try:
             return main(argv) or 0
@@ -94,7 +98,9 @@ class PrintableFormatter(logging.Formatter):
         """Return the message with each string, path and error among its arguments on one printable line."""
         record = copy.copy(record)
         if isinstance(record.args, tuple):
-            record.args = tuple(one_line(a) if isinstance(a, str | Path | Exception) else a for a in record.args)
+            record.args = tuple(
+                one_line(a) if isinstance(a, str | Path | Exception) else a for a in record.args
+            )
         return printable(startup.with_own_paths(super().format(record)))
 
 
@@ -137,7 +143,9 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     file_values = read_yaml(Path(path)) if path else {}
     for name in ON_COMMAND_LINE:
         if name in file_values:
-            raise BadValueError(f"{path} sets {name}, which is allowed only on the command line: use --{name} there")
+            raise BadValueError(
+                f"{path} sets {name}, which is allowed only on the command line: use --{name} there"
+            )
     if "plugins" in typed:
         os.environ[PLUGINS] = str(Path(typed["plugins"]).absolute())
     if not typed.get("trust"):
@@ -146,9 +154,13 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     chosen = {**file_values, **typed}
     defaults = defaults_of(config_class, chosen)
     config = build(config_class, {**defaults, **chosen})
-    defaults_text = ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen)
+    defaults_text = ", ".join(
+        f"{name} {value}" for name, value in defaults.items() if name not in chosen
+    )
     if defaults_text and "resume" not in chosen:  # a resumed run keeps its own values
-        log.info("defaults from configs/%s.yaml: %s", _data_set(config_class, chosen), defaults_text)
+        log.info(
+            "defaults from configs/%s.yaml: %s", _data_set(config_class, chosen), defaults_text
+        )
     return config, frozenset(chosen)
 
 
@@ -171,13 +183,17 @@ def _refuse_unusual_numbers(config_class: type[Any], name: str, value: object) -
 
     YAML 1.1, which jsonargparse follows, reads 1:30 as 90, and Python reads 1_0 as 10.
     """
-    if name not in {field.name for field in dataclasses.fields(config_class)} or not isinstance(value, str):
+    if name not in {field.name for field in dataclasses.fields(config_class)} or not isinstance(
+        value, str
+    ):
         return
     allowed = type_of(config_class, name)
     takes_text = str in (allowed, *get_args(allowed))
     is_base_60 = re.fullmatch(r"[-+]?\d[\d.]*([:_]+[\d.]*)+", value) is not None
     if not takes_text and (is_base_60 or is_unusual_number(value)):
-        raise BadValueError(f"bad value {value!r} for --{name}: use a number with digits and a decimal point only")
+        raise BadValueError(
+            f"bad value {value!r} for --{name}: use a number with digits and a decimal point only"
+        )
 
 
 def _require_utf8(arguments: Sequence[str]) -> None:
@@ -230,7 +246,9 @@ def _checked(config_class: type[Any], name: str, flag_value: _FlagValue) -> Any:
     value = flag_value.value
     _refuse_unusual_numbers(config_class, name, value)
     takes_list = get_origin(type_of(config_class, name)) is tuple
-    if takes_list and value is not None:  # a single word, as in the YAML line ``logger: csv``, is a list of one
+    if (
+        takes_list and value is not None
+    ):  # a single word, as in the YAML line ``logger: csv``, is a list of one
         value = list(value) if isinstance(value, list | tuple) else [value]
     parsed = parser_of(config_class, "").parse_object({name: value}, defaults=False)[name]  # type: ignore[arg-type]
     if takes_list and parsed is not None:
@@ -244,13 +262,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
         presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
         raise DataError(f"file {str(path)!r} not found; presets in configs/: {presets}")
     if path.stat().st_size > MAX_YAML_BYTES:
-        raise DataError(f"{path} has {path.stat().st_size:,} bytes; the limit is {MAX_YAML_BYTES:,}")
+        raise DataError(
+            f"{path} has {path.stat().st_size:,} bytes; the limit is {MAX_YAML_BYTES:,}"
+        )
     try:
         content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
     if not isinstance(content or {}, dict):
-        raise DataError(f"{path} contains a {type(content).__name__}, not a mapping: write one 'flag: value' per line")
+        raise DataError(
+            f"{path} contains a {type(content).__name__}, not a mapping: write one 'flag: value' per line"
+        )
     return {str(name): value for name, value in (content or {}).items()}
 
 
@@ -259,7 +281,9 @@ def _yaml_problem(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return one_line(error)
-    problem = getattr(error, "problem", None) or getattr(error, "context", None) or "it cannot be parsed"
+    problem = (
+        getattr(error, "problem", None) or getattr(error, "context", None) or "it cannot be parsed"
+    )
     return f"line {mark.line + 1}, column {mark.column + 1}: {one_line(problem)}"
 
 

@@ -24,4 +24,6 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
 
 @cache
 def _warn() -> None:
-    log.warning("compiled functions cannot be kept: every process compiles them again; set NUMBA_CACHE_DIR to a folder")
+    log.warning(
+        "compiled functions cannot be kept: every process compiles them again; set NUMBA_CACHE_DIR to a folder"
+    )

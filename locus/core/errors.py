@@ -70,7 +70,12 @@ class UnknownNameError(LocusError):
     """
 
     def __init__(
-        self, kind: str, value: object, known: Iterable[object], near: Iterable[str] = (), also: str = ""
+        self,
+        kind: str,
+        value: object,
+        known: Iterable[object],
+        near: Iterable[str] = (),
+        also: str = "",
     ) -> None:
         """Compose the message from the ``kind`` (method, flag …), the ``value`` as typed and the ``known`` names.
 
@@ -80,7 +85,11 @@ class UnknownNameError(LocusError):
         nearest = hint(str(value), [*names, *near]).rstrip()
         listing = (", ".join(names) or "none") + (f"; or use {also}" if also else "")
         allowed = f": {nearest} Known: {listing}" if nearest else f"; known: {listing}"
-        what = f"value {str(value)!r} for {kind}" if kind.startswith("--") else f"{kind} {str(value)!r}"
+        what = (
+            f"value {str(value)!r} for {kind}"
+            if kind.startswith("--")
+            else f"{kind} {str(value)!r}"
+        )
         super().__init__(f"unknown {what}{allowed}")
 
 
@@ -93,7 +102,9 @@ def require_extra(extra: str, package: str, what: str, advice: str = "") -> None
     locus.core.errors.NotAvailableError: hf:vit requires no_such_package: pip install 'locus-cxr[hf]'
     """
     if importlib.util.find_spec(package) is None:
-        raise NotAvailableError(f"{what} requires {package}: pip install 'locus-cxr[{extra}]'{advice}")
+        raise NotAvailableError(
+            f"{what} requires {package}: pip install 'locus-cxr[{extra}]'{advice}"
+        )
 
 
 def hint(value: str, known: Iterable[str]) -> str:
@@ -123,7 +134,9 @@ def printable(text: object) -> str:
     >>> printable("\x1b[2Jmass\u202egnp.exe\nnodule")
     '\\x1b[2Jmass\\u202egnp.exe\nnodule'
     """
-    return "".join(c if c == "\n" or is_shown(c) else c.encode("unicode_escape").decode() for c in str(text))
+    return "".join(
+        c if c == "\n" or is_shown(c) else c.encode("unicode_escape").decode() for c in str(text)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -139,7 +152,9 @@ def is_shown(text: str) -> bool:
 def require_shown(text: str) -> str:
     """Return a text that tables show. Raises ``BadValueError`` unless ``is_shown``."""
     if not is_shown(text):
-        raise BadValueError(f"the text {text!r} contains control or invisible characters: remove them")
+        raise BadValueError(
+            f"the text {text!r} contains control or invisible characters: remove them"
+        )
     return text
 
 
@@ -150,7 +165,9 @@ def require_name(text: str) -> str:
     """
     require_shown(text)
     if text != text.strip() or "  " in text:
-        raise BadValueError(f"the name {text!r} has a space at an end or several in a row: remove them")
+        raise BadValueError(
+            f"the name {text!r} has a space at an end or several in a row: remove them"
+        )
     return text
 
 

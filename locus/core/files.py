@@ -35,7 +35,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+        )
         temporary = Path(name)
         try:
             with contextlib.suppress(OSError):  # some file systems have no locks
@@ -69,7 +71,9 @@ def writing(path: Path | str) -> Iterator[None]:
     Raises ``BadValueError`` for a path that begins with ``~``, which some libraries expand and others do not.
     """
     if str(path).startswith("~"):
-        raise BadValueError(f"the path {path} begins with ~, which is not expanded: write the full path")
+        raise BadValueError(
+            f"the path {path} begins with ~, which is not expanded: write the full path"
+        )
     try:
         yield
     except OSError as error:
@@ -108,7 +112,14 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
         words = {json.dumps(str(name), ensure_ascii=False): item for name, item in value.items()}
         items = [f"{word}: {pretty(item, indent + 1, width)}" for word, item in words.items()]
         return "{" + pad + ("," + pad).join(items) + "\n" + " " * indent + "}"
-    return "[" + pad + ("," + pad).join(pretty(item, indent + 1, width) for item in value) + "\n" + " " * indent + "]"
+    return (
+        "["
+        + pad
+        + ("," + pad).join(pretty(item, indent + 1, width) for item in value)
+        + "\n"
+        + " " * indent
+        + "]"
+    )
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
@@ -154,7 +165,9 @@ def file_hash(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_canonical = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
 
 
 def json_hash(value: Any) -> str:

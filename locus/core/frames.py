@@ -36,7 +36,9 @@ def as_boxes(boxes: ArrayLike) -> FloatArray:
     try:
         return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     except (TypeError, ValueError) as error:
-        raise BadValueError(f"the boxes are {type(boxes).__name__}: give (M, 4) numbers, x0 y0 x1 y1") from error
+        raise BadValueError(
+            f"the boxes are {type(boxes).__name__}: give (M, 4) numbers, x0 y0 x1 y1"
+        ) from error
 
 
 def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:
@@ -141,7 +143,8 @@ def box_flaws(boxes: FloatArray, limits: FloatArray) -> dict[str, NDArray[np.boo
     flaws = {
         "not four finite numbers; correct them": ~np.isfinite(boxes),
         "inverted or empty; x0 < x1 and y0 < y1 are required": ~(sides > 0),
-        "narrower than a pixel; give pixels of the image as published, not fractions of its sides": sides < 1,
+        "narrower than a pixel; give pixels of the image as published, not fractions of its sides": sides
+        < 1,
         "outside their image; correct them": ~(clipped[:, 2:] > clipped[:, :2]),
     }
     return {flaw: np.asarray(is_wrong.any(axis=1)) for flaw, is_wrong in flaws.items()}
@@ -152,7 +155,9 @@ def checked_boxes(boxes: ArrayLike, frame: tuple[int, int], where: str) -> Float
 
     Raises ``BadValueError``, beginning with ``where``, for a frame or boxes that are not valid; see ``box_flaws``.
     """
-    if np.shape(frame) != (2,) or not all(isinstance(side, Integral) and side >= 1 for side in frame):
+    if np.shape(frame) != (2,) or not all(
+        isinstance(side, Integral) and side >= 1 for side in frame
+    ):
         raise BadValueError(f"{where}: the frame is {frame}: give (height, width) in whole pixels")
     try:
         array = np.asarray(boxes)
@@ -160,15 +165,25 @@ def checked_boxes(boxes: ArrayLike, frame: tuple[int, int], where: str) -> Float
         raise BadValueError(f"{where}: {one_line(error)}") from None
     if not array.size:
         array = np.zeros((0, 4))
-    if array.dtype.kind not in "biuf" or np.ma.is_masked(boxes) or array.ndim != 2 or array.shape[1] != 4:
-        raise BadValueError(f"{where}: the boxes are {array.dtype} {array.shape}: give (M, 4) numbers, x0 y0 x1 y1")
+    if (
+        array.dtype.kind not in "biuf"
+        or np.ma.is_masked(boxes)
+        or array.ndim != 2
+        or array.shape[1] != 4
+    ):
+        raise BadValueError(
+            f"{where}: the boxes are {array.dtype} {array.shape}: give (M, 4) numbers, x0 y0 x1 y1"
+        )
     array = array.astype(np.float64)
     height, width = frame
     limits = np.array([width, height, width, height], np.float64)
     _, first_index = np.unique(array, axis=0, return_index=True)
     is_repeated = np.ones(len(array), bool)
     is_repeated[first_index] = False
-    for flaw_and_advice, is_wrong in {**box_flaws(array, limits), "repeated; keep one of each": is_repeated}.items():
+    for flaw_and_advice, is_wrong in {
+        **box_flaws(array, limits),
+        "repeated; keep one of each": is_repeated,
+    }.items():
         if is_wrong.any():
             flaw, _, advice = flaw_and_advice.partition("; ")
             first = array[is_wrong.argmax()].tolist()
@@ -215,7 +230,9 @@ class Grid:
         _require_pair("stride", self.stride, least=0)
         _require_pair("offset", self.offset, least=None)
 
-    def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    def centres(
+        self, shape: tuple[int, int], frame: tuple[int, int]
+    ) -> tuple[FloatArray, FloatArray]:
         """Return the y and x of the centres of the rows and columns of a (h, w) map, in the ``frame`` (H, W).
 
         These are continuous coordinates, as of boxes: the centre of pixel i is i + .5.
@@ -240,13 +257,17 @@ class Grid:
         >>> padded.covers((12, 12)), stretched.covers((12, 8))
         (True, False)
         """
-        for count, stride, offset, side in zip(shape, self.stride, self.offset, self.size, strict=True):
+        for count, stride, offset, side in zip(
+            shape, self.stride, self.offset, self.size, strict=True
+        ):
             map_middle = offset + stride * (count - 1) / 2
             image_middle = (side - 1) / 2
             if abs(map_middle - image_middle) > max(stride, side / 8):
                 return False
         around, within = max(self.size), min(self.size)
-        return any(self._spans(shape, sides) for sides in (self.size, (around, around), (within, within)))
+        return any(
+            self._spans(shape, sides) for sides in (self.size, (around, around), (within, within))
+        )
 
     def _spans(self, shape: tuple[int, int], sides: tuple[int, int]) -> bool:
         """Return True if a (h, w) map with this grid is about as large as a rectangle with these ``sides``."""
@@ -262,7 +283,9 @@ def _require_pair(name: str, values: Any, least: float | None) -> None:
     is_numeric = is_pair and all(isinstance(value, Real) and isfinite(value) for value in values)
     if not is_numeric or (least is not None and (min(values) < least or min(values) == 0)):
         above = "" if least is None else " above 0"
-        raise BadValueError(f"the {name} of a grid is {values!r}: give two numbers{above} (y, x), in pixels")
+        raise BadValueError(
+            f"the {name} of a grid is {values!r}: give two numbers{above} (y, x), in pixels"
+        )
 
 
 def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
@@ -286,7 +309,9 @@ def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, 
         return grid
     if grid == "conventional":
         return conventional(frame, shape)
-    raise BadValueError(f"the grid of a map is {grid!r}: give a locus.core.frames.Grid or 'conventional'")
+    raise BadValueError(
+        f"the grid of a map is {grid!r}: give a locus.core.frames.Grid or 'conventional'"
+    )
 
 
 def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[np.float32]:
@@ -353,9 +378,20 @@ def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
 
     Raises ``BadValueError`` for pixels of another shape or type.
     """
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 2 or not image.size:
-        kind = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise BadValueError(f"the pixels of an image are {kind}: give an (H, W) uint8 array, 0 black to 255 white")
+    if (
+        not isinstance(image, np.ndarray)
+        or image.dtype != np.uint8
+        or image.ndim != 2
+        or not image.size
+    ):
+        kind = (
+            f"{image.dtype} {image.shape}"
+            if isinstance(image, np.ndarray)
+            else type(image).__name__
+        )
+        raise BadValueError(
+            f"the pixels of an image are {kind}: give an (H, W) uint8 array, 0 black to 255 white"
+        )
     if image.shape == tuple(size):
         return image
     height, width = size

@@ -19,7 +19,9 @@ ALWAYS_ALLOWED_THREADS = 64
 
 def cpus(root: Path = CONTROL_GROUPS, membership: Path = OWN_CONTROL_GROUP) -> int:
     """Return the number of CPUs this process may use, from its affinity mask and its container's quota."""
-    counts = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    counts = [
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    ]
     for group in groups(root, membership):
         quota, _, period = (read_limit(group / "cpu.max") or "").partition(" ")
         if period:
@@ -35,7 +37,9 @@ def check_count(count: int, flag: str) -> int:
     """
     most = max(ALWAYS_ALLOWED_THREADS, 4 * (os.cpu_count() or 1))
     if count > most:
-        raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: use {most} or less")
+        raise BadValueError(
+            f"{flag} {count} is too large for {os.cpu_count()} CPUs: use {most} or less"
+        )
     return count
 
 
@@ -47,7 +51,9 @@ def require_size(path: Path) -> Path:
     if path.exists() and not path.is_file():
         raise DataError(f"cannot read {path}: it is not a regular file")
     if path.is_file() and (size := path.stat().st_size) > MAX_TEXT_BYTES:
-        raise DataError(f"{path} has {size:,} bytes; the limit for a table or JSON file is {MAX_TEXT_BYTES:,}")
+        raise DataError(
+            f"{path} has {size:,} bytes; the limit for a table or JSON file is {MAX_TEXT_BYTES:,}"
+        )
     return path
 
 
@@ -55,7 +61,12 @@ def groups(root: Path = CONTROL_GROUPS, membership: Path = OWN_CONTROL_GROUP) ->
     """Return the folders of this process's group and its parents; empty if the system has no cgroup v2."""
     lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
     names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    return [folder for name in names for folder in (root / name, *(root / name).parents) if folder.is_relative_to(root)]
+    return [
+        folder
+        for name in names
+        for folder in (root / name, *(root / name).parents)
+        if folder.is_relative_to(root)
+    ]
 
 
 def read_limit(path: Path) -> str | None:

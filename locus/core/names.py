@@ -97,8 +97,20 @@ ROWS = (
         in_every_suite=True,
         is_blind=True,
     ),
-    Baseline(name=CENTER, why_unranked="baseline", in_every_suite=True, is_in_methods=True, joins_prior=True),
-    Baseline(name=NOISE, why_unranked="baseline", in_every_suite=True, is_in_methods=True, joins_prior=True),
+    Baseline(
+        name=CENTER,
+        why_unranked="baseline",
+        in_every_suite=True,
+        is_in_methods=True,
+        joins_prior=True,
+    ),
+    Baseline(
+        name=NOISE,
+        why_unranked="baseline",
+        in_every_suite=True,
+        is_in_methods=True,
+        joins_prior=True,
+    ),
     Baseline(
         name=UNTRAINED,
         why_unranked="baseline: the same network with random weights",
@@ -146,8 +158,16 @@ ROWS = (
         kind="people",
         has_stored_map=False,
     ),
-    Baseline(name=FIXED_POINT, why_unranked="baseline: knows the truth of the training part", kind="training part"),
-    Baseline(name=FIXED_REGION, why_unranked="baseline: knows the truth of the training part", kind="training part"),
+    Baseline(
+        name=FIXED_POINT,
+        why_unranked="baseline: knows the truth of the training part",
+        kind="training part",
+    ),
+    Baseline(
+        name=FIXED_REGION,
+        why_unranked="baseline: knows the truth of the training part",
+        kind="training part",
+    ),
     Baseline(name=EMPTY_MASK, why_unranked="baseline: selects nothing", kind="training part"),
 )
 """All rows that are no methods, in the order of a table; the groups below are filters of these."""
@@ -175,7 +195,9 @@ WITHOUT_NETWORK = _names(lambda row: not row.needs_network)
 IN_TABLES = _names(lambda row: row.kind in ("baseline", "upper bound", "fine-tuned"))
 UPPER_BOUND_AND_PEOPLE = _names(lambda row: row.kind in ("upper bound", "fine-tuned", "people"))
 """Rows excluded from ranks and tests: the upper bound, networks that saw boxes, and boxes drawn by people."""
-NOT_IN_METHODS = _names(lambda row: not row.is_in_methods and row.kind not in ("people", "training part"))
+NOT_IN_METHODS = _names(
+    lambda row: not row.is_in_methods and row.kind not in ("people", "training part")
+)
 """Rows without a file in ``methods`` that ``--method`` accepts."""
 
 MIN_PARTIAL_LENGTH = 4
@@ -219,7 +241,9 @@ def identity(name: str) -> str:
     >>> identity(" p1\u200b ") == identity("p1"), identity("e\u0301") == identity("é")
     (True, True)
     """
-    return "".join(c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf").strip()
+    return "".join(
+        c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf"
+    ).strip()
 
 
 def canonical_finding(finding: str) -> str:
@@ -260,15 +284,21 @@ def require_findings(findings: Iterable[str]) -> None:
     """
     names: dict[str, str] = {}
     if isinstance(findings, str) or not isinstance(findings, Sequence | Mapping):
-        raise BadValueError(f"findings is a {type(findings).__name__}, which has no order: give a list of names")
+        raise BadValueError(
+            f"findings is a {type(findings).__name__}, which has no order: give a list of names"
+        )
     for finding in findings:
         if not isinstance(finding, str) or not finding.strip() or finding == "mean":
-            reason = "is the name of the mean over findings" if finding == "mean" else "is not a name"
+            reason = (
+                "is the name of the mean over findings" if finding == "mean" else "is not a name"
+            )
             raise BadValueError(f"the finding {finding!r} {reason}: give it another name")
         require_name(finding)
         if (other := names.setdefault(canonical_finding(finding), finding)) != finding:
             same = "are the same name, because case, signs and synonyms do not count"
-            raise BadValueError(f"the findings {other!r} and {finding!r} {same}: rename one of them")
+            raise BadValueError(
+                f"the findings {other!r} and {finding!r} {same}: rename one of them"
+            )
 
 
 def spelled_twice(names: Iterable[str]) -> tuple[str, str] | None:
@@ -322,7 +352,11 @@ def _is_part(label: str, finding: str) -> bool:
     text = "".join(typed)
     begins = any("".join(words[i:]).startswith(text) for i in range(len(words)))
     contains = f" {' '.join(words)} " in f" {' '.join(typed)} "
-    return len(text) >= MIN_PARTIAL_LENGTH and (begins or contains) and not NEGATIONS & {*words} ^ NEGATIONS & {*typed}
+    return (
+        len(text) >= MIN_PARTIAL_LENGTH
+        and (begins or contains)
+        and not NEGATIONS & {*words} ^ NEGATIONS & {*typed}
+    )
 
 
 def _words(name: str) -> list[str]:
@@ -341,7 +375,11 @@ def augment_words(augment: str) -> tuple[str, ...]:
     """
     used = {"HaS": r"has\b|.*\bhide=", "CutMix": r"cutmix\b|.*\bcutmix="}
     unused = {"HaS": r"\bhide=[0.]+(,|$)", "CutMix": r"\bcutmix=[0.]+(,|$)"}
-    return tuple(n for n, option in used.items() if re.match(option, augment) and not re.search(unused[n], augment))
+    return tuple(
+        n
+        for n, option in used.items()
+        if re.match(option, augment) and not re.search(unused[n], augment)
+    )
 
 
 def marker_words(dataset: str) -> str:

@@ -31,7 +31,13 @@ from locus.core.user_code import runs_code
 
 COMMAND_IN_TEXT = r"``(python [^`]*)``"
 """The command in the docstring of its configuration."""
-TYPE_NAMES = {bool: "True or False", int: "a whole number", float: "a number", str: "text", type(None): "null"}
+TYPE_NAMES = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    type(None): "null",
+}
 """Type -> what a flag of this type takes."""
 
 
@@ -59,12 +65,18 @@ CORE_SCHEMA = {
     "null": (r"~|null|Null|NULL|", None, "~nN"),
     "bool": (r"true|True|TRUE|false|False|FALSE", None, "tTfF"),
     "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", _number, "-+0123456789"),
-    "float": (r"[-+]?((\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))|\.nan", None, "-+.0123456789"),
+    "float": (
+        r"[-+]?((\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))|\.nan",
+        None,
+        "-+.0123456789",
+    ),
 }
 """Type -> its texts, a function that parses them if PyYAML's own follows YAML 1.1, and their first letters."""
 for kind, (pattern, parse_scalar, letters) in CORE_SCHEMA.items():
     first = [*letters, ""] if kind == "null" else list(letters)
-    CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"({pattern})$"), first)
+    CoreLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{kind}", re.compile(f"({pattern})$"), first
+    )
     if parse_scalar:
         CoreLoader.add_constructor(f"tag:yaml.org,2002:{kind}", parse_scalar)
 
@@ -163,13 +175,19 @@ def from_parser_message(config_class: type[Any], message: str) -> LocusError:
     if unrecognized:
         argument = unrecognized[1].partition("=")[0]
         if not argument.startswith("-"):
-            return BadValueError(f"unexpected argument {argument!r}: arguments need a flag, such as --suite NAME")
+            return BadValueError(
+                f"unexpected argument {argument!r}: arguments need a flag, such as --suite NAME"
+            )
         advice = _near(config_class, argument.lstrip("-"), names)
-        return BadValueError(f"unknown flag {argument!r}: {advice}{help_command(config_class)} lists all flags")
+        return BadValueError(
+            f"unknown flag {argument!r}: {advice}{help_command(config_class)} lists all flags"
+        )
     key = re.search(r'key "(\w+)"', message)
     if key and key[1] in names:
         values = re.findall(r"(?:Got|Given) value: (.*)", message)
-        return _bad_value(f"--{key[1]}", values[-1] if values else "", get_type_hints(config_class)[key[1]])
+        return _bad_value(
+            f"--{key[1]}", values[-1] if values else "", get_type_hints(config_class)[key[1]]
+        )
     return BadValueError(one_line(message))
 
 
@@ -184,7 +202,9 @@ def _near(config_class: type[Any], flag: str, names: Sequence[str]) -> str:
         return advice
     commands: dict[str, None] = {}
     for other_class in vars(sys.modules[config_class.__module__]).values():
-        if dataclasses.is_dataclass(other_class) and flag in {field.name for field in dataclasses.fields(other_class)}:
+        if dataclasses.is_dataclass(other_class) and flag in {
+            field.name for field in dataclasses.fields(other_class)
+        }:
             command = re.search(COMMAND_IN_TEXT, other_class.__doc__ or "")
             if command:
                 commands[f"`{command[1]}`"] = None
@@ -240,7 +260,9 @@ class Parser(ArgumentParser):
 @functools.cache
 def parser_of(config_class: type[Any], prog: str) -> Parser:
     """Return a parser with a flag for each field of ``config_class``, and ``--config`` if ``prog`` is given."""
-    description = re.sub(r": ``python [^`]*``", "", inspect.cleandoc(config_class.__doc__ or "")).replace("``", "")
+    description = re.sub(
+        r": ``python [^`]*``", "", inspect.cleandoc(config_class.__doc__ or "")
+    ).replace("``", "")
     parser = Parser(
         prog=prog or None,
         usage="%(prog)s [--flag value ...]",
@@ -250,7 +272,9 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
     )
     parser.config_class = config_class
     if prog:
-        text = "YAML file with flag values. Flags on the command line take precedence. (default: none)"
+        text = (
+            "YAML file with flag values. Flags on the command line take precedence. (default: none)"
+        )
         parser.add_argument("--config", type=str, help=text)
     hints = get_type_hints(config_class)
     for group in _groups(config_class):
@@ -272,7 +296,9 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
 
 def _groups(config_class: type[Any]) -> list[type[Any]]:
     """Return the classes that declare fields of ``config_class``: its last base first, indirect bases at the end."""
-    classes = dict.fromkeys((config_class, *reversed(config_class.__bases__), *config_class.__mro__))
+    classes = dict.fromkeys(
+        (config_class, *reversed(config_class.__bases__), *config_class.__mro__)
+    )
     return [group for group in classes if inspect.get_annotations(group)]
 
 
@@ -294,7 +320,9 @@ def _texts(config_class: type[Any], group: type[Any]) -> dict[str, str]:
 @functools.cache
 def _docs(file: str) -> dict[str, dict[str, str]]:
     """Return class -> field -> the docstring below the field, for all classes in a Python file."""
-    classes = (node for node in ast.parse(Path(file).read_bytes()).body if isinstance(node, ast.ClassDef))
+    classes = (
+        node for node in ast.parse(Path(file).read_bytes()).body if isinstance(node, ast.ClassDef)
+    )
     return {node.name: dict(_documented(node)) for node in classes}
 
 

@@ -24,7 +24,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
 
-from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
+from locus.core.errors import (
+    BadValueError,
+    DataError,
+    NotAvailableError,
+    UnknownNameError,
+    examples,
+)
 from locus.core.names import is_unusual_number
 from locus.core.user_code import module_of, reason, syntax_tree
 
@@ -77,7 +83,9 @@ def _name(node: ast.ClassDef) -> str | None:
         match statement:
             case ast.Assign([ast.Name("name")], ast.Constant(str(name))) if name.isidentifier():
                 return name
-            case ast.AnnAssign(ast.Name("name"), value=ast.Constant(str(name))) if name.isidentifier():
+            case ast.AnnAssign(ast.Name("name"), value=ast.Constant(str(name))) if (
+                name.isidentifier()
+            ):
                 return name
             case ast.AnnAssign(ast.Name("name"), value=None):
                 return ""
@@ -88,7 +96,12 @@ def _name(node: ast.ClassDef) -> str | None:
 def _warn_nameless(class_name: str, path: Path) -> None:
     """Warn once about a class that should be a part but has no name."""
     example = re.sub(r"\W", "", module_name(path).lower())
-    log.warning('the class %s in %s has no readable name: write name = "%s" in its body', class_name, path, example)
+    log.warning(
+        'the class %s in %s has no readable name: write name = "%s" in its body',
+        class_name,
+        path,
+        example,
+    )
 
 
 _of_user = functools.cache(module_of)
@@ -99,7 +112,9 @@ _is_same = functools.cache(Path.samefile)
 class Registry:
     """Parts of one package, by name."""
 
-    def __init__(self, package: str, kind: str, variable: str | None = None, group: str | None = None) -> None:
+    def __init__(
+        self, package: str, kind: str, variable: str | None = None, group: str | None = None
+    ) -> None:
         """Create a registry; nothing is read yet.
 
         Args:
@@ -132,7 +147,9 @@ class Registry:
                 raise BadValueError(f"{part!r} has the name {name!r}: {advice}")
             is_registered = name in self.names() and self.get(name) is not part
             if is_registered or added.get(name, part) is not part:
-                raise BadValueError(f"another {self.kind} is called {name!r}: give {part.__qualname__} another name")
+                raise BadValueError(
+                    f"another {self.kind} is called {name!r}: give {part.__qualname__} another name"
+                )
             added[name] = part
         before = self.added
         self.added = {**before, **added}
@@ -162,7 +179,9 @@ class Registry:
         for point in entry_points(group=self.group) if self.group else ():
             if point.name in self.packaged or declared.get(point.name, point) != point:
                 where = f"the entry point {point.name} = {point.value} ({self.group})"
-                raise DataError(f"{where} has the name of another {self.kind}: rename it or uninstall its package")
+                raise DataError(
+                    f"{where} has the name of another {self.kind}: rename it or uninstall its package"
+                )
             declared[point.name] = point
         return declared
 
@@ -204,7 +223,9 @@ class Registry:
                     first = files.get(name) or new_files.get(name)
                     if first is not None:
                         places = f"in {first} and in {path}"
-                        raise DataError(f"the {self.kind} {name!r} is defined twice: {places}; rename one")
+                        raise DataError(
+                            f"the {self.kind} {name!r} is defined twice: {places}; rename one"
+                        )
                     new_files[name] = path
                     continue
                 is_part = any(base.lower().endswith(ending) for base in bases)
@@ -243,9 +264,13 @@ class Registry:
         try:
             part = point.load()
         except BROKEN as error:
-            raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
+            raise NotAvailableError(
+                f"the {self.kind} {name!r} cannot be imported: {reason(error)}"
+            ) from error
         if not inspect.isclass(part) or getattr(part, "name", None) != name:
-            raise NotAvailableError(f"{point.value}, an entry point, is not a class with name = {name!r}")
+            raise NotAvailableError(
+                f"{point.value}, an entry point, is not a class with name = {name!r}"
+            )
         return part
 
     def _module(self, name: str) -> ModuleType:
@@ -255,7 +280,9 @@ class Registry:
                 return importlib.import_module(f"{self.package}.{module_name(path)}")
             return _of_user(path)
         except BROKEN as error:
-            raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
+            raise NotAvailableError(
+                f"the {self.kind} {name!r} cannot be imported: {reason(error)}"
+            ) from error
 
 
 METHODS = Registry("locus.methods", "method", variable=PLUGINS, group="locus.methods")
@@ -290,7 +317,9 @@ def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, A
     for name in values:
         if name not in allowed:
             option_names = examples(allowed, 9) or "none"
-            raise BadValueError(f"the {kind} {spec.split(':')[0]!r} has no option {name!r}; it has: {option_names}")
+            raise BadValueError(
+                f"the {kind} {spec.split(':')[0]!r} has no option {name!r}; it has: {option_names}"
+            )
     return part(**values)
 
 
@@ -307,10 +336,16 @@ def _validated(name: str, value: Any, hint: Any) -> Any:
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value, strict=True)
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(
+            value, strict=True
+        )
     except ValidationError as error:
-        allowed = " or ".join(problem["msg"].removeprefix("Input should be ") for problem in error.errors())
-        raise BadValueError(f"bad value {value!r} for the option {name!r}: it must be {allowed}") from error
+        allowed = " or ".join(
+            problem["msg"].removeprefix("Input should be ") for problem in error.errors()
+        )
+        raise BadValueError(
+            f"bad value {value!r} for the option {name!r}: it must be {allowed}"
+        ) from error
 
 
 def options(spec: str) -> dict[str, Any]:
@@ -325,9 +360,13 @@ def options(spec: str) -> dict[str, Any]:
     for pair in filter(None, text.split(",")):
         name, equals, value = pair.partition("=")
         if not equals or not name or not value:
-            raise BadValueError(f"bad option {pair!r} in {spec!r}: write NAME:option=value,option=value")
+            raise BadValueError(
+                f"bad option {pair!r} in {spec!r}: write NAME:option=value,option=value"
+            )
         if is_unusual_number(value):
-            raise BadValueError(f"bad value {value!r} for the option {name!r}: use digits and a decimal point only")
+            raise BadValueError(
+                f"bad value {value!r} for the option {name!r}: use digits and a decimal point only"
+            )
         if name in values:
             repeated.append(name)
         values[name] = _literal(value)
@@ -356,7 +395,11 @@ def _bare(name: str) -> str:
 
 def _with_name(module: ModuleType, name: str) -> type[Any]:
     for value in vars(module).values():
-        if inspect.isclass(value) and value.__module__ == module.__name__ and value.__dict__.get("name") == name:
+        if (
+            inspect.isclass(value)
+            and value.__module__ == module.__name__
+            and value.__dict__.get("name") == name
+        ):
             return value
     raise NotAvailableError(f"{module.__file__} does not define a class with name = {name!r}")
 

@@ -30,7 +30,9 @@ COUNTS = re.compile("n|boxes|truths|anyhits|boxes_per_case")
 class FrozenModel(BaseModel):
     """Immutable pydantic model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
+    )
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with updated fields; cached properties are computed again."""
@@ -128,7 +130,9 @@ class ScoreColumns(Sequence[Score]):
     several times.
     """
 
-    def __init__(self, columns: Sequence[NDArray[Any]], names: NDArray[np.object_], rows: slice) -> None:
+    def __init__(
+        self, columns: Sequence[NDArray[Any]], names: NDArray[np.object_], rows: slice
+    ) -> None:
         """Select ``rows`` of the ``columns``, one per field of ``Score``, with nan for a missing number.
 
         ``names``: metric, finding and threshold source of each row.
@@ -160,7 +164,11 @@ class ScoreColumns(Sequence[Score]):
 
     def __eq__(self, other: object) -> bool:
         """Compare with other scores, also in a tuple."""
-        return tuple(self) == tuple(other) if isinstance(other, tuple | ScoreColumns) else NotImplemented
+        return (
+            tuple(self) == tuple(other)
+            if isinstance(other, tuple | ScoreColumns)
+            else NotImplemented
+        )
 
     def __hash__(self) -> int:
         """Return the hash of the tuple."""

@@ -30,7 +30,9 @@ IS_CHECKOUT = (ROOT / "pyproject.toml").is_file()
 """False in an installation, which has no files beside the package."""
 SUBCOMMANDS = {"main": "train", "heatmap": "heatmap"}
 """File of the checkout -> the subcommand of ``locus`` that does the same."""
-FILE_OR_MODULE = re.compile(r"(?<![\w./])(?:python )?(?:(?:-m )?benchmark\.([a-z]+)\b|(main|heatmap)\.py\b(?!:))")
+FILE_OR_MODULE = re.compile(
+    r"(?<![\w./])(?:python )?(?:(?:-m )?benchmark\.([a-z]+)\b|(main|heatmap)\.py\b(?!:))"
+)
 """A command of the checkout in a text: ``python -m benchmark.run``, ``benchmark.run``, ``main.py`` …"""
 DOCUMENT = re.compile(r"(?<![\w./])docs/\w+\.md\b")
 
@@ -38,7 +40,9 @@ DOCUMENT = re.compile(r"(?<![\w./])docs/\w+\.md\b")
 def is_command() -> bool:
     """Return True if this process runs a Locus command, such as ``python -m benchmark.run``."""
     path = Path(*sys.argv[:1]).resolve()
-    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[:1] in {(name,) for name in COMMANDS}
+    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[:1] in {
+        (name,) for name in COMMANDS
+    }
 
 
 def leave_checkout() -> None:
@@ -79,7 +83,9 @@ def require_packages() -> None:
     advice = "run `make setup` once, then `source .venv/bin/activate` in each new terminal"
     lacking = {"jsonargparse": f"{sys.executable} does not have the packages of Locus: {advice}"}
     problems = {"fcntl": "Locus needs Linux or macOS: on Windows, use WSL", **lacking}
-    found = [problem for module, problem in problems.items() if importlib.util.find_spec(module) is None]
+    found = [
+        problem for module, problem in problems.items() if importlib.util.find_spec(module) is None
+    ]
     if problem := found[0] if found else arrow_problem():
         sys.stderr.write(f"error: {problem}\n")
         raise SystemExit(2)

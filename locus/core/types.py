@@ -73,7 +73,9 @@ class Sample:
         Raises ``NotAvailableError`` unless findings are drawn into a real image.
         """
         if self.read_without is None:
-            raise NotAvailableError("the image without a finding is known only for drawn findings: use implanted")
+            raise NotAvailableError(
+                "the image without a finding is known only for drawn findings: use implanted"
+            )
         return self.read_without(finding)
 
 
@@ -91,7 +93,9 @@ def patient_folds(patients: Sequence[str], folds: int, seed: int) -> NDArray[np.
     return patient_ranks(patients, seed, "patient folds")[0] % folds
 
 
-def patient_ranks(patients: Sequence[str], seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
+def patient_ranks(
+    patients: Sequence[str], seed: int, purpose: str
+) -> tuple[NDArray[np.int64], int]:
     """Return the (N,) random rank of each image's patient, and the number of patients.
 
     The ranks do not depend on the order of the images.

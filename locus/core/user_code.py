@@ -47,7 +47,9 @@ def file_of(word: str) -> Path | None:
 def refuse_code(words: Iterable[object], where: object) -> None:
     """Raise ``BadValueError`` for the first of the ``words`` of the file ``where`` that names code."""
     for word in filter(runs_code, words):
-        raise BadValueError(f"{where} would run the code in {word}: use --trust if you trust this file")
+        raise BadValueError(
+            f"{where} would run the code in {word}: use --trust if you trust this file"
+        )
 
 
 def from_file(word: str, kind: str, what: Literal["class", "function or class"] = "class") -> Any:
@@ -58,7 +60,9 @@ def from_file(word: str, kind: str, what: Literal["class", "function or class"] 
     is_allowed: Callable[[object], bool] = inspect.isclass if what == "class" else callable
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
-        raise DataError(f"file {path!r} of the {kind} {word!r} not found: use path/to/file.py:{what.split()[-1]}")
+        raise DataError(
+            f"file {path!r} of the {kind} {word!r} not found: use path/to/file.py:{what.split()[-1]}"
+        )
     try:
         module = module_of(Path(path))
     except ANYTHING as error:
@@ -95,9 +99,15 @@ def _beside(folder: Path) -> Iterator[None]:
 
     These others are back afterwards: the user's ``config.py`` hides no other package from code that runs later.
     """
-    names = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    names = {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
     neighbours = names - {"locus"} - sys.stdlib_module_names
-    others = {name: module for name, module in sys.modules.items() if _is_other(name, module, neighbours, folder)}
+    others = {
+        name: module
+        for name, module in sys.modules.items()
+        if _is_other(name, module, neighbours, folder)
+    }
     for name in others:
         del sys.modules[name]
     sys.path.insert(0, str(folder))
@@ -115,7 +125,9 @@ def _beside(folder: Path) -> Iterator[None]:
 def _is_other(name: str, module: ModuleType | None, neighbours: Set[str], folder: Path) -> bool:
     """Return True if a module has the name of one in ``folder`` but comes from elsewhere."""
     file = getattr(module, "__file__", None)
-    return name.split(".")[0] in neighbours and (file is None or not Path(file).resolve().is_relative_to(folder))
+    return name.split(".")[0] in neighbours and (
+        file is None or not Path(file).resolve().is_relative_to(folder)
+    )
 
 
 def reason(error: BaseException) -> str:
@@ -169,9 +181,13 @@ def _imported(path: Path, folder: Path) -> frozenset[Path]:
             continue
         candidates |= _module_files(folder, names, with_root=False)
         for count in range(1, len(names) + 1):
-            if tuple(names[:count]) == folder.parts[-count:]:  # the name begins with packages that contain the folder
+            if (
+                tuple(names[:count]) == folder.parts[-count:]
+            ):  # the name begins with packages that contain the folder
                 candidates |= _module_files(folder, names[count:], with_root=True)
-    local = {file.resolve() for file in candidates if file.is_relative_to(folder) and file.is_file()}
+    local = {
+        file.resolve() for file in candidates if file.is_relative_to(folder) and file.is_file()
+    }
     if not folder.is_relative_to(HOME):
         return frozenset(file for file in local if not file.is_relative_to(HOME))
     return frozenset(local - {folder / "__init__.py"})
@@ -202,11 +218,15 @@ def _read(source: bytes) -> tuple[str, frozenset[tuple[int, str]]]:
     try:
         tree = syntax_tree(source)
         imports = [*_imports(tree)]
-        names = sorted({(_imported_name(name), alias.asname or "") for _, name, alias in _aliases(imports)})
+        names = sorted(
+            {(_imported_name(name), alias.asname or "") for _, name, alias in _aliases(imports)}
+        )
         text = _text(tree) + repr(names)
     except (SyntaxError, ValueError, RecursionError):  # running the file reports the error
         return hashlib.sha256(source).hexdigest(), frozenset()
-    return hashlib.sha256(text.encode()).hexdigest(), frozenset((level, name) for level, name, _ in _aliases(imports))
+    return hashlib.sha256(text.encode()).hexdigest(), frozenset(
+        (level, name) for level, name, _ in _aliases(imports)
+    )
 
 
 def _imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -218,7 +238,9 @@ def _imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
             yield from _imports(below)
 
 
-def _aliases(imports: Iterable[ast.Import | ast.ImportFrom]) -> Iterator[tuple[int, str, ast.alias]]:
+def _aliases(
+    imports: Iterable[ast.Import | ast.ImportFrom],
+) -> Iterator[tuple[int, str, ast.alias]]:
     """Yield level, dotted name and alias: ``from a import b as c`` has the name ``a.b``."""
     for node in imports:
         for alias in node.names:
@@ -239,7 +261,11 @@ def _text(node: Any) -> str:
         return repr(node)
     if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings
         node = ast.JoinedStr([part for part in node.values if getattr(part, "value", None) != ""])
-    fields = ((name, value) for name, value in ast.iter_fields(node) if name not in OMITTED and value not in (None, []))
+    fields = (
+        (name, value)
+        for name, value in ast.iter_fields(node)
+        if name not in OMITTED and value not in (None, [])
+    )
     return f"{type(node).__name__}({','.join(f'{name}={_text(value)}' for name, value in fields)})"
 
 

@@ -70,7 +70,9 @@ def at_hand(word: str, root: Path | str | None = None) -> bool:
 def needs_folder(word: str) -> bool:
     """Return True if the data set ``word`` reads files of a folder."""
     name = word.split(":")[0]
-    return name in TABLES_OF_USER or (name != "phantom" and options_of(word).get("images", True) is not False)
+    return name in TABLES_OF_USER or (
+        name != "phantom" and options_of(word).get("images", True) is not False
+    )
 
 
 def check(name: str, root: Path | str | None = None) -> None:
@@ -89,7 +91,11 @@ def check(name: str, root: Path | str | None = None) -> None:
 
 
 def load(
-    name: str, root: Path | str | None = None, split: str = "test", partition: str = "official", **options: Any
+    name: str,
+    root: Path | str | None = None,
+    split: str = "test",
+    partition: str = "official",
+    **options: Any,
 ) -> "Dataset":
     """Load one split of a data set as a sequence of samples. Images are decoded later.
 
@@ -112,8 +118,12 @@ def load(
 
     name = normalize_data_set(name)
     fields = {key: options.pop(key) for key in Request.__dataclass_fields__.keys() & options.keys()}
-    request = Request(root=root_of(name, root), **{"split": split, "partition": partition, **fields})
+    request = Request(
+        root=root_of(name, root), **{"split": split, "partition": partition, **fields}
+    )
     part: Callable[..., Dataset] = REGISTRY.get(name)
     options = validated(part.__init__, {**options, **options_of(name)})
-    data: Dataset = construct(functools.partial(part, request), "data set", name.split(":")[0], options)
+    data: Dataset = construct(
+        functools.partial(part, request), "data set", name.split(":")[0], options
+    )
     return data

@@ -52,7 +52,10 @@ def without_pixels(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def training_rows(
-    part: Callable[..., Dataset], request: Request, names: Sequence[Split] = ("train",), **options: Any
+    part: Callable[..., Dataset],
+    request: Request,
+    names: Sequence[Split] = ("train",),
+    **options: Any,
 ) -> list[Sample]:
     """Return the samples of the splits ``names`` of a data set, for ``Dataset.training_part``."""
     return [sample for name in names for sample in part(replace(request, split=name), **options)]
@@ -60,7 +63,9 @@ def training_rows(
 
 def no_pixels() -> NoReturn:
     """Raise ``DataError``: it reads the images of a data set that was loaded without them."""
-    raise DataError("the data set was loaded without images (images=False), so it has no pixels: leave that option out")
+    raise DataError(
+        "the data set was loaded without images (images=False), so it has no pixels: leave that option out"
+    )
 
 
 class TableRows(Sequence[Sample]):
@@ -88,7 +93,9 @@ class TableRows(Sequence[Sample]):
         meta = {name: column[index] for name, column in self._about.items()}
         truth = self._truth(image)
         truth["frame"] = truth["frame"] or self._frame_of_file(path)
-        return file_sample(image, self._patients[index], path, labels=self._labels[index], meta=meta, **truth)
+        return file_sample(
+            image, self._patients[index], path, labels=self._labels[index], meta=meta, **truth
+        )
 
     def _frame_of_file(self, path: str) -> tuple[int, int]:
         """Return the size of a file, which is opened once: opening 190,000 files takes seconds."""
@@ -98,7 +105,9 @@ class TableRows(Sequence[Sample]):
 
     def columns(self) -> Columns:
         """Return the columns without copying them. Files are opened only for images with boxes."""
-        boxed = np.fromiter((bool(self._truth(image)["boxes"]) for image in self._images), bool, len(self))
+        boxed = np.fromiter(
+            (bool(self._truth(image)["boxes"]) for image in self._images), bool, len(self)
+        )
         samples = [self[index] for index in np.flatnonzero(boxed)]
         studies = [str(study or "") for study in self._about.get("study", ())]
         return Columns(
@@ -147,7 +156,11 @@ def in_split(
         raise NoImagesError(f"{reason}: leave whole out to train")
     if whole:
         return np.ones(len(patients), bool)
-    names = official() if official and request.partition == "official" else splits.assign(patients, request)
+    names = (
+        official()
+        if official and request.partition == "official"
+        else splits.assign(patients, request)
+    )
     splits.check_patients(patients, names)
     if len(names) and not (names == request.split).any():
         empty = f"none of the {len(patients)} available images is in {request.split}"
@@ -155,7 +168,9 @@ def in_split(
     return np.asarray(names == request.split)
 
 
-def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: str, split: str = "") -> list[str]:
+def with_file(
+    root: Path, listed: Iterable[str], files: Container[str], layout: str, split: str = ""
+) -> list[str]:
     """Return the ``listed`` images (of one ``split`` or of all) that have a file, and log the others.
 
     Raises ``NoImagesError`` if no image has a file.
@@ -163,9 +178,13 @@ def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: 
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
-        raise EmptySplitError(f"the tables of {root} list no {which}: use --partition patient or kfold")
+        raise EmptySplitError(
+            f"the tables of {root} list no {which}: use --partition patient or kfold"
+        )
     if not present:
-        raise NoImagesError(f"{root} has no file for any of the {which} in the tables ({len(names)}): {layout}")
+        raise NoImagesError(
+            f"{root} has no file for any of the {which} in the tables ({len(names)}): {layout}"
+        )
     if len(present) < len(names):
         missing = [name for name in names if name not in files]
         text = "%s: %d of %d %s have no file and are skipped: %s"
@@ -174,16 +193,30 @@ def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: 
 
 
 def described(
-    partition: str, rows: Sized, without_file: int, clipped: int, tables: Iterable[Path], **more: Any
+    partition: str,
+    rows: Sized,
+    without_file: int,
+    clipped: int,
+    tables: Iterable[Path],
+    **more: Any,
 ) -> dict[str, Any]:
     """Return a description for records: partition, counts of images and clipped boxes, and hashes of the tables."""
     counts = {"images": len(rows), "images_without_file": without_file, "boxes_clipped": clipped}
-    return {"partition": partition, **counts, **more, "tables": {path.name: file_hash(path) for path in tables}}
+    return {
+        "partition": partition,
+        **counts,
+        **more,
+        "tables": {path.name: file_hash(path) for path in tables},
+    }
 
 
 def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
     """Return file name without extension -> path of the DICOM files in subfolders of ``root`` that match a pattern."""
-    return {path.stem: path for path in map(Path, images.find(root, *patterns).values()) if images.is_dicom(path)}
+    return {
+        path.stem: path
+        for path in map(Path, images.find(root, *patterns).values())
+        if images.is_dicom(path)
+    }
 
 
 def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
@@ -191,11 +224,15 @@ def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
     if bad and not good:
         raise DataError(f"{root}: none of {len(bad)} files can be read: {examples(bad)}")
     if bad:
-        log.warning("%s: %d files cannot be read and are skipped: %s", root, len(bad), examples(bad))
+        log.warning(
+            "%s: %d files cannot be read and are skipped: %s", root, len(bad), examples(bad)
+        )
     return len(bad)
 
 
-def refuse_turned(source: Path, frames: Mapping[str, tuple[int, int]], files: Mapping[str, Path | str]) -> None:
+def refuse_turned(
+    source: Path, frames: Mapping[str, tuple[int, int]], files: Mapping[str, Path | str]
+) -> None:
     """Raise ``DataError`` if sizes (H, W) that ``source`` states fit their files only with the sides exchanged.
 
     A file may be a smaller or a square copy.
@@ -203,7 +240,10 @@ def refuse_turned(source: Path, frames: Mapping[str, tuple[int, int]], files: Ma
     turned = []
     for image, (height, width) in frames.items():
         rows, columns = images.frame_or_dot(files[image])
-        if abs(height / width - 1) > ASPECT_TOLERANCE and abs(height * rows / (width * columns) - 1) < ASPECT_TOLERANCE:
+        if (
+            abs(height / width - 1) > ASPECT_TOLERANCE
+            and abs(height * rows / (width * columns) - 1) < ASPECT_TOLERANCE
+        ):
             turned.append(f"{image} is {columns}x{rows}, not {width}x{height}")
     raise_if_any(source, turned, "images whose width and height are exchanged", "; correct them")
 
@@ -226,12 +266,19 @@ def boxes_by_image(
     except (TypeError, ValueError) as error:
         raise DataError(f"{path} has a box that is not four numbers: {error}") from error
     chosen = np.array([image in frames for image, *_ in listed], bool)
-    limits = np.array([frames.get(image, (2**31, 2**31))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
-    keys = pd.DataFrame([(*names, *box) for (*names, _), box in zip(listed, edges.tolist(), strict=True)])
+    limits = np.array(
+        [frames.get(image, (2**31, 2**31))[::-1] * 2 for image, *_ in listed]
+    ).reshape(-1, 4)
+    keys = pd.DataFrame(
+        [(*names, *box) for (*names, _), box in zip(listed, edges.tolist(), strict=True)]
+    )
     inside = np.clip(edges, 0, limits)
     flaws = {**box_flaws(edges, limits), "repeated; keep one of each": keys.duplicated().to_numpy()}
     for what, wrong in flaws.items():
-        marked = (f"{listed[i][0]} {listed[i][1]} {edges[i].round(3).tolist()}" for i in np.flatnonzero(wrong))
+        marked = (
+            f"{listed[i][0]} {listed[i][1]} {edges[i].round(3).tolist()}"
+            for i in np.flatnonzero(wrong)
+        )
         what, _, advice = what.partition("; ")
         raise_if_any(path, marked, f"boxes that are {what}", f"; {advice}")
     cut = int((inside != edges)[chosen].any(axis=1).sum())
@@ -241,4 +288,7 @@ def boxes_by_image(
     for i in np.flatnonzero(chosen):
         image, finding, _ = listed[i]
         by_image.setdefault(image, {}).setdefault(finding, []).append(inside[i])
-    return {image: {word: np.stack(one) for word, one in of_image.items()} for image, of_image in by_image.items()}, cut
+    return {
+        image: {word: np.stack(one) for word, one in of_image.items()}
+        for image, of_image in by_image.items()
+    }, cut

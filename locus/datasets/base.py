@@ -135,15 +135,21 @@ class Request:
     def __post_init__(self) -> None:
         validated(Request, vars(self))
         if self.fold >= self.folds:
-            raise BadValueError(f"fold {self.fold} does not exist: use a number from 0 to {self.folds - 1}")
+            raise BadValueError(
+                f"fold {self.fold} does not exist: use a number from 0 to {self.folds - 1}"
+            )
         left_out = self.leave_out_fold
         if left_out is None:
             return
         if self.partition != "kfold" or left_out >= self.folds or left_out == self.fold:
             number = f"a number from 0 to {self.folds - 1} other than the test fold, {self.fold}"
-            raise BadValueError(f"leave_out_fold is {left_out}: it requires --partition kfold and {number}")
+            raise BadValueError(
+                f"leave_out_fold is {left_out}: it requires --partition kfold and {number}"
+            )
 
-    def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, default: int) -> tuple[str, ...]:
+    def task(
+        self, tasks: Mapping[int, tuple[str, ...]], name: str, default: int
+    ) -> tuple[str, ...]:
         """Return the findings of the requested task: one of the lists in ``tasks``, by its length.
 
         ``name``: the data set. ``default``: length of the list if none is requested. Raises ``BadValueError`` with the
@@ -154,7 +160,9 @@ class Request:
             allowed = ", ".join(map(str, tasks))
             if len(tasks) > 1:
                 allowed = f"one of {allowed}"
-            raise BadValueError(f"{name} does not support {number} findings: set --num_classes to {allowed}")
+            raise BadValueError(
+                f"{name} does not support {number} findings: set --num_classes to {allowed}"
+            )
         return tasks[number]
 
     def folder(self, layout: str) -> Path:
@@ -279,7 +287,9 @@ class Samples(Dataset):
 
     def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
         if isinstance(samples, str) or not isinstance(samples, Sequence):
-            raise BadValueError(f"data is a {type(samples).__name__}: give a data set or a list of samples")
+            raise BadValueError(
+                f"data is a {type(samples).__name__}: give a data set or a list of samples"
+            )
         self.samples = [_checked(sample, findings) for sample in samples]
         self.findings = tuple(findings)
         self.split = split
@@ -317,7 +327,9 @@ def _checked(sample: Sample, findings: Sequence[str]) -> Sample:
         raise BadValueError(f"{where} has the labels {labels.tolist()}: give 1, 0 or nan (unknown)")
     for finding in sample.boxes:
         if finding not in findings:
-            raise BadValueError(f"{where} has a box of {finding!r}, which is not a finding of the model")
+            raise BadValueError(
+                f"{where} has a box of {finding!r}, which is not a finding of the model"
+            )
         if labels[list(findings).index(finding)] == 0:
             raise BadValueError(f"{where} has a box of {finding!r} and the label 0 for it: {order}")
     boxes = {}
@@ -325,7 +337,9 @@ def _checked(sample: Sample, findings: Sequence[str]) -> Sample:
         clipped = checked_boxes(given_boxes, sample.frame, f"{where}, {finding}")
         if len(clipped):
             boxes[finding] = clipped
-    source = sample.source if _reads_source(sample.read) else ""  # without one, pixels identify the image
+    source = (
+        sample.source if _reads_source(sample.read) else ""
+    )  # without one, pixels identify the image
     return replace(sample, labels=labels, boxes=boxes, source=source)
 
 
@@ -339,7 +353,9 @@ class DatasetWrapper(Dataset):
     """Modified samples of another data set, with the same ``name``, ``split`` and other attributes."""
 
     def __init__(self, data: Dataset) -> None:
-        object.__setattr__(self, "name", data.name)  # a ClassVar, so type checkers forbid self.name = …
+        object.__setattr__(
+            self, "name", data.name
+        )  # a ClassVar, so type checkers forbid self.name = …
         self.data = data
         self.findings = data.findings
         self.split = data.split
@@ -366,7 +382,9 @@ class RelabeledDataset(DatasetWrapper):
     def __init__(self, data: Dataset, findings: Sequence[str], indices: Sequence[int]) -> None:
         require_findings(data.findings)
         require_findings(findings)
-        index_of = {canonical_finding(finding): index for index, finding in enumerate(data.findings)}
+        index_of = {
+            canonical_finding(finding): index for index, finding in enumerate(data.findings)
+        }
         self._label_indices = [index_of.get(canonical_finding(finding)) for finding in findings]
         self.names = {}
         for finding, index in zip(findings, self._label_indices, strict=True):
@@ -374,11 +392,17 @@ class RelabeledDataset(DatasetWrapper):
                 self.names[data.findings[index]] = finding
         if not self.names:
             requested, existing = ", ".join(findings), ", ".join(data.findings)
-            raise DataError(f"{data.name} has none of the model's findings ({requested}): it has {existing}")
+            raise DataError(
+                f"{data.name} has none of the model's findings ({requested}): it has {existing}"
+            )
         super().__init__(data)
         self.findings = tuple(findings)
         self.indices = list(indices)
-        self.describe = {**data.describe, "images": len(self.indices), "findings": list(self.names.values())}
+        self.describe = {
+            **data.describe,
+            "images": len(self.indices),
+            "findings": list(self.names.values()),
+        }
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -386,7 +410,9 @@ class RelabeledDataset(DatasetWrapper):
     def sample(self, index: int) -> Sample:
         """Return the sample at ``index`` with the model's finding names."""
         sample = self.data.sample(self.indices[index])
-        labels = [np.nan if index is None else sample.labels[index] for index in self._label_indices]
+        labels = [
+            np.nan if index is None else sample.labels[index] for index in self._label_indices
+        ]
         masks = sample.read_masks and functools.partial(_renamed_masks, sample, self.names)
         boxes = _renamed(sample.boxes, self.names)
         return replace(sample, labels=np.array(labels, np.float32), boxes=boxes, read_masks=masks)

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from locus.core.errors import DataError, require_extra
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
-from locus.datasets._files import FileDataset, boxes_by_image, described, file_sample, in_split, with_file
+from locus.datasets._files import (
+    FileDataset,
+    boxes_by_image,
+    described,
+    file_sample,
+    in_split,
+    with_file,
+)
 from locus.datasets.base import About, Request
 from locus.datasets.io.images import find
 from locus.datasets.io.tables import first_of, raise_if_any, reading_json, refuse_unknown
@@ -25,7 +32,11 @@ FINDINGS = (
     "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "Diffuse Nodule", "Effusion", "Emphysema",
     "Fibrosis", "Fracture", "Mass", "Nodule", "Pleural Thickening", "Pneumothorax",
 )  # fmt: skip
-TEN = tuple(finding for finding in FINDINGS if finding not in ("Cardiomegaly", "Diffuse Nodule", "Pleural Thickening"))
+TEN = tuple(
+    finding
+    for finding in FINDINGS
+    if finding not in ("Cardiomegaly", "Diffuse Nodule", "Pleural Thickening")
+)
 FILES = (("ChestX_Det_train.json", "train.json"), ("ChestX_Det_test.json", "test.json"))
 Marks = list[tuple[str, FloatArray, FloatArray | None]]
 """Finding, (4,) box and (n, 2) outline (or None) of each mark on an image, in the frame."""
@@ -82,11 +93,19 @@ class ChestXDet(FileDataset):
         images = with_file(root, entries, files, LAYOUT)
         training = np.array([image in train for image in images])
         official = functools.partial(splits.hold_out_val, images, training, request.seed)
-        chosen = {i: entries[i] for i in itertools.compress(images, in_split(images, request, official, whole))}
+        chosen = {
+            i: entries[i]
+            for i in itertools.compress(images, in_split(images, request, official, whole))
+        }
         self.rows, clipped = marked_samples(root, chosen, files, self.findings)
-        partition, without_file = "whole" if whole else request.partition, len(entries) - len(images)
+        partition, without_file = (
+            "whole" if whole else request.partition,
+            len(entries) - len(images),
+        )
         patients = "unknown: each image counts as one"
-        self.describe = described(partition, self.rows, without_file, clipped, paths, patients=patients)
+        self.describe = described(
+            partition, self.rows, without_file, clipped, paths, patients=patients
+        )
 
 
 def marked_samples(
@@ -102,7 +121,12 @@ def marked_samples(
     A box that the source lists twice counts once. ``path``: the source of the marks, for errors. ``meta``: image -> its
     attributes, if any.
     """
-    listed = ((i, f, (*box.tolist(),)) for i, of_image in marks.items() for f, box, _ in of_image if f in findings)
+    listed = (
+        (i, f, (*box.tolist(),))
+        for i, of_image in marks.items()
+        for f, box, _ in of_image
+        if f in findings
+    )
     truth, clipped = boxes_by_image(path, dict.fromkeys(listed), dict.fromkeys(marks, FRAME))
     samples = []
     for i, image_marks in marks.items():
@@ -123,7 +147,9 @@ def _listed(root: Path, names: tuple[str, ...]) -> Path:
     return path
 
 
-def read_marks(path: Path, others: Collection[str] = (), names: str = "file_name") -> dict[str, Marks]:
+def read_marks(
+    path: Path, others: Collection[str] = (), names: str = "file_name"
+) -> dict[str, Marks]:
     """Return image -> marks from one file.
 
     ``names`` is the field with the image name; none of the ``others`` may be in the file. Raises ``DataError``.
@@ -147,12 +173,24 @@ def _marks(path: Path, raw: Mapping[str, Any], image: str) -> Marks:
     refuse_unknown(path, findings, FINDINGS)
     outlines = [np.array(points, np.float64).reshape(-1, 2) for points in raw.get("polygons") or []]
     if any(len(points) < 3 or not np.isfinite(points).all() for points in outlines):
-        raise DataError(f"{path}: {image} has a polygon with fewer than 3 points or invalid numbers")
-    if any((points.max(0) <= 0).any() or (points.min(0) >= FRAME[::-1]).any() for points in outlines):
-        raise DataError(f"{path}: {image} has a polygon outside its image of {FRAME[1]}x{FRAME[0]} pixels")
-    boxes = raw["boxes"] if "boxes" in raw or "polygons" not in raw else [[*p.min(0), *p.max(0)] for p in outlines]
+        raise DataError(
+            f"{path}: {image} has a polygon with fewer than 3 points or invalid numbers"
+        )
+    if any(
+        (points.max(0) <= 0).any() or (points.min(0) >= FRAME[::-1]).any() for points in outlines
+    ):
+        raise DataError(
+            f"{path}: {image} has a polygon outside its image of {FRAME[1]}x{FRAME[0]} pixels"
+        )
+    boxes = (
+        raw["boxes"]
+        if "boxes" in raw or "polygons" not in raw
+        else [[*p.min(0), *p.max(0)] for p in outlines]
+    )
     if len(boxes) != len(findings) or (outlines and len(outlines) != len(findings)):
-        counts = f"{len(findings)} syms, {len(boxes)} boxes" + (f", {len(outlines)} polygons" if outlines else "")
+        counts = f"{len(findings)} syms, {len(boxes)} boxes" + (
+            f", {len(outlines)} polygons" if outlines else ""
+        )
         raise DataError(f"{path}: {image} has {counts}; these numbers must be equal")
     edges = [np.array(box, np.float64).reshape(4) for box in boxes]
     return list(zip(findings, edges, outlines or itertools.repeat(None, len(edges)), strict=True))

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.datasets import splits
-from locus.datasets._files import FileDataset, described, in_split, training_rows, with_file, without_pixels
+from locus.datasets._files import (
+    FileDataset,
+    described,
+    in_split,
+    training_rows,
+    with_file,
+    without_pixels,
+)
 from locus.datasets.base import About, Request
 from locus.datasets.chestx_det import TEN, marked_samples, read_marks
 from locus.datasets.io.images import find
@@ -66,18 +73,29 @@ class ChestXDet10(FileDataset):
         official = partial(_official, people, training, request.seed)
         # images that are left out have patients of the test images, which ``in_split`` would refuse
         units = names if request.partition == "official" else people
-        chosen = {image: entries[image] for image in compress(names, in_split(units, request, official))}
+        chosen = {
+            image: entries[image] for image in compress(names, in_split(units, request, official))
+        }
         read_from = files or dict.fromkeys(chosen, "")
         rows, clipped = marked_samples(root, chosen, read_from, self.findings, patients.__getitem__)
         self.rows = rows if images else without_pixels(rows)
         options = {"images": images, "by_patient": by_patient}
-        self.training_part = partial(training_rows, type(self), request, ("train", "val"), **options)
-        known, without_file = "NIH's" if nih else "unknown: each image counts as one", len(entries) - len(names)
-        self.describe = described(request.partition, self.rows, without_file, clipped, paths, patients=known)
+        self.training_part = partial(
+            training_rows, type(self), request, ("train", "val"), **options
+        )
+        known, without_file = (
+            "NIH's" if nih else "unknown: each image counts as one",
+            len(entries) - len(names),
+        )
+        self.describe = described(
+            request.partition, self.rows, without_file, clipped, paths, patients=known
+        )
 
 
 def _official(patients: Sequence[str], training: NDArray[np.bool_], seed: int) -> splits.SplitNames:
     """Return (N,) split names by the two files, without the training images of patients of the test images."""
     names = splits.hold_out_val(patients, training, seed)
-    names[training & np.isin(patients, np.unique(np.asarray(patients)[~training]))] = splits.LEFT_OUT
+    names[training & np.isin(patients, np.unique(np.asarray(patients)[~training]))] = (
+        splits.LEFT_OUT
+    )
     return names

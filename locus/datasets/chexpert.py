@@ -25,7 +25,14 @@ from locus.datasets import splits
 from locus.datasets._files import FileDataset, TableRows, refuse_turned, with_file
 from locus.datasets.base import About, Request
 from locus.datasets.io import pd, rle
-from locus.datasets.io.tables import check_links, first_of, raise_if_any, read_csv, reading_json, refuse_duplicates
+from locus.datasets.io.tables import (
+    check_links,
+    first_of,
+    raise_if_any,
+    read_csv,
+    reading_json,
+    refuse_duplicates,
+)
 
 FIVE_FINDINGS = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"
@@ -34,7 +41,11 @@ FINDINGS = (
     "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", DEVICES,
 )  # fmt: skip
 TASKS = {5: FIVE_FINDINGS, 14: FINDINGS, 1: (ABNORMAL,)}
-TABLES = {"train": ("train.csv",), "valid": ("valid.csv", "val_labels.csv"), "test": ("test_labels.csv",)}
+TABLES = {
+    "train": ("train.csv",),
+    "valid": ("valid.csv", "val_labels.csv"),
+    "test": ("test_labels.csv",),
+}
 PREFIXES = ("CheXpert-v1.0-small", "CheXpert-v1.0", "CheXpert")
 LAYOUT = (
     "expected train.csv, valid.csv, train/patient*/study*/view*.jpg and valid/..., optionally in CheXpert-v1.0 or "
@@ -44,20 +55,32 @@ POLICIES: dict[str, Mapping[str, float]] = {
     "ones": dict.fromkeys(FINDINGS, 1.0),
     "zeros": dict.fromkeys(FINDINGS, 0.0),
     "ignore": {},
-    "mixed": {"Edema": 1, "Atelectasis": 1, "Cardiomegaly": 0, "Consolidation": 0, "Pleural Effusion": 0},
+    "mixed": {
+        "Edema": 1,
+        "Atelectasis": 1,
+        "Cardiomegaly": 0,
+        "Consolidation": 0,
+        "Pleural Effusion": 0,
+    },
 }
 """Policy -> finding -> value of an uncertain label (-1); nan if not listed."""
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
 VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
 
-SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "valid"), "test": ("test",)}
+SIDES = {
+    "train": ("train", ""),
+    "valid": ("valid", "val"),
+    "val": ("val", "valid"),
+    "test": ("test",),
+}
 """First folder of a table's path -> its names on disk; the full-size archives have no folder train."""
 FILES = ("gt_segmentations_val.json", "gt_segmentations_test.json")
 RENAMED = {"Airspace Opacity": "Lung Opacity"}
 """CheXlocalize's name -> CheXpert's name."""
 
 _ROW = (
-    r"^(?:[\w. -]+/)?((?:train|valid|val|test)/(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.(?:jpg|jpeg|png))$"
+    r"^(?:[\w. -]+/)?((?:train|valid|val|test)/(patient\d+)/(study\d+)/"
+    r"(view\d+_(frontal|lateral))\.(?:jpg|jpeg|png))$"
 )
 _KNOWN = {"1": 1.0, "0": 0.0, "-1": -1.0, "": np.nan}
 _KNOWN |= {f"{text}.0": value for text, value in _KNOWN.items() if text}
@@ -71,7 +94,9 @@ def bases(root: Path) -> list[Path]:
 
 def first_in(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
     """Return the first file with one of the ``names``, folder by folder; None if there is none."""
-    return next((path for path in (first_of(folder, names) for folder in folders) if path is not None), None)
+    return next(
+        (path for path in (first_of(folder, names) for folder in folders) if path is not None), None
+    )
 
 
 def find_tables(root: Path) -> dict[str, Path]:
@@ -89,10 +114,17 @@ def find_tables(root: Path) -> dict[str, Path]:
 
 def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
     """Return image -> file, for the ``listed`` images that have a file in one of CheXpert's folders."""
-    paths = {side: [base / name for base in bases(root) for name in names] for side, names in SIDES.items()}
-    folders = {side: [path for path in side_paths if path.is_dir()] for side, side_paths in paths.items()}
+    paths = {
+        side: [base / name for base in bases(root) for name in names]
+        for side, names in SIDES.items()
+    }
+    folders = {
+        side: [path for path in side_paths if path.is_dir()] for side, side_paths in paths.items()
+    }
     files: dict[str, Path] = {}
-    for image, (side, _, rest) in zip(listed.index, listed["path"].str.partition("/", expand=False), strict=True):
+    for image, (side, _, rest) in zip(
+        listed.index, listed["path"].str.partition("/", expand=False), strict=True
+    ):
         path = next((path for folder in folders[side] if (path := folder / rest).is_file()), None)
         if path is not None:
             files[image] = path
@@ -100,19 +132,27 @@ def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
     return files
 
 
-def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float) -> FloatArray:
+def task_labels(
+    table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float
+) -> FloatArray:
     """Return the (N,K) labels 0, 1 or nan; Abnormal is any finding but devices.
 
     ``policy``: the name in ``POLICIES`` of the values of uncertain labels (-1). ``empty``: the value of missing labels.
     """
-    wanted = [f for f in FINDINGS if f not in (NORMAL, DEVICES)] if ABNORMAL in findings else list(findings)
+    wanted = (
+        [f for f in FINDINGS if f not in (NORMAL, DEVICES)]
+        if ABNORMAL in findings
+        else list(findings)
+    )
     raw = table[wanted].to_numpy(np.float64)
     of_uncertain = np.array([POLICIES[policy].get(finding, np.nan) for finding in wanted])
     values = np.where(raw == -1, of_uncertain, np.where(np.isnan(raw), empty, raw))
     if ABNORMAL not in findings:
         return values
     any_at_all = (values == 1).any(axis=1, keepdims=True)
-    return np.where(any_at_all, 1.0, np.where(np.isnan(values).any(axis=1, keepdims=True), np.nan, 0.0))
+    return np.where(
+        any_at_all, 1.0, np.where(np.isnan(values).any(axis=1, keepdims=True), np.nan, 0.0)
+    )
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -123,10 +163,20 @@ def read_table(path: Path) -> pd.DataFrame:
     raw = read_csv(path, ("Path", *FINDINGS))
     parts = raw["Path"].str.extract(_ROW)
     wrong = raw["Path"][parts[0].isna()]
-    raise_if_any(path, map(repr, wrong), "invalid paths", "; expected train/patient00001/study1/view1_frontal.jpg")
+    raise_if_any(
+        path,
+        map(repr, wrong),
+        "invalid paths",
+        "; expected train/patient00001/study1/view1_frontal.jpg",
+    )
     image = parts[1] + "_" + parts[2] + "_" + parts[3]
     refuse_duplicates(path, image)
-    about = {"path": parts[0], "patient": parts[1], "study": parts[1] + "/" + parts[2], "side": parts[4]}
+    about = {
+        "path": parts[0],
+        "patient": parts[1],
+        "study": parts[1] + "/" + parts[2],
+        "side": parts[4],
+    }
     labels = {finding: _values(path, raw[finding]) for finding in FINDINGS}
     return pd.DataFrame({**about, **_about(raw, parts[4]), **labels}).set_axis(image, axis=0)
 
@@ -166,13 +216,19 @@ class Drawings:
 
     def __contains__(self, image: object) -> bool:
         """Return True if the image has a mask that is not empty."""
-        return isinstance(image, str) and any(len(runs.start) for runs in self._runs(image).values())
+        return isinstance(image, str) and any(
+            len(runs.start) for runs in self._runs(image).values()
+        )
 
     def truth(self, image: str) -> dict[str, Any]:
         """Return the ``frame`` of an image (None if not annotated), its ``boxes`` and the function ``read_masks``."""
         frame = next((runs.size for runs in self._runs(image).values()), None)
         boxes = {finding: runs.boxes() for finding, runs in self._task(image).items()}
-        return {"frame": frame, "boxes": boxes, "read_masks": partial(self.masks, image) if image in self else None}
+        return {
+            "frame": frame,
+            "boxes": boxes,
+            "read_masks": partial(self.masks, image) if image in self else None,
+        }
 
     def masks(self, image: str) -> dict[str, NDArray[np.bool_]]:
         """Return finding -> (H, W) mask in the frame of the image as published."""
@@ -192,15 +248,22 @@ class Drawings:
 
 
 def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.RunLengthMask]:
-    runs = {RENAMED.get(word, word): rle.decode(mask, f"the {word} mask on {image}") for word, mask in packed.items()}
+    runs = {
+        RENAMED.get(word, word): rle.decode(mask, f"the {word} mask on {image}")
+        for word, mask in packed.items()
+    }
     if len({mask.size for mask in runs.values()}) > 1:
         sizes = sorted({mask.size for mask in runs.values()})
-        raise DataError(f"the masks of {image} have different sizes ({sizes}): download the file again")
+        raise DataError(
+            f"the masks of {image} have different sizes ({sizes}): download the file again"
+        )
     return runs
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    with reading_json(path, "expected CheXlocalize's format (image -> finding -> mask): download it again") as packed:
+    with reading_json(
+        path, "expected CheXlocalize's format (image -> finding -> mask): download it again"
+    ) as packed:
         if not all(masks.keys() <= {*FINDINGS, *RENAMED} for masks in packed.values()):
             raise ValueError("unknown finding")
         return dict(packed)
@@ -252,7 +315,11 @@ class CheXpert(FileDataset):
         views: Literal["frontal", "lateral", "all"] = "frontal",
         val: Literal["train", "valid"] = "train",
     ) -> None:
-        self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
+        self.findings, self.split, root = (
+            request.task(TASKS, self.name, 5),
+            request.split,
+            request.folder(LAYOUT),
+        )
         policy = policy or ("mixed" if self.findings == FIVE_FINDINGS else "ignore")
         options = {"policy": policy, "empty": empty, "views": views, "val": val}
         paths, drawn = find_tables(root), Drawings(root, self.findings)
@@ -270,12 +337,19 @@ class CheXpert(FileDataset):
         labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
         self.rows = TableRows(table, labels, files, drawn.truth)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
-        counts = {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
+        counts = {
+            "boxed_images": sum(image in drawn for image in table.index),
+            "studies": table["study"].nunique(),
+        }
         self.describe |= {**counts, "partition": request.partition, **options}
-        self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
+        self.describe["tables"] = {
+            path.name: file_hash(path) for path in [*paths.values(), *drawn.files]
+        }
 
 
-def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) -> tuple[pd.DataFrame, splits.SplitNames]:
+def _assigned(
+    tables: Mapping[str, pd.DataFrame], request: Request, val: str
+) -> tuple[pd.DataFrame, splits.SplitNames]:
     """Return the rows that are in a split, and (N,) split names; all views of a patient are in the same split."""
     table = pd.concat(tables.values())
     if request.partition != "official":
@@ -283,7 +357,9 @@ def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) ->
     _check(tables, request.split, val)
     split_of = {"train": "train", "test" if "test" in tables else "valid": "test"}
     split_of |= {"valid": "val"} if val == "valid" else {}
-    names = np.concatenate([np.full(len(rows), split_of.get(name, ""), dtype="<U5") for name, rows in tables.items()])
+    names = np.concatenate(
+        [np.full(len(rows), split_of.get(name, ""), dtype="<U5") for name, rows in tables.items()]
+    )
     if val == "train":
         training = names == "train"
         patients = table["patient"][training].tolist()
@@ -295,9 +371,13 @@ def _check(tables: Mapping[str, object], split: str, val: str) -> None:
     """Raise ``DataError`` if the official split needs a missing table."""
     available = f"found only the tables {', '.join(tables)}"
     if val == "valid" and not {"valid", "test"} <= tables.keys():
-        raise DataError(f"val=valid requires valid.csv and test_labels.csv, {available}: use val=train")
+        raise DataError(
+            f"val=valid requires valid.csv and test_labels.csv, {available}: use val=train"
+        )
     needed = "test" if "test" in tables else "valid"
     needed = needed if split == "test" else "valid" if (split, val) == ("val", "valid") else "train"
     if needed not in tables:
         advice = "add it, or use --partition patient or kfold"
-        raise DataError(f"the official {split} split requires {' or '.join(TABLES[needed])}, {available}: {advice}")
+        raise DataError(
+            f"the official {split} split requires {' or '.join(TABLES[needed])}, {available}: {advice}"
+        )

@@ -87,11 +87,23 @@ class CovidRadiography(FileDataset):
         labels = chosen["finding"].to_numpy()[:, None] == np.array(self.findings)
         self.rows = TableRows(chosen, labels, chosen["path"], _no_boxes)
         split_by = "folders" if _has_split_folders(table) else "seed"
-        about = {"partition": request.partition, "split_by": split_by, "val": val, "test": test, "images": len(chosen)}
+        about = {
+            "partition": request.partition,
+            "split_by": split_by,
+            "val": val,
+            "test": test,
+            "images": len(chosen),
+        }
         counts = {name: int((names == name).sum()) for name in SPLITS}
         classes = {finding: int((chosen["finding"] == finding).sum()) for finding in CLASSES}
         files = json_hash(table.index.tolist())
-        self.describe = {**about, "counts": counts, "classes": classes, "files": files, "patients": "unknown"}
+        self.describe = {
+            **about,
+            "counts": counts,
+            "classes": classes,
+            "files": files,
+            "patients": "unknown",
+        }
 
 
 def _no_boxes(image: str) -> dict[str, Any]:
@@ -117,7 +129,9 @@ def _images(root: Path) -> pd.DataFrame:
     if lacking:
         raise DataError(f"{base} has no images of {examples(lacking, 4)}: {LAYOUT}")
     twice = sorted(table.index[table.index.duplicated()])
-    raise_if_any(base, twice, "duplicate file names", "; keep one of each")  # one image in two splits or classes
+    raise_if_any(
+        base, twice, "duplicate file names", "; keep one of each"
+    )  # one image in two splits or classes
     return table
 
 

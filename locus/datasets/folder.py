@@ -27,7 +27,14 @@ from locus.core.types import FloatArray
 from locus.datasets import _files, splits
 from locus.datasets.base import SPLITS, About, Request
 from locus.datasets.io import images, pd, tables
-from locus.datasets.io.annotations import NO_FINDING_WORDS, READERS, ROW, Names, read_boxes, refuse_other_frames
+from locus.datasets.io.annotations import (
+    NO_FINDING_WORDS,
+    READERS,
+    ROW,
+    Names,
+    read_boxes,
+    refuse_other_frames,
+)
 from locus.datasets.io.images import SUFFIXES
 from locus.datasets.io.shapes import Polygons, Shape
 from locus.datasets.vindr_cxr import agreed
@@ -58,9 +65,13 @@ def read_labels(
     """
     needed = (*columns, *ignored, *([listed] if listed else []))
     raw = tables.read_csv(path, needed if "image" in columns.values() else ("image", *needed))
-    raw = raw.drop(columns=[name for name in columns.values() if name in raw]).rename(columns=dict(columns))
+    raw = raw.drop(columns=[name for name in columns.values() if name in raw]).rename(
+        columns=dict(columns)
+    )
     files = [_file(cell.strip(), root, path) for cell in raw["image"]]
-    raw = raw.apply(lambda cells: cells.map(identity))  # so that trailing spaces do not create new patients
+    raw = raw.apply(
+        lambda cells: cells.map(identity)
+    )  # so that trailing spaces do not create new patients
     raw = _without_list(path, raw, listed) if listed else raw
     for column in filter(re.compile("Unnamed: ").match, raw):
         raise DataError(f"{path} has a column without a name ({column!r}): give each its own name")
@@ -71,26 +82,36 @@ def read_labels(
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
             advice = f"rename it or, if it is not a finding, use --dataset folder:ignore={finding}"
-            raise DataError(f"{path} has the column {finding!r}, which is a reserved name: {advice}")
+            raise DataError(
+                f"{path} has the column {finding!r}, which is a reserved name: {advice}"
+            )
     require_findings(findings)
     image = raw["image"].map(lambda cell: image_name(cell, path))
     tables.refuse_duplicates(path, image)
     tables.refuse_duplicates(path, pd.Series(map(str, files)))  # a.png and images/a.png
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
     tables.check_links(files, root)
-    return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(image, axis=0), findings
+    return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(
+        image, axis=0
+    ), findings
 
 
 def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
     """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
     lists = [_listed(path, cell) for cell in raw[listed]]
-    found = dict.fromkeys(word for words in lists for word in words if word.lower() not in NO_FINDING_WORDS)
+    found = dict.fromkeys(
+        word for words in lists for word in words if word.lower() not in NO_FINDING_WORDS
+    )
     for word, mark in itertools.product(found, (r"[^\w\s]+", r"\band\b", r"\s+")):
         parts = [part.strip() for part in re.split(mark, word)]
         if len(parts) > 1 and found.keys() >= {*parts}:
-            raise DataError(f"{path} has the finding {word[:80]!r}, which joins others: write {'|'.join(parts)[:80]}")
+            raise DataError(
+                f"{path} has the finding {word[:80]!r}, which joins others: write {'|'.join(parts)[:80]}"
+            )
     if reserved := [word for word in found if word in ABOUT]:
-        raise DataError(f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column")
+        raise DataError(
+            f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column"
+        )
     marks = {word: [str(int(word in words)) for words in lists] for word in sorted(found)}
     return raw[[name for name in ABOUT if name in raw]].assign(**marks)
 
@@ -101,13 +122,20 @@ def _listed(path: Path, cell: str) -> list[str]:
     >>> _listed(Path("labels.csv"), "Mass; Nodule"), _listed(Path("labels.csv"), "['Mass', 'Nodule']")
     (['Mass', 'Nodule'], ['Mass', 'Nodule'])
     """
-    if cell.startswith("[") and not re.search(r"""['"]\s*['"]""", cell):  # no comma: Python would join both
+    if cell.startswith("[") and not re.search(
+        r"""['"]\s*['"]""", cell
+    ):  # no comma: Python would join both
         try:
-            return [identity(word) for word in TypeAdapter(list[str]).validate_python(ast.literal_eval(cell))]
+            return [
+                identity(word)
+                for word in TypeAdapter(list[str]).validate_python(ast.literal_eval(cell))
+            ]
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             pass
     if re.search(r"[\[\]{}\"]|'(?!\w)|(?<!\w)'", cell):
-        raise DataError(f"{path} has the findings {cell[:80]!r}: write Mass|Nodule or ['Mass', 'Nodule']")
+        raise DataError(
+            f"{path} has the findings {cell[:80]!r}: write Mass|Nodule or ['Mass', 'Nodule']"
+        )
     return [identity(word) for word in re.split(r"[|;,\t\n；，、]", cell)]
 
 
@@ -118,7 +146,9 @@ def image_name(cell: str, path: Path) -> str:
     'part1/a.png'
     """
     if Path(cell).suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path} has the image name {cell[:80]!r}: it must end in {', '.join(SUFFIXES)}")
+        raise DataError(
+            f"{path} has the image name {cell[:80]!r}: it must end in {', '.join(SUFFIXES)}"
+        )
     return Path(cell).as_posix()
 
 
@@ -143,13 +173,19 @@ def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.
     if (patient == "").any():
         empty = f"{int((patient == '').sum())} rows with an empty 'patient' column"
         raise DataError(f"{path} has {empty}: fill it in or remove the column")
-    columns = {"patient": patient, **{column: raw[column] for column in ("sex", "view") if column in raw}}
+    columns = {
+        "patient": patient,
+        **{column: raw[column] for column in ("sex", "view") if column in raw},
+    }
     if "age" in raw:
         columns["age"] = _ages(path, raw["age"])
     if "split" in raw:
         tables.refuse_unknown(path, raw["split"].str[:40], SPLITS, "split")
         columns["split"] = raw["split"]
-    return {**columns, "_frame": pd.Series(_listed_frames(path, raw), index=raw.index, dtype=object)}
+    return {
+        **columns,
+        "_frame": pd.Series(_listed_frames(path, raw), index=raw.index, dtype=object),
+    }
 
 
 def _ages(path: Path, cells: pd.Series) -> pd.Series:
@@ -234,31 +270,49 @@ class Folder(_files.FileDataset):
     ) -> None:  # fmt: skip
         root, self.split = request.folder(LAYOUT), request.split
         paths = _tables(root, str(labels), str(boxes))
-        renamed = {str(column): name for name, column in zip(ABOUT[:3], (image, patient, split), strict=True)}
+        renamed = {
+            str(column): name
+            for name, column in zip(ABOUT[:3], (image, patient, split), strict=True)
+        }
         columns = {column: name for column, name in renamed.items() if column != name}
         ignored = tuple(str(ignore).split("+")) if ignore else ()
         table, self.findings = read_labels(paths[0], root, ignored, columns, str(findings))
         if request.findings not in (None, len(self.findings)):
             count = len(self.findings)
             advice = f"leave --num_classes out, or use --num_classes {count}"
-            raise BadValueError(f"{paths[0]} has {count} findings, not {request.findings}: {advice}")
+            raise BadValueError(
+                f"{paths[0]} has {count} findings, not {request.findings}: {advice}"
+            )
         if "split" not in table and request.partition == "official":
             _say_random_split(paths[0])
             request = dataclasses.replace(request, partition="patient")
         split_names = _split_names(table, request)
         splits.check_patients(table["patient"], split_names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
-        present = _files.with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
-        marks = read_boxes(paths[1], str(image), skip_unknown, root, readers) if len(paths) > 1 else None
+        present = _files.with_file(
+            root, table.index[split_names == self.split], files, LAYOUT, self.split
+        )
+        marks = (
+            read_boxes(paths[1], str(image), skip_unknown, root, readers)
+            if len(paths) > 1
+            else None
+        )
         if marks is not None:
             _require_reader(paths[1], marks, readers, votes)
         if normalised and marks is not None:
             marks["fractions"] = True
-        marked = Marked({}, 0) if marks is None else _boxes(paths[1], marks, table, self.findings, set(present))
+        marked = (
+            Marked({}, 0)
+            if marks is None
+            else _boxes(paths[1], marks, table, self.findings, set(present))
+        )
         truth, clipped, self._outlines = marked.boxes, marked.clipped, marked.outlines
         if readers:
             self._readings = _readings(truth)
-            truth = {image: _agreed(of_image, self.findings, votes) for image, of_image in self._readings.items()}
+            truth = {
+                image: _agreed(of_image, self.findings, votes)
+                for image, of_image in self._readings.items()
+            }
         table = table.loc[present]
         values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
         self._frames, self._truth = frames.to_dict(), truth
@@ -269,8 +323,13 @@ class Folder(_files.FileDataset):
             of_folder = sorted(file for file in folder.rglob("*.*") if file.is_file())
             hashes = [[str(file.relative_to(folder)), file_hash(file)] for file in of_folder]
             about["boxes"] = json_hash(hashes)
-        without_file, csv_files = int((split_names == self.split).sum()) - len(present), filter(Path.is_file, paths)
-        self.describe = _files.described(request.partition, present, without_file, clipped, csv_files, **about)
+        without_file, csv_files = (
+            int((split_names == self.split).sum()) - len(present),
+            filter(Path.is_file, paths),
+        )
+        self.describe = _files.described(
+            request.partition, present, without_file, clipped, csv_files, **about
+        )
 
     def _truth_of(self, image: str) -> dict[str, Any]:
         """Return the frame of an image, None if the table does not state it, and its boxes."""
@@ -291,7 +350,9 @@ class Marked:
     boxes: _files.BoxesByImage
     """With several readers, the findings are ``FINDING of READER``."""
     clipped: int
-    outlines: Mapping[str, tuple[tuple[int, int], list[tuple[str, Shape]]]] = dataclasses.field(default_factory=dict)
+    outlines: Mapping[str, tuple[tuple[int, int], list[tuple[str, Shape]]]] = dataclasses.field(
+        default_factory=dict
+    )
     """Image -> its frame (H, W), and the finding and shape of each mark; only images with an outline."""
 
 
@@ -305,7 +366,9 @@ def _require_reader(path: Path, marks: pd.DataFrame, readers: bool, votes: int) 
     if votes < 1:
         raise BadValueError(f"votes is {votes}: use 1 or more")
     if not (marks["reader"] != "").any():
-        raise DataError(f"{path} has no column of readers ({', '.join(READERS)}): add one, or leave readers=True out")
+        raise DataError(
+            f"{path} has no column of readers ({', '.join(READERS)}): add one, or leave readers=True out"
+        )
     if (unknown := marks["reader"] == "").any():
         raise DataError(
             f"{path} has {unknown.sum()} boxes without a reader, first mark {unknown.argmax() + 1}: fill it in"
@@ -325,13 +388,17 @@ def _readings(boxes: _files.BoxesByImage) -> dict[str, dict[str, dict[str, Float
     return read
 
 
-def _agreed(readings: Mapping[str, Mapping[str, FloatArray]], findings: Sequence[str], votes: int) -> dict[str, Any]:
+def _agreed(
+    readings: Mapping[str, Mapping[str, FloatArray]], findings: Sequence[str], votes: int
+) -> dict[str, Any]:
     """Return the boxes that at least ``votes`` readers of one image drew; all of them if it has fewer readers."""
     merged = {finding: agreed(readings, finding, min(votes, len(readings))) for finding in findings}
     return {finding: boxes for finding, boxes in merged.items() if len(boxes)}
 
 
-def _masks(frame: tuple[int, int], shapes: Sequence[tuple[str, Shape]]) -> dict[str, NDArray[np.bool_]]:
+def _masks(
+    frame: tuple[int, int], shapes: Sequence[tuple[str, Shape]]
+) -> dict[str, NDArray[np.bool_]]:
     """Return finding -> (H,W) mask: the union of its shapes."""
     masks: dict[str, NDArray[np.bool_]] = {}
     for finding, shape in shapes:
@@ -354,7 +421,9 @@ def _split_names(table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
     if request.partition != "official":
         return splits.assign(patients, request)
     names = table["split"].to_numpy(str)
-    return names if "val" in names else splits.hold_out_val(patients, names == "train", request.seed)
+    return (
+        names if "val" in names else splits.hold_out_val(patients, names == "train", request.seed)
+    )
 
 
 @functools.cache
@@ -363,7 +432,13 @@ def _say_random_split(path: Path) -> None:
     log.info("%s has no column 'split': patients are split at random (--partition patient)", path)
 
 
-def _boxes(path: Path, marks: pd.DataFrame, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> Marked:
+def _boxes(
+    path: Path,
+    marks: pd.DataFrame,
+    table: pd.DataFrame,
+    findings: tuple[str, ...],
+    wanted: set[str],
+) -> Marked:
     """Return the marks of the ``wanted`` images. Unreadable images get none.
 
     Raises ``DataError`` for images and findings that the label ``table`` lacks, a label 0, images of another size than
@@ -373,13 +448,23 @@ def _boxes(path: Path, marks: pd.DataFrame, table: pd.DataFrame, findings: tuple
     images = {name: names.image(name) for name in marks["image"].unique()}
     unlisted = [name[:80] for name, image in images.items() if image is None]
     tables.raise_if_any(
-        path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes"
+        path,
+        unlisted,
+        "images that the label table does not list",
+        "; add them there, or remove their boxes",
     )
     words = {word: _with_reader(word, names, path) for word in marks["finding"].unique()}
     marks = marks.assign(image=marks["image"].map(images), finding=marks["finding"].map(words))
     pairs = marks[["image", "finding"]].drop_duplicates().itertuples(index=False)
-    negative = (" ".join(pair) for pair in pairs if table.at[pair[0], pair[1].partition(OF_READER)[0]] == 0)
-    tables.raise_if_any(path, negative, "boxes of findings whose label is 0", "; correct the label or remove the box")
+    negative = (
+        " ".join(pair) for pair in pairs if table.at[pair[0], pair[1].partition(OF_READER)[0]] == 0
+    )
+    tables.raise_if_any(
+        path,
+        negative,
+        "boxes of findings whose label is 0",
+        "; correct the label or remove the box",
+    )
     boxed = table.loc[[i for i in marks["image"].unique() if i in wanted]]
     stated = {str(image): frame for image, frame in boxed["_frame"].items() if frame}
     _files.refuse_turned(path, stated, {str(image): file for image, file in boxed["_path"].items()})
@@ -391,12 +476,18 @@ def _boxes(path: Path, marks: pd.DataFrame, table: pd.DataFrame, findings: tuple
     edges = marks[[*ROW[2:6]]].to_numpy(np.float64)
     edges = np.where(marks[["fractions"]].to_numpy(bool), edges * sides, edges)
     rows = [*zip(marks["image"], marks["finding"], edges, marks["shape"], strict=True)]
-    listed = [(image, word, box) for image, word, edge, shape in rows for box in _of_mark(edge, shape, frames[image])]
+    listed = [
+        (image, word, box)
+        for image, word, edge, shape in rows
+        for box in _of_mark(edge, shape, frames[image])
+    ]
     outlined = {image for image, *_, shape in rows if shape is not None}
     outlines: dict[str, tuple[tuple[int, int], list[tuple[str, Shape]]]] = {}
     for image, word, edge, shape in rows:
         if image in outlined:
-            outlines.setdefault(image, (frames[image], []))[1].append((word, shape or _rectangle(edge)))
+            outlines.setdefault(image, (frames[image], []))[1].append(
+                (word, shape or _rectangle(edge))
+            )
     return Marked(*_files.boxes_by_image(path, listed, frames), outlines)
 
 
@@ -406,7 +497,9 @@ def _with_reader(word: str, names: Names, path: Path) -> str:
     return names.finding(finding, str(path)) + of + reader
 
 
-def _of_mark(edges: FloatArray, shape: Shape | None, frame: tuple[int, int]) -> Sequence[FloatArray]:
+def _of_mark(
+    edges: FloatArray, shape: Shape | None, frame: tuple[int, int]
+) -> Sequence[FloatArray]:
     """Return the boxes of a mark: its edges, or those of its shape."""
     return [edges] if shape is None or not np.isnan(edges).any() else [*shape.boxes(frame)]
 

@@ -79,10 +79,14 @@ def exposed(background: NDArray[np.uint8], heart: draw.Lesion, exposure: float) 
     ``exposure`` in [0,1) selects the exponent of the tones, within the range ``TONE``.
     """
     low, high = TONE
-    return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
+    return _with_heart(
+        (background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart
+    )
 
 
-def implant(image: draw.Pixels, patient: draw.Patient, conspicuity: Mapping[str, float], white: float) -> draw.Pixels:
+def implant(
+    image: draw.Pixels, patient: draw.Patient, conspicuity: Mapping[str, float], white: float
+) -> draw.Pixels:
     """Draw the patient's findings into the ``exposed`` image, (S,S); they saturate at the tone ``white``."""
     image = image.copy()
     for lesion in patient.lesions:
@@ -103,8 +107,12 @@ def _draw(image: draw.Pixels, lesion: draw.Lesion, factor: float, white: float) 
     opacity = _opacity(lesion, at, len(image))
     part = image[at.rows, at.columns]
     if lesion.finding == "Pneumothorax":
-        part += np.clip(opacity, 0, 1) * (_blurred(part, max(len(image) // 32, 1)) - part) * VANISHED
-    strength = HEART_TONE if lesion.finding == "Cardiomegaly" else draw.STRENGTH[lesion.finding] * 1.4
+        part += (
+            np.clip(opacity, 0, 1) * (_blurred(part, max(len(image) // 32, 1)) - part) * VANISHED
+        )
+    strength = (
+        HEART_TONE if lesion.finding == "Cardiomegaly" else draw.STRENGTH[lesion.finding] * 1.4
+    )
     part += strength * factor * opacity * np.maximum(white - part if strength > 0 else part, 0)
 
 
@@ -118,7 +126,9 @@ def _opacity(lesion: draw.Lesion, at: draw.Window, size: int) -> draw.Pixels:
     elif lesion.finding == "Pneumothorax" and lesion.texture[4, 4] < CRISP:
         return opacity
     low, high = SOFT
-    return _blurred(opacity, max(round((low + (high - low) * float(lesion.texture[5, 5])) * size), 1))
+    return _blurred(
+        opacity, max(round((low + (high - low) * float(lesion.texture[5, 5])) * size), 1)
+    )
 
 
 def _blurred(values: draw.Pixels, reach: int) -> draw.Pixels:
@@ -135,15 +145,23 @@ def _with_heart(image: draw.Pixels, heart: draw.Lesion) -> draw.Pixels:
     """Stretch the content of ``USUAL_HEART`` to the box ``heart``; the surroundings move less."""
     copy = image.copy()
     at = draw.window(len(image), heart.box, margin=REACH - 1)
-    share = draw.smooth((REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7))  # 1 in the heart, 0 at the reach
-    rows, columns = (_moved(unit, share, heart.box, axis, len(image)) for unit, axis in ((at.q, 1), (at.p, 0)))
+    share = draw.smooth(
+        (REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7)
+    )  # 1 in the heart, 0 at the reach
+    rows, columns = (
+        _moved(unit, share, heart.box, axis, len(image)) for unit, axis in ((at.q, 1), (at.p, 0))
+    )
     copy[at.rows, at.columns] = _sampled(image, rows, columns)
     return copy
 
 
-def _moved(unit: draw.Pixels, share: draw.Pixels, box: draw.UnitBox, axis: int, size: int) -> draw.Pixels:
+def _moved(
+    unit: draw.Pixels, share: draw.Pixels, box: draw.UnitBox, axis: int, size: int
+) -> draw.Pixels:
     """Return the source positions of the window's pixels along one ``axis`` (0 across, 1 down)."""
-    middles = ((b[axis] + b[axis + 2] + unit * (b[axis + 2] - b[axis])) / 2 for b in (USUAL_HEART, box))
+    middles = (
+        (b[axis] + b[axis + 2] + unit * (b[axis + 2] - b[axis])) / 2 for b in (USUAL_HEART, box)
+    )
     usual, target = (middle * size - 0.5 for middle in middles)
     return share * usual + (1 - share) * target
 
@@ -152,7 +170,10 @@ def _sampled(image: draw.Pixels, rows: draw.Pixels, columns: draw.Pixels) -> dra
     """Sample ``image`` bilinearly at positions in pixels, clamped to the image."""
     last = len(image) - 1
     rows, columns = np.clip(rows, 0, last), np.clip(columns, 0, last)
-    top, left = np.minimum(rows.astype(np.int64), last - 1), np.minimum(columns.astype(np.int64), last - 1)
+    top, left = (
+        np.minimum(rows.astype(np.int64), last - 1),
+        np.minimum(columns.astype(np.int64), last - 1),
+    )
     down, right = rows - top, columns - left
     upper = image[top, left] * (1 - right) + image[top, left + 1] * right
     lower = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
@@ -169,7 +190,11 @@ def whitest(image: draw.Pixels) -> float:
 
 
 def arranged(
-    patient: draw.Patient, image: draw.Pixels, tries: int, rng: np.random.Generator, placement: Placement = "nih"
+    patient: draw.Patient,
+    image: draw.Pixels,
+    tries: int,
+    rng: np.random.Generator,
+    placement: Placement = "nih",
 ) -> draw.Patient:
     """Return the patient with each finding but the heart at the airiest of ``tries`` positions in ``image``, (S,S)."""
     white = whitest(image)
@@ -181,11 +206,15 @@ def arranged(
     return replace(patient, lesions=tuple(lesions))
 
 
-def _candidates(lesion: draw.Lesion, tries: int, rng: np.random.Generator, placement: Placement) -> list[draw.Lesion]:
+def _candidates(
+    lesion: draw.Lesion, tries: int, rng: np.random.Generator, placement: Placement
+) -> list[draw.Lesion]:
     """Return the finding at ``tries`` random positions; a heart stays where it is."""
     is_uniform = placement == "uniform"
     shape = (tries, 4) if is_uniform else (tries - 1, 7)
-    rows = rng.random(shape).tolist()  # also for a heart, so that the numbers of the other findings do not depend on it
+    rows = rng.random(
+        shape
+    ).tolist()  # also for a heart, so that the numbers of the other findings do not depend on it
     if lesion.finding == "Cardiomegaly":
         return [lesion]
     if is_uniform:
@@ -279,24 +308,45 @@ class Implanted(Phantom):
     ) -> None:
         self.apply(request, self.name)
         counts = {"train": train, "val": val, "test": test}
-        self.options = draw.PhantomOptions(draw.per_finding(prevalence, 0.18), draw.per_finding(conspicuity, 1))
+        self.options = draw.PhantomOptions(
+            draw.per_finding(prevalence, 0.18), draw.per_finding(conspicuity, 1)
+        )
         self.places, self.marker, self.placement = places, marker, placement
         root = request.folder(self.layout)
         self._files = find(root, *IMAGE_FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
-        self.indices = FIRST_INDEX[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
-        hashes = {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()}
+        self.indices = FIRST_INDEX[self.split] + np.arange(
+            counts[self.split] if len(self._backgrounds) else 0
+        )
+        hashes = {
+            path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()
+        }
         hashes |= nih_tables.from_package(root, (nih_tables.ENTRIES, (nih_tables.BOX_FILE,)))
-        about = {"source": "drawn into radiographs", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
-        about |= {"counts": counts, "partition": request.partition, "backgrounds": len(self._backgrounds)}
-        drawn = {"places": places, "prevalence": self.options.prevalence, "conspicuity": self.options.conspicuity}
+        about = {
+            "source": "drawn into radiographs",
+            "drawing": DRAWING,
+            "seed": self.seed,
+            "img_size": self.size,
+        }
+        about |= {
+            "counts": counts,
+            "partition": request.partition,
+            "backgrounds": len(self._backgrounds),
+        }
+        drawn = {
+            "places": places,
+            "prevalence": self.options.prevalence,
+            "conspicuity": self.options.conspicuity,
+        }
         self.describe = {**about, "tables": hashes, **drawn}
         if marker is not None:
             self.describe[MARKER] = marker
         if placement != "nih":
             self.describe["placement"] = placement
         files = [self._files[image] for image in self._backgrounds.index]
-        self.drawn_from = json_hash([self.describe, [[Path(path).name, *content_stamp(path)] for path in files]])
+        self.drawn_from = json_hash(
+            [self.describe, [[Path(path).name, *content_stamp(path)] for path in files]]
+        )
 
     @functools.cached_property
     def patients(self) -> list[str]:
@@ -305,7 +355,10 @@ class Implanted(Phantom):
 
     def sample(self, index: int) -> Sample:
         """Return the sample at ``index`` of this split, which can be drawn without a finding."""
-        return replace(super().sample(index), read_without=functools.partial(self.render, int(self.indices[index])))
+        return replace(
+            super().sample(index),
+            read_without=functools.partial(self.render, int(self.indices[index])),
+        )
 
     def drawn(self, number: int) -> tuple[draw.Patient, str, dict[str, Any]]:
         """Return patient, name and attributes as the phantom does; decodes a small copy of the background."""
@@ -324,10 +377,16 @@ class Implanted(Phantom):
             raise UnknownNameError("finding", without, (*self.findings, MARKER))
         patient, background, exposure = self._plan(number)
         image = resize_image(decode(self._files[background]), (self.size, self.size))
-        white, removed = whitest(whole := exposed(image, patient.heart, exposure)), find_finding(without, self.findings)
+        white, removed = (
+            whitest(whole := exposed(image, patient.heart, exposure)),
+            find_finding(without, self.findings),
+        )
         if removed == "Cardiomegaly":
             whole = exposed(image, self._normal_heart(number), exposure)
-        shown = replace(patient, lesions=tuple(lesion for lesion in patient.lesions if lesion.finding != removed))
+        shown = replace(
+            patient,
+            lesions=tuple(lesion for lesion in patient.lesions if lesion.finding != removed),
+        )
         drawn = implant(whole, shown, self.options.conspicuity, white)
         box = None if without == MARKER else self._marker_box(number, patient)
         if box is not None:
@@ -344,7 +403,11 @@ class Implanted(Phantom):
 
     def _normal_heart(self, number: int) -> draw.Lesion:
         """Return the heart that the patient has without Cardiomegaly."""
-        rest = {finding: share for finding, share in self.options.prevalence.items() if finding != "Cardiomegaly"}
+        rest = {
+            finding: share
+            for finding, share in self.options.prevalence.items()
+            if finding != "Cardiomegaly"
+        }
         options = replace(self.options, prevalence={**rest, "Cardiomegaly": 0.0})
         return draw.draw_patient(generator(self.seed, "implanted", number), options).heart
 
@@ -390,5 +453,7 @@ def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Seri
 def _names(patients: list[str], request: Request) -> splits.SplitNames:
     """Return (N,) split names. The official partition is a small random holdout."""
     if request.partition == "official":
-        return splits.hold_out_val(patients, ~splits.cut(patients, HELD_OUT, request.seed), request.seed, HELD_OUT)
+        return splits.hold_out_val(
+            patients, ~splits.cut(patients, HELD_OUT, request.seed), request.seed, HELD_OUT
+        )
     return splits.assign(patients, request)

@@ -48,7 +48,10 @@ class TrainingImages:
         >>> TrainingImages.unpacked(TrainingImages.listed(["a.png"]).packed()) == TrainingImages.listed(["a.png"])
         True
         """
-        texts = {name: base64.b85encode(b"".join(sorted(getattr(self, name)))).decode() for name in HASHED}
+        texts = {
+            name: base64.b85encode(b"".join(sorted(getattr(self, name)))).decode()
+            for name in HASHED
+        }
         return {"datasets": sorted(self.datasets), **texts}
 
     @classmethod
@@ -65,12 +68,19 @@ class TrainingImages:
         return cls(frozenset(map(_hash, names)), frozenset(map(_hash, patients)))
 
     @classmethod
-    def used(cls, name: str, train: Columns, rows: Iterable[int], validation: Columns) -> "TrainingImages":
+    def used(
+        cls, name: str, train: Columns, rows: Iterable[int], validation: Columns
+    ) -> "TrainingImages":
         """Return the images ``rows`` of a data set's training split, and the patients of its validation split, too."""
         pairs = _names(train)
-        chosen, patients = [pairs[row] for row in rows], [patient for _, patient in _names(validation)]
+        chosen, patients = (
+            [pairs[row] for row in rows],
+            [patient for _, patient in _names(validation)],
+        )
         images, of_images = (map(_hash, names) for names in zip(*chosen, strict=True))
-        return cls(frozenset(images), frozenset((*of_images, *map(_hash, patients))), frozenset({name}))
+        return cls(
+            frozenset(images), frozenset((*of_images, *map(_hash, patients))), frozenset({name})
+        )
 
 
 HASHED = ("images", "patients")
@@ -81,7 +91,9 @@ def _hash(name: str) -> bytes:
 
 
 def _split(hashes: bytes) -> frozenset[bytes]:
-    return frozenset(hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES))
+    return frozenset(
+        hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)
+    )
 
 
 def _nih_patient(image: str) -> str:
@@ -105,7 +117,9 @@ def unseen_part(data: Dataset, seen: TrainingImages | None, findings: Sequence[s
     """
     positions = [*range(len(data))] if seen is None else _unseen(data, seen)
     if not positions:
-        raise LeakError(f"all {len(data)} images of {data.name} are of patients in the training data: use other images")
+        raise LeakError(
+            f"all {len(data)} images of {data.name} are of patients in the training data: use other images"
+        )
     if tuple(findings) == data.findings and len(positions) == len(data):
         return data
     rest = RelabeledDataset(data, findings, positions)
@@ -116,7 +130,9 @@ def unseen_part(data: Dataset, seen: TrainingImages | None, findings: Sequence[s
 def _unseen(data: Dataset, seen: TrainingImages) -> list[int]:
     """Return the positions of images whose patients have no training image, in ``data`` or by their own name."""
     pairs = _names(data.columns)
-    comparable = not seen.datasets or data.name in seen.datasets or data.name not in datasets.names()
+    comparable = (
+        not seen.datasets or data.name in seen.datasets or data.name not in datasets.names()
+    )
     by_name = [comparable or bool(NIH_NAME.fullmatch(image)) for image, _ in pairs]
     patients = {
         patient

@@ -23,7 +23,8 @@ TABLES = ("MS_CXR_Local_Alignment_v1.1.0.json", "MS_CXR_Local_Alignment_v1.0.0.j
 PATIENT = re.compile(r"/p(\d{8})/")
 """The patient in the path of an image of MIMIC-CXR."""
 COCO = (
-    "images need id, path (or file_name), width and height; annotations need image_id, category_id, label_text and bbox"
+    "images need id, path (or file_name), width and height; annotations need image_id, category_id, label_text "
+    "and bbox"
 )
 LAYOUT = (
     f"expected {TABLES[0]} from https://physionet.org/content/ms-cxr, and the images in it below "
@@ -79,7 +80,11 @@ class MsCxr(_files.FileDataset):
             if (finding, phrase) not in phrases:
                 phrases.append((finding, phrase))
             words.append((_case(image, phrases.index((finding, phrase))), finding, box))
-        cases = {_case(image, n): (image, *pair) for image in images for n, pair in enumerate(numbers.get(image, ()))}
+        cases = {
+            _case(image, n): (image, *pair)
+            for image in images
+            for n, pair in enumerate(numbers.get(image, ()))
+        }
         listed = [case for case, (image, *_) in cases.items() if image in present]
         patients = [_patient(cases[case][0]) for case in listed]
         chosen = compress(listed, _files.in_split(patients, request, whole=whole))
@@ -90,7 +95,9 @@ class MsCxr(_files.FileDataset):
         lists = "every sample is test" if whole else "drawn by patient"
         about = {"lists": lists, "patients": "MIMIC-CXR's", "phrases": len(self.rows)}
         partition = "whole" if whole else request.partition
-        self.describe = _files.described(partition, self.rows, len(images) - len(present), clipped, [path], **about)
+        self.describe = _files.described(
+            partition, self.rows, len(images) - len(present), clipped, [path], **about
+        )
 
     def _sample(
         self, case: str, image: str, finding: str, phrase: str, *, truth: _files.BoxesByImage,
@@ -124,8 +131,13 @@ def _read(path: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[str, str, 
     content: Any = read_json(path)
     try:
         entries = {entry["id"]: entry for entry in content["images"]}
-        names = {key: str(entry.get("path") or entry["file_name"]) for key, entry in entries.items()}
-        frames = {names[key]: (int(entry["height"]), int(entry["width"])) for key, entry in entries.items()}
+        names = {
+            key: str(entry.get("path") or entry["file_name"]) for key, entry in entries.items()
+        }
+        frames = {
+            names[key]: (int(entry["height"]), int(entry["width"]))
+            for key, entry in entries.items()
+        }
         words = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
         refuse_unknown(path, [*words.values()], FINDINGS)
         marks = []
@@ -134,9 +146,13 @@ def _read(path: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[str, str, 
             if not phrase:
                 raise DataError(f"{path}, {where} has no phrase (label_text): {COCO}")
             if not row.get("bbox"):
-                raise DataError(f"{path}, {where}: the phrase {phrase[:60]!r} has no box (bbox): {COCO}")
+                raise DataError(
+                    f"{path}, {where}: the phrase {phrase[:60]!r} has no box (bbox): {COCO}"
+                )
             if row["image_id"] not in names:
-                raise DataError(f"{path}, {where}: the image {row['image_id']} is not listed: {COCO}")
+                raise DataError(
+                    f"{path}, {where}: the image {row['image_id']} is not listed: {COCO}"
+                )
             box = xywh_to_xyxy(np.array([row["bbox"]], np.float64).reshape(1, 4))[0]
             marks.append((names[row["image_id"]], words[row["category_id"]], phrase, box))
     except (TypeError, KeyError, ValueError, AttributeError) as error:

@@ -28,18 +28,50 @@ from locus.core.errors import BadValueError, DataError, NoImagesError, examples
 from locus.core.files import file_hash
 from locus.core.types import FloatArray, Sample
 from locus.datasets import _files, chestx_det, splits
-from locus.datasets._files import BoxesByImage, TableRows, boxes_by_image, described, in_split, no_pixels, with_file
+from locus.datasets._files import (
+    BoxesByImage,
+    TableRows,
+    boxes_by_image,
+    described,
+    in_split,
+    no_pixels,
+    with_file,
+)
 from locus.datasets.base import About, Request
 from locus.datasets.chestx_det import TEN, Marks, marked_samples, read_marks
 from locus.datasets.io import pd, tables
 from locus.datasets.io.images import find
-from locus.datasets.io.tables import first_of, raise_if_any, read_csv, read_list, refuse_duplicates, refuse_unknown
+from locus.datasets.io.tables import (
+    first_of,
+    raise_if_any,
+    read_csv,
+    read_list,
+    refuse_duplicates,
+    refuse_unknown,
+)
 from locus.datasets.splits import hold_out_val
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published."""
-BOXED = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
-FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia")
+BOXED = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Effusion",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pneumonia",
+    "Pneumothorax",
+)
+FINDINGS = (
+    *BOXED,
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Fibrosis",
+    "Pleural_Thickening",
+    "Hernia",
+)
 NORMAL, ABNORMAL = "No Finding", "Abnormal"
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
@@ -98,7 +130,9 @@ def from_package(root: Path, tables: Iterable[Sequence[str]]) -> dict[str, str]:
 
 @functools.cache  # once for all splits
 def _log_from_package(root: Path, names: Sequence[str]) -> None:
-    log.warning("%s has no %s: the published files that are in Locus are used", root, ", ".join(names))
+    log.warning(
+        "%s has no %s: the published files that are in Locus are used", root, ", ".join(names)
+    )
 
 
 def read_entries(root: Path) -> pd.DataFrame:
@@ -106,13 +140,20 @@ def read_entries(root: Path) -> pd.DataFrame:
     path = _table_file(root, ENTRIES)
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])
-    raise_if_any(path, raw["Image Index"][raw["Patient ID"].str.strip() == ""], "images without a patient")
+    raise_if_any(
+        path, raw["Image Index"][raw["Patient ID"].str.strip() == ""], "images without a patient"
+    )
     words = {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}
     refuse_unknown(path, words, (*FINDINGS, NORMAL))
     labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
     table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
     both = table.any(axis=1) & raw["Finding Labels"].str.contains(NORMAL, regex=False)
-    raise_if_any(path, raw["Image Index"][both], f"images with {NORMAL!r} beside a finding", "; remove one of them")
+    raise_if_any(
+        path,
+        raw["Image Index"][both],
+        f"images with {NORMAL!r} beside a finding",
+        "; remove one of them",
+    )
     about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})
     return pd.concat([about, table], axis=1).set_axis(raw["Image Index"], axis=0)
 
@@ -120,7 +161,9 @@ def read_entries(root: Path) -> pd.DataFrame:
 def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
     """Return age, sex and view, if known. Ages such as 058Y and 011M are parsed; those above 120 are nan."""
     nothing = pd.Series("", index=raw.index)
-    age, sex, view = (raw.get(name, nothing) for name in ("Patient Age", "Patient Gender", "View Position"))
+    age, sex, view = (
+        raw.get(name, nothing) for name in ("Patient Age", "Patient Gender", "View Position")
+    )
     return {"age": age.map(tables.years).astype(float), "sex": sex, "view": view}
 
 
@@ -129,7 +172,9 @@ def read_labelled(path: Path, findings: Sequence[str], widths: Sequence[int]) ->
     cells = read_list(path)
     width = cells.shape[1] - 1
     if width not in widths:
-        raise DataError(f"{path} has {width} label columns: expected {' or '.join(map(str, widths))}")
+        raise DataError(
+            f"{path} has {width} label columns: expected {' or '.join(map(str, widths))}"
+        )
     labels = {name: _zero_one(path, cells[i]) for i, name in enumerate(findings[:width], 1)}
     return pd.DataFrame(labels).set_axis(cells[0], axis=0)
 
@@ -149,7 +194,9 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     path = _table_file(root, (BOX_FILE,))
     raw = read_csv(path, ("Image Index", "Finding Label"))
     if raw.shape[1] < 6:
-        raise DataError(f"{path} has {raw.shape[1]} columns: expected image, finding, x, y, w and h")
+        raise DataError(
+            f"{path} has {raw.shape[1]} columns: expected image, finding, x, y, w and h"
+        )
     finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
     refuse_unknown(path, finding, FINDINGS)
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
@@ -187,16 +234,24 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
     absent = [finding for finding in findings if len(table) and table[finding].isna().all()]
     if absent:
         count = len(findings) - len(absent)
-        raise BadValueError(f"the lists in {root} have no labels of {examples(absent)}: use --num_classes {count}")
+        raise BadValueError(
+            f"the lists in {root} have no labels of {examples(absent)}: use --num_classes {count}"
+        )
     return table
 
 
 def _available_experts(root: Path, named: str | None) -> str | None:
     """Return the experts whose lists are used: those ``named``, else the first present. Raises ``DataError``."""
     files_of = {experts: binary_files(experts).values() for experts in get_args(Experts)}
-    present = [experts for experts, files in files_of.items() if all((root / name).is_file() for name in files)]
+    present = [
+        experts
+        for experts, files in files_of.items()
+        if all((root / name).is_file() for name in files)
+    ]
     if named is not None and named not in present:
-        raise DataError(f"{root} lacks a file for experts={named}: it must contain {', '.join(files_of[named])}")
+        raise DataError(
+            f"{root} lacks a file for experts={named}: it must contain {', '.join(files_of[named])}"
+        )
     return named or next(iter(present), None)
 
 
@@ -208,7 +263,9 @@ def _kind(root: Path) -> str:
     present = [name for name in LABELLED.values() if name not in (*absent, *OFFICIAL)]
     if present and any(first_of(root, (name,)) is None for name in OFFICIAL):
         advice = f"add {' and '.join(absent)}, or remove {' and '.join(present)} to use the official split"
-        raise DataError(f"{root} has {' and '.join(present)}, but no {' and '.join(absent)}: {advice}")
+        raise DataError(
+            f"{root} has {' and '.join(present)}, but no {' and '.join(absent)}: {advice}"
+        )
     return "official"
 
 
@@ -219,9 +276,13 @@ def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
     """
     listed = {name: _official_list(root, name, table.index.to_series()) for name in OFFICIAL}
     names = pd.concat(list(listed.values()), ignore_index=True)
-    raise_if_any(root, names[~names.isin(table.index)], "images in its lists that are not in Data_Entry_2017")
+    raise_if_any(
+        root, names[~names.isin(table.index)], "images in its lists that are not in Data_Entry_2017"
+    )
     training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
-    return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
+    return pd.Series(
+        hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names
+    )
 
 
 def _official_list(root: Path, name: str, images: pd.Series) -> pd.Series:
@@ -234,19 +295,27 @@ def _official_list(root: Path, name: str, images: pd.Series) -> pd.Series:
 
 def binary_files(experts: str) -> dict[str, str]:
     """Return split -> file of the expert lists of the abnormality task."""
-    return {"train": "binary_train.txt", "val": "binary_val.txt", "test": f"binary_test_{experts}.txt"}
+    return {
+        "train": "binary_train.txt",
+        "val": "binary_val.txt",
+        "test": f"binary_test_{experts}.txt",
+    }
 
 
 def _described(labels: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Add the patient of each image, and age, sex and view if known."""
     labels = labels[~labels.index.duplicated()]
     about = pd.DataFrame({"patient": labels.index.map(patient_of)}, index=labels.index)
-    return pd.concat([about, table.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)
+    return pd.concat(
+        [about, table.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1
+    )
 
 
 def annotation_files(root: Path) -> list[Path]:
     """Return the annotation files for the NIH folder ``root``. Raises ``DataError`` if there are none."""
-    for folder in (Path(os.path.normpath(root / name)) for name in FOLDERS):  # also if ``root`` does not exist
+    for folder in (
+        Path(os.path.normpath(root / name)) for name in FOLDERS
+    ):  # also if ``root`` does not exist
         if (joined := first_of(folder, (JOINED,))) is not None:
             return [joined]
         first_release = [folder / name for name in FIRST_RELEASE]
@@ -273,12 +342,17 @@ def read_second_team(root: Path) -> dict[str, Marks]:
 
 def _official(root: Path, images: list[str], request: Request) -> splits.SplitNames:
     """Return (N,) split names by NIH's lists; ``splits.LEFT_OUT`` for an image in neither list."""
-    test_images, path = set(read_list(_table_file(root, OFFICIAL[1:]))[0]), first_of(root, OFFICIAL[:1])
+    test_images, path = (
+        set(read_list(_table_file(root, OFFICIAL[1:]))[0]),
+        first_of(root, OFFICIAL[:1]),
+    )
     test = np.array([image in test_images for image in images])
     names = splits.hold_out_val([*map(patient_of, images)], ~test, request.seed)
     if path is not None:
         training = set(read_list(path)[0])
-        names[[not on_test and i not in training for i, on_test in zip(images, test, strict=True)]] = splits.LEFT_OUT
+        names[
+            [not on_test and i not in training for i, on_test in zip(images, test, strict=True)]
+        ] = splits.LEFT_OUT
     return names
 
 
@@ -299,7 +373,9 @@ def _image_files(folder: Path) -> dict[str, str]:
         raise NoImagesError(f"{folder} has no image file of NIH: {LAYOUT}")
     named = {Path(name).with_suffix(".png").name: path for name, path in files.items()}
     if len(named) < len(files):
-        raise DataError(f"{folder} has images with two files, such as .png and .jpg: keep one file per image")
+        raise DataError(
+            f"{folder} has images with two files, such as .png and .jpg: keep one file per image"
+        )
     return named
 
 
@@ -309,7 +385,9 @@ def _folder_of_tables(folder: str) -> Path:
     if not root.is_dir():
         raise DataError(f"the folder {folder} is missing: give one with NIH's tables")
     if first_of(root, [*names]) is None:
-        raise DataError(f"{folder} has none of NIH's tables: it must contain at least one of {', '.join(names)}")
+        raise DataError(
+            f"{folder} has none of NIH's tables: it must contain at least one of {', '.join(names)}"
+        )
     return root
 
 
@@ -371,7 +449,9 @@ class NIH(_files.FileDataset):
         if truth is not None:
             if not images or tables is not None:
                 option = "tables" if images else "images=False"
-                raise BadValueError(f"{option} cannot be combined with truth=chestx_det: leave one of them out")
+                raise BadValueError(
+                    f"{option} cannot be combined with truth=chestx_det: leave one of them out"
+                )
             self._load_second_team(request)
             return
         folder = request.folder(LAYOUT) if images else None
@@ -380,24 +460,32 @@ class NIH(_files.FileDataset):
         self.findings, self.split = request.task(TASKS, self.name, 8), request.split
         self._boxes, clipped = read_boxes(self.root)
         official = request.partition == "official"
-        table, names, about = self._listed(experts, request.seed) if official else self._random(request, files)
+        table, names, about = (
+            self._listed(experts, request.seed) if official else self._random(request, files)
+        )
         splits.check_patients(table["patient"].loc[names.index], names)
         listed = names.index[names == self.split]
         if files is None:
             files = {image: image for image in listed}
-        elif about.get("lists") == "official" and first_of(self.root, (*ENTRIES, *OFFICIAL)) is None:
+        elif (
+            about.get("lists") == "official" and first_of(self.root, (*ENTRIES, *OFFICIAL)) is None
+        ):
             listed = listed[listed.isin(list(files))]  # the other images are not missing
         table = table.loc[with_file(folder or self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, self._truth)
         about["boxed_images"] = sum(image in self._boxes for image in table.index)
-        self.describe = described(request.partition, table, len(listed) - len(table), clipped, self._tables(), **about)
+        self.describe = described(
+            request.partition, table, len(listed) - len(table), clipped, self._tables(), **about
+        )
         lists = [(name,) for name in OFFICIAL if about.get("lists") == "official"]
         self.describe["tables"] |= from_package(self.root, (ENTRIES, (BOX_FILE,), *lists))
 
     def _tables(self) -> list[Path]:
         """Return the tables and lists in the folder."""
-        return [path for path in sorted(self.root.iterdir()) if path.suffix in TABLES and path.is_file()]
+        return [
+            path for path in sorted(self.root.iterdir()) if path.suffix in TABLES and path.is_file()
+        ]
 
     def sample(self, index: int) -> Sample:
         """Return the sample at ``index``. Without images, reading its pixels raises ``DataError``."""
@@ -416,18 +504,28 @@ class NIH(_files.FileDataset):
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
         marks, files = read_second_team(root), find(root, *IMAGE_FOLDERS)
         images = with_file(root, sorted(marks), files, LAYOUT)
-        mask = in_split([*map(patient_of, images)], request, partial(_official, root, images, request))
+        mask = in_split(
+            [*map(patient_of, images)], request, partial(_official, root, images, request)
+        )
         chosen = {image: marks[image] for image in compress(images, mask)}
-        self.rows, clipped = marked_samples(paths[0], chosen, files, self.findings, patient_of, _about_images(root))
+        self.rows, clipped = marked_samples(
+            paths[0], chosen, files, self.findings, patient_of, _about_images(root)
+        )
         without_file = len(marks) - len(images)
-        self.describe = described(request.partition, self.rows, without_file, clipped, paths, truth="chestx_det")
+        self.describe = described(
+            request.partition, self.rows, without_file, clipped, paths, truth="chestx_det"
+        )
         needed = (ENTRIES, OFFICIAL[1:]) if request.partition == "official" else (ENTRIES,)
         self.describe["tables"] |= from_package(root, needed)
 
-    def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
+    def _listed(
+        self, experts: str | None, seed: int
+    ) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
         """Return table, splits and kind of the published lists. Raises ``LeakError`` for boxed images in training."""
         table, names, kind = read_lists(self.root, self.findings, experts, seed)
-        splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
+        splits.check_unboxed(
+            names.index[names != "test"], self._boxes, f"the training lists in {self.root}"
+        )
         return table, names, {"lists": kind}
 
     def _random(
@@ -437,7 +535,11 @@ class NIH(_files.FileDataset):
         table = entries(self.root, self.findings)
         if files is not None:
             table = table[table.index.isin(list(files))]
-        return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index), {}
+        return (
+            table,
+            pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index),
+            {},
+        )
 
     def _truth(self, image: str) -> dict[str, Any]:
         """Return the frame of an image and its boxes."""

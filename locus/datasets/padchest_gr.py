@@ -69,20 +69,34 @@ class PadChestGr(_files.FileDataset):
             raise DataError(f"{root} has {len(found)} files {REPORTS}, not one: {LAYOUT}")
         path, table_path = found[0], root / TABLE
         marks = read_reports(path)
-        table = read_csv(table_path, ("ImageID", "PatientID", "split")).drop_duplicates("ImageID").set_index("ImageID")
+        table = (
+            read_csv(table_path, ("ImageID", "PatientID", "split"))
+            .drop_duplicates("ImageID")
+            .set_index("ImageID")
+        )
         refuse_unknown(table_path, table["split"], tuple(SPLITS))
         if unlisted := [image for image in marks if image not in table.index]:
-            raise DataError(f"{path}: the image {unlisted[0]} is not in {TABLE} ({len(unlisted)} are not)")
-        boxed = Counter(word for of_image in marks.values() for word in {w for w, field, _ in of_image if field})
+            raise DataError(
+                f"{path}: the image {unlisted[0]} is not in {TABLE} ({len(unlisted)} are not)"
+            )
+        boxed = Counter(
+            word for of_image in marks.values() for word in {w for w, field, _ in of_image if field}
+        )
         self.findings = tuple(sorted(word for word, count in boxed.items() if count >= least))
         if not self.findings:
-            raise DataError(f"{path} has no finding with boxes on {least} images: use padchest_gr:least=1")
+            raise DataError(
+                f"{path} has no finding with boxes on {least} images: use padchest_gr:least=1"
+            )
         request.task({len(self.findings): self.findings}, self.name, len(self.findings))
         files = images.find(root, "PadChest_GR", "PadChest_GR/*", "images")
         names = _files.with_file(root, marks, files, LAYOUT)
         patients = [str(table.at[image, "PatientID"]) for image in names]
         official = partial(np.array, [SPLITS[str(table.at[image, "split"])] for image in names])
-        chosen = dict(compress(zip(names, patients, strict=True), _files.in_split(patients, request, official)))
+        chosen = dict(
+            compress(
+                zip(names, patients, strict=True), _files.in_split(patients, request, official)
+            )
+        )
         frames = {image: images.frame(files[image]) for image in chosen}
         scaled = (
             (image, f"{word} of {READERS[field]}", box * np.array([*frames[image][::-1]] * 2))
@@ -91,7 +105,14 @@ class PadChestGr(_files.FileDataset):
         truth, clipped = _files.boxes_by_image(path, scaled, frames)
         self._readings = [_readings(truth.get(image, {})) for image in chosen]
         self.rows = [
-            self._row(image, patient, files[image], frames[image], {word for word, *_ in marks[image]}, readings)
+            self._row(
+                image,
+                patient,
+                files[image],
+                frames[image],
+                {word for word, *_ in marks[image]},
+                readings,
+            )
             for (image, patient), readings in zip(chosen.items(), self._readings, strict=True)
         ]
         about = {"lists": TABLE, "patients": "PadChest's", "least": least}
@@ -105,10 +126,18 @@ class PadChestGr(_files.FileDataset):
         return self._readings[index]
 
     def _row(
-        self, image: str, patient: str, file: str, frame: tuple[int, int], words: set[str], readings: Readings
+        self,
+        image: str,
+        patient: str,
+        file: str,
+        frame: tuple[int, int],
+        words: set[str],
+        readings: Readings,
     ) -> Sample:
         labels = np.array([finding in words for finding in self.findings], np.float32)
-        return _files.file_sample(image, patient, file, frame, labels, readings.get(READERS["boxes"], {}))
+        return _files.file_sample(
+            image, patient, file, frame, labels, readings.get(READERS["boxes"], {})
+        )
 
 
 def _readings(boxes: Mapping[str, FloatArray]) -> dict[str, dict[str, FloatArray]]:
@@ -126,7 +155,9 @@ def read_reports(path: Path) -> dict[str, list[tuple[str, str, FloatArray]]]:
     """
     content: Any = read_json(path)
     if not isinstance(content, list):
-        raise DataError(f"{path} contains a {type(content).__name__}, not a list of reports: {FIELDS}")
+        raise DataError(
+            f"{path} contains a {type(content).__name__}, not a list of reports: {FIELDS}"
+        )
     marks: dict[str, list[tuple[str, str, FloatArray]]] = {}
     for number, report in enumerate(content, start=1):
         where = f"{path}, report {number}"
@@ -138,7 +169,9 @@ def read_reports(path: Path) -> dict[str, list[tuple[str, str, FloatArray]]]:
         try:
             marks[image] = [*_of_report(report, where)]
         except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise DataError(f"{where} cannot be read ({type(error).__name__}: {error}): {FIELDS}") from error
+            raise DataError(
+                f"{where} cannot be read ({type(error).__name__}: {error}): {FIELDS}"
+            ) from error
     return marks
 
 
@@ -153,5 +186,7 @@ def _of_report(report: Mapping[str, Any], where: str) -> Iterator[tuple[str, str
                 for box in finding.get(field) or ():
                     edges = np.array(box, np.float64)
                     if edges.shape != (4,) or not ((edges >= 0) & (edges <= 1)).all():
-                        raise DataError(f"{where} has the box {box} ({word}): give x0, y0, x1, y1 from 0 to 1")
+                        raise DataError(
+                            f"{where} has the box {box} ({word}): give x0, y0, x1, y1 from 0 to 1"
+                        )
                     yield word, field, edges

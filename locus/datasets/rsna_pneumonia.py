@@ -63,11 +63,16 @@ class RsnaPneumonia(_files.FileDataset):
     )
     origin = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
     layout = (
-        f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; recommended: {MAPPING} from www.rsna.org"
+        f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; "
+        f"recommended: {MAPPING} from www.rsna.org"
     )
 
     def __init__(
-        self, request: Request, whole: bool = False, images: bool = True, lists: Literal["lovt", "mgca"] = "lovt"
+        self,
+        request: Request,
+        whole: bool = False,
+        images: bool = True,
+        lists: Literal["lovt", "mgca"] = "lovt",
     ) -> None:
         self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
         root = request.folder(self.layout) if images else None
@@ -78,22 +83,40 @@ class RsnaPneumonia(_files.FileDataset):
         nih = {} if root is None else read_pairs(root / MAPPING, "subset_img_id", "img_id")
         classes = {} if root is None else _classes(root / CLASSES)
         patients = [patient_of(nih.get(image, image)) for image in names]
-        published = partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
+        published = (
+            partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
+        )
         split = _files.in_split(patients, request, None if images else published, whole)
         chosen = dict(compress(zip(names, patients, strict=True), split))
         marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
-        truth, clipped = _files.boxes_by_image(path, marks, dict.fromkeys(names if images else chosen, FRAME))
-        heads = {} if root is None else read_headers(root, {i: files[i] for i in chosen}, request.cache)[0]
+        truth, clipped = _files.boxes_by_image(
+            path, marks, dict.fromkeys(names if images else chosen, FRAME)
+        )
+        heads = (
+            {}
+            if root is None
+            else read_headers(root, {i: files[i] for i in chosen}, request.cache)[0]
+        )
         rows = []
         for image, patient in chosen.items():
             about = {"class": classes.get(image), "nih": nih.get(image)}
-            meta = (heads[image].meta if image in heads else {}) | {name: word for name, word in about.items() if word}
+            meta = (heads[image].meta if image in heads else {}) | {
+                name: word for name, word in about.items() if word
+            }
             file, labels = files.get(image, ""), np.array([target[image]], np.float32)
-            rows.append(_files.file_sample(image, patient, file, FRAME, labels, truth.get(image, {}), meta))
+            rows.append(
+                _files.file_sample(image, patient, file, FRAME, labels, truth.get(image, {}), meta)
+            )
         self.rows = rows if images else _files.without_pixels(rows)
         if not images:
-            self.training_part = partial(_files.training_rows, type(self), request, images=False, lists=lists)
-        tables = [path] if root is None else [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
+            self.training_part = partial(
+                _files.training_rows, type(self), request, images=False, lists=lists
+            )
+        tables = (
+            [path]
+            if root is None
+            else [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
+        )
         known: dict[str, str] = {"lists": "none published: drawn by patient" if images else lists}
         known |= {"patients": "NIH's" if nih else "unknown: each image counts as one"}
         partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
@@ -119,7 +142,11 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
     target_counts = raw.groupby("patientId", sort=False)["Target"].nunique()
     raise_if_any(path, target_counts.index[target_counts > 1], "images with both Targets, 0 and 1")
     positive = raw["Target"] == "1"
-    raise_if_any(path, raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"], "boxes where Target is 0")
+    raise_if_any(
+        path,
+        raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"],
+        "boxes where Target is 0",
+    )
     edges = read_xywh(path, raw.loc[positive, SIDES])
     targets = dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True))
     return targets, raw.loc[positive, "patientId"].tolist(), edges

@@ -17,7 +17,12 @@ from locus.datasets.io.dicom import Header, read_headers
 from locus.datasets.io.download import Kaggle
 from locus.datasets.io.tables import raise_if_any, read_csv, refuse_duplicates
 
-CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
+CLASSES = (
+    "Negative for Pneumonia",
+    "Typical Appearance",
+    "Indeterminate Appearance",
+    "Atypical Appearance",
+)
 TASKS = {1: ("Pneumonia",), 4: CLASSES}
 STUDIES, IMAGES = "train_study_level.csv", "train_image_level.csv"
 MAX_CELL_LENGTH = 20_000
@@ -77,14 +82,26 @@ class SiimCovid(_files.FileDataset):
         present = _files.with_file(root, listed.index, files, self.layout)
         headers, bad = read_headers(root, {image: files[image] for image in present}, request.cache)
         table = table.loc[list(headers)]
-        patients = [head.patient or study for head, study in zip(headers.values(), table["study"], strict=True)]
+        patients = [
+            head.patient or study
+            for head, study in zip(headers.values(), table["study"], strict=True)
+        ]
         chosen = table.assign(patient=patients)[_files.in_split(patients, request)]
-        rows = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
+        rows = (
+            _balanced(chosen, request)
+            if len(self.findings) == 1 and balanced in ("all", self.split)
+            else chosen
+        )
         heads = {str(image): headers[str(image)] for image in rows.index}
-        marks = ((i, OPACITY, box) for i in heads for box in _boxes(root / IMAGES, i, rows["boxes"][i]))
+        marks = (
+            (i, OPACITY, box) for i in heads for box in _boxes(root / IMAGES, i, rows["boxes"][i])
+        )
         frames = {image: head.frame for image, head in heads.items()}
         truth, clipped = _files.boxes_by_image(root / IMAGES, marks, frames)
-        self.rows = [self._row(i, rows.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
+        self.rows = [
+            self._row(i, rows.loc[i].to_dict(), files[i], head, truth.get(i, {}))
+            for i, head in heads.items()
+        ]
         self.describe = _files.described(
             request.partition, rows, len(listed) - len(present), clipped, (root / STUDIES, root / IMAGES),
             lists="none published: drawn by patient", studies=studies,
@@ -93,7 +110,14 @@ class SiimCovid(_files.FileDataset):
             images_unreadable=_files.log_unreadable(root, bad, len(headers)),
         )  # fmt: skip
 
-    def _row(self, image: str, row: dict[Any, Any], path: Path, head: Header, boxes: dict[str, FloatArray]) -> Sample:
+    def _row(
+        self,
+        image: str,
+        row: dict[Any, Any],
+        path: Path,
+        head: Header,
+        boxes: dict[str, FloatArray],
+    ) -> Sample:
         appearance = row["appearance"]
         positive = appearance != CLASSES[0]
         values = [positive] if len(self.findings) == 1 else [appearance == word for word in CLASSES]
@@ -150,7 +174,10 @@ def _boxes(path: Path, image: str, cell: str) -> list[Edges]:
     try:
         if len(cell) > MAX_CELL_LENGTH:
             raise ValueError("too long")
-        sides = [tuple(float(box[side]) for side in ("x", "y", "width", "height")) for box in ast.literal_eval(cell)]
+        sides = [
+            tuple(float(box[side]) for side in ("x", "y", "width", "height"))
+            for box in ast.literal_eval(cell)
+        ]
     except (ValueError, SyntaxError, LookupError, TypeError, MemoryError, RecursionError) as error:
         raise DataError(
             f"{path}: the boxes of {image} are {cell[:60]!r}: write a list of "

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from locus.core.types import Sample
 from locus.datasets import _files
-from locus.datasets._files import described, file_sample, in_split, training_rows, with_file, without_pixels
+from locus.datasets._files import (
+    described,
+    file_sample,
+    in_split,
+    training_rows,
+    with_file,
+    without_pixels,
+)
 from locus.datasets.base import About, Request
 from locus.datasets.io import rle
 from locus.datasets.io.tables import raise_if_any, read_csv, xrv_table
@@ -56,9 +63,15 @@ class SiimPneumothorax(_files.FileDataset):
 
     def __init__(self, request: Request, images: bool = True) -> None:
         self.findings, self.split = request.task({1: (FINDING,)}, self.name, 1), request.split
-        path = request.folder(LAYOUT) / TABLE if images else xrv_table("siim-pneumothorax-train-rle.csv.gz")
+        path = (
+            request.folder(LAYOUT) / TABLE
+            if images
+            else xrv_table("siim-pneumothorax-train-rle.csv.gz")
+        )
         masks = _masks(path)
-        files: Mapping[str, Path | str] = _files.by_stem(path.parent, "dicom-images-train/*/*") if images else {}
+        files: Mapping[str, Path | str] = (
+            _files.by_stem(path.parent, "dicom-images-train/*/*") if images else {}
+        )
         names = with_file(path.parent, masks, files, LAYOUT) if images else [*masks]
         official = None if images else partial(of_lovt, self.name, names, path)
         chosen = compress(names, in_split(names, request, official))
@@ -69,17 +82,26 @@ class SiimPneumothorax(_files.FileDataset):
             self.training_part = partial(training_rows, type(self), request, images=False)
         lists = "none published: drawn by image" if images else "LoVT's"
         about = {"lists": lists, "patients": "unknown: each image counts as one"}
-        self.describe = described(request.partition, self.rows, len(masks) - len(names), 0, [path], **about)
+        self.describe = described(
+            request.partition, self.rows, len(masks) - len(names), 0, [path], **about
+        )
 
 
 def _masks(path: Path) -> dict[str, list[rle.RunLengthMask]]:
     """Return image -> its masks, none for an image without a pneumothorax."""
-    table, masks = read_csv(path, ("ImageId", "EncodedPixels")), dict[str, list[rle.RunLengthMask]]()
+    table, masks = (
+        read_csv(path, ("ImageId", "EncodedPixels")),
+        dict[str, list[rle.RunLengthMask]](),
+    )
     for image, text in zip(table["ImageId"], table["EncodedPixels"].str.strip(), strict=True):
-        masks.setdefault(image, []).extend([] if text == "-1" else [rle.relative(text, FRAME, f"{path}: {image}")])
+        masks.setdefault(image, []).extend(
+            [] if text == "-1" else [rle.relative(text, FRAME, f"{path}: {image}")]
+        )
     empty = table["ImageId"][table["EncodedPixels"].str.strip() == "-1"].unique()
     both = [image for image in empty if masks[image]]
-    raise_if_any(path, both, "images with -1 (no pneumothorax) beside a mask", "; remove one of them")
+    raise_if_any(
+        path, both, "images with -1 (no pneumothorax) beside a mask", "; remove one of them"
+    )
     return masks
 
 

@@ -48,7 +48,9 @@ def hold_out_val(
     names = np.where(training, "train", "test")
     training_rows = np.flatnonzero(training)
     if training_rows.size:
-        names[training_rows[cut([patients[i] for i in training_rows.tolist()], share, seed)]] = "val"
+        names[training_rows[cut([patients[i] for i in training_rows.tolist()], share, seed)]] = (
+            "val"
+        )
     return names
 
 
@@ -57,14 +59,18 @@ def by_patient(patients: Sequence[str], seed: int) -> SplitNames:
     return hold_out_val(patients, ~cut(patients, TEST_SHARE, seed), seed)
 
 
-def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_fold: int | None = None) -> SplitNames:
+def kfold(
+    patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_fold: int | None = None
+) -> SplitNames:
     """Return (N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others.
 
     The patients of ``leave_out_fold`` get ``LEFT_OUT``.
     """
     rank, count = patient_ranks(patients, seed, "folds")
     if count < folds:
-        raise BadValueError(f"folds is {folds}, but the data set has {count} patients: give at most {count}")
+        raise BadValueError(
+            f"folds is {folds}, but the data set has {count} patients: give at most {count}"
+        )
     left_out = rank % folds == (-1 if leave_out_fold is None else leave_out_fold)
     names = hold_out_val(patients, (rank % folds != fold) & ~left_out, seed)
     names[left_out] = LEFT_OUT
@@ -78,7 +84,9 @@ def assign(patients: Sequence[str], request: Request) -> SplitNames:
     """
     if request.partition == "all":
         if request.split == "test":
-            log.warning("--partition all: the test images are the training images, so their scores only show the fit")
+            log.warning(
+                "--partition all: the test images are the training images, so their scores only show the fit"
+            )
         return np.full(len(patients), request.split)
     if request.partition == "kfold":
         return kfold(patients, request.folds, request.fold, request.seed, request.leave_out_fold)
@@ -101,7 +109,11 @@ def few_validation_images_warning(count: int) -> str:
     """Return a warning if ``count`` validation images are too few to select a checkpoint, else an empty string."""
     few = f"best.ckpt is selected on only {count} validation images"
     advice = "chance moves the AUROC by .06 and largely decides the epoch: use --keep last"
-    return f"{few}; with fewer than {MIN_VALIDATION_IMAGES}, {advice}" if count < MIN_VALIDATION_IMAGES else ""
+    return (
+        f"{few}; with fewer than {MIN_VALIDATION_IMAGES}, {advice}"
+        if count < MIN_VALIDATION_IMAGES
+        else ""
+    )
 
 
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
@@ -113,10 +125,14 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     rounded = [one for one in dict.fromkeys(patients) if re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", one)]
     if rounded:
         advice = "a spreadsheet dropped their digits, so write them again as text"
-        raise DataError(f"patients are numbers in scientific notation ({len(rounded)}): {examples(rounded)}: {advice}")
+        raise DataError(
+            f"patients are numbers in scientific notation ({len(rounded)}): {examples(rounded)}: {advice}"
+        )
     split_of: dict[str, str] = {}
     pairs = zip(patients, names, strict=True)
-    leaks = {one: (split_of[one], name) for one, name in pairs if split_of.setdefault(one, name) != name}
+    leaks = {
+        one: (split_of[one], name) for one, name in pairs if split_of.setdefault(one, name) != name
+    }
     if leaks:
         listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in leaks.items())
         advice = f"{listing}; use lists without shared patients, or --partition patient"
@@ -126,7 +142,9 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
         raise LeakError(f"the patients {a} and {b} are one number: write each patient in one way")
 
 
-def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:
+def check_unboxed(
+    images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str
+) -> None:
     """Raise ``LeakError`` if one of the training ``images`` has a truth box."""
     leaked = [image for image in images if image in boxed]
     if leaked:

@@ -78,7 +78,9 @@ class Tbx11k(_files.FileDataset):
                 f"{paths[1]} has {len(twice)} images of {paths[0].name}, first {twice[0]}: keep one of each"
             )
         frames = listed[0] | listed[1]
-        files = {name: str(root / "imgs" / name) for name in frames if (root / "imgs" / name).is_file()}
+        files = {
+            name: str(root / "imgs" / name) for name in frames if (root / "imgs" / name).is_file()
+        }
         names = _files.with_file(root, frames, files, LAYOUT)
         training = np.array([name in listed[0] for name in names])
         official = partial(splits.hold_out_val, names, training, request.seed)
@@ -86,19 +88,25 @@ class Tbx11k(_files.FileDataset):
         words = [_marks(path, self.findings) for path in paths]
         marks = [mark for of_file in words for mark in of_file]
         known = ((image, finding, box) for image, finding, box in marks if finding in self.findings)
-        truth, clipped = _files.boxes_by_image(paths[0], known, {name: frames[name] for name in chosen})
+        truth, clipped = _files.boxes_by_image(
+            paths[0], known, {name: frames[name] for name in chosen}
+        )
         uncertain = {image for image, finding, _ in marks if finding not in self.findings}
         self.rows = []
         for name in chosen:
             boxes = truth.get(name, {})
             labels = self._labels(name, boxes, name in uncertain)
-            self.rows.append(_files.file_sample(name, name, files[name], frames[name], labels, boxes))
+            self.rows.append(
+                _files.file_sample(name, name, files[name], frames[name], labels, boxes)
+            )
         about = {"lists": "validation is test", "patients": "unknown: each image counts as one"}
         self.describe = _files.described(
             request.partition, self.rows, len(frames) - len(names), clipped, paths, **about
         )
 
-    def _labels(self, name: str, boxes: Mapping[str, FloatArray], uncertain: bool) -> NDArray[np.float32]:
+    def _labels(
+        self, name: str, boxes: Mapping[str, FloatArray], uncertain: bool
+    ) -> NDArray[np.float32]:
         """Return 1 for each finding with a box; unknown labels if the image shows tuberculosis of an unknown kind."""
         labels = np.array([finding in boxes for finding in self.findings], np.float32)
         if uncertain or (name.startswith(SICK) and not boxes):
@@ -111,7 +119,10 @@ def _images(path: Path) -> dict[str, tuple[int, int]]:
     content: Any = read_json(path)
     try:
         entries = content["images"]
-        frames = {str(entry["file_name"]): (int(entry["height"]), int(entry["width"])) for entry in entries}
+        frames = {
+            str(entry["file_name"]): (int(entry["height"]), int(entry["width"]))
+            for entry in entries
+        }
     except (TypeError, KeyError, ValueError) as error:
         wrong = f"{path} is not a COCO file ({type(error).__name__}: {error})"
         raise DataError(f"{wrong}: each image must have file_name, height and width") from error

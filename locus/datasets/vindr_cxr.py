@@ -23,7 +23,14 @@ from locus.datasets.base import About, Request
 from locus.datasets.io import dicom, pd
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
-from locus.datasets.io.tables import first_of, numbers, raise_if_any, read_csv, refuse_unknown, xrv_table
+from locus.datasets.io.tables import (
+    first_of,
+    numbers,
+    raise_if_any,
+    read_csv,
+    refuse_unknown,
+    xrv_table,
+)
 
 FINDINGS = (
     "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration",
@@ -57,13 +64,17 @@ def read_marks(path: Path) -> pd.DataFrame:
     refuse_unknown(path, finding, tuple(spelling.values()))
     if "class_id" in raw:
         several = raw.assign(finding=finding).groupby("class_id")["finding"].nunique()
-        raise_if_any(path, several.index[several > 1], "class_id with several class_name", "; correct them")
+        raise_if_any(
+            path, several.index[several > 1], "class_id with several class_name", "; correct them"
+        )
     edges = {edge: numbers(path, raw[edge][finding != NORMAL]).reindex(raw.index) for edge in EDGES}
     readers = raw.get("rad_id", SINGLE_READER)
     return pd.DataFrame({"image": raw["image_id"], "reader": readers, "finding": finding, **edges})
 
 
-def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
+def readings(
+    path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, int]]
+) -> tuple[dict[str, Readings], int]:
     """Return image -> readings in the table at ``path`` for images in ``frames``, and the number of clipped boxes."""
     boxed = marks[marks["finding"] != NORMAL]
     words = boxed["finding"] + " of " + boxed["reader"]
@@ -76,7 +87,9 @@ def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, in
         for word, boxes in reader_boxes.items():
             finding, _, reader = word.partition(" of ")
             read[image][reader][finding] = boxes
-    return {image: image_readings for image, image_readings in read.items() if image in frames}, clipped
+    return {
+        image: image_readings for image, image_readings in read.items() if image in frames
+    }, clipped
 
 
 def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
@@ -88,7 +101,9 @@ def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
     >>> agreed({"a": a, "b": b}, "Mass", 2).tolist()
     [[0.0, 0.0, 10.0, 11.0]]
     """
-    owners = np.array([reader for reader, marked in readings.items() for _ in marked.get(finding, ())])
+    owners = np.array(
+        [reader for reader, marked in readings.items() for _ in marked.get(finding, ())]
+    )
     boxes = as_boxes([box for marked in readings.values() for box in marked.get(finding, ())])
     if not len(boxes):
         return boxes
@@ -96,7 +111,9 @@ def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
 
     number, group_of = connected_components(iou(boxes, boxes) >= MIN_READER_IOU, directed=False)
     groups = [np.flatnonzero(group_of == group) for group in range(number)]
-    return as_boxes([boxes[group].mean(axis=0) for group in groups if len(set(owners[group])) >= votes])
+    return as_boxes(
+        [boxes[group].mean(axis=0) for group in groups if len(set(owners[group])) >= votes]
+    )
 
 
 class VindrCxr(_files.FileDataset):
@@ -140,7 +157,13 @@ class VindrCxr(_files.FileDataset):
     )
     has_readings = True
 
-    def __init__(self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False, images: bool = True) -> None:
+    def __init__(
+        self,
+        request: Request,
+        votes: Literal[1, 2, 3] = 2,
+        whole: bool = False,
+        images: bool = True,
+    ) -> None:
         if not images:
             self._load_readings(request, votes)
             return
@@ -151,7 +174,12 @@ class VindrCxr(_files.FileDataset):
         tables = {path: read_marks(path) for path in paths}
         physionet = any(path.parent != root for path in paths)
         self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)
-        test = {image for path in paths if path.name == Path(CONSENSUS[0]).name for image in tables[path]["image"]}
+        test = {
+            image
+            for path in paths
+            if path.name == Path(CONSENSUS[0]).name
+            for image in tables[path]["image"]
+        }
         listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
         files = _files.by_stem(root, "train", "test")
         names = _files.with_file(root, listed, files, self.layout)
@@ -161,9 +189,15 @@ class VindrCxr(_files.FileDataset):
         headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         frames = {image: head.frame for image, head in headers.items()}
         read = [readings(path, table, frames) for path, table in tables.items()]
-        marks = {image: image_readings for by_image, _ in read for image, image_readings in by_image.items()}
+        marks = {
+            image: image_readings
+            for by_image, _ in read
+            for image, image_readings in by_image.items()
+        }
         self._readings = [marks[image] for image in headers]
-        self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
+        self.rows = [
+            self._row(image, files[image], head, marks[image]) for image, head in headers.items()
+        ]
         self.describe = _files.described(
             "whole" if whole else request.partition, self.rows, len(listed) - len(names),
             sum(clipped for _, clipped in read), paths,
@@ -175,12 +209,18 @@ class VindrCxr(_files.FileDataset):
     def _load_readings(self, request: Request, votes: Literal[1, 2, 3]) -> None:
         """Set all images of the table in the package torchxrayvision, without pixels and with one large frame."""
         path = xrv_table("vinbigdata-train.csv.gz")
-        self.findings, self.split, self._votes = request.task({14: FINDINGS}, self.name, 14), request.split, votes
+        self.findings, self.split, self._votes = (
+            request.task({14: FINDINGS}, self.name, 14),
+            request.split,
+            votes,
+        )
         marks = read_marks(path)
         read, _ = readings(path, marks, dict.fromkeys(marks["image"], MAX_FRAME))
         self._readings = [*read.values()]
         head = dicom.Header(MAX_FRAME, "", {})
-        self.rows = _files.without_pixels(self._row(image, Path(), head, of_image) for image, of_image in read.items())
+        self.rows = _files.without_pixels(
+            self._row(image, Path(), head, of_image) for image, of_image in read.items()
+        )
         about = {"patients": "unknown: each image counts as one", "votes": votes}
         self.describe = _files.described("whole", self.rows, 0, 0, [path], **about)
 
@@ -190,7 +230,9 @@ class VindrCxr(_files.FileDataset):
 
     def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> Sample:
         votes = min(self._votes, len(readings))  # a consensus counts as one reading
-        counts = [sum(finding in marked for marked in readings.values()) for finding in self.findings]
+        counts = [
+            sum(finding in marked for marked in readings.values()) for finding in self.findings
+        ]
         agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
         truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}
         labels = (np.array(counts) >= votes).astype(np.float32)

@@ -95,7 +95,9 @@ def is_fast(word: str) -> bool:
 
 def get(word: str) -> "type[Method]":
     """Return the class of a method. Raises ``UnknownNameError`` or, if it is no method, ``BadValueError``."""
-    return _checked(word, from_file(word, "method") if runs_code(word) else registry.get(normalize_name(word)))
+    return _checked(
+        word, from_file(word, "method") if runs_code(word) else registry.get(normalize_name(word))
+    )
 
 
 def build(word: str) -> "Method":
@@ -110,7 +112,9 @@ def build(word: str) -> "Method":
         return method
     except BROKEN as error:
         reason = f"{type(error).__name__}: {error}"
-        raise BadValueError(f"cannot create the method {word!r} ({reason}): give its options default values") from error
+        raise BadValueError(
+            f"cannot create the method {word!r} ({reason}): give its options default values"
+        ) from error
 
 
 def split_smooth(word: str) -> tuple[str, str]:
@@ -138,7 +142,9 @@ def _checked(word: str, part: type[Any]) -> "type[Method]":
             f"{word} is not a method: write `from locus import GradientMethod` (or Method), derive it, and set its name"
         )
     if not isinstance(part.needs, set | frozenset):
-        raise BadValueError(f"{word} has needs = {part.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
+        raise BadValueError(
+            f"{word} has needs = {part.needs!r}: give a set of {', '.join(sorted(NEEDS))}"
+        )
     return part
 
 

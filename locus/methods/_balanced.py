@@ -38,7 +38,11 @@ class Balanced(Tracer):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Return the value of a function by its rule, while ``active``."""
-        return super().__torch_function__(func, types, args, kwargs) if self.active else func(*args, **(kwargs or {}))
+        return (
+            super().__torch_function__(func, types, args, kwargs)
+            if self.active
+            else func(*args, **(kwargs or {}))
+        )
 
 
 class _Norm(torch.autograd.Function):
@@ -142,7 +146,9 @@ def _attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     if is_causal or enable_gqa:
-        raise NotAvailableError("fullgrad has no rule for attention that is causal or shares keys between heads")
+        raise NotAvailableError(
+            "fullgrad has no rule for attention that is causal or shares keys between heads"
+        )
     with torch.no_grad():
         scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.mT
         if attn_mask is not None:
@@ -165,11 +171,15 @@ def _constant_spread(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> An
 
 def _product(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Any:
     """Give each of two factors that pass gradients half of their product."""
-    places = [n for n, value in enumerate(args) if isinstance(value, Tensor) and value.requires_grad]
+    places = [
+        n for n, value in enumerate(args) if isinstance(value, Tensor) and value.requires_grad
+    ]
     if len(places) < 2:
         return func(*args, **kwargs)
     plain = _OUT_OF_PLACE.get(func.__name__.strip("_"), func)
-    first, second = ([v.detach() if n == fixed else v for n, v in enumerate(args)] for fixed in places[:2])
+    first, second = (
+        [v.detach() if n == fixed else v for n, v in enumerate(args)] for fixed in places[:2]
+    )
     out = plain(*first, **kwargs) / 2 + plain(*second, **kwargs) / 2
     return out if plain is func or not _is_in_place(func) else args[0].copy_(out)
 

@@ -38,7 +38,12 @@ class PixelMethod(Method):
         finite = evidence.images.isfinite().flatten(1).all(1)
         with torch.inference_mode(False), torch.enable_grad():
             for n in finite.nonzero().flatten().tolist():
-                maps[n] = self.attribute(evidence, evidence.images[n : n + 1].detach()).detach().abs().sum(1)
+                maps[n] = (
+                    self.attribute(evidence, evidence.images[n : n + 1].detach())
+                    .detach()
+                    .abs()
+                    .sum(1)
+                )
         return maps
 
     def grid(self, evidence: Evidence) -> Grid:
@@ -63,11 +68,19 @@ def weighted_slopes(evidence: Evidence, images: Tensor, weights: Tensor) -> Tens
     shares = weights.to(images).view(-1, 1, 1, 1)
     parts = zip(images.split(step), shares.split(step), strict=True)
     return reduce(
-        torch.add, (torch.stack([(w * slope).sum(0) for slope in slopes(evidence, part)]) for part, w in parts)
+        torch.add,
+        (
+            torch.stack([(w * slope).sum(0) for slope in slopes(evidence, part)])
+            for part, w in parts
+        ),
     )
 
 
 def max_batch(evidence: Evidence) -> int:
     """Return how many images fit one backward pass: limited by memory, on a CPU also by ``MAX_BATCH_PIXELS``."""
     fits, images = evidence.max_batch("backward"), evidence.images
-    return fits if images.is_cuda else max(1, min(fits, MAX_BATCH_PIXELS // (images.shape[-2] * images.shape[-1])))
+    return (
+        fits
+        if images.is_cuda
+        else max(1, min(fits, MAX_BATCH_PIXELS // (images.shape[-2] * images.shape[-1])))
+    )

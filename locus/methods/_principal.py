@@ -17,7 +17,9 @@ MAX_ROUNDS, RESIDUAL_TOLERANCE = 8, 1e-10
 """Maximum number of rounds of the subspace iteration, and the relative residual at which it has converged."""
 
 
-def first_component(features: Tensor, coordinates: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+def first_component(
+    features: Tensor, coordinates: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
     """Project positions of (N,C,h,w), centred per channel, on their first principal axis: (N,h,w) float32.
 
     Uses the eigenvectors of the smaller Gram matrix (of channels or of positions), in float64; or the function
@@ -30,7 +32,10 @@ def first_component(features: Tensor, coordinates: Callable[[Tensor], Tensor] | 
     finite = mean.isfinite().all(1)  # (N, 1); float64 holds any sum of float32
     X[~finite[:, 0]] = 0
     scores = fix_signs((coordinates or _scores)(X), X)
-    varies = X.flatten(1).norm(dim=1, keepdim=True) > FLAT_TOLERANCE * mean.norm(dim=1) * X.shape[2] ** 0.5
+    varies = (
+        X.flatten(1).norm(dim=1, keepdim=True)
+        > FLAT_TOLERANCE * mean.norm(dim=1) * X.shape[2] ** 0.5
+    )
     scores = torch.where(varies, scores, torch.where(finite, 0, torch.nan))
     return scores.float().view(-1, *features.shape[2:])
 
@@ -55,7 +60,9 @@ def _leading(gram: Tensor) -> Tensor:
     if gram.shape[-1] > MAX_FULL_GRAM:
         trace = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
         unit = gram / torch.where(trace > 0, trace, 1)
-        start = torch.randn(gram.shape[-1], 8, generator=torch.Generator().manual_seed(0), dtype=gram.dtype)
+        start = torch.randn(
+            gram.shape[-1], 8, generator=torch.Generator().manual_seed(0), dtype=gram.dtype
+        )
         basis = start.to(gram.device).expand(len(gram), -1, -1)
         for _ in range(MAX_ROUNDS):
             basis = torch.linalg.qr(unit @ (unit @ (unit @ (unit @ basis)))).Q
@@ -78,5 +85,7 @@ def fix_signs(scores: Tensor, X: Tensor) -> Tensor:
     bound = scores.norm(dim=1) * X.flatten(1).norm(dim=1) * X.shape[1] ** 0.5
     size = scores.abs()
     first = (size >= (1 - TIE_TOLERANCE) * size.amax(1, keepdim=True)).int().argmax(1, keepdim=True)
-    decides = torch.where(agreement.abs() <= SIGN_TOLERANCE * bound, scores.gather(1, first)[:, 0], agreement)
+    decides = torch.where(
+        agreement.abs() <= SIGN_TOLERANCE * bound, scores.gather(1, first)[:, 0], agreement
+    )
     return torch.where(decides[:, None] < 0, -scores, scores)

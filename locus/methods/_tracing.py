@@ -60,7 +60,9 @@ class Tracer(TorchFunctionMode):
             args = (options.pop("input"),)
         name = getattr(func, "__name__", "").strip("_")
         if name in self.without_rule:
-            raise NotAvailableError(f"{self.method} has no rule for the function {name!r}, which this network uses")
+            raise NotAvailableError(
+                f"{self.method} has no rule for the function {name!r}, which this network uses"
+            )
         rule = self.rules.get(name)
         self.used |= rule is not None
         out = rule(self, func, *args, **options) if rule else func(*args, **options)
@@ -75,10 +77,14 @@ class Tracer(TorchFunctionMode):
         with torch.compiler.set_stance("force_eager"), self:
             logits = evidence.network(leaf)
         if not self.used:
-            raise NotAvailableError(f"{self.method} found no function in this network that it has a rule for")
+            raise NotAvailableError(
+                f"{self.method} found no function in this network that it has a rule for"
+            )
         for logit in logits[0]:
             inputs = [leaf, *self.constants]
-            of_images, *of_constants = torch.autograd.grad(logit, inputs, retain_graph=True, materialize_grads=True)
+            of_images, *of_constants = torch.autograd.grad(
+                logit, inputs, retain_graph=True, materialize_grads=True
+            )
             self.of_constants = tuple(of_constants)
             yield of_images[:1]
 

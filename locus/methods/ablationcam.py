@@ -43,7 +43,9 @@ def by_definition(evidence: Evidence) -> Tensor:
     return evidence.logits.unsqueeze(-1) - modified_logits(evidence, evidence.A.shape[1], _without)
 
 
-def modified_logits(evidence: Evidence, count: int, modify: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def modified_logits(
+    evidence: Evidence, count: int, modify: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Return the logits (N,K,count) of the head on ``count`` modified feature maps per image, in batches.
 
     ``modify(A, part)`` returns the modified maps (M,C,h,w) of (C,h,w) with the indices ``part`` (M,). Each batch has

@@ -97,7 +97,9 @@ class Method:
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
         """Yield, finding by finding, the terms (N,C,h,w) that are summed over channels; ``smooth=eigen`` uses them."""
-        raise NotAvailableError(f"smooth=eigen requires a method that sums over channels; {self.name!r} does not")
+        raise NotAvailableError(
+            f"smooth=eigen requires a method that sums over channels; {self.name!r} does not"
+        )
 
     def __call__(self, evidence: Evidence) -> Tensor:
         """Return ``maps``, smoothed and rectified as the attributes say, after checking their shape."""
@@ -106,7 +108,9 @@ class Method:
         if maps.ndim != 4 or tuple(maps.shape[:2]) != expected:
             actual = tuple(maps.shape)
             wanted = f"({expected[0]}, {expected[1]}, h, w)"
-            raise BadValueError(f"the method {self.name!r} returned maps of shape {actual} instead of {wanted}")
+            raise BadValueError(
+                f"the method {self.name!r} returned maps of shape {actual} instead of {wanted}"
+            )
         return maps.clamp(min=0) if self.rectified else maps
 
 
@@ -123,7 +127,10 @@ class ChannelMethod(Method):
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
         """Yield the weighted channels (N,C,h,w), finding by finding."""
-        return (weights[..., None, None] * evidence.A for weights in self.channel_weights(evidence).unbind(1))
+        return (
+            weights[..., None, None] * evidence.A
+            for weights in self.channel_weights(evidence).unbind(1)
+        )
 
 
 class GradientMethod(Method):

@@ -121,10 +121,14 @@ def _halves(x: Tensor) -> Tensor:
 def _product(tracer: Tracer, func: Any, *args: Any, **kwargs: Any) -> Tensor:
     """Share a product of two values that depend on the image equally, as the differences of both at their means."""
     y = func(*args, **kwargs)
-    places = [n for n, value in enumerate(args) if isinstance(value, Tensor) and value in tracer.depends]
+    places = [
+        n for n, value in enumerate(args) if isinstance(value, Tensor) and value in tracer.depends
+    ]
     if len(places) < 2:
         return y
-    first, second = ([_halves(v) if n == fixed else v for n, v in enumerate(args)] for fixed in places[:2])
+    first, second = (
+        [_halves(v) if n == fixed else v for n, v in enumerate(args)] for fixed in places[:2]
+    )
     return passing(y, func(*first, **kwargs) + func(*second, **kwargs))
 
 
@@ -151,8 +155,12 @@ def _log_sum_exp(tracer: Tracer, func: Any, x: Tensor, dim: Any, keepdim: bool =
     return out if keepdim else out.squeeze(dim)
 
 
-def _softmax(tracer: Tracer, func: Any, x: Tensor, dim: Any = -1, *args: Any, **kwargs: Any) -> Tensor:
-    return _rescale(tracer, torch.exp, x - _log_sum_exp(tracer, torch.logsumexp, x, dim, keepdim=True))
+def _softmax(
+    tracer: Tracer, func: Any, x: Tensor, dim: Any = -1, *args: Any, **kwargs: Any
+) -> Tensor:
+    return _rescale(
+        tracer, torch.exp, x - _log_sum_exp(tracer, torch.logsumexp, x, dim, keepdim=True)
+    )
 
 
 def _gather(tracer: Tracer, func: Any, x: Tensor, dim: int, index: Tensor, **kwargs: Any) -> Tensor:
@@ -168,13 +176,18 @@ def _gather(tracer: Tracer, func: Any, x: Tensor, dim: int, index: Tensor, **kwa
 
 
 def _max_pool(pool: Any, tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    y, index = pool(x, *args, **{name: value for name, value in kwargs.items() if name != "return_indices"})
+    y, index = pool(
+        x, *args, **{name: value for name, value in kwargs.items() if name != "return_indices"}
+    )
     return _gather(tracer, torch.gather, x.flatten(2), 2, index.flatten(2)).reshape(y.shape)
 
 
 Multipliers.rules = {
     **dict.fromkeys((*ELEMENTWISE, "sigmoid", "hardsigmoid", "log_sigmoid"), _rescale),
-    **dict.fromkeys(("exp", "log", "sqrt", "rsqrt", "square", "reciprocal", "abs", "clamp", "clamp_min"), _rescale),
+    **dict.fromkeys(
+        ("exp", "log", "sqrt", "rsqrt", "square", "reciprocal", "abs", "clamp", "clamp_min"),
+        _rescale,
+    ),
     **dict.fromkeys(("mul", "matmul", "bmm", "einsum"), _product),
     **dict.fromkeys(("div", "truediv", "true_divide"), _ratio),
     "softmax": _softmax,

@@ -107,7 +107,9 @@ class Factored(Gradients):
 
     def positive(self) -> Gradients:
         """Return max(0, G): a product is positive where both factors are positive or both negative."""
-        both, neither = (Factored((s * self.w).clamp(min=0), (s * self.D).clamp(min=0)) for s in (1, -1))
+        both, neither = (
+            Factored((s * self.w).clamp(min=0), (s * self.D).clamp(min=0)) for s in (1, -1)
+        )
         return _Sum(both, neither)
 
 
@@ -166,7 +168,18 @@ class Attention(ABC):
         return tokens[..., -self.shape[0] * self.shape[1] :].unflatten(-1, self.shape)
 
 
-NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels", "attention", "all_findings"})
+NEEDS = frozenset(
+    {
+        "features",
+        "gradients",
+        "class_maps",
+        "head",
+        "forwards",
+        "pixels",
+        "attention",
+        "all_findings",
+    }
+)
 """Inputs that a method may need: feature maps; gradients of the logits; class maps from the weights of the head;
 evaluations of the head; forward passes; gradients of the pixels; attention of a transformer; evidence for all findings
 of the model."""
@@ -252,7 +265,9 @@ class Evidence(Protocol):
         Raises ``NotAvailableError`` if there are none, such as for a single image.
         """
 
-    def full_gradients(self, image: Tensor, bias: bool = True) -> Iterator[list[tuple[Grid, Tensor]]]:
+    def full_gradients(
+        self, image: Tensor, bias: bool = True
+    ) -> Iterator[list[tuple[Grid, Tensor]]]:
         """Yield, for each finding, the contributions of the pixels of ``image`` (N,3,H,W) and of each layer's bias.
 
         Without ``bias``, the layers' values are the gradients of their outputs.

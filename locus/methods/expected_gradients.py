@@ -26,7 +26,10 @@ class ExpectedGradients(PixelMethod):
 
     def __init__(self, n: int = 32, seed: int = 0) -> None:
         """Set the number ``n`` of images that are drawn, and the ``seed`` of the draw."""
-        self.n, self.seed = require_whole_number("n", n), require_whole_number("seed", seed, least=0)
+        self.n, self.seed = (
+            require_whole_number("n", n),
+            require_whole_number("seed", seed, least=0),
+        )
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return maps >= 0 (N,K,H,W). Raises ``NotAvailableError`` without images of other patients."""

@@ -41,7 +41,10 @@ class FinerCAM(Method):
 
     def __init__(self, alpha: float = 0.6, count: int = 3, base: str = "gradcam") -> None:
         """Set ``alpha`` (weight of the other findings), ``count`` (how many of them) and ``base`` (from ``BASES``)."""
-        self.alpha, self.count = require_positive("alpha", alpha), require_whole_number("count", count)
+        self.alpha, self.count = (
+            require_positive("alpha", alpha),
+            require_whole_number("count", count),
+        )
         if base not in BASES:
             raise BadValueError(f"finercam has base={base!r}: give one of {', '.join(BASES)}")
         self.base: Method = methods.get(base)()
@@ -66,9 +69,13 @@ class FinerCAM(Method):
         if not count:
             raise NotAvailableError("finercam compares findings, but the model has only one")
         itself = torch.eye(logits.shape[1], device=logits.device)
-        distance = (logits.unsqueeze(1) - logits.unsqueeze(2)).abs().masked_fill(itself.bool(), torch.inf)
+        distance = (
+            (logits.unsqueeze(1) - logits.unsqueeze(2)).abs().masked_fill(itself.bool(), torch.inf)
+        )
         nearest = distance.sort(dim=2, stable=True).indices[..., :count]
-        return (itself - torch.zeros_like(distance).scatter_(2, nearest, self.alpha / count)).contiguous()
+        return (
+            itself - torch.zeros_like(distance).scatter_(2, nearest, self.alpha / count)
+        ).contiguous()
 
 
 class _Contrasted(EvidenceView):

@@ -37,7 +37,9 @@ class FullGrad(PixelMethod):
     """
 
     name = "fullgrad"
-    source = "Srinivas and Fleuret, NeurIPS 2019, sec. 4; Mehri et al., CVPR 2025 (arXiv:2411.16760)"
+    source = (
+        "Srinivas and Fleuret, NeurIPS 2019, sec. 4; Mehri et al., CVPR 2025 (arXiv:2411.16760)"
+    )
     networks = "networks of linear layers, rectifiers, gates, norms and attention"
     other_packages = (
         "grad-cam scales each channel to [0, 1] separately, so that negligible channels count as much as the others, "
@@ -45,7 +47,9 @@ class FullGrad(PixelMethod):
         ".90 under PCAM. If each layer has one channel, the maps are the same."
     )
 
-    def __init__(self, layers: str = "all", form: str = "absolute", bias: bool = True, libra: bool = True) -> None:
+    def __init__(
+        self, layers: str = "all", form: str = "absolute", bias: bool = True, libra: bool = True
+    ) -> None:
         """Set the ``layers`` (from ``LAYERS``), the ``form`` (from ``FORMS``), and two switches.
 
         ``bias``: gradients are multiplied by the bias. ``libra``: gradients are balanced where they are not complete.
@@ -57,7 +61,9 @@ class FullGrad(PixelMethod):
             ("libra", libra, (True, False)),
         ):
             if value not in allowed:
-                raise BadValueError(f"fullgrad has {option}={value!r}: give one of {', '.join(map(str, allowed))}")
+                raise BadValueError(
+                    f"fullgrad has {option}={value!r}: give one of {', '.join(map(str, allowed))}"
+                )
         self.layers, self.form = LAYERS[layers], FORMS[form]
         self.bias, self.libra = bias, libra
 

@@ -25,7 +25,10 @@ def largest(maps: Sequence[Tensor], levels: Sequence[Evidence]) -> Tensor:
     """Return the maximum over several layers' maps, one (N,K,h,w) each, at the positions of the finest layer."""
     target = levels[finest([level.grid for level in levels])]
     h, w = target.A.shape[-2:]
-    resampled = [moved(map_, level.grid, target.grid, (h, w)) for map_, level in zip(maps, levels, strict=True)]
+    resampled = [
+        moved(map_, level.grid, target.grid, (h, w))
+        for map_, level in zip(maps, levels, strict=True)
+    ]
     return torch.stack(resampled).amax(0)
 
 

@@ -36,5 +36,8 @@ class GradCAMpp(ChannelMethod):
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """Return the weights (N,K,C), computed finding by finding to save memory."""
-        weights = [self.weights(evidence.A.unsqueeze(1), G.unsqueeze(1))[..., 0, 0] for G in evidence.gradients.each()]
+        weights = [
+            self.weights(evidence.A.unsqueeze(1), G.unsqueeze(1))[..., 0, 0]
+            for G in evidence.gradients.each()
+        ]
         return torch.cat(weights, 1)

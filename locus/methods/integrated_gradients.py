@@ -43,15 +43,23 @@ class IntegratedGradients(PixelMethod):
             with torch.no_grad():
                 logits = evidence.network(torch.cat([image, torch.zeros_like(image)]))
             change = logits[0] - logits[1]
-            while bool((far := (found.flatten(1).sum(1) - change).abs() > self.tolerance * change.abs()).any()):
+            while bool(
+                (
+                    far := (found.flatten(1).sum(1) - change).abs() > self.tolerance * change.abs()
+                ).any()
+            ):
                 if (steps := 2 * steps) > MAX_STEPS:
                     break
-                found = torch.where(far[:, None, None, None], _integral(evidence, image, steps), found)
+                found = torch.where(
+                    far[:, None, None, None], _integral(evidence, image, steps), found
+                )
         return found
 
 
 def _integral(evidence: Evidence, image: Tensor, steps: int) -> Tensor:
     """Return the integral (K,3,H,W) by ``steps`` nodes."""
-    nodes, weights = (torch.from_numpy(values).to(image) for values in np.polynomial.legendre.leggauss(steps))
+    nodes, weights = (
+        torch.from_numpy(values).to(image) for values in np.polynomial.legendre.leggauss(steps)
+    )
     path = (nodes + 1).view(-1, 1, 1, 1) / 2 * image  # from [-1, 1] to [0, 1]
     return image * weighted_slopes(evidence, path, weights / 2)

@@ -38,11 +38,18 @@ class KPCACAM(Method):
         """Set ``kernel`` (sigmoid, rbf or linear) and its width ``gamma`` (default: 1 / channels)."""
         if kernel not in KERNELS:
             raise BadValueError(f"kpcacam has kernel={kernel!r}: give one of {', '.join(KERNELS)}")
-        self.kernel, self.gamma = kernel, None if gamma is None else require_positive("gamma", gamma)
+        self.kernel, self.gamma = (
+            kernel,
+            None if gamma is None else require_positive("gamma", gamma),
+        )
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return one map per image, repeated K times, (N,K,h,w)."""
-        return first_component(evidence.A, self._scores).unsqueeze(1).repeat(1, len(evidence.findings), 1, 1)
+        return (
+            first_component(evidence.A, self._scores)
+            .unsqueeze(1)
+            .repeat(1, len(evidence.findings), 1, 1)
+        )
 
     def _scores(self, X: Tensor) -> Tensor:
         """Return the coordinates (N,P) of centred features (N,C,P) on the first component."""

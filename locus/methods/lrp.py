@@ -87,20 +87,33 @@ class Relevances(Tracer):
         self.epsilon = epsilon
         self.withheld: list[Tensor] = []
         """Relevance () of positions of each convolution that share none with their input, for the last finding."""
-        self.convolutions: MutableMapping[Tensor, tuple[Tensor, Convolution]] = WeakTensorKeyDictionary()
+        self.convolutions: MutableMapping[Tensor, tuple[Tensor, Convolution]] = (
+            WeakTensorKeyDictionary()
+        )
         """Output of a convolution -> its input and the convolution."""
 
     def taken_elsewhere(self) -> Tensor:
         """Return the sum () of the relevance that something other than the image received for the last finding."""
-        of_constants = [(c * g).sum() for c, g in zip(self.constants, self.of_constants, strict=True)]
-        total = torch.stack([*of_constants, *self.withheld]).sum() if of_constants or self.withheld else torch.zeros(())
+        of_constants = [
+            (c * g).sum() for c, g in zip(self.constants, self.of_constants, strict=True)
+        ]
+        total = (
+            torch.stack([*of_constants, *self.withheld]).sum()
+            if of_constants or self.withheld
+            else torch.zeros(())
+        )
         self.withheld.clear()
         return total.detach()
 
 
 def _constant_term(tracer: Any, value: Any, like: Tensor) -> Tensor:
     """Return a constant that receives relevance of its own."""
-    constant = torch.as_tensor(value, dtype=like.dtype, device=like.device).detach().clone().requires_grad_()
+    constant = (
+        torch.as_tensor(value, dtype=like.dtype, device=like.device)
+        .detach()
+        .clone()
+        .requires_grad_()
+    )
     tracer.constants.append(constant)
     return constant
 
@@ -137,12 +150,24 @@ class Convolution:
         return self.weight if self.scale is None else self.weight * self.scale
 
     def _call(self, x: Tensor, weight: Tensor) -> Tensor:
-        return functional.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        return functional.conv2d(
+            x, weight, None, self.stride, self.padding, self.dilation, self.groups
+        )
 
-    def _transposed(self, relevance: Tensor, weight: Tensor, shape: torch.Size, strides: tuple[int, ...]) -> Tensor:
+    def _transposed(
+        self, relevance: Tensor, weight: Tensor, shape: torch.Size, strides: tuple[int, ...]
+    ) -> Tensor:
         """Return the gradient of the convolution, which depends on the form of its input but not on its values."""
         x = torch.empty_strided(shape, strides, dtype=weight.dtype, device=weight.device)
-        form = self.stride, self.padding, self.dilation, False, (0, 0), self.groups, (True, False, False)
+        form = (
+            self.stride,
+            self.padding,
+            self.dilation,
+            False,
+            (0, 0),
+            self.groups,
+            (True, False, False),
+        )
         gradient: Tensor = torch.ops.aten.convolution_backward(relevance, x, weight, None, *form)[0]
         return gradient
 
@@ -154,7 +179,9 @@ class _Positive(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, convolution: Convolution, tracer: Relevances) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, convolution: Convolution, tracer: Relevances
+    ) -> Tensor:
         ctx.x, ctx.y, ctx.convolution, ctx.tracer, ctx.ratio = x, y, convolution, tracer, None
         ctx.version = x._version
         return y.clone()
@@ -163,8 +190,12 @@ class _Positive(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         if ctx.ratio is None:  # once for all findings, and not at all before batch norm
             if ctx.x._version != ctx.version:
-                raise NotAvailableError("lrp requires the input of a convolution, which this network modifies in place")
-            with torch.enable_grad():  # without gradients, torch may choose another kernel, which rounds differently
+                raise NotAvailableError(
+                    "lrp requires the input of a convolution, which this network modifies in place"
+                )
+            with (
+                torch.enable_grad()
+            ):  # without gradients, torch may choose another kernel, which rounds differently
                 z = ctx.convolution.contributions(ctx.x.detach().requires_grad_()).detach()
             is_shared = z > ZERO
             ctx.ratio = torch.where(is_shared, ctx.y / z, 0)
@@ -173,7 +204,12 @@ class _Positive(torch.autograd.Function):
             ctx.withheld = ctx.y[ctx.withheld_at]
             ctx.x = ctx.y = None
         ctx.tracer.withheld.append((gradients[0][ctx.withheld_at] * ctx.withheld).sum())
-        return ctx.convolution.shared(gradients[0] * ctx.ratio, ctx.signs, ctx.strides), None, None, None
+        return (
+            ctx.convolution.shared(gradients[0] * ctx.ratio, ctx.signs, ctx.strides),
+            None,
+            None,
+            None,
+        )
 
 
 def _convolution(
@@ -194,7 +230,9 @@ def _convolution(
         padding = 0
     if padding == "same":
         total = [d * (kernel - 1) for d, kernel in zip(steps, weight.shape[-2:], strict=True)]
-        x = functional.pad(x, (total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2))
+        x = functional.pad(
+            x, (total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2)
+        )
         padding = 0
     convolution = Convolution(
         weight=weight.detach(),
@@ -215,20 +253,36 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _batch_norm(
-    tracer: Any, func: Any, x: Tensor, mean: Tensor | None, variance: Tensor | None, *args: Any, **kwargs: Any
+    tracer: Any,
+    func: Any,
+    x: Tensor,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    *args: Any,
+    **kwargs: Any,
 ) -> Tensor:
     if x not in tracer.convolutions or variance is None:
         return _SAME(tracer, func, x, mean, variance, *args, **kwargs)
     before, convolution = tracer.convolutions[x]
     with torch.no_grad():
         y = func(x, mean, variance, *args, **kwargs)
-        scale = func(torch.eye(len(variance)).to(x), torch.zeros_like(variance), variance, *args, **kwargs)
-        shift = func(torch.zeros(1, len(variance)).to(x), torch.zeros_like(variance), variance, *args, **kwargs)
+        scale = func(
+            torch.eye(len(variance)).to(x), torch.zeros_like(variance), variance, *args, **kwargs
+        )
+        shift = func(
+            torch.zeros(1, len(variance)).to(x),
+            torch.zeros_like(variance),
+            variance,
+            *args,
+            **kwargs,
+        )
     scaled = replace(convolution, scale=(scale - shift).diagonal().reshape(-1, 1, 1, 1))
     return _Positive.apply(before, y, scaled, tracer)
 
 
-def _linear(tracer: Any, func: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def _linear(
+    tracer: Any, func: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
     y = func(x, weight, None if bias is None else _constant_term(tracer, bias, like=x))
     size = y.detach().abs()
     return passing(y, y * (size / (size + tracer.epsilon)))
@@ -259,7 +313,9 @@ def _constant(tracer: Any, func: Any, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _refused(tracer: Any, func: Any, *args: Any, **kwargs: Any) -> Tensor:
-    raise NotAvailableError(f"lrp has no rule for the function {func.__name__!r}, which this network uses")
+    raise NotAvailableError(
+        f"lrp has no rule for the function {func.__name__!r}, which this network uses"
+    )
 
 
 def _same_relevance(x: Tensor, y: Tensor) -> Tensor:
@@ -277,5 +333,7 @@ Relevances.rules = {
     **dict.fromkeys(("add", "iadd", "radd", "sub", "isub", "rsub", "subtract"), _sum),
     **dict.fromkeys(ELEMENTWISE, _SAME),
     **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax", "log_sigmoid"), _constant),
-    **dict.fromkeys(("exp", "log", "sqrt", "rsqrt", "pow", "square", "conv_transpose2d", "conv3d"), _refused),
+    **dict.fromkeys(
+        ("exp", "log", "sqrt", "rsqrt", "pow", "square", "conv_transpose2d", "conv3d"), _refused
+    ),
 }

@@ -32,7 +32,9 @@ class Noise(Method):
         draws = [[self.draw(key, finding, shape) for finding in evidence.findings] for key in keys]
         return torch.from_numpy(np.array(draws, dtype=np.float32)).to(evidence.A.device)
 
-    def draw(self, image: int | str, finding: int | str, shape: tuple[int, int]) -> NDArray[np.float32]:
+    def draw(
+        self, image: int | str, finding: int | str, shape: tuple[int, int]
+    ) -> NDArray[np.float32]:
         """Return the draw of an image and a finding, (h,w)."""
         return generator(self.seed, "noise", image, finding).random(shape, dtype=np.float32)
 

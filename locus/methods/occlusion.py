@@ -50,7 +50,10 @@ class Occlusion(PixelMethod):
         tops, lefts = (range(0, length - window + stride, stride) for length in image.shape[-2:])
         corners = [*itertools.product(tops, lefts)]
         score = evidence.batched_forward(1, lambda _: image)
-        total, count = torch.zeros(score.shape[1], *image.shape[-2:]).to(image), torch.zeros_like(image[0, 0])
+        total, count = (
+            torch.zeros(score.shape[1], *image.shape[-2:]).to(image),
+            torch.zeros_like(image[0, 0]),
+        )
         for start in range(0, len(corners), AT_ONCE):
             squares = _squares(corners[start : start + AT_ONCE], window, image)
             logits = evidence.batched_forward(len(squares), partial(_hide, image, squares))

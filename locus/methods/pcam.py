@@ -26,5 +26,7 @@ class PCAM(Method):
         """Return probabilities (N,K,h,w). Raises ``NotAvailableError`` for another pooling."""
         if evidence.pooling != "PCAM":
             pooling = evidence.pooling or "another pooling"
-            raise NotAvailableError(f"the method 'pcam' requires a model with PCAM pooling; this one uses {pooling}")
+            raise NotAvailableError(
+                f"the method 'pcam' requires a model with PCAM pooling; this one uses {pooling}"
+            )
         return torch.sigmoid(evidence.class_maps + evidence.bias[:, None, None])

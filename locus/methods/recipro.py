@@ -30,7 +30,9 @@ class Recipro(Method):
     def maps(self, evidence: Evidence) -> Tensor:
         """Return signed maps (N,K,h,w), computed in batches of positions that fit in memory."""
         h, w = evidence.A.shape[-2:]
-        scores = modified_logits(evidence, h * w, lambda A, part: A * _windows(part, A))  # (N, K, h w)
+        scores = modified_logits(
+            evidence, h * w, lambda A, part: A * _windows(part, A)
+        )  # (N, K, h w)
         empty = evidence.head(torch.zeros_like(evidence.A))
         return (scores - empty.unsqueeze(-1)).unflatten(-1, (h, w))
 

@@ -52,13 +52,18 @@ class RefineCAM(Method):
         levels = [evidence, *map(evidence.at, self._earlier(evidence))]
         target = levels[finest([level.grid for level in levels])]
         h, w = target.A.shape[-2:]
-        maps = [moved(_scaled(self.base.maps(level)), level.grid, target.grid, (h, w)) for level in levels]
+        maps = [
+            moved(_scaled(self.base.maps(level)), level.grid, target.grid, (h, w))
+            for level in levels
+        ]
         return torch.stack(maps).prod(0)
 
     def _earlier(self, evidence: Evidence) -> list[str]:
         layers = self.layers or list(evidence.layer_names[-2:])
         if not layers:
-            raise NotAvailableError("refinecam multiplies maps of several layers, but this network has only one")
+            raise NotAvailableError(
+                "refinecam multiplies maps of several layers, but this network has only one"
+            )
         return layers
 
 

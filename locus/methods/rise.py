@@ -53,9 +53,14 @@ class RISE(Method):
         logits = evidence.batched_forward(self.count, lambda part: image * masks(part))
         weights = (logits - logits.double().mean(0)) / (self.count * self.p)
         step = max(1, evidence.max_batch("forward"))
-        parts = [slice(start, min(start + step, self.count)) for start in range(0, self.count, step)]
+        parts = [
+            slice(start, min(start + step, self.count)) for start in range(0, self.count, step)
+        ]
         summed = sum(
-            (torch.einsum("mk,mhw->khw", weights[part], masks(part)[:, 0].double()) for part in parts),
+            (
+                torch.einsum("mk,mhw->khw", weights[part], masks(part)[:, 0].double())
+                for part in parts
+            ),
             torch.zeros(()).to(weights),
         )
         return summed.to(logits.dtype)
@@ -69,9 +74,12 @@ class Masks:
         self._size = (image.shape[-2], image.shape[-1])
         self._cell = [-(-side // method.cells) for side in self._size]
         side = method.cells + 1
-        self._open = (torch.rand(method.count, 1, side, side, generator=generator, device="cpu") < method.p).to(image)
+        self._open = (
+            torch.rand(method.count, 1, side, side, generator=generator, device="cpu") < method.p
+        ).to(image)
         self._shift = [
-            torch.randint(cell, (method.count,), generator=generator, device="cpu").tolist() for cell in self._cell
+            torch.randint(cell, (method.count,), generator=generator, device="cpu").tolist()
+            for cell in self._cell
         ]
 
     def __call__(self, part: slice) -> Tensor:
@@ -79,4 +87,6 @@ class Masks:
         size = [cell * self._open.shape[-1] for cell in self._cell]
         large = interpolate(self._open[part], size, mode="bilinear", align_corners=False)
         (H, W), ys, xs = self._size, self._shift[0][part], self._shift[1][part]
-        return torch.stack([mask[:, y : y + H, x : x + W] for mask, y, x in zip(large, ys, xs, strict=True)])
+        return torch.stack(
+            [mask[:, y : y + H, x : x + W] for mask, y, x in zip(large, ys, xs, strict=True)]
+        )

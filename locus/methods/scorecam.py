@@ -34,7 +34,9 @@ def as_grad_cam(evidence: Evidence) -> Masks:
     all_channels = torch.ones_like(A[..., 0, 0], dtype=torch.bool)
 
     def draw(channels: Tensor) -> Tensor:
-        return _unit(interpolate(channels[None], size, mode="bilinear", align_corners=True)[0], 1e-8)
+        return _unit(
+            interpolate(channels[None], size, mode="bilinear", align_corners=True)[0], 1e-8
+        )
 
     return draw, all_channels
 
@@ -72,7 +74,9 @@ class ScoreCAM(ChannelMethod):
     def __init__(self, masks: str = "grid") -> None:
         """Set ``masks``: ``grid``, or ``grad-cam`` for those of pytorch-grad-cam (``as_grad_cam``)."""
         if not isinstance(masks, str) or masks not in MASKS:
-            raise BadValueError(f"scorecam has masks={masks!r}, but masks must be {' or '.join(MASKS)}")
+            raise BadValueError(
+                f"scorecam has masks={masks!r}, but masks must be {' or '.join(MASKS)}"
+            )
         self.masks = masks
 
     def channel_weights(self, evidence: Evidence) -> Tensor:

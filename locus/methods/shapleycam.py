@@ -24,7 +24,9 @@ class ShapleyCAM(ChannelMethod):
     rectified = True
     source = "Cai, arXiv:2501.06261"
     extra_cost = "two backward passes of the head per finding"
-    other_packages = "grad-cam uses the same weights. Under torch 2.15, its hooks keep the graph in memory."
+    other_packages = (
+        "grad-cam uses the same weights. Under torch 2.15, its hooks keep the graph in memory."
+    )
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """Return the mean gradients minus half their mean change, (N,K,C)."""
@@ -34,7 +36,10 @@ class ShapleyCAM(ChannelMethod):
 @torch.inference_mode(False)
 def _products(evidence: Evidence) -> Tensor:
     """Return means of H_k A over positions, (N,K,C)."""
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # fused attention is not differentiable twice
+    with (
+        torch.enable_grad(),
+        sdpa_kernel(SDPBackend.MATH),
+    ):  # fused attention is not differentiable twice
         A = evidence.A.detach().clone().requires_grad_()
         logits = evidence.head(A)
         return torch.stack([_product(logit, A).mean((-2, -1)) for logit in logits.unbind(1)], 1)

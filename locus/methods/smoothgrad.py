@@ -23,7 +23,10 @@ class SmoothGrad(PixelMethod):
 
     def __init__(self, samples: int = 16, level: float = 0.15, seed: int = 0) -> None:
         """Set the number of ``samples`` and the noise ``level`` relative to the image's range (paper: .1 to .2)."""
-        self.samples, self.level = require_whole_number("samples", samples), require_positive("level", level)
+        self.samples, self.level = (
+            require_whole_number("samples", samples),
+            require_positive("level", level),
+        )
         self.seed = require_whole_number("seed", seed, least=0)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:

@@ -34,7 +34,11 @@ class Aug:
         target, shape = method.grid(evidence), (whole.shape[-2], whole.shape[-1])
         maps = []
         for scale, flip in itertools.product(self.scales, (False, True)):
-            view = evidence if scale == 1 and not flip else evidence.for_images(_view(evidence, scale, flip))
+            view = (
+                evidence
+                if scale == 1 and not flip
+                else evidence.for_images(_view(evidence, scale, flip))
+            )
             view_maps = whole if view is evidence else method.maps(view)
             view_maps = view_maps.clamp(min=0) if method.rectified else view_maps
             grid = method.grid(view)
@@ -68,7 +72,9 @@ def _view(evidence: Evidence, scale: float, flip: bool) -> Tensor:
     """Return the images at ``scale``, (N,3,H',W'), mirrored left to right if ``flip``."""
     step, (H, W) = evidence.patch_size, evidence.images.shape[-2:]
     size = [max(1, round(side * scale / step)) * step for side in (H, W)]
-    images = interpolate(evidence.images.float(), size, mode="bilinear", antialias=True).to(evidence.images.dtype)
+    images = interpolate(evidence.images.float(), size, mode="bilinear", antialias=True).to(
+        evidence.images.dtype
+    )
     return images.flip(-1) if flip else images
 
 

@@ -25,4 +25,6 @@ class XGradCAM(ChannelMethod):
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """Return mean gradients (N,K,C), each position weighted by its share of the channel's sum."""
         total = evidence.A.sum((-2, -1)).unsqueeze(1)  # (N, 1, C)
-        return evidence.gradients.dot_positions(evidence.A) / torch.where(total == 0, torch.inf, total)
+        return evidence.gradients.dot_positions(evidence.A) / torch.where(
+            total == 0, torch.inf, total
+        )

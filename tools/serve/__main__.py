@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve the page until Ctrl-C."""
     config, _ = cli.parse(ServeConfig, argv, "python -m tools.serve")
     if not runs.finished(Path(config.runs)):
-        raise DataError(f"no finished run below {config.runs}/: train one with main.py, or use --runs FOLDER")
+        raise DataError(
+            f"no finished run below {config.runs}/: train one with main.py, or use --runs FOLDER"
+        )
     log.info("importing torch")
     from locus.benchmark.training import hardware
     from tools.serve.server import PageServer

@@ -44,17 +44,25 @@ def network(checkpoint: Path, runs: str) -> ServedNetwork:
 
 
 @hardware.oom_as_error(ADVICE)
-def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence[str]) -> dict[str, Any]:
+def explained(
+    served: ServedNetwork, upload: bytes, suffix: str, words: Sequence[str]
+) -> dict[str, Any]:
     """Return picture, frame, probabilities, and the maps of each method with the thresholds of their boxes.
 
     ``upload`` is a PNG, JPEG or DICOM file, which is not written to disk. Raises ``LocusError`` for a file that is not
     an image or has more than ``MAX_PIXELS``, and if no method supports the network.
     """
     if suffix not in SUFFIXES:
-        raise DataError(f"the file extension {suffix!r} is not supported: choose one of {', '.join(SUFFIXES)}")
-    height, width = images.frame(f"image{suffix}", upload)  # from the header, before anything is decoded
+        raise DataError(
+            f"the file extension {suffix!r} is not supported: choose one of {', '.join(SUFFIXES)}"
+        )
+    height, width = images.frame(
+        f"image{suffix}", upload
+    )  # from the header, before anything is decoded
     if height * width > MAX_PIXELS:
-        raise DataError(f"the image has {height}x{width} pixels: at most {MAX_PIXELS // 10**6} megapixels are allowed")
+        raise DataError(
+            f"the image has {height}x{width} pixels: at most {MAX_PIXELS // 10**6} megapixels are allowed"
+        )
     explainer, model = Explainer(HeatmapConfig(method=tuple(words))), served.model
     sample = uploaded_image(f"image{suffix}", upload, model.train_config.preprocess)
     (image,) = explainer.explain(model, [sample], max_bad_images=0)
@@ -64,11 +72,16 @@ def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence
         "findings": list(model.findings),
         "probabilities": image.probabilities,
         "methods": [{"method": word, "maps": [*_maps(served, image, word)]} for word in image.maps],
-        "without": [*explainer.unsupported_sentences, *(f"{word}: {why}" for word, why in explainer.failed.items())],
+        "without": [
+            *explainer.unsupported_sentences,
+            *(f"{word}: {why}" for word, why in explainer.failed.items()),
+        ],
     }
 
 
-def _maps(served: ServedNetwork, image: ExplainedImage, word: str) -> Iterator[dict[str, Any] | None]:
+def _maps(
+    served: ServedNetwork, image: ExplainedImage, word: str
+) -> Iterator[dict[str, Any] | None]:
     """Yield the maps of a method, packed with their thresholds; None for a map that is not finite."""
     for k, finding in enumerate(served.model.findings):
         values = image.raw_map(word, k).values

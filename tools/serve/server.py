@@ -66,7 +66,13 @@ class PageServer(ThreadingHTTPServer):
         """Return the HTML of the page."""
         names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
         words = [(word, methods.is_fast(word)) for word in methods.names() if word not in BASELINES]
-        return render("serve.html", Path(__file__).parent, networks=names, methods=words, largest=MAX_UPLOAD_BYTES)
+        return render(
+            "serve.html",
+            Path(__file__).parent,
+            networks=names,
+            methods=words,
+            largest=MAX_UPLOAD_BYTES,
+        )
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -75,7 +81,9 @@ class Handler(BaseHTTPRequestHandler):
     server: PageServer
     timeout = PATIENCE
     server_version, sys_version = "locus", ""
-    default_request_version = "HTTP/1.0"  # so that the response to a broken request has headers, too
+    default_request_version = (
+        "HTTP/1.0"  # so that the response to a broken request has headers, too
+    )
 
     def setup(self) -> None:
         """Start the clock: after ``PATIENCE`` seconds nothing more is read, however slowly the client sends."""
@@ -116,9 +124,15 @@ class Handler(BaseHTTPRequestHandler):
         elif not _is_number(length):
             self._say(HTTPStatus.LENGTH_REQUIRED, "the header Content-Length is missing or invalid")
         elif int(length) > MAX_UPLOAD_BYTES:
-            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image is larger than {MAX_UPLOAD_BYTES // 2**20} MiB")
+            self._say(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the image is larger than {MAX_UPLOAD_BYTES // 2**20} MiB",
+            )
         elif len(upload := self.rfile.read(int(length))) < int(length):
-            self._say(HTTPStatus.REQUEST_TIMEOUT, f"the image was not received completely within {PATIENCE} seconds")
+            self._say(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"the image was not received completely within {PATIENCE} seconds",
+            )
         else:
             self._explain(upload, parse_qs(target.query))
 
@@ -132,7 +146,9 @@ class Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.NOT_FOUND, f"unknown network {number[:20]!r}: reload the page")
             return
         if not self.server.lock.acquire(timeout=PATIENCE):
-            self._say(HTTPStatus.SERVICE_UNAVAILABLE, "other images are being explained: try again later")
+            self._say(
+                HTTPStatus.SERVICE_UNAVAILABLE, "other images are being explained: try again later"
+            )
             return
         try:
             with contextlib.ExitStack() as held:
@@ -152,7 +168,9 @@ class Handler(BaseHTTPRequestHandler):
         """
         origin, host = self.headers.get("Origin"), ", ".join(self.headers.get_all("Host", []))
         try:
-            target, _, source = (urlsplit(word) for word in (self.path, f"//{host}", origin or f"//{host}"))
+            target, _, source = (
+                urlsplit(word) for word in (self.path, f"//{host}", origin or f"//{host}")
+            )
         except ValueError as error:
             self._say(HTTPStatus.BAD_REQUEST, f"malformed request, Host or Origin: {error}")
             return None
@@ -168,7 +186,11 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
         body = text.encode()
         self.send_response(status)
-        for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}.items():
+        for name, value in {
+            **HEADERS,
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

@@ -25,7 +25,11 @@ def pages() -> Iterator[tuple[str, str, str]]:
         yield "methods", word, page(word, method, about)
     for word in protocols.names():
         protocol = protocols.get(word)
-        yield "protocols", word, page(word, protocol, f"`protocols: [{word}]` · main metric `{protocol.main}`")
+        yield (
+            "protocols",
+            word,
+            page(word, protocol, f"`protocols: [{word}]` · main metric `{protocol.main}`"),
+        )
 
 
 def page(word: str, part: type[Any], about: str) -> str:
@@ -34,7 +38,11 @@ def page(word: str, part: type[Any], about: str) -> str:
     file = f"{part.__module__.replace('.', '/')}.py"
     lines = [f"# `{word}`", about, markdown(inspect.cleandoc(part.__doc__ or ""))]
     if options:
-        lines.append("Options: " + ", ".join(f"`{word}:{option.name}={option.default}`" for option in options) + ".")
+        lines.append(
+            "Options: "
+            + ", ".join(f"`{word}:{option.name}={option.default}`" for option in options)
+            + "."
+        )
         lines.append(markdown(inspect.cleandoc(part.__init__.__doc__ or "")))
     return "\n\n".join(line for line in [*lines, f"Source: `{file}`"] if line) + "\n"
 
@@ -46,4 +54,6 @@ def markdown(docstring: str) -> str:
     'the `locus` protocol'
     """
     parts = LITERAL.sub(r"`\1`", docstring).split("\n\n")
-    return "\n\n".join(f"```pycon\n{part}\n```" if part.startswith(">>>") else part for part in parts)
+    return "\n\n".join(
+        f"```pycon\n{part}\n```" if part.startswith(">>>") else part for part in parts
+    )

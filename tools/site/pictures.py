@@ -38,7 +38,9 @@ def cases_of(run: str) -> tuple[list[Case], dict[str, np.ndarray]]:
     maps = locus.explain(model, normalised, methods=[METHOD])
     values = maps[METHOD].numpy()
     cases = [
-        Case(s.image_id, s.patient_id, name, values[n, k], maps.grids[METHOD], s.frame, s.boxes[name])
+        Case(
+            s.image_id, s.patient_id, name, values[n, k], maps.grids[METHOD], s.frame, s.boxes[name]
+        )
         for n, s in enumerate(images)
         for k, name in enumerate(images.findings)
         if len(s.boxes.get(name, ()))
@@ -46,7 +48,9 @@ def cases_of(run: str) -> tuple[list[Case], dict[str, np.ndarray]]:
     return cases, {s.image_id: s.image for s in images}
 
 
-def draw_case(axes: Axes, image: np.ndarray, case: Case, threshold: float | None, title: str) -> None:
+def draw_case(
+    axes: Axes, image: np.ndarray, case: Case, threshold: float | None, title: str
+) -> None:
     """Draw an image with its truth box and, at ``threshold``, the predicted box."""
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent(case.frame))
     add_box(axes, case.boxes[0], TRUTH, "-", 2)
@@ -68,14 +72,18 @@ def box_at(case: Case, threshold: float) -> FloatArray:
 def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
     """Draw the share of hits over the score threshold, and the thresholds of three sources."""
     selected = [case for case in cases if case.finding == finding]
-    selector = ExactThresholds(0.3, ((trace(case.load_surface[0]), case.boxes) for case in selected))
+    selector = ExactThresholds(
+        0.3, ((trace(case.load_surface[0]), case.boxes) for case in selected)
+    )
     indices, levels = np.arange(len(selected)), np.linspace(0, 0.999, 500)
     axes.plot(levels, (selector.iou(indices, levels) > 0.3).mean(0), color=INK, lw=1.5)
     half, oracle = selector.best(indices[::2]), selector.best(indices)
     marks = {"fixed": 0.5, "chosen on half of the cases": half, "oracle": oracle}
     for (name, at), style in zip(marks.items(), (":", "--", "-"), strict=True):
         axes.axvline(at, color=PREDICTED, ls=style, lw=1.5, label=name)
-    axes.set(xlabel="score threshold", ylabel="share of cases with IoU > .3", ylim=(0, 1), xlim=(0, 1))
+    axes.set(
+        xlabel="score threshold", ylabel="share of cases with IoU > .3", ylim=(0, 1), xlim=(0, 1)
+    )
     axes.set_title(f"{finding}, {len(selected)} cases", fontsize=9, color=INK)
     axes.legend(fontsize=8, frameon=False)
 
@@ -111,7 +119,9 @@ def draw_fixed_box(axes: Axes, finding: str) -> None:
     cases = pd.read_parquet(ROOT / "results" / "nih" / "cases.parquet")
     rows = cases[(cases["method"] == "fixed_box") & (cases["finding"] == finding)]
     image = next(
-        sample.image for sample in datasets.load("phantom:train=8,val=8,test=40", split="test") if not sample.boxes
+        sample.image
+        for sample in datasets.load("phantom:train=8,val=8,test=40", split="test")
+        if not sample.boxes
     )
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent((1024, 1024)))
     add_box(axes, rows[["x0", "y0", "x1", "y1"]].median().to_numpy(), PREDICTED, "-", 2)
@@ -121,7 +131,9 @@ def draw_fixed_box(axes: Axes, finding: str) -> None:
 def _save(figure: Figure, name: str, drawn: str = "") -> None:
     """Save a figure; ``drawn``: description to store in the file."""
     path = ROOT / "docs" / "pictures" / name
-    figure.savefig(path, dpi=110, facecolor="white", bbox_inches="tight", metadata={"Description": drawn})
+    figure.savefig(
+        path, dpi=110, facecolor="white", bbox_inches="tight", metadata={"Description": drawn}
+    )
 
 
 def main(run: str) -> None:
@@ -135,7 +147,9 @@ def main(run: str) -> None:
     left, right = first.subplots(1, 2)
     draw_case(left, image, case, None, "image and truth box: Mass")
     right.imshow(case.map, cmap="magma")
-    right.set_title(f"its heat map: {case.map.shape[0]}×{case.map.shape[1]} positions", fontsize=9, color=INK)
+    right.set_title(
+        f"its heat map: {case.map.shape[0]}×{case.map.shape[1]} positions", fontsize=9, color=INK
+    )
     right.set_axis_off()
     _save(first, "concept-case.png")
     second = Figure(figsize=(8, 2.9))

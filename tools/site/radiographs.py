@@ -22,8 +22,12 @@ BOX = ["x0", "y0", "x1", "y1"]
 def chosen(cases: pd.DataFrame) -> pd.DataFrame:
     """Return the five cases to draw, with a column ``file``: name of the picture."""
     hits = cases["hit@iou.3"].astype(bool)
-    pair = pd.concat([cases[hits].head(1).assign(file="hit"), cases[~hits].head(1).assign(file="miss")])
-    others = cases[~cases["finding"].isin(pair["finding"]) & ~cases["patient"].isin(pair["patient"])]
+    pair = pd.concat(
+        [cases[hits].head(1).assign(file="hit"), cases[~hits].head(1).assign(file="miss")]
+    )
+    others = cases[
+        ~cases["finding"].isin(pair["finding"]) & ~cases["patient"].isin(pair["patient"])
+    ]
     three = others.drop_duplicates("finding").head(3)
     return pd.concat([pair, three.assign(file=three["finding"].str.lower())])
 
@@ -32,16 +36,27 @@ def main(folder: str) -> None:
     """Write five PNG files."""
     data = datasets.load("NIH", root=folder, split="test", partition="all", findings=8)
     samples = {sample.image_id: sample for sample in data}
-    listed = pd.read_csv(Path(folder) / "BBox_List_2017.csv").iloc[:, :2].set_axis(["image", "finding"], axis=1)
+    listed = (
+        pd.read_csv(Path(folder) / "BBox_List_2017.csv")
+        .iloc[:, :2]
+        .set_axis(["image", "finding"], axis=1)
+    )
     listed["finding"] = listed["finding"].replace("Infiltrate", "Infiltration")
     cases = pd.read_parquet(ROOT / "results/nih-sample/cases.parquet").query(ROW)
     for row in chosen(listed.merge(cases, on=["image", "finding"])).to_dict("records"):
         sample = samples[row["image"]]
-        picture = Image.fromarray(sample.image).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
+        picture = (
+            Image.fromarray(sample.image).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
+        )
         draw, height = ImageDraw.Draw(picture), sample.frame[0]
-        for colour, boxes in ((TRUTH, sample.boxes[row["finding"]]), (PREDICTED, [[row[edge] for edge in BOX]])):
+        for colour, boxes in (
+            (TRUTH, sample.boxes[row["finding"]]),
+            (PREDICTED, [[row[edge] for edge in BOX]]),
+        ):
             for box in boxes:
-                draw.rectangle([float(edge) * SIZE / height for edge in box], outline=colour, width=3)
+                draw.rectangle(
+                    [float(edge) * SIZE / height for edge in box], outline=colour, width=3
+                )
         file = ROOT / "docs/pictures/nih" / f"{row['file']}.png"
         file.parent.mkdir(exist_ok=True)
         picture.save(file, optimize=True)

@@ -13,7 +13,14 @@ from tools import recipes
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- answer -->\n"
 COLUMNS = ("result", "IoU > .1", ".3", ".5", "trained on", "cut chosen on")
-HEADER = ("result on NIH's 984 boxes", "IoU > .1", "IoU > .3", "IoU > .5", "trained on", "score threshold chosen on")
+HEADER = (
+    "result on NIH's 984 boxes",
+    "IoU > .1",
+    "IoU > .3",
+    "IoU > .5",
+    "trained on",
+    "score threshold chosen on",
+)
 ROWS = {
     "RpSalWeaklyDet": "best result from image labels that states its boxes",
     "fullgrad (ours)": "image labels after drawn findings",
@@ -55,8 +62,14 @@ def _added(results: Path) -> list[str]:
     """Return a sentence on what maps add to ``prior`` on the cases of ``nih-sample``."""
     leaderboard = results / "nih-sample-added" / "leaderboard.md"
     rows = {row["method"]: row for row in _rows(leaderboard, ADDED)}
-    adding = [f"`{name}` {row['added [95%]']}" for name, row in rows.items() if row["verdict"] == "adds"]
-    most = f"these add hits to `prior`: {', '.join(adding[:MOST_ADDING])}" if adding else "no map adds hits to `prior`"
+    adding = [
+        f"`{name}` {row['added [95%]']}" for name, row in rows.items() if row["verdict"] == "adds"
+    ]
+    most = (
+        f"these add hits to `prior`: {', '.join(adding[:MOST_ADDING])}"
+        if adding
+        else "no map adds hits to `prior`"
+    )
     return [
         f"**What the maps know beyond the usual place**, on the 604 boxes: joined with `prior`, {most}. `noise` adds "
         f"{rows['noise']['added [95%]']} ([what a map adds](docs/protocols.md#what-a-map-adds))."
@@ -85,7 +98,10 @@ def _differences(rows: Sequence[Mapping[str, str]], column: str) -> str:
 
 def _weaknesses(results: Path) -> str:
     """Return the weak points of the result: the classifiers, and the drawn findings."""
-    of_suite = {suite: recipes.rows_of_network(results / suite / "leaderboard.csv") for suite in recipes.RECIPES}
+    of_suite = {
+        suite: recipes.rows_of_network(results / suite / "leaderboard.csv")
+        for suite in recipes.RECIPES
+    }
     fullgrad = {suite: rows.loc["fullgrad"] for suite, rows in of_suite.items()}
     auroc = recipes.number(fullgrad["nih-sample"]["auroc"])
     over_prior = {suite: recipes.over_prior(row) for suite, row in fullgrad.items()}

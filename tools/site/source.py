@@ -13,7 +13,15 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 """Markdown link to a file: text, path, anchor."""
-SHOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "docs", "results")
+SHOWN = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "CITATION.cff",
+    "docs",
+    "results",
+)
 ANCHOR = re.compile(r'<a href="(?!https?:)([^"#]+)">(.*?)</a>')
 """HTML link to a file: path, text."""
 KINDS = {".md", ".html", ".svg", ".png", ".csv", ".tex", ".cff", ""}
@@ -40,7 +48,9 @@ def write(folder: Path) -> Path:
     text = (HERE / "zensical.toml").read_text(encoding="utf-8")
     for kind in ("methods", "protocols"):
         listed = sorted((folder / "pages" / "reference" / kind).glob("*.md"))
-        text = text.replace(f'"@{kind}"', ", ".join(f'"reference/{kind}/{page.name}"' for page in listed))
+        text = text.replace(
+            f'"@{kind}"', ", ".join(f'"reference/{kind}/{page.name}"' for page in listed)
+        )
     config = folder / "zensical.toml"
     config.write_text(text, encoding="utf-8")
     return config
@@ -49,7 +59,11 @@ def write(folder: Path) -> Path:
 def shown() -> list[Path]:
     """Return the files of the repository that are part of the site, as relative paths."""
     files = [file for name in SHOWN for file in _files(ROOT / name)]
-    return [file.relative_to(ROOT) for file in files if file.suffix in KINDS or file.name == RECORDS_FILE]
+    return [
+        file.relative_to(ROOT)
+        for file in files
+        if file.suffix in KINDS or file.name == RECORDS_FILE
+    ]
 
 
 def without_dead_links(page: Path) -> str:

@@ -38,9 +38,15 @@ def report(config: AddedConfig) -> Iterator[str]:
             call()  # compiles
         timed = timing.fastest(calls, config.rounds, budget=600)
         least = timed[MAIN_PROTOCOL].least
-        ratios = {name: None if name == MAIN_PROTOCOL else of.least / least for name, of in timed.items()}
-        rows += [(name, f"{side}×{side}", compared(of.wall, ratios[name])) for name, of in timed.items()]
-    yield f"Milliseconds for a row of {config.cases} cases:\n\n" + table(("protocol", "maps", "time"), rows)
+        ratios = {
+            name: None if name == MAIN_PROTOCOL else of.least / least for name, of in timed.items()
+        }
+        rows += [
+            (name, f"{side}×{side}", compared(of.wall, ratios[name])) for name, of in timed.items()
+        ]
+    yield f"Milliseconds for a row of {config.cases} cases:\n\n" + table(
+        ("protocol", "maps", "time"), rows
+    )
 
 
 def score(name: str, held_out: list[Case]) -> None:

@@ -50,13 +50,19 @@ def _costs(backbone: str, size: int, config: CostsConfig) -> dict[str, float | N
     torch.manual_seed(0)
     model = backbones.build(backbone, FINDINGS, global_pool="PCAM").eval()
     images = torch.randn(IMAGES, 3, size, size)
-    return {name: _cost(model, images, name, config.rounds) for name in methods.expand(config.methods)}
+    return {
+        name: _cost(model, images, name, config.rounds) for name in methods.expand(config.methods)
+    }
 
 
-def _cost(model: backbones.Classifier, images: torch.Tensor, name: str, rounds: int) -> float | None:
+def _cost(
+    model: backbones.Classifier, images: torch.Tensor, name: str, rounds: int
+) -> float | None:
     try:
         first = timing.once(lambda: explain(model, images[:1], name))
     except NotAvailableError:
         return None
     batch = images if first.cpu < SLOW else images[:1]
-    return timing.fastest({name: lambda: explain(model, batch, name)}, rounds, 0.5)[name].cpu / len(batch)
+    return timing.fastest({name: lambda: explain(model, batch, name)}, rounds, 0.5)[name].cpu / len(
+        batch
+    )

@@ -46,7 +46,9 @@ def plain(model: Classifier, image: Tensor, findings: Sequence[int]) -> Call:
     def call() -> list[Tensor]:
         leaf = image.clone().requires_grad_()
         logits = model(leaf)[0]
-        return [torch.autograd.grad(logits[k], leaf, retain_graph=True)[0] * image for k in findings]
+        return [
+            torch.autograd.grad(logits[k], leaf, retain_graph=True)[0] * image for k in findings
+        ]
 
     return call
 
@@ -64,13 +66,18 @@ def captum(name: str) -> Contender:
         from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 
         network: Any = model.extractor
-        network = network.module if name == "LRP" else model  # captum has no rule for Locus' modules
+        network = (
+            network.module if name == "LRP" else model
+        )  # captum has no rule for Locus' modules
         for part in network.modules():
             if isinstance(part, nn.Conv2d):
                 part.rule = Alpha1_Beta0_Rule(set_bias_to_zero=True)
 
         def call() -> list[Tensor]:
-            return [getattr(attr, name)(network).attribute(image.clone().requires_grad_(), target=k) for k in findings]
+            return [
+                getattr(attr, name)(network).attribute(image.clone().requires_grad_(), target=k)
+                for k in findings
+            ]
 
         return call
 
@@ -93,12 +100,16 @@ def report(config: GradientsConfig) -> Iterator[str]:
     """Yield the machine, and a table of milliseconds and MiB for the networks of each group."""
     torch.set_num_threads(1)
     yield timing.machine(1, "torch", "timm", "captum")
-    for names, contenders in ((config.transformers, OF_TRANSFORMERS), (config.networks, OF_NETWORKS)):
+    for names, contenders in (
+        (config.transformers, OF_TRANSFORMERS),
+        (config.networks, OF_NETWORKS),
+    ):
         for name in names:
             times = _times(name, contenders, config)
             first = times[contenders[0]].least
             peaks = {
-                contender: timing.in_new_process(_memory, name, contender, config.size) for contender in contenders
+                contender: timing.in_new_process(_memory, name, contender, config.size)
+                for contender in contenders
             }
             rows = [
                 (
@@ -118,9 +129,15 @@ class Chain(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         extractor: Any = backbones.build(name, FINDINGS).extractor
-        layers = [layer for stage in extractor for layer in (stage if isinstance(stage, nn.Sequential) else [stage])]
+        layers = [
+            layer
+            for stage in extractor
+            for layer in (stage if isinstance(stage, nn.Sequential) else [stage])
+        ]
         width = [layer for layer in layers if isinstance(layer, nn.Conv2d)][-1].out_channels
-        self.body = nn.Sequential(*(nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in layers))
+        self.body = nn.Sequential(
+            *(nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in layers)
+        )
         self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(width, FINDINGS)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -140,7 +157,9 @@ def _build(name: str, size: int) -> tuple[Classifier, Tensor]:
 
 def _times(name: str, contenders: Sequence[str], config: GradientsConfig) -> dict[str, Time]:
     model, image = _build(name, config.size)
-    calls = {contender: CONTENDERS[contender](model, image, range(FINDINGS)) for contender in contenders}
+    calls = {
+        contender: CONTENDERS[contender](model, image, range(FINDINGS)) for contender in contenders
+    }
     for call in calls.values():
         call()
     return timing.fastest(calls, config.rounds, config.budget)

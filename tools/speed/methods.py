@@ -130,10 +130,14 @@ def grad_cam(*names: str) -> Contender:
         def call() -> list[object]:
             maps = []
             for name in names:
-                with getattr(pytorch_grad_cam, name)(model=model, target_layers=[model.extractor]) as cam:
+                with getattr(pytorch_grad_cam, name)(
+                    model=model, target_layers=[model.extractor]
+                ) as cam:
                     target_lists = ([ClassifierOutputTarget(k)] * len(images) for k in findings)
                     with contextlib.redirect_stderr(io.StringIO()):  # Score-CAM's progress bars
-                        maps += [cam(input_tensor=images, targets=targets) for targets in target_lists]
+                        maps += [
+                            cam(input_tensor=images, targets=targets) for targets in target_lists
+                        ]
             return maps
 
         return call
@@ -209,7 +213,9 @@ def report(config: MethodsConfig) -> Iterator[str]:
         counts = f"--sizes has {len(config.sizes)} values, --batches {len(config.batches)}"
         raise BadValueError(f"{counts}: give one batch size for each size")
     configure_torch(config.threads)
-    yield timing.machine(torch.get_num_threads(), "torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
+    yield timing.machine(
+        torch.get_num_threads(), "torch", "timm", "numpy", "grad-cam", "torchcam", "captum"
+    )
     images = tuple(zip(config.sizes, config.batches, strict=True))
     networks = [NetworkAtSize(backbone, *one) for backbone in config.backbones for one in images]
     for network in networks:
@@ -220,11 +226,18 @@ def report(config: MethodsConfig) -> Iterator[str]:
     tasks = [(name, 8) for name in SCORECAM]
     yield f"Milliseconds of Score-CAM for one image:\n\n{time_table({small: timed(small, tasks, config)})}"
     if config.memory:
-        measured = {network: {task: memory(network, task) for task in MEASURED} for network in networks}
+        measured = {
+            network: {task: memory(network, task) for task in MEASURED} for network in networks
+        }
         yield f"Peak memory in MiB:\n\n{memory_table(measured)}"
         of_scorecam = [("Locus, Score-CAM", 8), ("grad-cam, Score-CAM", 1)]
-        peaks = {batch: {task: memory(small._replace(batch=batch), task) for task in of_scorecam} for batch in (1, 4)}
-        yield "The same for Score-CAM:\n\n" + memory_table({f"{small}, batch of {n}": one for n, one in peaks.items()})
+        peaks = {
+            batch: {task: memory(small._replace(batch=batch), task) for task in of_scorecam}
+            for batch in (1, 4)
+        }
+        yield "The same for Score-CAM:\n\n" + memory_table(
+            {f"{small}, batch of {n}": one for n, one in peaks.items()}
+        )
 
 
 def timed(network: NetworkAtSize, tasks: Sequence[Task], config: MethodsConfig) -> dict[Task, Time]:
@@ -232,7 +245,9 @@ def timed(network: NetworkAtSize, tasks: Sequence[Task], config: MethodsConfig) 
     model, images = network.build()
     calls = {(name, count): CONTENDERS[name](model, images, range(count)) for name, count in tasks}
     times = timing.fastest(calls, config.rounds, config.budget)
-    return {task: Time(one.wall / len(images), one.cpu / len(images)) for task, one in times.items()}
+    return {
+        task: Time(one.wall / len(images), one.cpu / len(images)) for task, one in times.items()
+    }
 
 
 def memory(network: NetworkAtSize, task: Task) -> float | None:
@@ -260,14 +275,21 @@ def time_table(times: Mapping[NetworkAtSize, Mapping[Task, Time]]) -> str:
         wall, ours = column[name, count].wall, column.get((OURS.get(name, ""), count))
         return compared(wall, wall / ours.wall if ours else None)
 
-    rows = ((name, count, (cell(column, name, count) for column in times.values())) for name, count in _tasks(times))
+    rows = (
+        (name, count, (cell(column, name, count) for column in times.values()))
+        for name, count in _tasks(times)
+    )
     return table(_header(times), [(name, str(count or ""), *cells) for name, count, cells in rows])
 
 
 def memory_table(measured: Mapping[Any, Mapping[Task, float | None]]) -> str:
     """Return a table of peak memory."""
-    rows = ((*task, (short(peaks[task]) for peaks in measured.values())) for task in _tasks(measured))
-    return table(_header(measured), [(name, str(count or ""), *cells) for name, count, cells in rows])
+    rows = (
+        (*task, (short(peaks[task]) for peaks in measured.values())) for task in _tasks(measured)
+    )
+    return table(
+        _header(measured), [(name, str(count or ""), *cells) for name, count, cells in rows]
+    )
 
 
 def _tasks(times: Mapping[Any, Mapping[Task, object]]) -> list[Task]:
@@ -281,8 +303,15 @@ def _header(columns: Mapping[Any, object]) -> list[str]:
 def check(model: Classifier, images: Tensor) -> None:
     """Raise ``LocusError`` if the Grad-CAM of a package, scaled to [0,1], differs from that of Locus."""
     ours = explain(model, images, ("gradcam",))["gradcam"]
-    finding = int(ours.amax((2, 3)).amin(0).argmax())  # one with a map that is not empty for any image
-    for name in ("grad-cam, Grad-CAM", "captum, Grad-CAM", "torchcam, Grad-CAM", "plain PyTorch, Grad-CAM"):
+    finding = int(
+        ours.amax((2, 3)).amin(0).argmax()
+    )  # one with a map that is not empty for any image
+    for name in (
+        "grad-cam, Grad-CAM",
+        "captum, Grad-CAM",
+        "torchcam, Grad-CAM",
+        "plain PyTorch, Grad-CAM",
+    ):
         theirs: Any = CONTENDERS[name](model, images, [finding])()
         while isinstance(theirs, list):  # lists of one item each
             (theirs,) = theirs
@@ -290,7 +319,9 @@ def check(model: Classifier, images: Tensor) -> None:
         maps = scaled(ours[:, finding])
         if maps.shape != theirs.shape:
             size = theirs.shape[-2:]
-            maps = scaled(interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0])
+            maps = scaled(
+                interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+            )
         difference = float((scaled(theirs) - maps).abs().max())
         if not difference <= TOLERANCE:
             raise LocusError(

@@ -55,7 +55,9 @@ def report(config: ScoringConfig) -> Iterator[str]:
     )
     counts = config.images, min(VALIDATION, config.images)
     measured = {
-        (name, side): timing.in_new_process(whole, name, side, 1 if name == "chexlocalize" else config.methods, counts)
+        (name, side): timing.in_new_process(
+            whole, name, side, 1 if name == "chexlocalize" else config.methods, counts
+        )
         for side in config.grids
         for name in WHOLE
     }
@@ -97,15 +99,21 @@ def on_surface(values: Map, thresholds: FloatArray) -> FloatArray:
     return best
 
 
-def on_pixels(values: Map, thresholds: FloatArray, boxes: Callable[[NDArray[np.bool_]], Iterable[Box]]) -> FloatArray:
+def on_pixels(
+    values: Map, thresholds: FloatArray, boxes: Callable[[NDArray[np.bool_]], Iterable[Box]]
+) -> FloatArray:
     """Resize the map, binarise it at each threshold, and take the ``boxes`` of the white regions."""
     resized = scaled(cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
-    return np.array([max((_overlap(*box) for box in boxes(resized > one)), default=0.0) for one in thresholds])
+    return np.array(
+        [max((_overlap(*box) for box in boxes(resized > one)), default=0.0) for one in thresholds]
+    )
 
 
 def by_contours(binary: NDArray[np.bool_]) -> Iterator[Box]:
     """Yield the boxes of the outer contours with OpenCV."""
-    for contour in cv2.findContours(binary.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
+    for contour in cv2.findContours(
+        binary.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )[0]:
         x, y, w, h = cv2.boundingRect(contour)
         yield x, y, x + w, y + h
 
@@ -142,7 +150,9 @@ SMALL: Mapping[str, Callable[[Map, FloatArray], FloatArray]] = {
 }
 
 
-def check_small(values: Map, contenders: Mapping[str, Callable[[Map, FloatArray], FloatArray]] = SMALL) -> None:
+def check_small(
+    values: Map, contenders: Mapping[str, Callable[[Map, FloatArray], FloatArray]] = SMALL
+) -> None:
     """Raise ``LocusError`` if the IoUs of a contender differ from those of Locus by more than pixel rounding."""
     thresholds = np.linspace(0.1, 0.9, 17)
     ours = on_surface(values, thresholds)
@@ -158,7 +168,10 @@ def on_small_map(positions: int, config: ScoringConfig) -> dict[tuple[str, int],
     values = smooth(positions)
     check_small(values)
     pairs = [(name, count) for count in sorted(config.thresholds) for name in SMALL]
-    calls = {(name, count): partial(SMALL[name], values, np.arange(count) / count) for name, count in pairs}
+    calls = {
+        (name, count): partial(SMALL[name], values, np.arange(count) / count)
+        for name, count in pairs
+    }
     return timing.fastest(calls, config.rounds, config.budget)
 
 
@@ -170,8 +183,13 @@ def small_table(times: Mapping[int, Mapping[tuple[str, int], timing.Time]]) -> s
         return compared(timed.wall, timed.least / ours.least if timed is not ours else None)
 
     tasks = list(next(iter(times.values())))
-    rows = [(name, f"{count}", *(cell(column, name, count) for column in times.values())) for name, count in tasks]
-    return table(("contender", "thresholds", *(f"{positions}×{positions}" for positions in times)), rows)
+    rows = [
+        (name, f"{count}", *(cell(column, name, count) for column in times.values()))
+        for name, count in tasks
+    ]
+    return table(
+        ("contender", "thresholds", *(f"{positions}×{positions}" for positions in times)), rows
+    )
 
 
 # A whole data set. Wang et al., "ChestX-ray8", CVPR 2017, table 4: 984 boxes on 880 images of 726 patients. Sides are
@@ -220,7 +238,9 @@ def _seconds(names: Sequence[str], held_out: Sequence[Case], validation: Sequenc
     """Return the seconds to score one method by all protocols."""
     begun = time.perf_counter()
     for protocol in (protocols.get(name)() for name in names):
-        protocol.evaluate(held_out, tuple(BOXES), 0, validation if protocol.chooses_thresholds else ())
+        protocol.evaluate(
+            held_out, tuple(BOXES), 0, validation if protocol.chooses_thresholds else ()
+        )
     return time.perf_counter() - begun
 
 
@@ -237,8 +257,14 @@ def boxes(seed: int = 0) -> list[dict[str, FloatArray]]:
     """Return finding -> (1,4) box, for each image."""
     random = generator(seed, "boxes")
     out: list[dict[str, FloatArray]] = [{} for _ in range(IMAGES)]
-    for n, finding in enumerate(random.permutation([name for name, count in BOXES.items() for _ in range(count)])):
-        free = [n] if n < IMAGES else [i for i, by_finding in enumerate(out) if finding not in by_finding]
+    for n, finding in enumerate(
+        random.permutation([name for name, count in BOXES.items() for _ in range(count)])
+    ):
+        free = (
+            [n]
+            if n < IMAGES
+            else [i for i, by_finding in enumerate(out) if finding not in by_finding]
+        )
         sides = np.clip(np.exp(random.normal(5.3, 0.5, 2)), 30, 900)
         corner = random.random(2) * (SIDE - sides)
         out[int(random.choice(free))][str(finding)] = np.concatenate([corner, corner + sides])[None]

@@ -44,7 +44,9 @@ def once(call: Callable[[], object]) -> Time:
     return Time(passed / calls, 1000 * (time.process_time() - cpu) / calls)
 
 
-def fastest(calls: Mapping[Key, Callable[[], object]], rounds: int, budget: float) -> dict[Key, Time]:
+def fastest(
+    calls: Mapping[Key, Callable[[], object]], rounds: int, budget: float
+) -> dict[Key, Time]:
     """Time ``calls`` in turn, in at most ``rounds`` rounds, and return the minimum of each.
 
     Disturbances (other processes, a warmer CPU) then affect all calls, and the minimum is the least disturbed one. A
@@ -81,12 +83,16 @@ def peak() -> float | None:
 
 def _status(field: str) -> float | None:
     lines = STATUS.read_text().splitlines() if STATUS.exists() else ()
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), None)
+    return next(
+        (int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), None
+    )
 
 
 def machine(threads: int, *packages: str) -> str:
     """Describe the machine, the ``packages`` and the date. Raises ``NotAvailableError`` for a missing package."""
-    from locus.benchmark.training.hardware import cpu_model  # imports torch, whose memory would count in new processes
+    from locus.benchmark.training.hardware import (
+        cpu_model,
+    )  # imports torch, whose memory would count in new processes
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
@@ -102,7 +108,9 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError as error:
         install = "pip install -e '.[test]' --constraint constraints.txt"
-        raise NotAvailableError(f"{package} is not installed and cannot be timed: {install}") from error
+        raise NotAvailableError(
+            f"{package} is not installed and cannot be timed: {install}"
+        ) from error
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

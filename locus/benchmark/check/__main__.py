@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args[:1] == ["results"]:
         return _results(args[1:])
     if args[:1] != ["method"] and not "".join(args[:1]).startswith("-"):
-        raise BadValueError(f"{f'unknown command {args[0]!r}' if args else 'no command given'}: {USAGE}")
+        raise BadValueError(
+            f"{f'unknown command {args[0]!r}' if args else 'no command given'}: {USAGE}"
+        )
     flags = cli.first_as_flag("--method", args[1:]) if args[0] == "method" else args
     config, _ = cli.parse(CheckConfig, flags, "python -m benchmark.check method NAME")
     if not config.method:
@@ -52,7 +54,9 @@ def _dataset(args: Sequence[str]) -> int:
     if not args:
         raise BadValueError(f"no data set given: {USAGE}")
     config, _ = cli.parse(
-        DatasetCheckConfig, cli.first_as_flag("--dataset", args), "python -m benchmark.check dataset NAME"
+        DatasetCheckConfig,
+        cli.first_as_flag("--dataset", args),
+        "python -m benchmark.check dataset NAME",
     )
     if config.download:
         from locus.datasets.io import download
@@ -69,7 +73,9 @@ def _dataset(args: Sequence[str]) -> int:
 
 def _model(args: Sequence[str]) -> int:
     """Check the network that the first argument names."""
-    config, _ = cli.parse(ModelCheckConfig, cli.first_as_flag("--model", args), "python -m benchmark.check model NAME")
+    config, _ = cli.parse(
+        ModelCheckConfig, cli.first_as_flag("--model", args), "python -m benchmark.check model NAME"
+    )
     if config.model is None:
         raise BadValueError(f"no network given: {USAGE}")
     from locus.benchmark.check.model import run

@@ -107,15 +107,30 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
     messages = tuple(dict.fromkeys(record.getMessage() for record in warnings.buffer))
     if not parts:
         raise refused["test"]
-    empty = [split for split, error in refused.items() if "test" in parts and isinstance(error, EmptySplitError)]
+    empty = [
+        split
+        for split, error in refused.items()
+        if "test" in parts and isinstance(error, EmptySplitError)
+    ]
     refused = {split: error for split, error in refused.items() if split not in empty}
-    images = [image for split, data in parts.items() for image in _scan_images(split, list(data), config.images)]
+    images = [
+        image
+        for split, data in parts.items()
+        for image in _scan_images(split, list(data), config.images)
+    ]
     left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
     labels = {split: data.labels for split, data in parts.items()}
-    missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
-    findings, sentences = next(iter(parts.values())).findings, {split: str(error) for split, error in refused.items()}
+    missing = {
+        split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()
+    }
+    findings, sentences = (
+        next(iter(parts.values())).findings,
+        {split: str(error) for split, error in refused.items()},
+    )
     baseline = {"fixed_box": _fixed_box_hits(parts["test"])} if "test" in parts else {}
-    return DatasetScan(findings, images, labels, sentences, tuple(empty), left_out, missing, messages, **baseline)
+    return DatasetScan(
+        findings, images, labels, sentences, tuple(empty), left_out, missing, messages, **baseline
+    )
 
 
 def _fixed_box_hits(data: Dataset) -> str:
@@ -128,10 +143,18 @@ def _fixed_box_hits(data: Dataset) -> str:
     except NotAvailableError as error:
         return str(error)
     hits = [
-        (case.finding, bool((iou(np.asarray(case.submitted_boxes)[:, :4], case.boxes) > HIT_IOU).any()))
+        (
+            case.finding,
+            bool((iou(np.asarray(case.submitted_boxes)[:, :4], case.boxes) > HIT_IOU).any()),
+        )
         for case in cases
     ]
-    share = np.mean([np.mean([hit for _, hit in group]) for group in grouped(hits, lambda pair: pair[0]).values()])
+    share = np.mean(
+        [
+            np.mean([hit for _, hit in group])
+            for group in grouped(hits, lambda pair: pair[0]).values()
+        ]
+    )
     return f"{share:.3f} of {len(cases)} test cases at IoU > .3, mean over findings: the score to exceed"
 
 
@@ -141,7 +164,9 @@ def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[I
     log.info("opening %d %s images", most, split)
     with ThreadPoolExecutor(limits.cpus()) as threads:
         scans = threads.map(lambda sample: _scan_image(split, sample), samples[:most])
-        opened = list(tqdm(scans, desc=f"open {split}", total=most, unit="image", leave=False, disable=None))
+        opened = list(
+            tqdm(scans, desc=f"open {split}", total=most, unit="image", leave=False, disable=None)
+        )
     return opened + [ImageScan(split, sample) for sample in samples[most:]]
 
 
@@ -150,7 +175,9 @@ def _scan_image(split: str, sample: Sample) -> ImageScan:
         pixels, _ = sample.image, sample.masks  # masks are decoded only to find broken ones
     except DataError as error:
         return ImageScan(split, sample, reason=str(error))
-    digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    digest = hashlib.sha256(
+        repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()
+    ).hexdigest()
     levels = int(np.count_nonzero(np.bincount(pixels.ravel(), minlength=256)))
     return ImageScan(split, sample, digest, (pixels.shape[0], pixels.shape[1]), levels)
 
@@ -172,7 +199,9 @@ def answers(scan: DatasetScan) -> list[AnswerRow]:
 
 def _patients(scan: DatasetScan) -> AnswerRow:
     by_patient = grouped(scan.images, lambda image: image.sample.patient_id)
-    names = {patient: sorted({image.split for image in images}) for patient, images in by_patient.items()}
+    names = {
+        patient: sorted({image.split for image in images}) for patient, images in by_patient.items()
+    }
     shared = [f"{patient} ({', '.join(of)})" for patient, of in names.items() if len(of) > 1]
     return _answer("patients in several splits", shared, "fail")
 
@@ -180,15 +209,25 @@ def _patients(scan: DatasetScan) -> AnswerRow:
 def _unreadable(scan: DatasetScan) -> AnswerRow:
     bad = [image.reason for image in scan.images if image.reason]
     if scan.left_out:
-        remark = "were left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
-        return AnswerRow("unreadable files", "fail", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
+        remark = "were left out while loading, see the warnings" + (
+            f"; {examples(bad)}" if bad else ""
+        )
+        return AnswerRow(
+            "unreadable files", "fail", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}"
+        )
     return _answer("unreadable files", bad, "fail")
 
 
 def _grey_levels(scan: DatasetScan) -> AnswerRow:
     """Find nearly black images, such as 12-bit values in 16-bit files."""
-    few = [f"{image.sample.image_id} {image.levels}" for image in scan.images if image.levels < FEW_LEVELS]
-    question = f"images with fewer than {FEW_LEVELS} of 256 grey levels (12-bit values in a 16-bit file?)"
+    few = [
+        f"{image.sample.image_id} {image.levels}"
+        for image in scan.images
+        if image.levels < FEW_LEVELS
+    ]
+    question = (
+        f"images with fewer than {FEW_LEVELS} of 256 grey levels (12-bit values in a 16-bit file?)"
+    )
     return _answer(question, few, "note")
 
 
@@ -211,13 +250,20 @@ def _duplicates(scan: DatasetScan) -> AnswerRow:
 def _outside(scan: DatasetScan) -> AnswerRow:
     """Find boxes that are partly outside their frame or below one pixel, such as shares of the image."""
     boxed = ((image, finding) for image in scan.images for finding in image.sample.boxes)
-    wrong = [f"{image.sample.image_id} {finding}" for image, finding in boxed if not _fits(image, finding)]
+    wrong = [
+        f"{image.sample.image_id} {finding}"
+        for image, finding in boxed
+        if not _fits(image, finding)
+    ]
     return _answer("boxes outside the image or below one pixel", wrong, "fail")
 
 
 def _fits(image: ImageScan, finding: str) -> bool:
     boxes = image.sample.boxes[finding]
-    return bool((boxes[:, 2:] - boxes[:, :2] >= 1).all() and (clip(boxes, image.sample.frame) == boxes).all())
+    return bool(
+        (boxes[:, 2:] - boxes[:, :2] >= 1).all()
+        and (clip(boxes, image.sample.frame) == boxes).all()
+    )
 
 
 def _frames(scan: DatasetScan) -> AnswerRow:
@@ -225,8 +271,14 @@ def _frames(scan: DatasetScan) -> AnswerRow:
     wrong = []
     for image in scan.images:
         shape, frame = image.shape, image.sample.frame
-        if shape and image.sample.boxes and abs(_ratio(shape) / _ratio(frame) - 1) > ASPECT_TOLERANCE:
-            wrong.append(f"{image.sample.image_id} is {shape[1]}x{shape[0]}, its frame {frame[1]}x{frame[0]}")
+        if (
+            shape
+            and image.sample.boxes
+            and abs(_ratio(shape) / _ratio(frame) - 1) > ASPECT_TOLERANCE
+        ):
+            wrong.append(
+                f"{image.sample.image_id} is {shape[1]}x{shape[0]}, its frame {frame[1]}x{frame[0]}"
+            )
     return _answer("aspect ratio of image and frame", wrong, "fail", "equal")
 
 
@@ -237,8 +289,17 @@ def _ratio(size: tuple[int, int]) -> float:
 def _boxes_and_labels(scan: DatasetScan) -> AnswerRow:
     columns = {finding: k for k, finding in enumerate(scan.findings)}
     samples = [image.sample for image in scan.images]
-    boxed = ((sample, finding) for sample in samples for finding, boxes in sample.boxes.items() if len(boxes))
-    wrong = [f"{sample.image_id} {finding}" for sample, finding in boxed if sample.labels[columns[finding]] != 1]
+    boxed = (
+        (sample, finding)
+        for sample in samples
+        for finding, boxes in sample.boxes.items()
+        if len(boxes)
+    )
+    wrong = [
+        f"{sample.image_id} {finding}"
+        for sample, finding in boxed
+        if sample.labels[columns[finding]] != 1
+    ]
     return _answer("boxes of findings whose label is not 1", wrong, "note")
 
 
@@ -248,14 +309,18 @@ def _labels(scan: DatasetScan) -> AnswerRow:
     for group in _duplicate_groups(scan.images):
         labels = np.stack([image.sample.labels for image in group])
         present, absent = (labels == 1).any(axis=0), (labels == 0).any(axis=0)
-        names = [finding for finding, both in zip(scan.findings, present & absent, strict=True) if both]
+        names = [
+            finding for finding, both in zip(scan.findings, present & absent, strict=True) if both
+        ]
         wrong += [f"{_describe_group(group)}: {examples(names)}"] if names else []
     return _answer("duplicates with different labels", wrong, "fail")
 
 
 def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
     """Return groups of two or more images with equal pixels."""
-    groups = grouped((image for image in images if image.pixel_hash), lambda image: image.pixel_hash)
+    groups = grouped(
+        (image for image in images if image.pixel_hash), lambda image: image.pixel_hash
+    )
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -263,11 +328,22 @@ def _describe_group(group: Sequence[ImageScan]) -> str:
     """List the first images of a group, starting with one of each split; a group may have thousands of images."""
     firsts = list({image.split: image for image in reversed(group)}.values())[::-1]
     order = [*firsts, *(image for image in group if image not in firsts)]
-    rest = f" and {len(order) - MAX_LISTED_DUPLICATES} more" if len(order) > MAX_LISTED_DUPLICATES else ""
-    return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:MAX_LISTED_DUPLICATES]) + rest
+    rest = (
+        f" and {len(order) - MAX_LISTED_DUPLICATES} more"
+        if len(order) > MAX_LISTED_DUPLICATES
+        else ""
+    )
+    return (
+        " = ".join(
+            f"{image.sample.image_id} ({image.split})" for image in order[:MAX_LISTED_DUPLICATES]
+        )
+        + rest
+    )
 
 
-def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "fail"], none: str = "none") -> AnswerRow:
+def _answer(
+    question: str, wrong: Sequence[str], verdict: Literal["note", "fail"], none: str = "none"
+) -> AnswerRow:
     if not wrong:
         return AnswerRow(question, "pass", none)
     return AnswerRow(question, verdict, f"{len(wrong)}: {examples(wrong)}")
@@ -291,14 +367,21 @@ def page(scanned: DatasetScan, rows: list[AnswerRow]) -> str:
     """Return the report as Markdown: counts and answers."""
     answers_table = [row[:3] for row in rows], ("question", "verdict", "seen")
     tables = [(_sizes(scanned), SIZE_COLUMNS), (counts(scanned), COUNTS), answers_table]
-    return "\n\n".join(tabulate(list(lines), headers=headers, tablefmt="github") for lines, headers in tables)
+    return "\n\n".join(
+        tabulate(list(lines), headers=headers, tablefmt="github") for lines, headers in tables
+    )
 
 
 def _sizes(scanned: DatasetScan) -> Iterator[tuple[str, int, int, int]]:
     for split in scanned.labels:
         images = [image for image in scanned.images if image.split == split]
         patients = {image.sample.patient_id for image in images}
-        yield split, len(images), len(patients), sum(bool(image.shape or image.reason) for image in images)
+        yield (
+            split,
+            len(images),
+            len(patients),
+            sum(bool(image.shape or image.reason) for image in images),
+        )
 
 
 def counts(scanned: DatasetScan) -> Iterator[tuple[str, str, int, int, int, int, int]]:
@@ -307,5 +390,7 @@ def counts(scanned: DatasetScan) -> Iterator[tuple[str, str, int, int, int, int,
         boxed = [image.sample.boxes for image in scanned.images if image.split == split]
         for finding, column in zip(scanned.findings, labels.T, strict=True):
             boxes = [len(of_image[finding]) for of_image in boxed if finding in of_image]
-            present, absent, unknown = (int(is_so.sum()) for is_so in (column == 1, column == 0, np.isnan(column)))
+            present, absent, unknown = (
+                int(is_so.sum()) for is_so in (column == 1, column == 0, np.isnan(column))
+            )
             yield split, finding, present, absent, unknown, sum(boxes), len(boxes)

@@ -31,7 +31,9 @@ def _timm(name: str, **options: Any) -> Classifier:
     """Wrap a network of timm, as a user does."""
     import timm  # slow import, only needed here
 
-    return backbones.wrap(timm.create_model(name, num_classes=FINDINGS, **options).eval(), img_size=SIDE)
+    return backbones.wrap(
+        timm.create_model(name, num_classes=FINDINGS, **options).eval(), img_size=SIDE
+    )
 
 
 def _vit(**options: Any) -> Classifier:
@@ -40,7 +42,13 @@ def _vit(**options: Any) -> Classifier:
 
 
 def _swin() -> Classifier:
-    sizes = {"img_size": SIDE, "window_size": 4, "embed_dim": 16, "depths": (2, 2), "num_heads": (2, 2)}
+    sizes = {
+        "img_size": SIDE,
+        "window_size": 4,
+        "embed_dim": 16,
+        "depths": (2, 2),
+        "num_heads": (2, 2),
+    }
     return _timm("swin_tiny_patch4_window7_224", **sizes)
 
 
@@ -97,8 +105,12 @@ def table() -> str:
     """Return the table as Markdown: methods with the same networks share a row."""
     rows: dict[tuple[str, ...], list[str]] = {}
     for word, found in supported(methods.names()).items():
-        rows.setdefault(tuple(YES if found[family] else NO for family in FAMILIES), []).append(f"`{word}`")
+        rows.setdefault(tuple(YES if found[family] else NO for family in FAMILIES), []).append(
+            f"`{word}`"
+        )
     most_first = sorted(rows.items(), key=lambda row: (-row[0].count(YES), row[1]))
     return tabulate(
-        [(", ".join(words), *cells) for cells, words in most_first], ("method", *FAMILIES), tablefmt="github"
+        [(", ".join(words), *cells) for cells, words in most_first],
+        ("method", *FAMILIES),
+        tablefmt="github",
     )

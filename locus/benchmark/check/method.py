@@ -114,8 +114,12 @@ class Elsewhere(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Return the function's result, on the meta device if it is a new tensor."""
         made = func(*args, **(kwargs or {}))
-        flat = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
-        new = "device" not in (kwargs or {}) and not any(isinstance(value, Tensor) for value in flat)
+        flat = [
+            value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])
+        ]
+        new = "device" not in (kwargs or {}) and not any(
+            isinstance(value, Tensor) for value in flat
+        )
         return made.to("meta") if new and isinstance(made, Tensor) and made.ndim > 0 else made
 
 
@@ -127,9 +131,15 @@ def finite(subject: MethodOnModel) -> Observation:
     cases[f"logits up to {LARGE_LOGIT:g}"] = (_loud(subject, 1), subject.images)
     cases["the negative of these logits"] = (_loud(subject, -1), subject.images)
     cases["feature maps of zeros"] = (_silent(subject), subject.images)
-    maps = {name: replace(subject, model=net, images=images[:2]).maps() for name, (net, images) in cases.items()}
+    maps = {
+        name: replace(subject, model=net, images=images[:2]).maps()
+        for name, (net, images) in cases.items()
+    }
     bad = [name for name, values in maps.items() if not values.isfinite().all()]
-    return judged(not bad, f"NaN or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}")
+    return judged(
+        not bad,
+        f"NaN or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}",
+    )
 
 
 def _loud(subject: MethodOnModel, sign: int) -> Classifier:
@@ -151,13 +161,17 @@ def _silent(subject: MethodOnModel) -> Classifier:
     return network
 
 
-@question("a map depends on the other images of its batch: look for a mean, maximum or product over the batch")
+@question(
+    "a map depends on the other images of its batch: look for a mean, maximum or product over the batch"
+)
 def batch(subject: MethodOnModel) -> Observation:
     """Compare the maps of a batch with those of each image alone and of the batch in reverse order."""
     whole = subject.maps()
     alone = torch.cat([subject.maps(image[None]) for image in subject.images])
     reverse = subject.maps(subject.images.flip(0)).flip(0)
-    return first_failure([same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")])
+    return first_failure(
+        [same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")]
+    )
 
 
 @question(
@@ -168,15 +182,22 @@ def company(subject: MethodOnModel) -> Observation:
 
     A method that changes the evidence changes the other methods' maps.
     """
-    method, others = subject.make(), [word for word in REFERENCE_METHODS if word != subject.make().name]
+    method, others = (
+        subject.make(),
+        [word for word in REFERENCE_METHODS if word != subject.make().name],
+    )
     plain = subject.maps_of(others)
     first, last = subject.maps_of([method, *others]), subject.maps_of([*others, method])
-    answers = [same(first[word], plain[word], f"{word} after the method and without it") for word in others]
+    answers = [
+        same(first[word], plain[word], f"{word} after the method and without it") for word in others
+    ]
     words = "after other methods and before them"
     return first_failure([*answers, same(last[method.name], first[method.name], words)])
 
 
-@question("the method writes into its inputs, which other methods and the caller read: use a copy, such as A.clone()")
+@question(
+    "the method writes into its inputs, which other methods and the caller read: use a copy, such as A.clone()"
+)
 def inputs(subject: MethodOnModel) -> Observation:
     """Check that the images and the evidence are unchanged, also through ``.data`` and NumPy."""
     try:
@@ -186,7 +207,9 @@ def inputs(subject: MethodOnModel) -> Observation:
     return Observation("pass", "unchanged")
 
 
-@question("a map depends on the other requested findings: look for a normalisation or a softmax over the findings")
+@question(
+    "a map depends on the other requested findings: look for a normalisation or a softmax over the findings"
+)
 def findings(subject: MethodOnModel) -> Observation:
     """Compare the maps of all findings with those of two findings in another order, and of one finding."""
     whole, subsets = subject.maps(), {"two findings": [2, 0], "one finding": [1]}
@@ -194,7 +217,9 @@ def findings(subject: MethodOnModel) -> Observation:
     return first_failure([same(*pair, f"of {what} and of all") for what, pair in pairs.items()])
 
 
-@question("the method gives the same map for all findings: look for an index or a sum over the findings")
+@question(
+    "the method gives the same map for all findings: look for an index or a sum over the findings"
+)
 def sensitivity(subject: MethodOnModel) -> Observation:
     """Check that maps of different findings differ, unless the method declares no need that depends on findings."""
     maps = subject.maps()
@@ -202,27 +227,39 @@ def sensitivity(subject: MethodOnModel) -> Observation:
         return Observation("pass", "findings have different maps")
     blind = not subject.make().needs & ABOUT_FINDINGS
     same_for_all = "one map for all findings"
-    return Observation("info", f"class-blind: {same_for_all}") if blind else Observation("fail", same_for_all)
+    return (
+        Observation("info", f"class-blind: {same_for_all}")
+        if blind
+        else Observation("fail", same_for_all)
+    )
 
 
-@question("the map is in another place than what the logit depends on: look for a flip, a transposition or a shift")
+@question(
+    "the map is in another place than what the logit depends on: look for a flip, a transposition or a shift"
+)
 def position(subject: MethodOnModel) -> Observation:
     """Check that a map follows a bright patch, on which alone the logits depend, into each quadrant of the image."""
     if subject.make().name in BASELINES:
         return Observation("info", "n/a: a baseline, which does not read the network")
     if subject.name != PLANTED_MODEL:
-        return Observation("info", "n/a: the answer is known for the small CNN with average pooling only")
+        return Observation(
+            "info", "n/a: the answer is known for the small CNN with average pooling only"
+        )
     plant_patches(subject.model)
     maps = subject.maps(patch_images(*subject.images.shape[-2:]))
     means = quadrant_means(maps)
     right = means.argmax(-1) == torch.arange(len(maps))[:, None]
     strongest = (means == means.amax(-1, keepdim=True)).sum(-1) == 1
     missed = int((~(right & strongest)).sum())
-    words = f"{missed} of {right.numel()} maps are strongest in another quadrant than that of the patch"
+    words = (
+        f"{missed} of {right.numel()} maps are strongest in another quadrant than that of the patch"
+    )
     return judged(not missed, words if missed else "the maps follow a patch into each quadrant")
 
 
-@question("two calls differ: draw from locus.core.types.generator, keyed by the image, and keep no state on self")
+@question(
+    "two calls differ: draw from locus.core.types.generator, keyed by the image, and keep no state on self"
+)
 def repeat(subject: MethodOnModel) -> Observation:
     """Repeat the method with another random state, another instance, and other images in between."""
     method = subject.make()
@@ -233,14 +270,22 @@ def repeat(subject: MethodOnModel) -> Observation:
         other = subject.maps()
         subject.maps(subject.images.flip(-1), method=method)
         again = subject.maps(method=method)
-    return first_failure([same(other, first, "two instances"), same(again, first, "before and after other images")])
+    return first_failure(
+        [same(other, first, "two instances"), same(again, first, "before and after other images")]
+    )
 
 
-@question("maps depend on the caller's gradient mode: enable gradients in the method, create no tensor in __init__")
+@question(
+    "maps depend on the caller's gradient mode: enable gradients in the method, create no tensor in __init__"
+)
 def modes(subject: MethodOnModel) -> Observation:
     """Create and call the method under ``no_grad``, ``inference_mode`` and ``enable_grad``."""
     plain = subject.maps()
-    contexts: list[AbstractContextManager[object]] = [torch.no_grad(), torch.inference_mode(), torch.enable_grad()]
+    contexts: list[AbstractContextManager[object]] = [
+        torch.no_grad(),
+        torch.inference_mode(),
+        torch.enable_grad(),
+    ]
     answers = []
     for context in contexts:
         with context:
@@ -270,7 +315,11 @@ def process(subject: MethodOnModel) -> Observation:
 
     Explaining must not change the next random numbers of torch, numpy and random.
     """
-    torch.rand(1), np.random.random(), random.random()  # so that a method that sets the seed is detected
+    (
+        torch.rand(1),
+        np.random.random(),
+        random.random(),
+    )  # so that a method that sets the seed is detected
     before = _process(subject.images)
     subject.maps()
     return _changes(before, _process(subject.images))
@@ -278,16 +327,25 @@ def process(subject: MethodOnModel) -> Observation:
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
     changed = [what for what, value in before.items() if after[what] != value]
-    return judged(not changed, f"changed: {', '.join(changed)}" if changed else f"unchanged: {', '.join(before)}")
+    return judged(
+        not changed,
+        f"changed: {', '.join(changed)}" if changed else f"unchanged: {', '.join(before)}",
+    )
 
 
 def state(network: nn.Module) -> dict[str, Any]:
     """Return everything that a method could change in a network, as comparable values."""
     parameters, parts = dict(network.named_parameters()), [*network.modules()]
-    everywhere = [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]  # global hooks of all modules
+    everywhere = [
+        len(getattr(hooks, f"_global{kind}")) for kind in HOOKS
+    ]  # global hooks of all modules
     return {
-        "weights and buffers": {name: _fingerprint(value) for name, value in network.state_dict().items()},
-        "gradients": {name: None if p.grad is None else _fingerprint(p.grad) for name, p in parameters.items()},
+        "weights and buffers": {
+            name: _fingerprint(value) for name, value in network.state_dict().items()
+        },
+        "gradients": {
+            name: None if p.grad is None else _fingerprint(p.grad) for name, p in parameters.items()
+        },
         "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
         "modes": [part.training for part in parts],
         "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in parts), everywhere],
@@ -311,11 +369,17 @@ def _fingerprint(values: Tensor) -> int:
     return zlib.crc32(values.detach().cpu().contiguous().numpy().tobytes())
 
 
-@question("the map is not documented: write a docstring (what the map shows, formula, paper) and `source`")
+@question(
+    "the map is not documented: write a docstring (what the map shows, formula, paper) and `source`"
+)
 def stated(subject: MethodOnModel) -> Observation:
     """Check that the class has a docstring and a ``source``, which appear in docs/methods.md."""
     part = type(subject.make())
-    absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
+    absent = [
+        what
+        for what, text in {"docstring": part.__doc__, "source": part.source}.items()
+        if not text
+    ]
     return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
 
 
@@ -327,7 +391,10 @@ def needs(subject: MethodOnModel) -> Observation:
     """
     method = subject.make()
     if unknown := method.needs - NEEDS:
-        return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; allowed: {', '.join(sorted(NEEDS))}")
+        return Observation(
+            "fail",
+            f"unknown needs: {', '.join(sorted(unknown))}; allowed: {', '.join(sorted(NEEDS))}",
+        )
     evidence = subject.evidence()
     try:
         run_method(method, guarded(evidence, method.needs))
@@ -352,7 +419,9 @@ class GuardedEvidence(EvidenceView):
         if needed and not self._needs & set(needed):
             declared = ", ".join(sorted(self._needs)) or "nothing"
             what = {"gradients": "gradients or .G"}.get(name, name)
-            raise UndeclaredError(f"reads evidence.{what} but declares {declared}: add {needed[0]} to needs")
+            raise UndeclaredError(
+                f"reads evidence.{what} but declares {declared}: add {needed[0]} to needs"
+            )
         value = super().__getattr__(name)
         return guarded(value, self._needs) if isinstance(value, NetworkEvidence) else value
 
@@ -381,7 +450,9 @@ def cost(subject: MethodOnModel) -> Observation:
     """
     bare: list[float] = []
     whole: list[float] = []
-    while len(bare) < COST_REPEATS and sum(whole) < MAX_COST_SECONDS:  # alternate: other load affects both
+    while (
+        len(bare) < COST_REPEATS and sum(whole) < MAX_COST_SECONDS
+    ):  # alternate: other load affects both
         bare.append(_seconds(lambda: subject.model(subject.images)))
         whole.append(_seconds(subject.maps))
     text = f"{min(whole) / min(bare):.1f} times a forward pass, {len(subject.images)} images"
@@ -409,11 +480,25 @@ PRICES = {
 
 def page() -> str:
     """Return the page as Markdown: all methods, ``smooth``, differences, factors of FullGrad, and placement."""
-    smooth = [" ".join(inspect.cleandoc(part.__doc__ or "").replace("``", "`").split()) for part in (Aug, Eigen)]
+    smooth = [
+        " ".join(inspect.cleandoc(part.__doc__ or "").replace("``", "`").split())
+        for part in (Aug, Eigen)
+    ]
     shown = {"fast": HEADERS[:-1], "slow": HEADERS}
-    rows = {name: [_row(word)[: len(shown[name])] for word in methods.expand([name])] for name in shown}
-    groups = {name: tabulate(lines, headers=shown[name], tablefmt="github") for name, lines in rows.items()}
-    return render("methods.md", groups=groups, networks=families.table(), smooth=smooth, differences=_differences())
+    rows = {
+        name: [_row(word)[: len(shown[name])] for word in methods.expand([name])] for name in shown
+    }
+    groups = {
+        name: tabulate(lines, headers=shown[name], tablefmt="github")
+        for name, lines in rows.items()
+    }
+    return render(
+        "methods.md",
+        groups=groups,
+        networks=families.table(),
+        smooth=smooth,
+        differences=_differences(),
+    )
 
 
 def _differences() -> Iterator[str]:
@@ -430,8 +515,17 @@ def _row(word: str) -> tuple[str, ...]:
     except NotAvailableError as error:
         return word, str(error), "", "", "", ""
     shows = " ".join(inspect.cleandoc(part.__doc__ or "").split("\n\n")[0].split())
-    price = part.extra_cost or next((price for need, price in PRICES.items() if need in part.needs), "")
-    return f"`{word}`", shows, part.source, ", ".join(sorted(part.needs)), part.networks or "all", price
+    price = part.extra_cost or next(
+        (price for need, price in PRICES.items() if need in part.needs), ""
+    )
+    return (
+        f"`{word}`",
+        shows,
+        part.source,
+        ", ".join(sorted(part.needs)),
+        part.networks or "all",
+        price,
+    )
 
 
 QUESTIONS = tuple(part for part in [*globals().values()] if isinstance(part, Question))
@@ -439,7 +533,9 @@ QUESTIONS = tuple(part for part in [*globals().values()] if isinstance(part, Que
 VERDICTS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 
-@question("the method returns no map for any of the small models; it must support AVG or PCAM pooling")
+@question(
+    "the method returns no map for any of the small models; it must support AVG or PCAM pooling"
+)
 def serves(subject: MethodOnModel) -> Observation:
     """Check that the method supports the model."""
     try:
@@ -463,7 +559,10 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
     seen = "; ".join(f"{model}: {observation.text}" for model, observation in observations.items())
     log.info("asking %s %d questions", word, len(questions))
     bar = tqdm(questions, desc=f"ask {word}", unit="question", leave=False, disable=None)
-    return [AnswerRow(serves.name, "pass", seen, serves.meaning), *(answer(question, served) for question in bar)]
+    return [
+        AnswerRow(serves.name, "pass", seen, serves.meaning),
+        *(answer(question, served) for question in bar),
+    ]
 
 
 def answer(question: Question, served: Sequence[MethodOnModel]) -> AnswerRow:
@@ -472,8 +571,12 @@ def answer(question: Question, served: Sequence[MethodOnModel]) -> AnswerRow:
 
 
 def _merged(question: Question, observations: dict[str, Observation]) -> AnswerRow:
-    model, worst = max(observations.items(), key=lambda item: (VERDICTS.index(item[1].verdict), item[1].size))
-    where = f"{model}: " if len(observations) > 1 and (worst.verdict == "fail" or worst.size) else ""
+    model, worst = max(
+        observations.items(), key=lambda item: (VERDICTS.index(item[1].verdict), item[1].size)
+    )
+    where = (
+        f"{model}: " if len(observations) > 1 and (worst.verdict == "fail" or worst.size) else ""
+    )
     return AnswerRow(question.name, worst.verdict, where + worst.text, question.meaning)
 
 
@@ -482,7 +585,9 @@ def _asked(question: Question, subject: MethodOnModel, size: float = float("inf"
 
     ``size`` is that of an observation that the question raised an error; by default, it is reported before all others.
     """
-    copies = dataclasses.replace(subject, model=copy.deepcopy(subject.model), images=subject.images.clone())
+    copies = dataclasses.replace(
+        subject, model=copy.deepcopy(subject.model), images=subject.images.clone()
+    )
     try:
         return question.ask(copies)
     except ANYTHING as error:

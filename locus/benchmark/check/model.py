@@ -56,7 +56,9 @@ def labelled_answers(opened: OpenedNetwork, data: Dataset, count: int) -> list[A
     data = preprocess.of(data, opened.preprocess)
     samples = RelabeledDataset(data, opened.model.findings, range(min(count, len(data))))[:]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
-    judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
+    judged = [
+        k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}
+    ]
     if not judged:
         images = f"positive and negative images among the first {len(samples)}"
         raise DataError(f"no finding of {data.name} has {images}: increase --images")
@@ -65,16 +67,26 @@ def labelled_answers(opened: OpenedNetwork, data: Dataset, count: int) -> list[A
     table = _table(_rescaled_logits(opened, grey), labels, judged)
     names = [opened.model.findings[k] for k in judged]
     own_aurocs = np.diag(table)
-    by_finding = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
+    by_finding = ", ".join(
+        f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True)
+    )
     exclusive = len(names) == len(opened.model.findings) > 1 and bool(np.all(labels.sum(1) == 1))
     is_softmax = bool(((opened.model.build_options or {}).get("wiring") or {}).get("softmax"))
     hint = "exactly one finding per image: if the network was trained by cross-entropy, write --outputs softmax"
     hints = [AnswerRow("outputs", "note", hint)] if exclusive and not is_softmax else []
-    seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}")
+    seen = AnswerRow(
+        "auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}"
+    )
     is_external = "network" in (opened.model.build_options or {})
-    other = [_normalisation(opened, grey, labels, judged, float(own_aurocs.mean()))] if is_external else []
+    other = (
+        [_normalisation(opened, grey, labels, judged, float(own_aurocs.mean()))]
+        if is_external
+        else []
+    )
     present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
-    errors = np.sqrt((present + absent + 1) / (12 * present * absent))  # of an AUROC by chance alone (Mann-Whitney)
+    errors = np.sqrt(
+        (present + absent + 1) / (12 * present * absent)
+    )  # of an AUROC by chance alone (Mann-Whitney)
     return [seen, *hints, order(table, names, errors), *other]
 
 
@@ -92,9 +104,17 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
     least = {(k, f): max(table[k, k], table[f, f]) + max(MIN_SWAP_GAIN, chance[f]) for k, f in fits}
     moved = [(k, f) for k, f in fits if table[k, f] > max(0.5 + chance[f], least[k, f])]
     if not moved:
-        return AnswerRow("order", "pass", f"no output fits another of the {len(names)} findings clearly better")
-    outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
-    return AnswerRow("order", "fail", f"outputs fit other findings better: {examples(outputs, 9)}; check --findings")
+        return AnswerRow(
+            "order", "pass", f"no output fits another of the {len(names)} findings clearly better"
+        )
+    outputs = (
+        f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved
+    )
+    return AnswerRow(
+        "order",
+        "fail",
+        f"outputs fit other findings better: {examples(outputs, 9)}; check --findings",
+    )
 
 
 def _normalisation(
@@ -103,18 +123,32 @@ def _normalisation(
     """Check whether another usual normalisation gives a better mean AUROC."""
     means = {}
     for name, (centre, spread) in NORMALISATIONS.items():
-        rescale = normalised(centre[: opened.model.channels], spread[: opened.model.channels], opened.model.channels)
-        means[name] = float(np.diag(_table(_rescaled_logits(opened, grey, rescale), labels, judged)).mean())
+        rescale = normalised(
+            centre[: opened.model.channels], spread[: opened.model.channels], opened.model.channels
+        )
+        means[name] = float(
+            np.diag(_table(_rescaled_logits(opened, grey, rescale), labels, judged)).mean()
+        )
     best = max(means, key=means.__getitem__)
     if means[best] <= max(mean + MIN_NORMALISATION_GAIN, MIN_MEAN_AUROC):
-        return AnswerRow("preprocessing", "pass", f"no usual normalisation has a clearly better AUROC than {mean:.3f}")
-    mean_flag, std_flag = (" ".join(f"{value:.4g}" for value in values) for values in NORMALISATIONS[best])
+        return AnswerRow(
+            "preprocessing",
+            "pass",
+            f"no usual normalisation has a clearly better AUROC than {mean:.3f}",
+        )
+    mean_flag, std_flag = (
+        " ".join(f"{value:.4g}" for value in values) for values in NORMALISATIONS[best]
+    )
     flags = f"--mean {mean_flag} --std {std_flag}"
-    return AnswerRow("preprocessing", "fail", f"{best} has {means[best]:.3f}, not {mean:.3f}: write {flags}")
+    return AnswerRow(
+        "preprocessing", "fail", f"{best} has {means[best]:.3f}, not {mean:.3f}: write {flags}"
+    )
 
 
 @torch.inference_mode()
-def _rescaled_logits(opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
+def _rescaled_logits(
+    opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Module | None
+) -> Tensor:
     """Return the logits (n,K) of pixels (n,S,S), with another ``rescale`` if given."""
     model, original = opened.model, opened.model.rescale
     try:
@@ -128,7 +162,9 @@ def _rescaled_logits(opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Mod
 def _table(logits: Tensor, labels: FloatArray, judged: list[int]) -> FloatArray:
     """Return the AUROC (J,J) of each judged output for each judged finding, over the labelled images."""
     names, truth = tuple(map(str, judged)), torch.from_numpy(labels[:, judged])
-    rows = (scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged)
+    rows = (
+        scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged
+    )
     return np.array([[row[name]["auroc"] for name in names] for row in rows])
 
 
@@ -139,37 +175,69 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     """
     hardware.configure_torch(config.threads)
     side = config.img_size or DEFAULT_IMAGE_SIDE
-    data = None if config.dataset is None else datasets.load(config.dataset, config.data_root_dir, img_size=side)
+    data = (
+        None
+        if config.dataset is None
+        else datasets.load(config.dataset, config.data_root_dir, img_size=side)
+    )
     network = network_flags(config)
     usual = () if data is None else data.findings
     path = Path(str(config.model))
-    opened = opening.open_run(path, config.trust) if network is None else opening.build(network, usual)
+    opened = (
+        opening.open_run(path, config.trust) if network is None else opening.build(network, usual)
+    )
     rows = answers(opened) + ([] if data is None else labelled_answers(opened, data, config.images))
-    echo(tabulate([row[:3] for row in rows], headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
+    echo(
+        tabulate(
+            [row[:3] for row in rows],
+            headers=("question", "verdict", "seen"),
+            maxcolwidths=[None, None, 100],
+        )
+    )
     return conclude(str(config.model), rows, echo)
 
 
 def answers(opened: OpenedNetwork) -> list[AnswerRow]:
     """Return rows on weights, layers and images, which are not judged, on logits and grid, and on the methods."""
     judged = ("logits", "grid")
-    facts = [AnswerRow(word, "pass" if word in judged else "info", fact) for word, fact in opened.facts.items()]
+    facts = [
+        AnswerRow(word, "pass" if word in judged else "info", fact)
+        for word, fact in opened.facts.items()
+    ]
     return [*facts, *_methods(opened)]
 
 
 def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     """Check which methods work: all fast methods, and the slow methods that do not support all networks."""
-    pixels = generator(0, "check a model").integers(0, 256, (1, opened.img_size, opened.img_size), dtype="uint8")
+    pixels = generator(0, "check a model").integers(
+        0, 256, (1, opened.img_size, opened.img_size), dtype="uint8"
+    )
     images, slow = transforms.evaluation()(torch.from_numpy(pixels)), methods.expand(["slow"])
     tried = [*methods.expand(["fast"]), *(word for word in slow if methods.get(word).networks)]
     try:
         answers = run_methods(build_methods(tried), collect_evidence(opened.model, images))
     except LocusError as error:
         return [AnswerRow("methods", "fail", str(error))]
-    missing = {word: answer for word, answer in answers.items() if isinstance(answer, NotAvailableError)}
-    failed = [str(answer) for word, answer in answers.items() if isinstance(answer, LocusError) and word not in missing]
+    missing = {
+        word: answer for word, answer in answers.items() if isinstance(answer, NotAvailableError)
+    }
+    failed = [
+        str(answer)
+        for word, answer in answers.items()
+        if isinstance(answer, LocusError) and word not in missing
+    ]
     if failed:
         return [AnswerRow("methods", "fail", failed[0])]
     others = sorted({*slow} - {*tried})
-    serve, rest = (", ".join(word for word in words if word not in missing) for words in (tried, others))
-    none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in missing.items()]
-    return [AnswerRow("methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"), *none]
+    serve, rest = (
+        ", ".join(word for word in words if word not in missing) for words in (tried, others)
+    )
+    none = [
+        AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in missing.items()
+    ]
+    return [
+        AnswerRow(
+            "methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"
+        ),
+        *none,
+    ]

@@ -28,7 +28,12 @@ Verdict = Literal["pass", "note", "info", "fail"]
 MAP_TOLERANCE = 1e-5
 """Largest difference between equal maps, as a share of their largest value."""
 
-FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64), ("test_vit", "AVG", 64))
+FAST = (
+    ("custom", "AVG", 64),
+    ("custom", "PCAM", 64),
+    ("test_resnet", "AVG", 64),
+    ("test_vit", "AVG", 64),
+)
 """Backbone, pooling and side of the image for methods that cost about one forward pass."""
 SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32), ("test_vit", "AVG", 32))
 """Backbone, pooling and side of the image for methods that cost hundreds of forward passes."""
@@ -96,17 +101,25 @@ class MethodOnModel:
     """(N,3,H,W) random images."""
 
     def maps(
-        self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None
+        self,
+        images: Tensor | None = None,
+        findings: Sequence[int] | None = None,
+        method: Method | None = None,
     ) -> Tensor:
         """Compute the maps (N,K,h,w) of the method alone; all findings by default."""
         method = method or self.make()
         return self.maps_of([method], images, findings)[method.name]
 
     def maps_of(
-        self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
+        self,
+        methods: Sequence[str | Method],
+        images: Tensor | None = None,
+        findings: Sequence[int] | None = None,
     ) -> Maps:
         """Compute the maps of several methods from one forward pass; they may modify their inputs (``inputs``)."""
-        evidence = collect_evidence(self.model, self.images if images is None else images, findings, draw=self._draw)
+        evidence = collect_evidence(
+            self.model, self.images if images is None else images, findings, draw=self._draw
+        )
         return maps_of(build_methods(methods), evidence, guard=False)
 
     def evidence(self) -> Evidence:
@@ -219,4 +232,6 @@ def quadrant_means(maps: Tensor) -> Tensor:
 
 
 def _noise(name: str, *shape: int) -> torch.Tensor:
-    return torch.from_numpy(generator(0, "conformance", name).standard_normal(shape).astype("float32"))
+    return torch.from_numpy(
+        generator(0, "conformance", name).standard_normal(shape).astype("float32")
+    )

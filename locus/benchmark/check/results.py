@@ -62,7 +62,9 @@ def run(config: ResultsCheckConfig, echo: Echo) -> int:
     for record, rows in accepted(Path(config.folder), results / config.suite):
         of_suite = f" (of {config.suite})" if record.method in BLIND else ""
         value = grouping.main_value(record)
-        echo(f"{record.method}{of_suite}: {value} at IoU > .3, as computed again from {len(rows)} cases")
+        echo(
+            f"{record.method}{of_suite}: {value} at IoU > .3, as computed again from {len(rows)} cases"
+        )
     echo(f"{config.folder} can be merged into {config.suite}")
     return 0
 
@@ -78,16 +80,26 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     of_suite = grouping.main_records(records.load(published), DATASET)
     own = {record.key: record for record in of_suite if CONTRIBUTED not in record.rests_on}
     blind = {record.method: record for record in own.values() if record.method in BLIND}
-    given = [record for record in grouping.main_records(records.load(folder), DATASET) if record.key not in own]
+    given = [
+        record
+        for record in grouping.main_records(records.load(folder), DATASET)
+        if record.key not in own
+    ]
     given = [record for record in given if grouping.is_method(record)]
     if PRIOR not in blind or not given:
-        raise DataError(f"{folder} has no method with a score on {DATASET} by single_box that {published} lacks")
-    reserved = {_plain(name) for name in (*UNRANKED_METHODS, *methods.names(), *(r.method for r in own.values()))}
+        raise DataError(
+            f"{folder} has no method with a score on {DATASET} by single_box that {published} lacks"
+        )
+    reserved = {
+        _plain(name)
+        for name in (*UNRANKED_METHODS, *methods.names(), *(r.method for r in own.values()))
+    }
     own_rows = {name: cases.read(record.cell, published) for name, record in blind.items()}
     rows_of = {record.key: cases.read(record.cell, folder) for record in given}
     for record in given:
         problems = itertools.chain(
-            _declarations(record, blind[PRIOR], reserved), _differences(rows_of[record.key], own_rows[PRIOR])
+            _declarations(record, blind[PRIOR], reserved),
+            _differences(rows_of[record.key], own_rows[PRIOR]),
         )
         _refuse_first(problems, record, folder)
     listed = datasets.load(DATASET, split="test", images=False)
@@ -110,10 +122,14 @@ def _refuse_files(folder: Path) -> None:
     """Raise ``DataError`` for links, and for files that Locus does not write into the folder of results."""
     paths = sorted(folder.rglob("*"))
     if links := [path.relative_to(folder).as_posix() for path in paths if path.is_symlink()]:
-        raise DataError(f"{folder} has links ({examples(links)}): replace them by the files, or remove them")
+        raise DataError(
+            f"{folder} has links ({examples(links)}): replace them by the files, or remove them"
+        )
     names = [path.relative_to(folder).as_posix() for path in paths if not path.is_dir()]
     if unknown := [name for name in names if KNOWN_FILES.fullmatch(name) is None]:
-        raise DataError(f"{folder} has files that are not results ({examples(unknown)}): remove them")
+        raise DataError(
+            f"{folder} has files that are not results ({examples(unknown)}): remove them"
+        )
 
 
 def _plain(name: str) -> str:
@@ -125,10 +141,19 @@ def _plain(name: str) -> str:
 def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iterator[str]:
     """Yield what a record says that cannot be: a name of others, the code of a method, images, a network, a date."""
     cell, is_external = record.cell, "external" in record.cell.recipe
-    is_ours = not is_external and record.method == cell.method and cell.method.partition(":")[0] in methods.names()
+    is_ours = (
+        not is_external
+        and record.method == cell.method
+        and cell.method.partition(":")[0] in methods.names()
+    )
     if not is_ours and _plain(record.method) in reserved:
         yield "is the name of a method or baseline of this benchmark: choose another name"
-    names_network = cell.backbone or cell.global_pool or cell.seed is not None or cell.recipe.keys() != {"external"}
+    names_network = (
+        cell.backbone
+        or cell.global_pool
+        or cell.seed is not None
+        or cell.recipe.keys() != {"external"}
+    )
     if is_external and names_network:
         yield "was made elsewhere, so it cannot name a network of this benchmark"
     if not ours.may_have_cases_of(record):
@@ -169,7 +194,14 @@ def _again(record: Record, ours: Record, rows: pd.DataFrame, listed: Dataset) ->
     pairs = _pairs(rows)
     boxes = rows.reindex(columns=[*cases.BOX]).to_numpy(np.float64)
     scored = [
-        make_case(samples[image], finding, 1.0, None, "conventional", submitted_boxes=_box(box, samples[image]))
+        make_case(
+            samples[image],
+            finding,
+            1.0,
+            None,
+            "conventional",
+            submitted_boxes=_box(box, samples[image]),
+        )
         for (image, finding), box in zip(pairs, boxes, strict=True)
     ]
     result = SingleBox().evaluate(scored, listed.findings, record.cell.data_seed)
@@ -177,10 +209,15 @@ def _again(record: Record, ours: Record, rows: pd.DataFrame, listed: Dataset) ->
     scores = [
         score
         for score in result.scores
-        if score.metric in points or (score.threshold_source == "cross-fitted" and OF_BOXES.fullmatch(score.metric))
+        if score.metric in points
+        or (score.threshold_source == "cross-fitted" and OF_BOXES.fullmatch(score.metric))
     ]
     computed = pd.DataFrame(result.rows)
-    columns = [name for name in computed if name in (*CASE, *cases.BOX, *points) or OF_BOXES.fullmatch(str(name))]
+    columns = [
+        name
+        for name in computed
+        if name in (*CASE, *cases.BOX, *points) or OF_BOXES.fullmatch(str(name))
+    ]
     declared = {DECLARED: record.rests_on[DECLARED]} if DECLARED in record.rests_on else {}
     again = Record(
         cell=record.cell,
@@ -210,18 +247,26 @@ def _box(box: FloatArray, sample: Sample) -> FloatArray:
     height, width = sample.frame
     low, high = box[:2], box[2:]
     if not (np.isfinite(box).all() and (low <= high).all() and (low >= -MAX_OUTSIDE).all()):
-        raise DataError(f"the box of {sample.image_id} is {box.tolist()}: give x0 ≤ x1 and y0 ≤ y1 in its image")
+        raise DataError(
+            f"the box of {sample.image_id} is {box.tolist()}: give x0 ≤ x1 and y0 ≤ y1 in its image"
+        )
     if (high > np.array([width, height]) + MAX_OUTSIDE).any():
-        raise DataError(f"the box of {sample.image_id} is {box.tolist()}, outside its image of {width}×{height} pixels")
+        raise DataError(
+            f"the box of {sample.image_id} is {box.tolist()}, outside its image of {width}×{height} pixels"
+        )
     return np.append(box, 1.0)[None]
 
 
-def _wrong_numbers(record: Record, again: Record, rows: pd.DataFrame, rows_again: pd.DataFrame) -> Iterator[str]:
+def _wrong_numbers(
+    record: Record, again: Record, rows: pd.DataFrame, rows_again: pd.DataFrame
+) -> Iterator[str]:
     """Yield each number of ``again`` and its rows that the record or its rows have with another value."""
     for score in again.scores:
         given = record.find(score.metric, score.finding, score.threshold_source) or Score("", "")
         if not _agree(given[2:6], score[2:6]):
-            theirs, ours = (f"{one.value} [{one.low}, {one.high}], n = {one.n}" for one in (given, score))
+            theirs, ours = (
+                f"{one.value} [{one.low}, {one.high}], n = {one.n}" for one in (given, score)
+            )
             yield f"says {score.metric} of {score.finding} is {theirs}, but its boxes give {ours}"
     for name in rows_again.columns.intersection(rows.columns).drop([*CASE]):
         for case, theirs, ours in zip(_pairs(rows), rows[name], rows_again[name], strict=True):
@@ -242,5 +287,8 @@ def _beside(
     networks = {record.cell.without_method.key: record for record, _ in checked}
     for record in networks.values():
         for name, own in blind.items():
-            update = {"cell": record.cell.model_copy(update={"method": name}), "created": record.created}
+            update = {
+                "cell": record.cell.model_copy(update={"method": name}),
+                "created": record.created,
+            }
             yield own.model_copy(update=update), own_rows[name].drop(columns=["key", *cases.CELL])

@@ -75,10 +75,14 @@ def score(
     checked_probabilities = _checked_probabilities(probabilities or {}, maps)
     findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
     samples = {}
-    for image, patient in _named_patients(dict.fromkeys(image for image, _ in maps), patients).items():
+    for image, patient in _named_patients(
+        dict.fromkeys(image for image, _ in maps), patients
+    ).items():
         samples[image] = _sample(image, patient, _frame(frames, image), findings, truth, negatives)
     map_grids = {pair: _grid(grids, pair) for pair in maps}
-    checked_maps = {pair: None if values is None else _heat_map(values, pair) for pair, values in maps.items()}
+    checked_maps = {
+        pair: None if values is None else _heat_map(values, pair) for pair, values in maps.items()
+    }
     for (image, finding), values in checked_maps.items():
         if values is not None:
             height, width = values.shape
@@ -102,11 +106,15 @@ def _named_patients(images: Iterable[str], patients: Mapping[str, str] | None) -
     elif isinstance(patients, Mapping):
         patient_of = {image: _patient(patients, image) for image in images}
     else:
-        raise BadValueError(f"patients is a {type(patients).__name__}: give a dictionary image -> patient")
+        raise BadValueError(
+            f"patients is a {type(patients).__name__}: give a dictionary image -> patient"
+        )
     repeated = spelled_twice(patient_of.values())
     if repeated:
         first, second = repeated[:2]
-        raise BadValueError(f"the patients {first!r} and {second!r} are one number: write each patient in one way")
+        raise BadValueError(
+            f"the patients {first!r} and {second!r} are one number: write each patient in one way"
+        )
     return patient_of
 
 
@@ -134,7 +142,9 @@ def _sample(
         is_absent = image in negatives or (image, finding) in negatives
         label = 0.0 if is_absent else np.nan
         if (image, finding) in truth:
-            finding_boxes = checked_boxes(truth[image, finding], frame, f"the boxes of {image} {finding}")
+            finding_boxes = checked_boxes(
+                truth[image, finding], frame, f"the boxes of {image} {finding}"
+            )
             if len(finding_boxes):
                 boxes[finding] = finding_boxes
                 label = 1.0
@@ -149,18 +159,27 @@ def _no_pixels() -> NoReturn:
     raise NotAvailableError("plain arrays have no image")
 
 
-def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negatives: Collection[Pair | str]) -> None:
+def _check_pairs(
+    maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negatives: Collection[Pair | str]
+) -> None:
     """Raise ``BadValueError`` unless each case with truth, and each negative, has a map."""
     for name, value in (("maps", maps), ("truth", truth)):
         if not isinstance(value, Mapping):
-            raise BadValueError(f"{name} is a {type(value).__name__}: give a dictionary with keys (image, finding)")
+            raise BadValueError(
+                f"{name} is a {type(value).__name__}: give a dictionary with keys (image, finding)"
+            )
     is_list = isinstance(negatives, Collection) and not isinstance(negatives, str)
     if not is_list or not all(isinstance(negative, str | tuple) for negative in negatives):
-        raise BadValueError(f"negatives is {negatives!r}: give a list of images or of (image, finding) pairs")
+        raise BadValueError(
+            f"negatives is {negatives!r}: give a list of images or of (image, finding) pairs"
+        )
     if not truth:
         raise BadValueError("truth is empty: give a dictionary (image, finding) -> (M,4) boxes")
     pairs = (*maps, *truth)
-    if any(not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs):
+    if any(
+        not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str)
+        for pair in pairs
+    ):
         raise BadValueError("the keys of maps and truth must be pairs of names (image, finding)")
     require_findings(dict.fromkeys(finding for _, finding in pairs))
     missing = [" ".join(pair) for pair in truth if pair not in maps]
@@ -170,15 +189,21 @@ def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negati
     with_map = {*maps, *(image for image, _ in maps)}
     unknown = [str(negative) for negative in negatives if negative not in with_map]
     if unknown:
-        raise BadValueError(f"{len(unknown)} of {len(negatives)} negatives have no map: {examples(unknown)}")
+        raise BadValueError(
+            f"{len(unknown)} of {len(negatives)} negatives have no map: {examples(unknown)}"
+        )
 
 
 def _frame(frames: Mapping[str, Frame] | Frame, image: str) -> Frame:
     """Return the frame of an image. Raises ``BadValueError`` unless it is (H,W) in whole pixels."""
     frame = _of_image(frames, image, "frame") if isinstance(frames, Mapping) else frames
-    is_whole = np.ndim(frame) == 1 and all(isinstance(side, Real) and side >= 1 and side % 1 == 0 for side in frame)
+    is_whole = np.ndim(frame) == 1 and all(
+        isinstance(side, Real) and side >= 1 and side % 1 == 0 for side in frame
+    )
     if not is_whole or len(frame) != 2:
-        raise BadValueError(f"the frame of {image} is {frame}: give (height, width) in whole pixels")
+        raise BadValueError(
+            f"the frame of {image} is {frame}: give (height, width) in whole pixels"
+        )
     height, width = frame
     return int(height), int(width)
 
@@ -192,7 +217,9 @@ def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
     else:
         grid = _of_image(grids, pair[0], "grid")
     if not isinstance(grid, Grid) and grid != "conventional":
-        raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or 'conventional'")
+        raise BadValueError(
+            f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or 'conventional'"
+        )
     return grid
 
 
@@ -215,19 +242,25 @@ def _checked_probabilities(
 ) -> Mapping[Pair, float | None]:
     """Return the probabilities. Raises ``BadValueError`` for one outside [0, 1], or of a pair without a map."""
     if not isinstance(probabilities, Mapping):
-        raise BadValueError(f"probabilities is a {type(probabilities).__name__}: give (image, finding) -> probability")
+        raise BadValueError(
+            f"probabilities is a {type(probabilities).__name__}: give (image, finding) -> probability"
+        )
     for pair, value in probabilities.items():
         if pair not in maps:
             raise BadValueError(f"probabilities has {pair}, which has no map: use the keys of maps")
         if value is not None and not (isinstance(value, Real) and 0 <= value <= 1):
-            raise BadValueError(f"the probability of {' '.join(pair)} is {value!r}: give a number from 0 to 1")
+            raise BadValueError(
+                f"the probability of {' '.join(pair)} is {value!r}: give a number from 0 to 1"
+            )
     return probabilities
 
 
 def _array(values: ArrayLike, where: str) -> NDArray[Any]:
     """Return an array. Raises ``BadValueError`` for what is none, and for masked values."""
     if np.ma.is_masked(values):
-        raise BadValueError(f"masked values in {where}: fill them, or give None where the method failed")
+        raise BadValueError(
+            f"masked values in {where}: fill them, or give None where the method failed"
+        )
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -288,7 +321,9 @@ class Answers:
             boxes = self.boxes.get(pair, np.zeros((0, 5)))
             return make_case(sample, finding, label, values, grid, submitted_boxes=boxes)
         probability = self.probabilities.get(pair)
-        return make_case(sample, finding, label, values, grid, probability=probability, reason=NOT_GIVEN)
+        return make_case(
+            sample, finding, label, values, grid, probability=probability, reason=NOT_GIVEN
+        )
 
 
 def as_map(values: NDArray[Any], where: str, error: type[LocusError]) -> NDArray[Any]:

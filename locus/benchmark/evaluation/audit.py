@@ -43,7 +43,17 @@ HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
 GROUNDING_RESULTS = CONFIGS.parent / "results" / "grounding"
 PUBLISHED_BOXES = 984
-CSV_HEADER = ("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark")
+CSV_HEADER = (
+    "result",
+    "trained_on",
+    "findings",
+    "threshold",
+    "value",
+    "difference",
+    "low",
+    "high",
+    "mark",
+)
 CsvRows = Sequence[Sequence[object]]
 NEVER_ABOVE = {"iou": "dice", "pointing": "pointing@cell"}
 """Rule -> a rule whose value is never smaller."""
@@ -52,7 +62,9 @@ ROUNDING = 0.0101
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
-def run(file_name: str | None, entry: str, truth: str, root: str | None, output: str | None, echo: Echo) -> None:
+def run(
+    file_name: str | None, entry: str, truth: str, root: str | None, output: str | None, echo: Echo
+) -> None:
     """Print the tables with a row for a file of scores.
 
     Args:
@@ -70,13 +82,19 @@ def run(file_name: str | None, entry: str, truth: str, root: str | None, output:
         raise BadValueError("the file is missing: python -m benchmark.audit FILE.csv")
     file = Path(file_name)
     if file.suffix.lower() == ".json":
-        raise DataError(f"{file} is JSON, but audit reads CSV with a row per finding: {BOXES} {file}")
+        raise DataError(
+            f"{file} is JSON, but audit reads CSV with a row per finding: {BOXES} {file}"
+        )
     table = read_csv(file, ("finding",), NEED)
     name = entry or file.stem
     if name in UNRANKED_METHODS:
-        raise BadValueError(f"the entry {name} has the name of a baseline: use --entry with another name")
+        raise BadValueError(
+            f"the entry {name} has the name of a baseline: use --entry with another name"
+        )
     if "image" in table.columns:
-        raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
+        raise DataError(
+            f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}"
+        )
     if truth == "NIH":
         rows = _run_nih(file, table, name, root, echo)
     elif root is not None:
@@ -90,21 +108,29 @@ def run(file_name: str | None, entry: str, truth: str, root: str | None, output:
 
 def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo: Echo) -> CsvRows:
     """Print the tables on NIH's boxes, and return all rows as numbers."""
-    read_values(file, table, name, dict.fromkeys((*BOXED, MEAN), sys.maxsize))  # invalid files are reported at once
+    read_values(
+        file, table, name, dict.fromkeys((*BOXED, MEAN), sys.maxsize)
+    )  # invalid files are reported at once
     from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
 
     log.info("reading NIH's boxes")
     data = _nih(root)
     samples = [sample for sample in data if sample.boxes]
     if not samples:
-        raise DataError(f"{root} has no image with one of NIH's boxes: give the folder of their images")
-    box_counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in data.findings}
+        raise DataError(
+            f"{root} has no image with one of NIH's boxes: give the folder of their images"
+        )
+    box_counts = {
+        finding: sum(finding in sample.boxes for sample in samples) for finding in data.findings
+    }
     box_counts = {finding: count for finding, count in box_counts.items() if count}
     entry = read_values(file, table, name, {**box_counts, MEAN: sum(box_counts.values())})
     log.info("scoring fixed_box on them")
     box = Box.of(_hits(fixed_box_cases(samples, data), list(box_counts)))
     paper_records = [record for paper in papers.names() for record in papers.read(paper)]
-    published = literature.published([record for record in paper_records if record.cell.dataset == "NIH"])
+    published = literature.published(
+        [record for record in paper_records if record.cell.dataset == "NIH"]
+    )
     rows = [entry, box.record, *published]
     if name in [literature.result_name(row) for row in rows[1:]]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
@@ -140,12 +166,22 @@ def _boxes_used(counts: Mapping[str, int], image_count: int, root: str | None) -
 def _run_grounding(file: Path, table: pd.DataFrame, name: str, truth: str, echo: Echo) -> CsvRows:
     """Print the table of a truth of the suite ``grounding`` and what a paper may say; return its rows."""
     if not GROUNDING_RESULTS.is_dir():
-        raise DataError(f"{GROUNDING_RESULTS} is missing: run python -m benchmark.run --suite grounding")
-    recorded = [record for record in records.load(GROUNDING_RESULTS) if record.cell.dataset == truth]
+        raise DataError(
+            f"{GROUNDING_RESULTS} is missing: run python -m benchmark.run --suite grounding"
+        )
+    recorded = [
+        record for record in records.load(GROUNDING_RESULTS) if record.cell.dataset == truth
+    ]
     counts = {}
     for record in recorded:
         if record.source == "run":
-            counts.update({score.finding: score.n for score in record.scores if score.metric in ("dice", "pointing")})
+            counts.update(
+                {
+                    score.finding: score.n
+                    for score in record.scores
+                    if score.metric in ("dice", "pointing")
+                }
+            )
     entry = read_values(file, table, name, counts, truth)
     rows = [entry, *recorded]
     metrics = [metric for metric in grounding.RULES if entry.find(metric)]
@@ -155,7 +191,9 @@ def _run_grounding(file: Path, table: pd.DataFrame, name: str, truth: str, echo:
     return [comparison.header, *comparison.rows]
 
 
-def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int], truth: str = "NIH") -> Record:
+def read_values(
+    file: Path, table: pd.DataFrame, name: str, counts: dict[str, int], truth: str = "NIH"
+) -> Record:
     """Return the scores in a table with a row per finding.
 
     Args:
@@ -176,7 +214,9 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
     metrics = {heading: metric_of_heading(file, heading) for heading in headings}
     repeated_metrics = duplicates(metrics.values())
     if repeated_metrics:
-        raise DataError(f"{file} has several columns of {repeated_metrics[0].removeprefix('hit@')}: keep one")
+        raise DataError(
+            f"{file} has several columns of {repeated_metrics[0].removeprefix('hit@')}: keep one"
+        )
     if not metrics:
         raise DataError(f"{file} has no column of a threshold: {NEED}")
     findings = _findings(file, table, counts)
@@ -192,7 +232,9 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
             advice = "write a share from 0 to 1"
             if values[index] > 1:
                 advice += "; divide percentages by 100"
-            raise DataError(f"{file}: {heading} of {findings[index]} is {table[heading].iloc[index]!r}: {advice}")
+            raise DataError(
+                f"{file}: {heading} of {findings[index]} is {table[heading].iloc[index]!r}: {advice}"
+            )
         rows = zip(findings, values.tolist(), row_counts, strict=True)
         scores[metric] = [Score(finding, metric, value, n=count) for finding, value, count in rows]
     _refuse_rising(file, scores)
@@ -230,7 +272,9 @@ def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
             continue
         for high_score, low_score in zip(scores[high], scores[low], strict=True):
             if (high_score.value or 0) > (low_score.value or 0):
-                high_value = f"{high.removeprefix('hit@')} of {high_score.finding} is {high_score.value:g}"
+                high_value = (
+                    f"{high.removeprefix('hit@')} of {high_score.finding} is {high_score.value:g}"
+                )
                 low_value = f"{low.removeprefix('hit@')} with {low_score.value:g}"
                 raise DataError(
                     f"{file}: {high_value}, more than {low_value}: a larger threshold cannot hit more boxes"
@@ -240,7 +284,9 @@ def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
 def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
     """Raise ``DataError`` for a value above that of a rule which can only be higher."""
     for lower, higher in NEVER_ABOVE.items():
-        for lower_score, higher_score in zip(scores.get(lower, ()), scores.get(higher, ()), strict=False):
+        for lower_score, higher_score in zip(
+            scores.get(lower, ()), scores.get(higher, ()), strict=False
+        ):
             if (lower_score.value or 0) > (higher_score.value or 0) + ROUNDING:
                 lower_value = f"{lower} of {lower_score.finding} is {lower_score.value:g}"
                 raise DataError(
@@ -256,11 +302,15 @@ def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
         means = [score.value or 0 for score in metric_scores if score.finding == MEAN]
         others = [score.value or 0 for score in metric_scores if score.finding != MEAN]
         if means and others and abs(means[0] - np.mean(others)) > ROUNDING:
-            values = f"the mean of {metric} is {means[0]:g}, but its findings give {np.mean(others):.3f}"
+            values = (
+                f"the mean of {metric} is {means[0]:g}, but its findings give {np.mean(others):.3f}"
+            )
             raise DataError(f"{file}: {values}: correct one of them")
 
 
-def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: dict[str, int]) -> list[int]:
+def _counts(
+    file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: dict[str, int]
+) -> list[int]:
     """Return the number of boxes behind each row: the column ``n``, or that of the truth."""
     if "n" not in numbers.columns:
         return [counts[finding] for finding in findings]
@@ -277,14 +327,18 @@ def _column(file: Path, heading: str) -> str:
     matched = OVERLAP_THRESHOLD.fullmatch(heading.strip().lower())
     column = f"hit@{matched[1]}{matched[2]}" if matched else ""
     if column not in COLUMNS:
-        raise DataError(f"{file}: column {heading!r} is no threshold of the table: use {HIT_COLUMNS_TEXT}")
+        raise DataError(
+            f"{file}: column {heading!r} is no threshold of the table: use {HIT_COLUMNS_TEXT}"
+        )
     return column
 
 
 def _rule(file: Path, heading: str) -> str:
     """Return the metric that a heading names, which states its rule."""
     if heading not in grounding.RULES:
-        problem = "names no rule" if heading in ("score", "confidence", "dice_score") else "is no rule"
+        problem = (
+            "names no rule" if heading in ("score", "confidence", "dice_score") else "is no rule"
+        )
         raise DataError(f"{file}: column {heading!r} {problem}: use {', '.join(grounding.RULES)}")
     return heading
 
@@ -313,7 +367,9 @@ def _numbers(row: Record, box: Box) -> Iterator[tuple[object, ...]]:
                 continue
             gap = literature.gap(row, column, findings, box)
             ends = (
-                [""] * len(Gap._fields) if gap is None else [round(end, 6) if np.isfinite(end) else "" for end in gap]
+                [""] * len(Gap._fields)
+                if gap is None
+                else [round(end, 6) if np.isfinite(end) else "" for end in gap]
             )
             mark = "" if gap is None else gap.mark
             yield (result, trained_on, mean_name, threshold, round(value, 6), *ends, mark)

@@ -82,7 +82,9 @@ class ExternalEntry:
     @cached_property
     def answers(self) -> Answers:
         """Cases of the entry: all pairs of image and finding; for maps, only with a map or a counted miss."""
-        pairs = [(sample.image_id, finding) for sample in self.samples for finding in self.data.findings]
+        pairs = [
+            (sample.image_id, finding) for sample in self.samples for finding in self.data.findings
+        ]
         if self.boxes is None:
             misses = self.missing_maps if self.missing != "skip" else set()
             pairs = [pair for pair in pairs if pair in self.values or pair in misses]
@@ -129,10 +131,16 @@ class ExternalEntry:
     def about(self) -> str:
         """Paragraph above the tables."""
         if self.boxes is None:
-            kind, absent, grid = f"maps, {self.geometry.sentence}", "Cases without a map", "have the same grid"
+            kind, absent, grid = (
+                f"maps, {self.geometry.sentence}",
+                "Cases without a map",
+                "have the same grid",
+            )
         else:
             kind, absent, grid = "boxes", "Images without a box", "use their own grid"
-        handling = {"miss": "count as misses", "skip": "are left out", "error": "are not allowed"}[self.missing]
+        handling = {"miss": "count as misses", "skip": "are left out", "error": "are not allowed"}[
+            self.missing
+        ]
         return (
             f"External entry {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
             f"Training data as declared: {self.trained_on or 'unknown'}. {absent} {handling}. "
@@ -154,7 +162,9 @@ def read(config: ScoreConfig) -> ExternalEntry:
         boxes = read_boxes(Path(config.boxes), config.box_format, names, frames, index)
         boxless = _boxless(boxes, data, config)
         log_other_frame(boxes, list(data), Path(config.boxes))
-    probabilities = read_probabilities(Path(config.predictions), names) if config.predictions else {}
+    probabilities = (
+        read_probabilities(Path(config.predictions), names) if config.predictions else {}
+    )
     sources: dict[Pair, files.MapSource] = {}
     values: dict[Pair, files.Map | LazyMap] = {}
     if config.maps:
@@ -179,7 +189,9 @@ def _boxless(boxes: BoxesByCase, data: Dataset, config: ScoreConfig) -> list[str
     with_box = {image for image, _ in boxes}
     with_truth = [sample.image_id for sample in data if sample.boxes]
     boxless = [image for image in with_truth if image not in with_box]
-    count = f"{config.boxes} has no box for {len(boxless)} of {len(with_truth)} images with a truth box"
+    count = (
+        f"{config.boxes} has no box for {len(boxless)} of {len(with_truth)} images with a truth box"
+    )
     files.check_missing(boxless, count, config.missing)
     return boxless
 
@@ -197,10 +209,14 @@ def _hashes(config: ScoreConfig, map_files: set[Path]) -> dict[str, str]:
 
 def _refuse_name(config: ScoreConfig) -> None:
     if not config.entry.strip():
-        raise BadValueError("--entry is required: use --entry NAME, the name of these maps or boxes in the tables")
+        raise BadValueError(
+            "--entry is required: use --entry NAME, the name of these maps or boxes in the tables"
+        )
     require_name(config.entry)
     if config.entry in UNRANKED_METHODS:
-        raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: choose another name")
+        raise BadValueError(
+            f"--entry {config.entry!r} is the name of a baseline: choose another name"
+        )
     if (config.maps is None) == (config.boxes is None):
         raise BadValueError("use exactly one of --maps (a folder or a file) and --boxes (a file)")
 
@@ -210,12 +226,18 @@ def _data(config: ScoreConfig) -> Dataset:
     data = datasets.load(config.dataset, config.data_root_dir, "test", **flags)
     if not any(sample.boxes for sample in data):
         advice = "check the file of its truth boxes and --partition"
-        raise DataError(f"no test image of {config.dataset} has a truth box, so nothing can be scored: {advice}")
+        raise DataError(
+            f"no test image of {config.dataset} has a truth box, so nothing can be scored: {advice}"
+        )
     return data
 
 
 def read_boxes(
-    file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, Frame], index: Path | None = None
+    file: Path,
+    box_format: BoxFormat | None,
+    names: Names,
+    frames: Mapping[str, Frame],
+    index: Path | None = None,
 ) -> BoxesByCase:
     """Read the boxes of a file.
 
@@ -239,7 +261,11 @@ def read_boxes(
 
 
 def _by_case(
-    table: pd.DataFrame, box_format: BoxFormat, names: Names, frames: Mapping[str, Frame], file: Path
+    table: pd.DataFrame,
+    box_format: BoxFormat,
+    names: Names,
+    frames: Mapping[str, Frame],
+    file: Path,
 ) -> BoxesByCase:
     """Return the boxes of a ``table`` with the columns image, finding and ``NUMBER_COLUMNS``; see ``read_boxes``."""
     if table.empty:
@@ -249,7 +275,9 @@ def _by_case(
     box_frames = [frames[image] for image in images]
     if "width" in table:
         annotations.refuse_other_frames(table, box_frames, file)
-    sizes = np.array([(width, height) for height, width in box_frames], dtype=np.float64).reshape(-1, 2)
+    sizes = np.array([(width, height) for height, width in box_frames], dtype=np.float64).reshape(
+        -1, 2
+    )
     boxes = pd.DataFrame(_checked(table, box_format, sizes, file))
     cases = pd.DataFrame({"image": images, "finding": table["finding"].map(findings)})
     rows = pd.concat([cases, boxes], axis=1)
@@ -273,10 +301,16 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
     if "score" not in table:
         raise DataError(f"{file} has the columns {columns}: {NEED}")
     if box_format is None:
-        raise BadValueError("--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)")
-    edges = next((edges for edges in annotations.EDGES[box_format] if {*edges} <= {*table.columns}), None)
+        raise BadValueError(
+            "--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)"
+        )
+    edges = next(
+        (edges for edges in annotations.EDGES[box_format] if {*edges} <= {*table.columns}), None
+    )
     if edges is None:
-        raise DataError(f"{file} has the columns {columns} and --box_format is {box_format}: {NEED}")
+        raise DataError(
+            f"{file} has the columns {columns} and --box_format is {box_format}: {NEED}"
+        )
     numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce")
     numbers.columns = pd.Index(NUMBER_COLUMNS)
     sizes = annotations.image_sizes(file, table, edges)
@@ -285,12 +319,18 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
 
 def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> pd.DataFrame:
     if box_format == "xyxy":
-        raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy")
-    return annotations.read_coco(file, index).rename(columns=dict(zip("xywh", NUMBER_COLUMNS, strict=False)))
+        raise BadValueError(
+            f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy"
+        )
+    return annotations.read_coco(file, index).rename(
+        columns=dict(zip("xywh", NUMBER_COLUMNS, strict=False))
+    )
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _checked(table: pd.DataFrame, box_format: BoxFormat, sizes: FloatArray, file: Path) -> FloatArray:
+def _checked(
+    table: pd.DataFrame, box_format: BoxFormat, sizes: FloatArray, file: Path
+) -> FloatArray:
     """Return the boxes (M,5) as xyxy, clipped to their images of ``sizes`` (M,2) as (width, height), with confidences.
 
     Boxes that are only partly outside their image are an error if all boxes fit in the other format, else clipped.
@@ -306,7 +346,9 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, sizes: FloatArray, file
     is_outside = _is_outside(boxes, limits)
     other_flaws = [_is_outside(other_boxes, limits), *box_flaws(other_boxes, limits).values()]
     other_fits = not any(flaw.any() for flaw in other_flaws)
-    advice = f" (if the file has {other_format}, use --box_format {other_format})" if other_fits else ""
+    advice = (
+        f" (if the file has {other_format}, use --box_format {other_format})" if other_fits else ""
+    )
     problems = {
         "without a score between 0 and 1; correct it": ~((scores >= 0) & (scores <= 1)),
         **box_flaws(boxes, limits),
@@ -358,7 +400,13 @@ def log_other_frame(boxes: BoxesByCase, samples: Sequence[Sample], file: Path) -
         changed = best_ious(change)
         if fits_better(as_given, changed, 2.0):
             means = f"mean IoU {changed.mean():.3f} instead of {as_given.mean():.3f}"
-            log.warning("%s: boxes %s fit the truth better (%s): give %s", file, reading, means, PUBLISHED_FRAME)
+            log.warning(
+                "%s: boxes %s fit the truth better (%s): give %s",
+                file,
+                reading,
+                means,
+                PUBLISHED_FRAME,
+            )
 
 
 def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:
@@ -366,13 +414,17 @@ def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]
 
     Raises ``DataError`` for unknown images or findings and invalid numbers.
     """
-    table = read_csv(file, ("image",), "write a row per image and a column of probabilities per finding")
+    table = read_csv(
+        file, ("image",), "write a row per image and a column of probabilities per finding"
+    )
     images = names.resolve_images(table.pop("image").tolist(), "rows")
     refuse_duplicates(file, pd.Series(images, dtype=str))
     findings = [names.finding(str(heading), str(file)) for heading in table]
     repeated = duplicates(findings)
     if repeated:
-        raise DataError(f"{file} has several columns of the same finding: {examples(repeated)}; keep one per finding")
+        raise DataError(
+            f"{file} has several columns of the same finding: {examples(repeated)}; keep one per finding"
+        )
     probabilities: dict[tuple[str, str], float] = {}
     for finding, heading in zip(findings, table, strict=True):
         values = pd.to_numeric(table[heading], errors="coerce").to_numpy(dtype=np.float64)

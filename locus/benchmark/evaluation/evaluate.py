@@ -32,7 +32,12 @@ from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols as protocol_registry
 from locus.benchmark.training import hardware
 from locus.benchmark.training.data import decode
-from locus.benchmark.training.evaluate import MAX_SAMPLED, predict, predictions_csv, require_independent
+from locus.benchmark.training.evaluate import (
+    MAX_SAMPLED,
+    predict,
+    predictions_csv,
+    require_independent,
+)
 from locus.benchmark.training.runs import identity, read_predictions, recipe_of_weights, shared_cell
 from locus.config import EngineFlags, TrainConfig
 from locus.core import cli, names
@@ -109,7 +114,11 @@ def evaluate(
     method_names, classes = _methods(methods)
     protocol_names = _protocols(protocols)
     check_names = [CHECKS.check(check) for check in checks]
-    models = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else _listed("model", model)
+    models = (
+        [model]
+        if isinstance(model, Path | str) or not isinstance(model, Sequence)
+        else _listed("model", model)
+    )
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise BadValueError(f"seed is {seed!r}: give a whole number from 0")
     if not isinstance(name, str | None):
@@ -132,7 +141,9 @@ def evaluate(
         splits = [_splits(network, data, validation) for network in networks]
         _warn_of_training_images(networks, splits)
         with showing(progress):
-            for opened, network, training_seed, images in zip(models, networks, training_seeds, splits, strict=True):
+            for opened, network, training_seed, images in zip(
+                models, networks, training_seeds, splits, strict=True
+            ):
                 run = InMemoryRun(
                     config=_config(network, result.name, data, seed, training_seed, cache_dir),
                     folder=_folder(opened) or result.work,
@@ -142,8 +153,12 @@ def evaluate(
                 )
                 scored_model = _scored_model(run, result)
                 result.models.append(scored_model)
-                cells = list(_cells(scored_model, run, method_names, [*protocol_names, *check_names]))
-                write_records(NetworkScorer.prepare(scored_model, cells, flags), result.folder, progress)
+                cells = list(
+                    _cells(scored_model, run, method_names, [*protocol_names, *check_names])
+                )
+                write_records(
+                    NetworkScorer.prepare(scored_model, cells, flags), result.folder, progress
+                )
     return result
 
 
@@ -181,16 +196,25 @@ def _scored_model(run: "InMemoryRun", result: Evaluation) -> ScoredModel:
 
 
 def _cells(
-    model: ScoredModel, run: "InMemoryRun", method_names: Sequence[str], protocol_names: Sequence[str]
+    model: ScoredModel,
+    run: "InMemoryRun",
+    method_names: Sequence[str],
+    protocol_names: Sequence[str],
 ) -> Iterator[Cell]:
     """Yield the cells of the methods and baselines for each protocol or check, that of the classifier first."""
     recipe = recipe_of_weights(run.config, run.digest, [run.config.fold])
     shared = shared_cell(run.config, model.id, recipe, run.config.global_pool)
     if run.predict_all:
-        yield shared.model_copy(update={"method": names.CLASSIFIER, "protocol": names.CLASSIFICATION})
+        yield shared.model_copy(
+            update={"method": names.CLASSIFIER, "protocol": names.CLASSIFICATION}
+        )
     expanded = method_registry.expand(method_names)
     methods = [name for name in expanded if name not in names.UNRANKED_METHODS]
-    baselines = [name for name in names.BASELINES_AND_UPPER_BOUND if name in (*names.WITHOUT_TRAINING, *expanded)]
+    baselines = [
+        name
+        for name in names.BASELINES_AND_UPPER_BOUND
+        if name in (*names.WITHOUT_TRAINING, *expanded)
+    ]
     for protocol in protocol_names:
         if protocol == names.CLASSIFICATION:
             continue
@@ -220,9 +244,13 @@ def _network(model: Model, trust: bool) -> Classifier:
     if not network.findings:
         advice = "pass findings=[...] to locus.build or locus.wrap, or set model.findings"
         raise BadValueError(f"the model has no names for its outputs (findings): {advice}")
-    network.set_outputs(network.findings, network.img_size)  # they may have been set without a check
+    network.set_outputs(
+        network.findings, network.img_size
+    )  # they may have been set without a check
     if network.img_size is None:
-        advice = "pass img_size (for example 224) to locus.build or locus.wrap, or set model.img_size"
+        advice = (
+            "pass img_size (for example 224) to locus.build or locus.wrap, or set model.img_size"
+        )
         raise BadValueError(f"the image size of the model is unknown: {advice}")
     return network
 
@@ -255,8 +283,12 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
     digests = [_digest(network) for network in networks]
     repeated = names.duplicates(digests)
     if repeated:
-        raise BadValueError(f"{digests.count(repeated[0])} models have the same weights: give each training run once")
-    seeds = {network.train_config.seed: None for network in networks if network.train_config is not None}
+        raise BadValueError(
+            f"{digests.count(repeated[0])} models have the same weights: give each training run once"
+        )
+    seeds = {
+        network.train_config.seed: None for network in networks if network.train_config is not None
+    }
     return list(seeds) if len(seeds) == len(networks) else list(range(len(networks)))
 
 
@@ -272,7 +304,12 @@ def _digest(network: Classifier) -> str:
 
 
 def _config(
-    network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
+    network: Classifier,
+    name: str,
+    data: Sequence[Sample],
+    data_seed: int,
+    seed: int,
+    cache_dir: Path | str,
 ) -> TrainConfig:
     """Return the flags for scoring: the training flags that do not depend on the data set, and the data set's flags.
 
@@ -301,7 +338,9 @@ def _config(
     )
 
 
-def _splits(network: Classifier, data: Sequence[Sample], validation: Sequence[Sample]) -> dict[str, Dataset]:
+def _splits(
+    network: Classifier, data: Sequence[Sample], validation: Sequence[Sample]
+) -> dict[str, Dataset]:
     """Return split -> its images, preprocessed for the network; the test without patients seen in training."""
     test = as_dataset(data, network.findings, "test")
     val = as_dataset(validation, network.findings, "val")
@@ -312,10 +351,13 @@ def _splits(network: Classifier, data: Sequence[Sample], validation: Sequence[Sa
     return {"test": preprocess.of(test, steps), "val": preprocess.of(val, steps)}
 
 
-def _warn_of_training_images(networks: Sequence[Classifier], splits: Sequence[dict[str, Dataset]]) -> None:
+def _warn_of_training_images(
+    networks: Sequence[Classifier], splits: Sequence[dict[str, Dataset]]
+) -> None:
     """Log a warning about test images left out, or about unknown training images; equal ones once."""
     messages = [
-        _training_images_message(network, images["test"]) for network, images in zip(networks, splits, strict=True)
+        _training_images_message(network, images["test"])
+        for network, images in zip(networks, splits, strict=True)
     ]
     for message in dict.fromkeys(messages):
         if message:
@@ -330,14 +372,20 @@ def _training_images_message(network: Classifier, test: Dataset) -> str:
     return ""
 
 
-def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
+def as_dataset(
+    samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test"
+) -> Dataset:
     """Return the ``samples`` as a data set whose labels are in the order of a model's ``findings``.
 
     Raises ``DataError`` for a data set with none of them, ``BadValueError`` for samples that do not fit.
     """
     if not isinstance(samples, Dataset):
         return Samples(samples, findings, split)
-    return samples if samples.findings == findings else RelabeledDataset(samples, findings, range(len(samples)))
+    return (
+        samples
+        if samples.findings == findings
+        else RelabeledDataset(samples, findings, range(len(samples)))
+    )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -377,7 +425,9 @@ class InMemoryRun(ModelRun):
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` if one of them cannot be decoded."""
-        return PixelCache(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).complete()
+        return PixelCache(
+            self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0
+        ).complete()
 
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
@@ -385,7 +435,9 @@ class InMemoryRun(ModelRun):
         test = self.splits["test"]
         images = {
             "val": self.splits["val"],
-            "test": test if self.predict_all else Samples(self.scorable_images, test.findings, "test"),
+            "test": test
+            if self.predict_all
+            else Samples(self.scorable_images, test.findings, "test"),
         }
         model = self.model("cuda" if torch.cuda.is_available() else "cpu")
         model.to(memory_format=hardware.memory_format(config.channels_last))

@@ -103,7 +103,11 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
     try:
         if suffix == ".png":
             return {"": _picture(file)}
-        arrays = _zipped(file) if suffix == ".npz" else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
+        arrays = (
+            _zipped(file)
+            if suffix == ".npz"
+            else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
+        )
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):
                 raise ValueError(f"{name} is not an array")
@@ -117,7 +121,9 @@ def _zipped(file: Path) -> dict[str, Array]:
     with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
     if declared > MAX_FILE_BYTES:
-        raise DataError(f"{file} would unpack to {declared:,} bytes: at most {MAX_FILE_BYTES:,} per image are allowed")
+        raise DataError(
+            f"{file} would unpack to {declared:,} bytes: at most {MAX_FILE_BYTES:,} per image are allowed"
+        )
     with np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
@@ -131,14 +137,18 @@ def require_sides(shape: Sequence[int], where: str) -> None:
     locus.core.errors.DataError: a.npy has the shape (1, 20000): at most 4096 positions per side are allowed
     """
     if any(side > MAX_SIDE for side in shape):
-        raise DataError(f"{where} has the shape {tuple(shape)}: at most {MAX_SIDE} positions per side are allowed")
+        raise DataError(
+            f"{where} has the shape {tuple(shape)}: at most {MAX_SIDE} positions per side are allowed"
+        )
 
 
 def _picture(file: Path) -> Array:
     with open_image(file, formats=("PNG",)) as image:
         require_sides((image.height, image.width), str(file))
         if image.mode not in ONE_CHANNEL_MODES:
-            raise DataError(f"{file} has the colour mode {image.mode}: a heat map or a mask must be grey")
+            raise DataError(
+                f"{file} has the colour mode {image.mode}: a heat map or a mask must be grey"
+            )
         return np.asarray(image)
 
 
@@ -166,7 +176,9 @@ def as_2d_map(array: Array, where: str) -> Map:
         reason = f"{broken_count} of {values.size} values of {where} are NaN or infinite"
         raise NotFiniteError(f"{reason}: a map must be finite")
     if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
-        raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half the range of float32: rescale the map")
+        raise DataError(
+            f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half the range of float32: rescale the map"
+        )
     is_exact = np.can_cast(values.dtype, np.float32)
     return np.asarray(values, dtype=np.float32 if is_exact else np.float64)
 
@@ -195,18 +207,24 @@ def find(path: Path, names: Names, findings: Sequence[str]) -> dict[Pair, MapSou
     findings, and ``BadValueError`` for a missing ``--findings``.
     """
     if not path.exists():
-        raise DataError(f"--maps {path} not found: give a .json of run-length masks or a folder of {MAP_NAME_ADVICE}")
+        raise DataError(
+            f"--maps {path} not found: give a .json of run-length masks or a folder of {MAP_NAME_ADVICE}"
+        )
     stacked_findings = [names.finding(finding, "--findings") for finding in findings]
     sources = _masks(path, names) if path.is_file() else _files(path, names, stacked_findings)
     repeated = [" ".join(pair) for pair in duplicates(pair for pair, _ in sources)]
     if repeated:
-        raise DataError(f"{path} has several maps of the same case: {examples(repeated)}; keep one map per case")
+        raise DataError(
+            f"{path} has several maps of the same case: {examples(repeated)}; keep one map per case"
+        )
     return dict(sources)
 
 
 def _files(folder: Path, names: Names, findings: Sequence[str]) -> list[tuple[Pair, MapSource]]:
     """Return the maps in ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
-    candidates = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    candidates = sorted(
+        file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+    )
     files = [file for file in candidates if not is_hidden(file, folder)]
     if not files:
         raise DataError(f"{folder} has no maps: it must contain {MAP_NAME_ADVICE}")
@@ -229,7 +247,9 @@ def _files(folder: Path, names: Names, findings: Sequence[str]) -> list[tuple[Pa
     return sources
 
 
-def _several(file: Path, image: str, findings: Sequence[str], names: Names) -> list[tuple[Pair, MapSource]]:
+def _several(
+    file: Path, image: str, findings: Sequence[str], names: Names
+) -> list[tuple[Pair, MapSource]]:
     """Return the maps of one image: (K,h,w) in the order of ``findings``, or arrays named after their findings."""
     arrays = read_arrays(file)
     if len(arrays) == 1 and _stack(file).ndim > 2:
@@ -249,11 +269,16 @@ def _stacked(file: Path, image: str, findings: Sequence[str]) -> list[tuple[Pair
     if len(shape) > 3:
         raise DataError(f"{file} has the shape {shape}: the maps of an image must be (K, h, w)")
     if not findings:
-        raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
+        raise BadValueError(
+            f"{file} has the maps of several findings: give their names in order with --findings"
+        )
     if shape[0] != len(findings):
         raise DataError(f"{file} has {shape[0]} maps, but --findings has {len(findings)} names")
     is_cube = len(set(shape)) == 1
-    return [((image, finding), _numbered(file, index, is_cube)) for index, finding in enumerate(findings)]
+    return [
+        ((image, finding), _numbered(file, index, is_cube))
+        for index, finding in enumerate(findings)
+    ]
 
 
 def _numbered(file: Path, index: int, is_cube: bool) -> MapSource:
@@ -280,7 +305,9 @@ def _single(file: Path, name: str | None = None) -> Array:
     if name is not None:
         return arrays[name]
     if len(arrays) != 1:
-        raise DataError(f"{file} has {len(arrays)} arrays: a file of one finding must have one array")
+        raise DataError(
+            f"{file} has {len(arrays)} arrays: a file of one finding must have one array"
+        )
     return next(iter(arrays.values()))
 
 
@@ -288,9 +315,15 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:
     """Read ``{image: {finding: {"size": [H, W], "counts": …}}}``, the format of CheXlocalize and pycocotools."""
     try:
         content = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
-        masks = [(image, word, mask) for image, by_finding in content.items() for word, mask in by_finding.items()]
+        masks = [
+            (image, word, mask)
+            for image, by_finding in content.items()
+            for word, mask in by_finding.items()
+        ]
     except (ValueError, AttributeError, OSError, RecursionError) as error:
-        raise DataError(f"{file} is not JSON of image -> finding -> run-length mask: {error}") from error
+        raise DataError(
+            f"{file} is not JSON of image -> finding -> run-length mask: {error}"
+        ) from error
     images = names.resolve_images([image for image, _, _ in masks], "masks")
     sources = []
     for image, (_, word, mask) in zip(images, masks, strict=True):
@@ -328,7 +361,11 @@ class Geometry:
     @property
     def sentence(self) -> str:
         """Description in a sentence."""
-        return f"alignment {self.declared}" if isinstance(self.declared, str) else f"grid {json.dumps(self.declared)}"
+        return (
+            f"alignment {self.declared}"
+            if isinstance(self.declared, str)
+            else f"grid {json.dumps(self.declared)}"
+        )
 
     def on(self, shape: tuple[int, int]) -> Grid:
         """Return the grid of maps of ``shape`` (h, w) on frames of any size.
@@ -343,7 +380,8 @@ class Geometry:
             return self.grid
         stride = SQUARES[self.declared](frame) / min(shape)
         height, width = (
-            (side - count * stride) / 2 + (stride - 1) / 2 for side, count in zip(frame, shape, strict=True)
+            (side - count * stride) / 2 + (stride - 1) / 2
+            for side, count in zip(frame, shape, strict=True)
         )
         return Grid(size=frame, stride=(stride, stride), offset=(height, width))
 
@@ -372,11 +410,14 @@ def geometry_of(word: str | None) -> Geometry:
     if word is None:
         raise BadValueError(f"--maps requires --alignment: {ADVICE}")
     if word in ("conventional", "pixels", *SQUARES):
-        return Geometry(word, "conventional")  # pixels divide the frame evenly, so both words have the same grid
+        return Geometry(
+            word, "conventional"
+        )  # pixels divide the frame evenly, so both words have the same grid
     try:
         content = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
         size, stride, offset = (
-            (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")
+            (float(content[name][0]), float(content[name][1]))
+            for name in ("size", "stride", "offset")
         )
         if min(*size, *stride) <= 0 or not all(map(math.isfinite, (*size, *stride, *offset))):
             raise ValueError("size and stride must be above 0 and all numbers finite")
@@ -402,7 +443,10 @@ def fits_better(as_given: FloatArray, other: FloatArray, ratio: float = MIN_RATI
 
 
 def read_values(
-    sources: Mapping[Pair, MapSource], data: Dataset, geometry: Geometry, missing: Literal["error", "miss", "skip"]
+    sources: Mapping[Pair, MapSource],
+    data: Dataset,
+    geometry: Geometry,
+    missing: Literal["error", "miss", "skip"],
 ) -> dict[Pair, Map | LazyMap]:
     """Return (image, finding) -> map (h,w), the first ``MAX_CACHED_BYTES`` bytes in memory and the rest as files.
 
@@ -440,7 +484,12 @@ def read_values(
     if constant and len(constant) == len(maps):
         raise DataError(f"all {len(maps)} maps are constant: {examples(constant)}")
     if constant:
-        log.warning("%d of %d maps are constant and count as misses: %s", len(constant), len(maps), examples(constant))
+        log.warning(
+            "%d of %d maps are constant and count as misses: %s",
+            len(constant),
+            len(maps),
+            examples(constant),
+        )
     if broken:
         handling = {"miss": "count as misses", "skip": "are left out"}[missing]
         text = "%d of %d maps have NaN or infinite values and %s: %s"
@@ -457,31 +506,45 @@ def _covering(source: MapSource, geometry: Geometry, frame: tuple[int, int]) -> 
 
 
 def _check_cases(
-    sources: Mapping[Pair, MapSource], samples: Sequence[Sample], missing: Literal["error", "miss", "skip"]
+    sources: Mapping[Pair, MapSource],
+    samples: Sequence[Sample],
+    missing: Literal["error", "miss", "skip"],
 ) -> None:
     """Raise ``DataError`` if no case with truth has a map, or if one lacks it and ``missing`` is error."""
     truth = [(sample.image_id, finding) for sample in samples for finding in sample.boxes]
     absent = [" ".join(pair) for pair in truth if pair not in sources]
     if len(absent) == len(truth):
-        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
-    check_missing(absent, f"{len(absent)} of {len(truth)} cases with a truth box have no map", missing)
+        raise DataError(
+            f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition"
+        )
+    check_missing(
+        absent, f"{len(absent)} of {len(truth)} cases with a truth box have no map", missing
+    )
 
 
 def _refuse_larger(values: Map, frame: tuple[int, int], where: str) -> None:
     """Raise ``DataError`` for a mask that is larger than its image."""
     if np.any(np.greater(values.shape, frame)):
         height, width = frame
-        raise DataError(f"{where} has the shape {values.shape}, larger than its image of {height}x{width} pixels")
+        raise DataError(
+            f"{where} has the shape {values.shape}, larger than its image of {height}x{width} pixels"
+        )
 
 
-def _heat_shares(values: Map, source: MapSource, boxes: FloatArray, frame: tuple[int, int]) -> list[float]:
+def _heat_shares(
+    values: Map, source: MapSource, boxes: FloatArray, frame: tuple[int, int]
+) -> list[float]:
     """Return the share of the heat in the truth boxes: of the map as given, then of each of ``READINGS``."""
     if source.findings_last is None:
         findings_last: FloatArray = np.zeros((1, 1))
     else:
         findings_last = np.asarray(source.findings_last(), dtype=np.float64)
-    shares = [_inside(reading, boxes, frame) for reading in (values, values.T, -values, findings_last)]
-    return shares + [_inside_square(values, boxes, frame, square(frame)) for square in SQUARES.values()]
+    shares = [
+        _inside(reading, boxes, frame) for reading in (values, values.T, -values, findings_last)
+    ]
+    return shares + [
+        _inside_square(values, boxes, frame, square(frame)) for square in SQUARES.values()
+    ]
 
 
 def _log_other_reading(shares: FloatArray) -> None:
@@ -491,7 +554,11 @@ def _log_other_reading(shares: FloatArray) -> None:
     """
     as_given = shares[:, 0]
     shares_of = {reading: shares[:, number] for number, reading in enumerate(READINGS, start=1)}
-    means = {reading: np.nanmean(values) for reading, values in shares_of.items() if np.isfinite(values).any()}
+    means = {
+        reading: np.nanmean(values)
+        for reading, values in shares_of.items()
+        if np.isfinite(values).any()
+    }
     if not means:
         return
     best = max(means, key=lambda reading: means[reading])
@@ -502,7 +569,9 @@ def _log_other_reading(shares: FloatArray) -> None:
         log.warning(text, best, means[best], np.nanmean(as_given), READINGS[best])
 
 
-def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "miss", "skip"]) -> None:
+def check_missing(
+    absent: Sequence[str], count: str, missing: Literal["error", "miss", "skip"]
+) -> None:
     """Raise ``DataError`` if ``missing`` is error and cases or images are ``absent``; ``count`` says how many."""
     if absent and missing == "error":
         advice = "add them, or use --missing miss (count them as misses) or --missing skip (leave them out)"
@@ -513,9 +582,13 @@ def check_shape(values: Map, frame: tuple[int, int], geometry: Geometry, name: s
     """Raise an error for a map of pixels with the sides of its image swapped, or one that its grid does not fit."""
     height, width = values.shape
     if geometry.declared == "pixels" and (height, width) == frame[::-1] != frame:
-        raise DataError(f"{name} is {(height, width)}, but its image is {frame} (height, width): the sides are swapped")
+        raise DataError(
+            f"{name} is {(height, width)}, but its image is {frame} (height, width): the sides are swapped"
+        )
     if geometry.is_square and height != width:
-        raise DataError(f"{name} is {(height, width)}: a map with --alignment {geometry.declared} must be square")
+        raise DataError(
+            f"{name} is {(height, width)}: a map with --alignment {geometry.declared} must be square"
+        )
     resolve(geometry.grid, (height, width), frame)
 
 

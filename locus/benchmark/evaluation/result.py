@@ -140,13 +140,21 @@ class Evaluation:
         for protocol in self._protocols_of_maps:
             for row in self._ranked(protocol):
                 if row.name not in lines:
-                    lines[row.name] = {"network": row.network, "method": row.name, "runs": len(self.models)}
+                    lines[row.name] = {
+                        "network": row.network,
+                        "method": row.name,
+                        "runs": len(self.models),
+                    }
                     for classifier in classifier_rows:
                         lines[row.name]["auroc"] = classifier.value("auroc")
                 line = lines[row.name]
                 for score in self._displayed_scores(row, "mean"):
                     first_protocol = protocol_of_metric.setdefault(score.metric, protocol)
-                    name = score.metric if first_protocol == protocol else f"{score.metric} ({protocol})"
+                    name = (
+                        score.metric
+                        if first_protocol == protocol
+                        else f"{score.metric} ({protocol})"
+                    )
                     line[name] = score.value
                     if score.low is not None:
                         line[f"{name} low"] = score.low
@@ -178,7 +186,10 @@ class Evaluation:
             for score in self._displayed_scores(row, finding):
                 # ``single_box`` has it, too: for the baselines, its value is a mean over draws of the folds
                 protocol = POINTING if score.metric == POINTING else row.cell.protocol
-                values.setdefault((protocol, row.name, score.metric), (score.value, score.low, score.high, score.n))
+                values.setdefault(
+                    (protocol, row.name, score.metric),
+                    (score.value, score.low, score.high, score.n),
+                )
         if finding == "mean":
             for row in self._ranked_rows:
                 for metric in TABLE_COLUMNS:
@@ -186,16 +197,25 @@ class Evaluation:
                         protocol = POINTING if metric == POINTING else MAIN_PROTOCOL
                         without_interval = (row.scores[metric].value, None, None, row.main.n)
                         values.setdefault((protocol, row.name, metric), without_interval)
-        lines = [(method, metric, *numbers, protocol) for (protocol, method, metric), numbers in values.items()]
-        return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
+        lines = [
+            (method, metric, *numbers, protocol)
+            for (protocol, method, metric), numbers in values.items()
+        ]
+        return pd.DataFrame(lines, columns=COLUMNS).astype(
+            dict.fromkeys(("value", "low", "high"), float)
+        )
 
     def __repr__(self) -> str:
         """Say what was evaluated: ``small CNN with PCAM on phantom: gradcam, layercam and 5 baselines``."""
-        networks = dict.fromkeys(f"{network_words(record.cell)} on {record.cell.dataset}" for record in self.records)
+        networks = dict.fromkeys(
+            f"{network_words(record.cell)} on {record.cell.dataset}" for record in self.records
+        )
         map_records = [record for record in self.records if record.cell.method != CLASSIFIER]
         if not map_records:
             return f"{', '.join(networks)}: {CLASSIFICATION}"
-        methods = dict.fromkeys(record.method for record in map_records if grouping.is_method(record))
+        methods = dict.fromkeys(
+            record.method for record in map_records if grouping.is_method(record)
+        )
         baselines = {record.method for record in map_records} - methods.keys()
         return f"{', '.join(networks)}: {', '.join(methods)} and {len(baselines)} baselines"
 
@@ -203,7 +223,11 @@ class Evaluation:
         """Return the answer, the cells without a score, and ``table``."""
         boards = self._boards if MAIN_PROTOCOL in self.protocols else []
         table = self.table()
-        text = str(table) if boards else table.to_string(index=False, float_format="{:.3f}".format, na_rep="–")
+        text = (
+            str(table)
+            if boards
+            else table.to_string(index=False, float_format="{:.3f}".format, na_rep="–")
+        )
         answer = tables.headline([DatasetTables(board) for board in boards])
         if not answer:
             answer = "\n".join(cells_without_score(self.records))
@@ -232,12 +256,18 @@ class Evaluation:
         if protocol is None:
             protocol = self._first_protocol
         if protocol == CLASSIFICATION:
-            raise BadValueError(f"{protocol} has no cases: choose one of the protocols that score maps")
-        scored = [record for record in self.records if record.cell.protocol == protocol and record.scores]
+            raise BadValueError(
+                f"{protocol} has no cases: choose one of the protocols that score maps"
+            )
+        scored = [
+            record for record in self.records if record.cell.protocol == protocol and record.scores
+        ]
         if not scored:
             evaluated = dict.fromkeys(record.cell.protocol for record in self.records)
             raise UnknownNameError("protocol", protocol, evaluated)
-        table = pd.concat([cases.read(record.cell, self.folder) for record in scored], ignore_index=True)
+        table = pd.concat(
+            [cases.read(record.cell, self.folder) for record in scored], ignore_index=True
+        )
         has_boxes = {*cases.BOX} <= {*table}
         if has_boxes:
             corners = table[[*cases.BOX]].to_numpy(dtype=float)
@@ -280,7 +310,9 @@ class Evaluation:
             raise stored
         values = stored.map(image, finding)
         if values is None:
-            raise DataError(f"the map of {method_name} for {finding} in {image} has NaN or infinite values")
+            raise DataError(
+                f"the map of {method_name} for {finding} in {image} has NaN or infinite values"
+            )
         raw = RawMap(method_name, values, stored.index.grid, store.probabilities[0, image, finding])
         threshold, source = self._threshold(model.id, method_name, image, finding)
         sample = samples[image]
@@ -304,7 +336,9 @@ class Evaluation:
             raise BadValueError(f"{target} is a file: choose a folder")
         keys = {record.key for record in self.records}
         if target.is_dir() and any(record.key not in keys for record in records.load(target)):
-            raise BadValueError(f"{target} has records of another evaluation: choose another folder")
+            raise BadValueError(
+                f"{target} has records of another evaluation: choose another folder"
+            )
         with writing(target):
             target.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory() as temporary:  # this result keeps all columns of its rows
@@ -312,7 +346,12 @@ class Evaluation:
                 records.pack(packed)
                 for file in packed.glob("*.parquet"):
                     shutil.copyfile(file, target / file.name)
-        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}.", checks=validity.reports()))
+        tables.write(
+            target,
+            Description(
+                self.name, f"Evaluated from Python: {self.name}.", checks=validity.reports()
+            ),
+        )
         return target
 
     @cached_property
@@ -327,7 +366,10 @@ class Evaluation:
     @cached_property
     def _rows(self) -> list[Row]:
         """One row per method and protocol, over training runs."""
-        return [Row.of(runs) for runs in grouping.trainings(record for record in self.records if record.scores)]
+        return [
+            Row.of(runs)
+            for runs in grouping.trainings(record for record in self.records if record.scores)
+        ]
 
     @cached_property
     def _over_runs(self) -> dict[str, Interval]:
@@ -376,7 +418,9 @@ class Evaluation:
 
     def _store(self, model: ScoredModel, method_name: str) -> CaseStore:
         """Return the stored maps of a method. Raises ``UnknownNameError`` if it was not evaluated."""
-        evaluated = dict.fromkeys(record.method for record in self.records if record.cell.method != CLASSIFIER)
+        evaluated = dict.fromkeys(
+            record.method for record in self.records if record.cell.method != CLASSIFIER
+        )
         if method_name not in evaluated:
             raise UnknownNameError("method", method_name, evaluated)
         with method_registry.registry.adding(self.classes):
@@ -388,9 +432,14 @@ class Evaluation:
         for record in self.records:
             if record.method == method_name and record.cell.protocol == MAIN_PROTOCOL:
                 cell_of_model[record.cell.model_id] = record.cell
-        return [with_truth(self._store(model, method_name).cases(cell_of_model[model.id])) for model in self.models]
+        return [
+            with_truth(self._store(model, method_name).cases(cell_of_model[model.id]))
+            for model in self.models
+        ]
 
-    def _threshold(self, model_id: str, method_name: str, image: str, finding: str) -> tuple[float, str]:
+    def _threshold(
+        self, model_id: str, method_name: str, image: str, finding: str
+    ) -> tuple[float, str]:
         """Return the score threshold of a case and its source: cross-fitted with ``single_box``, else .5."""
         if any(record.cell.protocol == MAIN_PROTOCOL and record.scores for record in self.records):
             rows = self.cases(MAIN_PROTOCOL).set_index(["model_id", "method", "image", "finding"])
@@ -421,19 +470,28 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
         result = locus.evaluate(model, data, methods=["gradcam", "layercam"])
         print(locus.rules(result, "gradcam", "layercam"))
     """
-    ranked = [row.name for board in result._boards for row in (*by_score(board.methods), *board.baselines)]
+    ranked = [
+        row.name for board in result._boards for row in (*by_score(board.methods), *board.baselines)
+    ]
     choices = {name: name for name in ranked}
     names = [named(choices, "method", name) for name in (first, second) if name is not None]
     others = [name for name in ranked if name not in names]
     left, right = [*names, *others][:2]
     run_cases = [*result._cases(left), *result._cases(right)]
     in_memory = result.models[0].trained[0]
-    values = [rule_values(scored(cases, in_memory.data.findings, in_memory.config.data_seed)) for cases in run_cases]
-    columns = {rule: np.stack([run_values[rule] for run_values in values], axis=1) for rule in values[0]}
+    values = [
+        rule_values(scored(cases, in_memory.data.findings, in_memory.config.data_seed))
+        for cases in run_cases
+    ]
+    columns = {
+        rule: np.stack([run_values[rule] for run_values in values], axis=1) for rule in values[0]
+    }
     run_names = tuple(model.id for model in result.models)
     compared = two_rows(columns, case_index(run_cases[0]), [run_names, run_names])
     name_of_sign = {1: left, -1: right, 0: ""}
-    return pd.DataFrame(compared).assign(better=[name_of_sign[under_rule.sign] for under_rule in compared])
+    return pd.DataFrame(compared).assign(
+        better=[name_of_sign[under_rule.sign] for under_rule in compared]
+    )
 
 
 def _place(method: str) -> int:

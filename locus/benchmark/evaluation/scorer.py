@@ -41,7 +41,13 @@ from locus.benchmark.evaluation.files import MAX_CACHED_BYTES
 from locus.benchmark.evaluation.supervised import Supervised
 from locus.benchmark.maps import SHUFFLED_METHOD, code_of, method_code, subgroups
 from locus.benchmark.maps.baselines import Prior
-from locus.benchmark.maps.cases import CaseStore, GridCases, baseline_cases, shuffled_cases, training_cases
+from locus.benchmark.maps.cases import (
+    CaseStore,
+    GridCases,
+    baseline_cases,
+    shuffled_cases,
+    training_cases,
+)
 from locus.benchmark.maps.fixed_region import fixed_cases
 from locus.benchmark.maps.fold_draws import over_fold_draws
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
@@ -114,7 +120,9 @@ def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = 
             rows, source.groups, source.findings, cell.data_seed, cell.threshold_source
         )
     for variable, group_of_case in source.groups.items():
-        rows = [{**row, variable: group_of_case.get((row["image"], row["finding"]), "")} for row in rows]
+        rows = [
+            {**row, variable: group_of_case.get((row["image"], row["finding"]), "")} for row in rows
+        ]
     return fields, rows
 
 
@@ -162,7 +170,11 @@ def result_fields(result: Result, geometry: str) -> dict[str, Any]:
 
 
 def scored(
-    cells: Sequence[Cell], score_cell: Callable[[Cell], Scored], shared: Fields, title: str, bar: bool | None = None
+    cells: Sequence[Cell],
+    score_cell: Callable[[Cell], Scored],
+    shared: Fields,
+    title: str,
+    bar: bool | None = None,
 ) -> Iterator[tuple[Record, Rows]]:
     """Yield the record of each cell and its rows per case.
 
@@ -187,7 +199,9 @@ def _scored_in_threads(
     """
     with (
         ThreadPoolExecutor(limits.cpus()) as threads,
-        tqdm(total=len(cells), desc=f"score {title}", unit="cell", leave=False, disable=None) as bar,
+        tqdm(
+            total=len(cells), desc=f"score {title}", unit="cell", leave=False, disable=None
+        ) as bar,
     ):
         done = []
         for result in threads.map(lambda cell: _record(cell, score_cell, shared), cells):
@@ -196,7 +210,9 @@ def _scored_in_threads(
     return done
 
 
-def _record(cell: Cell, score_cell: Callable[[Cell], Scored], shared: Fields) -> tuple[Record, Rows]:
+def _record(
+    cell: Cell, score_cell: Callable[[Cell], Scored], shared: Fields
+) -> tuple[Record, Rows]:
     """Score one cell; return its record with the seconds that it took, and its rows per case."""
     start = time.perf_counter()
     fields, rows = score_cell(cell)
@@ -285,12 +301,16 @@ class EntryCases:
     @cached_property
     def _shape(self) -> tuple[int, int]:
         """Most frequent shape (h, w) of the maps."""
-        shapes = Counter((values.shape[0], values.shape[1]) for values in self.entry.values.values())
+        shapes = Counter(
+            (values.shape[0], values.shape[1]) for values in self.entry.values.values()
+        )
         return shapes.most_common(1)[0][0] if shapes else (BASELINE_SIDE, BASELINE_SIDE)
 
 
 @ONE_BLAS_THREAD
-def score(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] = ()) -> list[tuple[Record, Rows]]:
+def score(
+    entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] = ()
+) -> list[tuple[Record, Rows]]:
     """Return the records and the rows per case of the entry, then of ``baselines``, for each protocol.
 
     ``chosen``: names of protocols to use, beside the main one; by default all that need no choice. Protocols that the
@@ -300,13 +320,19 @@ def score(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] 
     planned = _entry_cells(entry, baselines, chosen)
     entry_cells = [cell for cell in planned if cell.method == entry.name]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
-    results = _scored_in_threads(entry_cells, score_cell, {**shared, "source": "external"}, entry.name)
+    results = _scored_in_threads(
+        entry_cells, score_cell, {**shared, "source": "external"}, entry.name
+    )
     unsupported = {record.cell.protocol for record, _ in results if record.status == "n/a"}
-    other_cells = [cell for cell in planned if cell.method != entry.name and cell.protocol not in unsupported]
+    other_cells = [
+        cell for cell in planned if cell.method != entry.name and cell.protocol not in unsupported
+    ]
     return [*results, *_scored_in_threads(other_cells, score_cell, shared, "baselines")]
 
 
-def _entry_cells(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str]) -> list[Cell]:
+def _entry_cells(
+    entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str]
+) -> list[Cell]:
     """Return the cells of the entry and of the ``baselines``, for each protocol; ``chosen``: see ``score``."""
     shared = Cell(
         dataset=entry.data.name,
@@ -322,11 +348,15 @@ def _entry_cells(entry: ExternalEntry, baselines: Sequence[str], chosen: Sequenc
         rows += names.OF_TRAINING_PART
     pairs = [(row, protocol) for row in rows for protocol in _protocol_names(entry, row)]
     if chosen:
-        pairs = [(row, protocol) for row, protocol in pairs if protocol in (names.MAIN_PROTOCOL, *chosen)]
+        pairs = [
+            (row, protocol) for row, protocol in pairs if protocol in (names.MAIN_PROTOCOL, *chosen)
+        ]
     if names.ADDED in chosen:
         added_rows = [row for row in (entry.name, *names.BESIDE_PRIOR) if row != names.UNTRAINED]
         pairs += [(row, names.ADDED) for row in added_rows]
-    return [shared.model_copy(update={"method": row, "protocol": protocol}) for row, protocol in pairs]
+    return [
+        shared.model_copy(update={"method": row, "protocol": protocol}) for row, protocol in pairs
+    ]
 
 
 def _protocol_names(entry: ExternalEntry, row: str) -> list[str]:
@@ -339,8 +369,14 @@ def _protocol_names(entry: ExternalEntry, row: str) -> list[str]:
     if row == names.FIXED_BOX or (entry.boxes is not None and row != entry.name):
         return protocols.of_boxes()
     if entry.boxes is not None:
-        return [name for name in protocols.judging("maps", "confidences") if protocols.get(name).takes_boxes]
-    map_protocols = protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
+        return [
+            name
+            for name in protocols.judging("maps", "confidences")
+            if protocols.get(name).takes_boxes
+        ]
+    map_protocols = (
+        protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
+    )
     return [*map_protocols, *mask_protocols]
 
 
@@ -377,16 +413,22 @@ class ScoredModel:
     """Side of the grid if there is no network: rows of the truth alone, such as baselines."""
 
 
-def stored_cases(model: ScoredModel, method_names: Sequence[str], flags: EngineFlags | None) -> CaseStore:
+def stored_cases(
+    model: ScoredModel, method_names: Sequence[str], flags: EngineFlags | None
+) -> CaseStore:
     """Return the cases of ``method_names`` with the maps of ``model``; missing maps are generated.
 
     Without ``flags``, no map is generated and no network loaded; a cell without maps raises ``NotStoredError``.
     """
     if not method_names:
         return CaseStore(model.trained, {})
-    requests, broken = requests_of(model.trained, method_names, model.maps, model.images, model.protocols)
+    requests, broken = requests_of(
+        model.trained, method_names, model.maps, model.images, model.protocols
+    )
     validation = []
-    if not model.protocols or any(protocols.get(name).chooses_thresholds for name in model.protocols):
+    if not model.protocols or any(
+        protocols.get(name).chooses_thresholds for name in model.protocols
+    ):
         validation = validation_requests(model.trained, method_names, model.maps / "val")
     maps = broken | load_or_generate(requests, flags)
     return CaseStore(model.trained, maps, load_or_generate(validation, flags))
@@ -417,13 +459,19 @@ class NetworkScorer:
     """Name -> validity check among the protocols of the cells."""
 
     @classmethod
-    def prepare(cls, model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags, **fields: Any) -> Self:
+    def prepare(
+        cls, model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags, **fields: Any
+    ) -> Self:
         """Generate the missing maps of all ``cells`` at once; ``fields``: those of a subclass."""
         # before the code is imported: if a file is edited meanwhile, the record has the hash of its earlier version
-        code = {name: code_of(model.code, method_code(name)) for name in {cell.method for cell in cells}}
+        code = {
+            name: code_of(model.code, method_code(name)) for name in {cell.method for cell in cells}
+        }
         store = _store(model, cells, flags)
         checks = {}
-        for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in validity.names()):
+        for name in dict.fromkeys(
+            cell.protocol for cell in cells if cell.protocol in validity.names()
+        ):
             check_cells = [cell for cell in cells if cell.protocol == name]
             method_names = list(dict.fromkeys(cell.method for cell in check_cells))
             checks[name] = validity.get(name)(
@@ -452,7 +500,9 @@ class NetworkScorer:
         if cell.protocol == names.CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
         if cell.method in names.SUPERVISED and isinstance(self.store, CaseStore):
-            return score_maps(Supervised(cell.method, self.model.trained, self.store.groups), cell, OwnBoxes())
+            return score_maps(
+                Supervised(cell.method, self.model.trained, self.store.groups), cell, OwnBoxes()
+            )
         return score_maps(self.store, cell)
 
     def shared_fields(self) -> dict[str, Any]:
@@ -471,7 +521,10 @@ def _store(model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags) -> Cas
         return GridCases(model.trained, model.grid)
     explained = []
     for cell in cells:
-        if cell.protocol not in (names.CLASSIFICATION, *validity.names()) and cell.method not in names.WITHOUT_MAP:
+        if (
+            cell.protocol not in (names.CLASSIFICATION, *validity.names())
+            and cell.method not in names.WITHOUT_MAP
+        ):
             explained.append(SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method)
     return stored_cases(model, list(dict.fromkeys(explained)), flags)
 
@@ -481,8 +534,12 @@ def write_records(scorer: NetworkScorer, folder: Path, bar: bool | None = None) 
 
     ``bar``: show progress; None: only on a terminal.
     """
-    in_order = sorted(scorer.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
-    for record, rows in scored(in_order, scorer.score, scorer.shared_fields(), scorer.model.id, bar):
+    in_order = sorted(
+        scorer.cells, key=lambda cell: (cell.method, cell.alignment)
+    )  # a method's cases are made once
+    for record, rows in scored(
+        in_order, scorer.score, scorer.shared_fields(), scorer.model.id, bar
+    ):
         if rows:
             write_cases(rows, record.cell, folder)
         write_record(record, folder)
@@ -498,7 +555,9 @@ def sample_counts(trained: Sequence[ModelRun], cell: Cell) -> dict[str, int]:
     counts = {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),
-        "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.scorable_images),
+        "boxed images": sum(
+            bool(sample.boxes) for run in trained for sample in run.scorable_images
+        ),
     }
     if cell.images is not None:
         counts["explained images"] = len(samples)
@@ -548,7 +607,9 @@ def _scores(metric: str, name: str, measured: metrics.Scores) -> list[Score]:
             scores.append(Score(finding, name, row[metric], n=row["n"]))
     mean = measured[f"mean_{metric}"]
     reason = f"without {', '.join(undefined)}: one class only" if undefined else ""
-    scores.append(Score("mean", name, None if math.isnan(mean) else mean, n=measured["n"], reason=reason))
+    scores.append(
+        Score("mean", name, None if math.isnan(mean) else mean, n=measured["n"], reason=reason)
+    )
     return scores
 
 
@@ -559,5 +620,7 @@ def score_classifier(store: CaseStore) -> Scored:
     logits = _columns(held_out, "logit", store.findings)
     is_softmax = store.exclusive or np.allclose(expit(logits).sum(1), 1, atol=1e-4)
     if len(store.findings) > 1 and not is_softmax and (labels.sum(axis=1) == 1).all():
-        log.warning("each image has exactly one finding: after training by cross-entropy, use outputs=softmax")
+        log.warning(
+            "each image has exactly one finding: after training by cross-entropy, use outputs=softmax"
+        )
     return result_fields(classification(held_out, store.findings, store.exclusive), "none"), []

@@ -69,13 +69,19 @@ class Supervised:
     def folds(self) -> NDArray[np.int64]:
         """(N,) fold of each image: the training run that did not see it, or a seeded fold of its patient."""
         if len(self.trained) > 1:
-            return np.repeat(np.arange(len(self.trained)), [len(run.scorable_images) for run in self.trained])
-        return patient_folds([sample.patient_id for sample in self.samples], FOLDS, self.trained[0].config.data_seed)
+            return np.repeat(
+                np.arange(len(self.trained)), [len(run.scorable_images) for run in self.trained]
+            )
+        return patient_folds(
+            [sample.patient_id for sample in self.samples], FOLDS, self.trained[0].config.data_seed
+        )
 
     @cached_property
     def boxed(self) -> Cases:
         """(N,K) the cases with a truth box."""
-        return np.array([[finding in sample.boxes for finding in self.findings] for sample in self.samples])
+        return np.array(
+            [[finding in sample.boxes for finding in self.findings] for sample in self.samples]
+        )
 
     def taught(self, fold: int) -> Cases:
         """Return the cases (N,K) on whose boxes the network of ``fold`` is fine-tuned: all of them in other folds.
@@ -86,7 +92,10 @@ class Supervised:
         most = options(self.word).get("boxes")
         if most is None:
             return cases
-        random, few = generator(self.trained[0].config.seed, "few boxes", fold), np.zeros_like(cases)
+        random, few = (
+            generator(self.trained[0].config.seed, "few boxes", fold),
+            np.zeros_like(cases),
+        )
         for k in range(len(self.findings)):
             few[random.permutation(np.flatnonzero(cases[:, k]))[:most], k] = True
         return few
@@ -112,7 +121,9 @@ class Supervised:
             grid, rows = model.grid(self._size), np.flatnonzero((held | taught).any(1))
             maps = dict(zip(rows.tolist(), predict(model, self.pixels[rows]), strict=True))
             made = {
-                (n, k): make_case(self.samples[n], self.findings[k], 1.0, maps[n][k], grid, training=fold)
+                (n, k): make_case(
+                    self.samples[n], self.findings[k], 1.0, maps[n][k], grid, training=fold
+                )
                 for n, k in np.argwhere(held | taught).tolist()
             }
             scored |= {pair: case for pair, case in made.items() if held[pair]}
@@ -139,19 +150,29 @@ class Supervised:
         about = {
             "network": run.digest,
             "recipe": [FROZEN_STAGES, EPOCHS, BATCH, RATE, DECAY, AUGMENT, MASK_SIDE],
-            "taught": [[self.samples[n].image_id, self.findings[k]] for n, k in np.argwhere(taught).tolist()],
+            "taught": [
+                [self.samples[n].image_id, self.findings[k]]
+                for n, k in np.argwhere(taught).tolist()
+            ],
             "held out": [self.samples[n].image_id for n in np.flatnonzero(held).tolist()],
         }
         parts = tuned_parts(model)
         if not file.is_file() or backbones.described(file) != about:
             rows = np.flatnonzero(taught.any(1))
-            truth, used = np.stack([self._truth(self.samples[n]) for n in rows]), torch.from_numpy(taught[rows])
+            truth, used = (
+                np.stack([self._truth(self.samples[n]) for n in rows]),
+                torch.from_numpy(taught[rows]),
+            )
             fine_tune(model, self.pixels[rows], torch.from_numpy(truth), used, run.config.seed)
             with atomic(file) as temporary:
                 state = {name: weight.half().contiguous() for name, weight in parts.items()}
-                safetensors.torch.save_file(state, temporary, {backbones.METADATA: json.dumps(about)})
+                safetensors.torch.save_file(
+                    state, temporary, {backbones.METADATA: json.dumps(about)}
+                )
         stored = safetensors.torch.load_file(file)
-        model.load_state_dict({name: weight.float() for name, weight in stored.items()}, strict=False)
+        model.load_state_dict(
+            {name: weight.float() for name, weight in stored.items()}, strict=False
+        )
         return model
 
     def file_name(self, fold: int) -> str:
@@ -162,7 +183,8 @@ class Supervised:
     def _truth(self, sample: Sample) -> NDArray[np.float32]:
         """Return (K,S,S) the share of each position that the boxes cover."""
         shares = [
-            box_coverage(sample.boxes.get(name, ()), sample.frame, (MASK_SIDE, MASK_SIDE)) for name in self.findings
+            box_coverage(sample.boxes.get(name, ()), sample.frame, (MASK_SIDE, MASK_SIDE))
+            for name in self.findings
         ]
         return np.stack(shares).astype(np.float32)
 
@@ -186,7 +208,11 @@ def fine_tune(model: Classifier, pixels: Tensor, truth: Tensor, taught: Tensor, 
     random = torch.Generator().manual_seed(seed)
     weights = [weight.requires_grad_() for weight in tuned_parts(model).values()]
     optimizer = torch.optim.AdamW(weights, RATE, weight_decay=DECAY)
-    batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(pixels), generator=random).split(BATCH)]
+    batches = [
+        rows
+        for _ in range(EPOCHS)
+        for rows in torch.randperm(len(pixels), generator=random).split(BATCH)
+    ]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=len(batches))
     model.to(memory_format=torch.channels_last)
     for batch in batches:
@@ -219,5 +245,7 @@ def box_loss(logits: Tensor, masks: Tensor, taught: Tensor) -> Tensor:
 @torch.inference_mode()
 def predict(model: Classifier, pixels: Tensor) -> NDArray[np.float32]:
     """Return the maps (n,K,h,w) in [0,1] of images (n,S,S)."""
-    batches = (scores(model, transforms.evaluation()(batch)).sigmoid() for batch in pixels.split(64))
+    batches = (
+        scores(model, transforms.evaluation()(batch)).sigmoid() for batch in pixels.split(64)
+    )
     return torch.cat([*batches]).numpy()

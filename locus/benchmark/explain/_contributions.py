@@ -31,7 +31,12 @@ Terms = list[tuple[Grid, Tensor]]
 
 
 def pixel_terms(
-    model: Classifier, image: Tensor, findings: Sequence[int], bias: bool, reduce: Reduce, is_balanced: bool
+    model: Classifier,
+    image: Tensor,
+    findings: Sequence[int],
+    bias: bool,
+    reduce: Reduce,
+    is_balanced: bool,
 ) -> Iterator[Terms]:
     """Yield, for each finding, the terms of the pixels and of the layers: grid and values.
 
@@ -48,7 +53,12 @@ def pixel_terms(
     Raises:
         NotAvailableError: the terms do not sum to the logit, or for a network of maps to ``A * dS/dA``.
     """
-    with no_grad_no_autocast(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
+    with (
+        no_grad_no_autocast(),
+        torch.enable_grad(),
+        evaluating(model),
+        torch.compiler.set_stance("force_eager"),
+    ):
         balanced = Balanced()
         balanced.active = is_balanced
         sums, leaf, logits = _recorded(model, image, balanced)
@@ -120,7 +130,10 @@ class GradientSums:
             )
         if added.grid is not None:
             values = term if self.bias or index == 0 else gradient
-            self._terms[index] = added.grid, self.reduce(added.layout.as_map(values) if added.layout else values)
+            self._terms[index] = (
+                added.grid,
+                self.reduce(added.layout.as_map(values) if added.layout else values),
+            )
 
     def finish(self, logit: Tensor) -> Terms:
         """Return the terms with positions, in the order of the layers. Raises ``NotAvailableError``: see above."""
@@ -136,7 +149,9 @@ class GradientSums:
         return [self._terms[index] for index in sorted(self._terms)]
 
 
-def _recorded(model: Classifier, image: Tensor, balanced: Balanced) -> tuple[GradientSums, Tensor, Tensor]:
+def _recorded(
+    model: Classifier, image: Tensor, balanced: Balanced
+) -> tuple[GradientSums, Tensor, Tensor]:
     """Run the network and return the sums, the pixels as the start of the graph, and the logits (1, all findings)."""
     size = (image.shape[-2], image.shape[-1])
     biased, sums = Biased(size, balanced), GradientSums()
@@ -162,7 +177,9 @@ def _recorded(model: Classifier, image: Tensor, balanced: Balanced) -> tuple[Gra
 
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     with ExitStack() as hooks:
-        hooks.callback(entrance.register_forward_pre_hook(lambda part, inputs: biased.begin(inputs[0])).remove)
+        hooks.callback(
+            entrance.register_forward_pre_hook(lambda part, inputs: biased.begin(inputs[0])).remove
+        )
         hooks.callback(level.register_forward_hook(reach).remove)
         with balanced, biased, _Unpacked(balanced):
             logits = functional_call(model, weights, (image,)).float()
@@ -187,7 +204,9 @@ class _Unpacked(AttentionCapture):
             return super().__torch_function__(func, types, args, kwargs)
         return func(*args, **(kwargs or {}))
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, *mask: Any, **options: Any) -> tuple[Tensor, Tensor]:
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, *mask: Any, **options: Any
+    ) -> tuple[Tensor, Tensor]:
         """Return the values, and nan in place of the weights, which a fused kernel does not return."""
         mixed = functional.scaled_dot_product_attention(query, key, value, *mask, **options)
         return mixed, mixed.new_full((1, 1, 1, 1), torch.nan)
@@ -203,7 +222,9 @@ class Biased(PlaceTracer):
         super().__init__()
         self.size, self.balanced = size, balanced
         self.added: list[Added] = []
-        self._layouts: dict[tuple[int, torch.Size, tuple[int, ...]], tuple[Tensor, Layout | None]] = {}
+        self._layouts: dict[
+            tuple[int, torch.Size, tuple[int, ...]], tuple[Tensor, Layout | None]
+        ] = {}
         """Memory, shape and strides of places -> the places, so that their memory stays theirs, and their layout."""
 
     def begin(self, pixels: Tensor) -> Tensor:
@@ -249,7 +270,9 @@ class Biased(PlaceTracer):
                 y, x = axes
                 grid = Grid(self.size, (y.stride, x.stride), (y.offset, x.offset))
         output.register_hook(self.sums.hook(len(self.added)))
-        self.added.append(Added(value=value.detach(), layout=layout, grid=grid, is_unclear=is_unclear))
+        self.added.append(
+            Added(value=value.detach(), layout=layout, grid=grid, is_unclear=is_unclear)
+        )
 
 
 def _per_channel(bias: Tensor | None, dimensions: int) -> Tensor | None:
@@ -286,13 +309,25 @@ def _batch_norm(
 
 
 def _layer_norm(
-    out: Tensor, x: Tensor, shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, *_: Any, **__: Any
+    out: Tensor,
+    x: Tensor,
+    shape: Any,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    *_: Any,
+    **__: Any,
 ) -> Tensor | None:
     return bias
 
 
 def _group_norm(
-    out: Tensor, x: Tensor, groups: int, weight: Tensor | None = None, bias: Tensor | None = None, *_: Any, **__: Any
+    out: Tensor,
+    x: Tensor,
+    groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    *_: Any,
+    **__: Any,
 ) -> Tensor | None:
     return _per_channel(bias, out.ndim)
 
@@ -307,8 +342,15 @@ def _sum(out: Tensor, x: Any, other: Any, *_: Any, alpha: float = 1, **__: Any) 
     return None
 
 
-def _difference(out: Tensor, x: Any, other: Any, *_: Any, alpha: float = 1, **__: Any) -> Tensor | None:
-    return _sum(out, x, -other if not isinstance(other, Tensor) or not other.requires_grad else other, alpha=alpha)
+def _difference(
+    out: Tensor, x: Any, other: Any, *_: Any, alpha: float = 1, **__: Any
+) -> Tensor | None:
+    return _sum(
+        out,
+        x,
+        -other if not isinstance(other, Tensor) or not other.requires_grad else other,
+        alpha=alpha,
+    )
 
 
 def _sum_of_product(out: Tensor, x: Tensor, *_: Any, **__: Any) -> Tensor | None:

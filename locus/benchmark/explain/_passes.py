@@ -65,7 +65,11 @@ def forward_batch_size(images: Tensor, memory_gib: float) -> int:
     On a CPU they are fewer than fit in memory: a batch larger than the processor's cache is slower per image.
     """
     fits = images_that_fit(images, memory_gib)
-    return fits if images.is_cuda else max(1, min(fits, MAX_FORWARD_PIXELS // (images.shape[-2] * images.shape[-1])))
+    return (
+        fits
+        if images.is_cuda
+        else max(1, min(fits, MAX_FORWARD_PIXELS // (images.shape[-2] * images.shape[-1])))
+    )
 
 
 def gradient_pairs_that_fit(A: Tensor, memory_gib: float) -> int:
@@ -76,8 +80,16 @@ def gradient_pairs_that_fit(A: Tensor, memory_gib: float) -> int:
 
 def attention_batch_size(images: Tensor, floats: int, memory_gib: float) -> int:
     """Return how many images fit a pass with gradients that stores ``floats`` attention values per image."""
-    fits = min(backward_batch_size(images, memory_gib), int(memory_gib * GIB / (ATTENTION_COPIES * floats * 4)))
-    return max(1, fits if images.is_cuda else min(fits, MAX_FORWARD_PIXELS // (images.shape[-2] * images.shape[-1])))
+    fits = min(
+        backward_batch_size(images, memory_gib),
+        int(memory_gib * GIB / (ATTENTION_COPIES * floats * 4)),
+    )
+    return max(
+        1,
+        fits
+        if images.is_cuda
+        else min(fits, MAX_FORWARD_PIXELS // (images.shape[-2] * images.shape[-1])),
+    )
 
 
 def channels_last_if_on_cpu(images: Tensor) -> Tensor:
@@ -112,14 +124,20 @@ Autocast = Callable[[], torch.autocast]
 def current_autocast(images: Tensor) -> Autocast:
     """Return the caller's settings on the device of ``images``."""
     device = images.device.type
-    return partial(torch.autocast, device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))
+    return partial(
+        torch.autocast, device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+    )
 
 
 Reduce = Callable[[Tensor, Tensor], Tensor]
 
 
 def attention(
-    model: Classifier, images: Tensor, findings: tuple[int, ...], memory_gib: float, autocast: Autocast
+    model: Classifier,
+    images: Tensor,
+    findings: tuple[int, ...],
+    memory_gib: float,
+    autocast: Autocast,
 ) -> list["Matrices"]:
     """Return the attention of (N,3,H,W) ``images``, in batches that fit in memory.
 
@@ -187,7 +205,13 @@ class Matrices(Attention):
     def _forward(self, keep: Keep) -> Tensor:
         """Return the logits (N, all findings) in float32; ``keep`` may enable gradients."""
         eager = torch.compiler.set_stance("force_eager")  # compiled code ignores the mode
-        with no_grad_no_autocast(), evaluating(self.model), eager, self.autocast(), AttentionCapture(keep):
+        with (
+            no_grad_no_autocast(),
+            evaluating(self.model),
+            eager,
+            self.autocast(),
+            AttentionCapture(keep),
+        ):
             return self.model(self.images).float()
 
     @contextmanager
@@ -216,7 +240,9 @@ def _leaf(A: Tensor) -> Tensor:
     return A.detach().requires_grad_()
 
 
-def _backward(logits: Tensor, k: int, matrices: list[Tensor], leaves: list[Tensor], reduce: Reduce) -> list[Tensor]:
+def _backward(
+    logits: Tensor, k: int, matrices: list[Tensor], leaves: list[Tensor], reduce: Reduce
+) -> list[Tensor]:
     """Return ``reduce`` of each matrix and its gradient of logit k; each gradient is freed before the next one."""
     reduced = matrices.copy()
     direction = torch.zeros_like(logits)

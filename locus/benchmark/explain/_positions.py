@@ -59,7 +59,9 @@ class PlaceTracer(GridTracer):
         first: Any = args[0] if args else None
         if name in JOINS and any(tensor in self.places for tensor in tensors_in([first])):
             out = func(*args, **kwargs)
-            self._place(out, func([self._or_nowhere(tensor) for tensor in first], *args[1:], **kwargs))
+            self._place(
+                out, func([self._or_nowhere(tensor) for tensor in first], *args[1:], **kwargs)
+            )
             return out
         if name in MOVES and isinstance(first, Tensor):
             return self._move(func, first, *args[1:], **kwargs)
@@ -68,7 +70,9 @@ class PlaceTracer(GridTracer):
             out = func(*args, **kwargs)
             self._place(out, functional.pad(self.places[first], pads, value=torch.nan))
             return out
-        traced = [tensor for tensor in tensors_in([*args, *kwargs.values()]) if tensor in self.places]
+        traced = [
+            tensor for tensor in tensors_in([*args, *kwargs.values()]) if tensor in self.places
+        ]
         if traced and name in SLIDES:
             self._set_grid(traced[0])
         out = super().__torch_function__(func, types, args, kwargs)
@@ -85,7 +89,9 @@ class PlaceTracer(GridTracer):
         with torch._C.DisableTorchFunction():
             places = self.places_of(values)
             if places is not None:
-                move = torch.Tensor.reshape if func is torch.Tensor.view else func  # places may not be contiguous
+                move = (
+                    torch.Tensor.reshape if func is torch.Tensor.view else func
+                )  # places may not be contiguous
                 self._place(out, move(places, *args, **kwargs))
         return out
 
@@ -97,7 +103,8 @@ class PlaceTracer(GridTracer):
         if axes is None or tensor.ndim != 4:
             return None
         y, x = (
-            axis.offset + axis.stride * torch.arange(side, dtype=torch.float32, device=tensor.device)
+            axis.offset
+            + axis.stride * torch.arange(side, dtype=torch.float32, device=tensor.device)
             for axis, side in zip(axes, tensor.shape[-2:], strict=True)
         )
         return torch.complex(*torch.meshgrid(y, x, indexing="ij")).expand(tensor.shape)
@@ -115,7 +122,11 @@ class PlaceTracer(GridTracer):
 
     def _set_grid(self, tensor: Tensor) -> None:
         """Give a tensor whose places are a regular map (N,C,h,w) the grid for arithmetic."""
-        if tensor.ndim == 4 and tensor not in self.grids and (axes := _axes(self.places[tensor])) is not None:
+        if (
+            tensor.ndim == 4
+            and tensor not in self.grids
+            and (axes := _axes(self.places[tensor])) is not None
+        ):
             self.grids[tensor] = axes
 
     def _inherit(self, name: str, out: Tensor, traced: list[Tensor]) -> None:
@@ -124,7 +135,9 @@ class PlaceTracer(GridTracer):
             places = self.places[traced[0]]
             if _is_constant(places):
                 self.places[out] = places[..., :1].expand(out.shape)
-            elif not _is_one_place(centres := places.mean(-1, keepdim=True)):  # a mean over all has no position
+            elif not _is_one_place(
+                centres := places.mean(-1, keepdim=True)
+            ):  # a mean over all has no position
                 self.places[out] = centres.expand(out.shape)
             return
         same = [tensor for tensor in traced if tensor.shape == out.shape]
@@ -137,7 +150,9 @@ def _is_constant(places: Tensor) -> bool:
     if places.shape[-1] == 1 or places.stride(-1) == 0:
         return True
     same = places == places[..., :1]
-    return bool((same | places.isnan()).all()) and bool(torch.equal(places[..., 0].isnan(), places[..., -1].isnan()))
+    return bool((same | places.isnan()).all()) and bool(
+        torch.equal(places[..., 0].isnan(), places[..., -1].isnan())
+    )
 
 
 def _is_one_place(places: Tensor) -> bool:
@@ -180,8 +195,16 @@ class Layout:
     def as_map(self, values: Tensor) -> Tensor:
         """Return the values of one image as a map (1,C,h,w)."""
         rows = values.reshape(-1, self.channels)
-        chosen = rows[self.index] if self.first is None else rows[self.first : self.first + len(self.index)]
-        return chosen.reshape(self.shape[0] * self.shape[1], -1).T.unflatten(1, self.shape).unsqueeze(0)
+        chosen = (
+            rows[self.index]
+            if self.first is None
+            else rows[self.first : self.first + len(self.index)]
+        )
+        return (
+            chosen.reshape(self.shape[0] * self.shape[1], -1)
+            .T.unflatten(1, self.shape)
+            .unsqueeze(0)
+        )
 
     @classmethod
     def of(cls, places: Tensor, size: tuple[int, int]) -> Self | None:

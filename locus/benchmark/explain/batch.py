@@ -25,11 +25,24 @@ from locus import methods as method_registry
 from locus.backbones import Classifier
 from locus.benchmark.drawing import as_grey, draw_panel
 from locus.benchmark.explain._passes import current_autocast, no_grad_no_autocast
-from locus.benchmark.explain.evidence import Draw, LayerEvidence, NetworkEvidence, PooledEvidence, require_cover
+from locus.benchmark.explain.evidence import (
+    Draw,
+    LayerEvidence,
+    NetworkEvidence,
+    PooledEvidence,
+    require_cover,
+)
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import to_frame
 from locus.config import EngineFlags
-from locus.core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, examples, one_line
+from locus.core.errors import (
+    BadValueError,
+    LocusError,
+    NotAvailableError,
+    UnknownNameError,
+    examples,
+    one_line,
+)
 from locus.core.frames import Grid
 from locus.core.names import find_finding
 from locus.core.user_code import ANYTHING
@@ -89,16 +102,23 @@ def run_methods(
     if paths:
         whole = cast(NetworkEvidence, evidence)
         first = run_methods(methods, replace(whole, other_paths=()), guard)
-        of_maps = {name: method for name, method in methods.items() if method.needs & FEATURE_MAP_NEEDS}
+        of_maps = {
+            name: method for name, method in methods.items() if method.needs & FEATURE_MAP_NEEDS
+        }
         others = [run_methods(of_maps, whole.at(path), guard) for path in paths]
-        return {name: _summed([answer, *(o[name] for o in others if name in o)]) for name, answer in first.items()}
+        return {
+            name: _summed([answer, *(o[name] for o in others if name in o)])
+            for name, answer in first.items()
+        }
     at_once = {name: method for name, method in methods.items() if "gradients" not in method.needs}
     piecewise = {name: method for name, method in methods.items() if name not in at_once}
     maps: dict[str, dict[int, list[Tensor]]] = {name: {} for name in methods}
     errors: dict[str, LocusError] = {}
     with no_grad_no_autocast():
         parts = ((piecewise, *part) for part in (evidence.parts() if piecewise else ()))
-        for group, images, part in itertools.chain([(at_once, slice(0, len(evidence.images)), evidence)], parts):
+        for group, images, part in itertools.chain(
+            [(at_once, slice(0, len(evidence.images)), evidence)], parts
+        ):
             for name in [name for name in group if name not in errors]:
                 try:
                     maps[name].setdefault(images.start, []).append(_call(methods[name], part))
@@ -109,17 +129,25 @@ def run_methods(
                         f"the method {name!r} modifies its inputs in place ({', '.join(modified)}), which the caller "
                         "and other methods read: work on a copy, such as A.clone()"
                     )
-        return {name: errors.get(name) or _joined(method, maps[name], evidence) for name, method in methods.items()}
+        return {
+            name: errors.get(name) or _joined(method, maps[name], evidence)
+            for name, method in methods.items()
+        }
 
 
 def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evidence) -> MethodMaps:
     """Join the maps of all findings of some images, then the images."""
     joined = torch.cat([torch.cat(list(chunks), 1) for chunks in maps.values()]).float()
     grid = method.grid(evidence)
-    owner, is_of_the_map = f"the map of the method {method.name!r}", bool(method.needs & FEATURE_MAP_NEEDS)
+    owner, is_of_the_map = (
+        f"the map of the method {method.name!r}",
+        bool(method.needs & FEATURE_MAP_NEEDS),
+    )
     if is_of_the_map and grid == evidence.grid and joined.shape[-2:] != evidence.A.shape[-2:]:
         h, w = evidence.A.shape[-2:]
-        raise BadValueError(f"{owner} has the grid of A, but not its {h}x{w} positions: override grid(evidence)")
+        raise BadValueError(
+            f"{owner} has the grid of A, but not its {h}x{w} positions: override grid(evidence)"
+        )
     require_cover(grid, joined, owner)
     return MethodMaps(joined, grid)
 
@@ -130,7 +158,10 @@ def _summed(answers: Sequence[MethodMaps | LocusError]) -> MethodMaps | LocusErr
         return errors[0]
     first, *others = cast(list[MethodMaps], answers)
     shape = (first.maps.shape[-2], first.maps.shape[-1])
-    return MethodMaps(first.maps + sum(moved(part.maps, part.grid, first.grid, shape) for part in others), first.grid)
+    return MethodMaps(
+        first.maps + sum(moved(part.maps, part.grid, first.grid, shape) for part in others),
+        first.grid,
+    )
 
 
 def _call(method: Method, evidence: Evidence) -> Tensor:
@@ -166,7 +197,9 @@ def check_model(model: Any) -> None:
     """Raise ``BadValueError`` unless ``model`` is a ``locus.backbones.Classifier``."""
     if not isinstance(model, Classifier):
         advice = "wrap it first: locus.wrap(network, findings=[...], img_size=...)"
-        raise BadValueError(f"the model is a {type(model).__name__}, not a locus.backbones.Classifier: {advice}")
+        raise BadValueError(
+            f"the model is a {type(model).__name__}, not a locus.backbones.Classifier: {advice}"
+        )
 
 
 def check_images(model: Classifier, images: Any, any_size: bool = False) -> None:
@@ -184,11 +217,16 @@ def check_images(model: Classifier, images: Any, any_size: bool = False) -> None
     check_batch(model, images)
     if images.shape[1] == 1 and model.channels == 3:
         advice = "images.expand(-1, 3, -1, -1) repeats a normalised channel"
-        raise BadValueError(f"images have 1 channel, but the network requires 3: {advice}; {ADVICE}")
+        raise BadValueError(
+            f"images have 1 channel, but the network requires 3: {advice}; {ADVICE}"
+        )
     _check_values(model, images)
     size = (images.shape[-2], images.shape[-1])
     if not any_size and model.img_size is not None and size != (model.img_size, model.img_size):
-        actual, advice = f"{size[0]}x{size[1]}", "resize them, or set any_size=True to explain them as they are"
+        actual, advice = (
+            f"{size[0]}x{size[1]}",
+            "resize them, or set any_size=True to explain them as they are",
+        )
         raise BadValueError(
             f"images have {actual} pixels, but the network was trained with {model.img_size}: {advice}; {ADVICE}"
         )
@@ -198,17 +236,23 @@ def check_batch(model: Classifier, images: Any) -> None:
     """Raise ``BadValueError`` unless ``images`` are a (N,C,H,W) tensor with N at least 1 and the model's dtype."""
     if not isinstance(images, Tensor):
         advice = "use torch.from_numpy(array) for an array"
-        raise BadValueError(f"images must be a torch.Tensor, not {type(images).__name__}: {advice}; {ADVICE}")
+        raise BadValueError(
+            f"images must be a torch.Tensor, not {type(images).__name__}: {advice}; {ADVICE}"
+        )
     if images.is_sparse:
         raise BadValueError("images are sparse: convert them with images.to_dense()")
     if images.ndim != 4 or not images.numel():
         shape = tuple(images.shape)
-        raise BadValueError(f"images have the shape {shape}, but must be (N,3,H,W) with at least one image")
+        raise BadValueError(
+            f"images have the shape {shape}, but must be (N,3,H,W) with at least one image"
+        )
     types = {weight.dtype for weight in model.parameters()} or {images.dtype}
     if images.dtype not in types:
         wanted = types.pop()
         advice = f"convert them with images.to({wanted})" if images.is_floating_point() else ADVICE
-        raise BadValueError(f"images are {images.dtype}, but the weights of the model are {wanted}: {advice}")
+        raise BadValueError(
+            f"images are {images.dtype}, but the weights of the model are {wanted}: {advice}"
+        )
 
 
 def _check_values(model: Classifier, images: Tensor) -> None:
@@ -223,10 +267,14 @@ def _check_values(model: Classifier, images: Tensor) -> None:
             f"{ADVICE}"
         )
     if 0 <= low < high and (high <= 1 or high > MAX_PLAUSIBLE_INPUT):
-        log.warning("images have values of %.4g to %.4g: are they normalised? %s", low, high, ADVICE)
+        log.warning(
+            "images have values of %.4g to %.4g: are they normalised? %s", low, high, ADVICE
+        )
 
 
-def finding_positions(model: Classifier, findings: "Sequence[int | str] | str | None") -> tuple[int, ...] | None:
+def finding_positions(
+    model: Classifier, findings: "Sequence[int | str] | str | None"
+) -> tuple[int, ...] | None:
     """Return the indices of ``findings`` among the model's outputs; None (all findings) stays None.
 
     Args:
@@ -241,7 +289,10 @@ def finding_positions(model: Classifier, findings: "Sequence[int | str] | str | 
         return None
     if not isinstance(findings, str | list | tuple | range):
         raise BadValueError(f"findings is {findings!r}: give a list of names or indices, in order")
-    return tuple(_position(model, finding) for finding in ([findings] if isinstance(findings, str) else findings))
+    return tuple(
+        _position(model, finding)
+        for finding in ([findings] if isinstance(findings, str) else findings)
+    )
 
 
 def _position(model: Classifier, finding: Any) -> int:
@@ -255,7 +306,9 @@ def _position(model: Classifier, finding: Any) -> int:
             ) from error
     if not model.findings:
         advice = "set model.findings in the order of the outputs, or use indices"
-        raise BadValueError(f"finding {finding!r}: the outputs of this model have no names: {advice}")
+        raise BadValueError(
+            f"finding {finding!r}: the outputs of this model have no names: {advice}"
+        )
     if (name := find_finding(finding, model.findings)) is None:
         raise UnknownNameError("finding", finding, model.findings)
     return model.findings.index(name)
@@ -282,7 +335,10 @@ def collect_evidence(
         raise BadValueError(f"memory_gib is {memory_gib!r}: it must be a number above 0")
     if not isinstance(layer, str | None):
         raise BadValueError(f"layer is {layer!r}: give the name of a submodule, such as layer3")
-    only_attention, layer = layer is None and needs == {"attention"}, model.layer if layer is None else layer
+    only_attention, layer = (
+        layer is None and needs == {"attention"},
+        model.layer if layer is None else layer,
+    )
     others: list[str] = []
     if layer is not None:
         layer, *others = _finest_first(model, layer, images)
@@ -293,14 +349,18 @@ def collect_evidence(
     if layer is None:
         evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest, draw=draw)
     else:
-        evidence = LayerEvidence(model, images, indices, layer, *rest, other_paths=tuple(others), draw=draw)
+        evidence = LayerEvidence(
+            model, images, indices, layer, *rest, other_paths=tuple(others), draw=draw
+        )
     return evidence if only_attention else evidence.run()
 
 
 def _finest_first(model: Classifier, layers: str, images: Tensor) -> list[str]:
     """Return the layers joined by ``+``, that with the finest grid first."""
     names, size = layers.split("+"), (images.shape[-2], images.shape[-1])
-    return sorted(names, key=lambda name: model.grid(size, name).stride) if len(names) > 1 else names
+    return (
+        sorted(names, key=lambda name: model.grid(size, name).stride) if len(names) > 1 else names
+    )
 
 
 class Maps(dict[str, Tensor]):
@@ -350,14 +410,18 @@ class Maps(dict[str, Tensor]):
         from matplotlib.figure import Figure
 
         if not 0 <= image < len(self.images):
-            raise BadValueError(f"image {image} is not in the batch: use 0 to {len(self.images) - 1}")
+            raise BadValueError(
+                f"image {image} is not in the batch: use 0 to {len(self.images) - 1}"
+            )
         position = self._position(image, finding)
         pixels = as_grey(self.images[image])
         frame = (pixels.shape[0], pixels.shape[1])
         figure = Figure(figsize=(PANEL_INCHES * (len(self) + 1), PANEL_INCHES + 0.6), dpi=100)
         axes = figure.subplots(1, len(self) + 1, squeeze=False)[0]
         figure.subplots_adjust(0.01, 0.01, 0.99, 0.85, 0.03)
-        figure.suptitle(f"{self.findings[position]}, logit {self.logits[image, position]:.2f}", fontsize=11)
+        figure.suptitle(
+            f"{self.findings[position]}, logit {self.logits[image, position]:.2f}", fontsize=11
+        )
         draw_panel(axes[0], frame, pixels)
         for axis, (name, maps) in zip(axes[1:], self.items(), strict=True):
             heat = to_frame(min_max(maps[image, position]), frame, self.grids[name])
@@ -433,15 +497,25 @@ def explain(
     positions = finding_positions(model, findings)
     listed = [methods] if isinstance(methods, str) else methods
     parts = build_methods(listed)
-    requested = [method_registry.normalize_name(method) if isinstance(method, str) else method for method in listed]
+    requested = [
+        method_registry.normalize_name(method) if isinstance(method, str) else method
+        for method in listed
+    ]
     groups = [word for word in requested if word in method_registry.GROUPS]
     of_groups = set(method_registry.expand(groups)).difference(requested)
     needs = frozenset[str]().union(*(method.needs for method in parts.values()))
-    return maps_of(parts, collect_evidence(model, images, positions, layer, memory_gib, progress, needs), of_groups)
+    return maps_of(
+        parts,
+        collect_evidence(model, images, positions, layer, memory_gib, progress, needs),
+        of_groups,
+    )
 
 
 def maps_of(
-    methods: Mapping[str, Method], evidence: NetworkEvidence, optional: Set[str] = frozenset(), guard: bool = True
+    methods: Mapping[str, Method],
+    evidence: NetworkEvidence,
+    optional: Set[str] = frozenset(),
+    guard: bool = True,
 ) -> Maps:
     """Return the maps of ``methods`` (name -> method) without checking the images; unsupported ones are ``absent``.
 
@@ -468,7 +542,9 @@ def maps_of(
 def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
     """Return name -> method, with groups (``fast``) expanded. Raises ``BadValueError`` if two methods share a name."""
     if not isinstance(methods, list | tuple):
-        raise BadValueError(f"methods is {methods!r}: give a list of names and classes, such as ['gradcam']")
+        raise BadValueError(
+            f"methods is {methods!r}: give a list of names and classes, such as ['gradcam']"
+        )
     words = [
         word
         for method in methods

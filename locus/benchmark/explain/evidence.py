@@ -79,8 +79,14 @@ class NetworkEvidence(Evidence):
             *filter(None, [vars(self).get("all_findings")]),
         ]
         tensors = self._checksums.items()
-        names = [name for name, pairs in tensors if any(checksum(tensor) != value for tensor, value in pairs)]
-        return list(dict.fromkeys([*names, *(name for evidence in read for name in evidence.modified())]))
+        names = [
+            name
+            for name, pairs in tensors
+            if any(checksum(tensor) != value for tensor, value in pairs)
+        ]
+        return list(
+            dict.fromkeys([*names, *(name for evidence in read for name in evidence.modified())])
+        )
 
     def run(self) -> Self:
         """Return the evidence after a run of the network; errors of the network and of the findings are raised now."""
@@ -99,7 +105,11 @@ class NetworkEvidence(Evidence):
     def findings(self) -> tuple[int, ...]:
         """Index of each finding. Raises ``BadValueError`` for one out of range; negative indices are invalid."""
         size = self.images.shape[-2], self.images.shape[-1]
-        count = self.given_outputs[1].shape[1] if self.given_outputs else self.model.token_layout(size).n_logits
+        count = (
+            self.given_outputs[1].shape[1]
+            if self.given_outputs
+            else self.model.token_layout(size).n_logits
+        )
         chosen = tuple(range(count)) if self.requested is None else self.requested
         wrong = [finding for finding in chosen if finding not in range(count)]
         if wrong or not chosen:
@@ -142,7 +152,9 @@ class NetworkEvidence(Evidence):
         Used by methods that modify the image: ``saliency``, ``rise``, ``occlusion``.
         """
         with evaluating(self.model):
-            logits = functional_call(self.model, self._weights, (_passes.channels_last_if_on_cpu(images),))
+            logits = functional_call(
+                self.model, self._weights, (_passes.channels_last_if_on_cpu(images),)
+            )
         return logits[:, self._columns]
 
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
@@ -150,10 +162,14 @@ class NetworkEvidence(Evidence):
         step = _passes.forward_batch_size(self.images, self.memory_gib)
         batches = [torch.empty(0, len(self.findings), device=self.images.device)]
         hidden = None if self.progress else True
-        bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
+        bar = tqdm(
+            total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden
+        )
         with bar, no_grad_no_autocast(), evaluating(self.model):
             for start in range(0, count, step):
-                images = _passes.channels_last_if_on_cpu(render(slice(start, min(start + step, count))))
+                images = _passes.channels_last_if_on_cpu(
+                    render(slice(start, min(start + step, count)))
+                )
                 with self.autocast():
                     logits = functional_call(self.model, self._weights, (images,))
                 batches.append(logits[:, self._columns].float())
@@ -164,7 +180,11 @@ class NetworkEvidence(Evidence):
     def _weights(self) -> dict[str, Tensor]:
         """Weights of the convolutions in the memory format of the images; the model is not changed."""
         weights = self.model.named_parameters()
-        return {name: _passes.channels_last_if_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
+        return {
+            name: _passes.channels_last_if_on_cpu(value.detach())
+            for name, value in weights
+            if value.ndim == 4
+        }
 
     def at(self, layer: str | None) -> "NetworkEvidence":
         """Return evidence of the same images and findings at another layer, from one more forward pass (cached).
@@ -174,7 +194,9 @@ class NetworkEvidence(Evidence):
         if layer not in self._evidence_by_layer:
             rest = self.findings, layer, self.memory_gib, self.progress
             with self.autocast():
-                self._evidence_by_layer[layer] = self.collect_evidence(self.model, self.images, *rest)
+                self._evidence_by_layer[layer] = self.collect_evidence(
+                    self.model, self.images, *rest
+                )
         return self._evidence_by_layer[layer]
 
     @cached_property
@@ -190,7 +212,9 @@ class NetworkEvidence(Evidence):
             return replace(self, images=images, requested=self.findings).run()
         except (RuntimeError, ValueError, TypeError) as error:
             side = f"{images.shape[-2]}x{images.shape[-1]}"
-            raise NotAvailableError(f"this network does not accept images of {side} pixels: {error}") from error
+            raise NotAvailableError(
+                f"this network does not accept images of {side} pixels: {error}"
+            ) from error
 
     @cached_property
     def patch_size(self) -> int:
@@ -203,7 +227,9 @@ class NetworkEvidence(Evidence):
 
         Needs a separate forward pass on first access.
         """
-        return _passes.attention(self.model, self.images, self.findings, self.memory_gib, self.autocast)
+        return _passes.attention(
+            self.model, self.images, self.findings, self.memory_gib, self.autocast
+        )
 
     @property
     def layer_names(self) -> Sequence[str]:
@@ -219,7 +245,9 @@ class NetworkEvidence(Evidence):
         images = self.draw(index, count, seed).to(self.images)
         if images.shape[-2:] == self.images.shape[-2:]:
             return images
-        return nn.functional.interpolate(images, self.images.shape[-2:], mode="bilinear", antialias=True)
+        return nn.functional.interpolate(
+            images, self.images.shape[-2:], mode="bilinear", antialias=True
+        )
 
     def full_gradients(
         self,
@@ -233,7 +261,10 @@ class NetworkEvidence(Evidence):
         Each term is reduced by ``reduce`` when it is made. Gradients are ``balanced`` where the usual ones are not
         complete. Needs a separate forward pass per image; the terms are the same at all layers.
         """
-        images = [pixel_terms(self.model, one, self.findings, bias, reduce, balanced) for one in image.split(1)]
+        images = [
+            pixel_terms(self.model, one, self.findings, bias, reduce, balanced)
+            for one in image.split(1)
+        ]
         for terms in zip(*images, strict=True):
             grids = [grid for grid, _ in terms[0]]
             values = zip(*([value for _, value in term] for term in terms), strict=True)
@@ -254,7 +285,11 @@ class NetworkEvidence(Evidence):
 
 def checksum(values: Tensor) -> int:
     """Return a checksum of the bytes of a float tensor, which NumPy and ``.data`` cannot change unnoticed."""
-    whole = values.detach().contiguous().view(torch.int32 if values.element_size() % 4 == 0 else torch.int16)
+    whole = (
+        values.detach()
+        .contiguous()
+        .view(torch.int32 if values.element_size() % 4 == 0 else torch.int16)
+    )
     return int(whole.sum(dtype=torch.int64))
 
 
@@ -286,7 +321,9 @@ class PooledEvidence(NetworkEvidence):
         parts = torch.split(self.images, _passes.images_that_fit(self.images, self.memory_gib))
         with evaluating(self.model):
             with self.autocast():
-                features = [self.model.features(_passes.channels_last_if_on_cpu(part)) for part in parts]
+                features = [
+                    self.model.features(_passes.channels_last_if_on_cpu(part)) for part in parts
+                ]
             A = torch.cat(features).float().contiguous()
             return A, self.model.head(A.to(_precision(self.model))).float()
 
@@ -297,7 +334,11 @@ class PooledEvidence(NetworkEvidence):
 
     def max_batch(self, what: Pass) -> int:
         """Return the number of feature maps for the head; for other passes as at any layer."""
-        return _passes.head_batch_size(self.A, self.memory_gib) if what == "head" else super().max_batch(what)
+        return (
+            _passes.head_batch_size(self.A, self.memory_gib)
+            if what == "head"
+            else super().max_batch(what)
+        )
 
     @cached_property
     def gradients(self) -> Gradients:
@@ -334,10 +375,17 @@ class PooledEvidence(NetworkEvidence):
     def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
         """Yield slices of the images with their part of the evidence; its gradients fit in memory."""
         max_pairs = _passes.gradient_pairs_that_fit(self.A, self.memory_gib)
-        images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
+        images, findings = (
+            max(1, max_pairs // len(self.findings)),
+            min(max_pairs, len(self.findings)),
+        )
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
-            part = replace(self, images=self.images[rows], given_outputs=(self.outputs[0][rows], self.outputs[1][rows]))
+            part = replace(
+                self,
+                images=self.images[rows],
+                given_outputs=(self.outputs[0][rows], self.outputs[1][rows]),
+            )
             for k in range(0, len(self.findings), findings):
                 yield rows, replace(part, requested=self.findings[k : k + findings])
 
@@ -356,7 +404,9 @@ class LayerEvidence(NetworkEvidence):
     def compute(self) -> tuple[Tensor, Tensor]:
         """Return the output of the layer and all logits, from one forward pass with a graph from the layer on."""
         if len(self.images) > self._step:
-            A, logits = zip(*((chunk.A, chunk.outputs[1].detach()) for chunk in self._chunks()), strict=True)
+            A, logits = zip(
+                *((chunk.A, chunk.outputs[1].detach()) for chunk in self._chunks()), strict=True
+            )
             return torch.cat(A), torch.cat(logits)
         with evaluating(self.model), self.autocast():
             return layers.run(self.model, self.images, self.layer)
@@ -367,7 +417,9 @@ class LayerEvidence(NetworkEvidence):
 
     def _chunks(self) -> "Iterator[LayerEvidence]":
         """Yield evidence of ``_step`` images at a time, so that the graph of one chunk is in memory."""
-        return (replace(self, images=images).run() for images in torch.split(self.images, self._step))
+        return (
+            replace(self, images=images).run() for images in torch.split(self.images, self._step)
+        )
 
     def head(self, features: Tensor) -> Tensor:
         """Return the logits (M,K) with the output of the layer replaced by ``features`` (M,C,h,w)."""
@@ -433,4 +485,7 @@ def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:
 
 def jacobian_per_finding(logits: Tensor, A: Tensor) -> Tensor:
     """Return the gradients (N,K,C,h,w) of logits (N,K) from one backward pass per finding: slower, but less memory."""
-    return torch.stack([torch.autograd.grad(logit.sum(), A, retain_graph=True)[0] for logit in logits.unbind(1)], dim=1)
+    return torch.stack(
+        [torch.autograd.grad(logit.sum(), A, retain_graph=True)[0] for logit in logits.unbind(1)],
+        dim=1,
+    )

@@ -43,7 +43,9 @@ class Prior:
         fold, means = self.by_fold(samples, findings)
         return means[fold], conventional(grid.size, (self.side, self.side))
 
-    def by_fold(self, samples: Sequence[Sample], findings: Sequence[str]) -> tuple[NDArray[np.int64], FloatMap]:
+    def by_fold(
+        self, samples: Sequence[Sample], findings: Sequence[str]
+    ) -> tuple[NDArray[np.int64], FloatMap]:
         """Return the fold of each sample (N,) and the prior maps of each fold (folds,K,side,side).
 
         A fold's maps are the mean truth of the other folds.
@@ -85,11 +87,17 @@ class Truth:
                     out[n, k] = masks[finding]
                 elif finding in masks:
                     out[n, k] = rows @ masks[finding].astype(np.float64) @ columns.T
-                elif len(boxes := sample.boxes.get(finding, ())) == 1:  # the same as below, a hundred times as fast
+                elif (
+                    len(boxes := sample.boxes.get(finding, ())) == 1
+                ):  # the same as below, a hundred times as fast
                     of_rows, of_columns = side_coverage(boxes[0], sample.frame)  # type: ignore[misc]  # not ()
                     out[n, k] = np.outer(rows @ of_rows, columns @ of_columns)
                 elif len(boxes):
-                    out[n, k] = rows @ box_coverage(sample.boxes[finding], sample.frame, sample.frame) @ columns.T
+                    out[n, k] = (
+                        rows
+                        @ box_coverage(sample.boxes[finding], sample.frame, sample.frame)
+                        @ columns.T
+                    )
         return out, grid
 
 
@@ -106,7 +114,9 @@ def _windows(
     """
     rows, columns = (
         _window(centres, half_width=stride * side / size / 2, side=side)
-        for centres, stride, size, side in zip(grid.centres(shape, frame), grid.stride, grid.size, frame, strict=True)
+        for centres, stride, size, side in zip(
+            grid.centres(shape, frame), grid.stride, grid.size, frame, strict=True
+        )
     )
     return rows, columns
 
@@ -116,7 +126,9 @@ def _window(centres: FloatArray, half_width: float, side: int) -> "sparse.csr_ar
     from scipy import sparse  # imported late, because a picture does not need it
 
     edges = np.arange(side)
-    overlap = np.minimum(centres[:, None] + half_width, edges + 1) - np.maximum(centres[:, None] - half_width, edges)
+    overlap = np.minimum(centres[:, None] + half_width, edges + 1) - np.maximum(
+        centres[:, None] - half_width, edges
+    )
     overlap = np.clip(overlap, 0, 1)
     total = overlap.sum(1, keepdims=True)
     return sparse.csr_array(np.divide(overlap, total, out=np.zeros_like(overlap), where=total > 0))
@@ -143,9 +155,16 @@ def fixed_boxes(
     finding has boxes, but of fewer than five patients.
     """
     fold = patient_folds([sample.patient_id for sample in samples], folds, seed)
-    chosen = {finding: _choose(samples, finding, fold, folds) for finding in findings if _has_any(samples, finding)}
+    chosen = {
+        finding: _choose(samples, finding, fold, folds)
+        for finding in findings
+        if _has_any(samples, finding)
+    }
     return [
-        {finding: boxes[number] * np.tile(sample.frame[::-1], 2) for finding, boxes in chosen.items()}
+        {
+            finding: boxes[number] * np.tile(sample.frame[::-1], 2)
+            for finding, boxes in chosen.items()
+        }
         for sample, number in zip(samples, fold.tolist(), strict=True)
     ]
 
@@ -154,11 +173,15 @@ def _has_any(samples: Sequence[Sample], finding: str) -> bool:
     return any(finding in sample.boxes for sample in samples)
 
 
-def _choose(samples: Sequence[Sample], finding: str, fold: NDArray[np.int64], folds: int) -> FloatArray:
+def _choose(
+    samples: Sequence[Sample], finding: str, fold: NDArray[np.int64], folds: int
+) -> FloatArray:
     """Return the (folds,4) boxes of one finding, as shares of the frame."""
     held = [n for n, sample in enumerate(samples) if finding in sample.boxes]
     if (patients := len({samples[n].patient_id for n in held})) < MIN_PATIENTS:
-        raise NotAvailableError(f"{finding} has boxes of {patients} patients: fixed_box needs at least {MIN_PATIENTS}")
+        raise NotAvailableError(
+            f"{finding} has boxes of {patients} patients: fixed_box needs at least {MIN_PATIENTS}"
+        )
     shape = len(CANDIDATE_SIDES), len(CANDIDATE_SIDES)
     hits, total = np.zeros((folds, *shape), np.int32), np.zeros((folds, *shape))
     for n in held:
@@ -166,8 +189,13 @@ def _choose(samples: Sequence[Sample], finding: str, fold: NDArray[np.int64], fo
         overlap = np.max([_iou_of_all(box) for box in truth], axis=0)
         hits[fold[n]] += overlap > HIT_IOU
         total[fold[n]] += overlap
-    others = [(hits.sum(0) - one, total.sum(0) - of_one) for one, of_one in zip(hits, total, strict=True)]
-    best = [np.lexsort((-mean[ALLOWED_CANDIDATES], -count[ALLOWED_CANDIDATES]))[0] for count, mean in others]
+    others = [
+        (hits.sum(0) - one, total.sum(0) - of_one) for one, of_one in zip(hits, total, strict=True)
+    ]
+    best = [
+        np.lexsort((-mean[ALLOWED_CANDIDATES], -count[ALLOWED_CANDIDATES]))[0]
+        for count, mean in others
+    ]
     x, y = (CANDIDATE_SIDES[indices[best]] for indices in np.nonzero(ALLOWED_CANDIDATES))
     return np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
 
@@ -183,7 +211,9 @@ ALLOWED_CANDIDATES = (AREAS < MAX_AREA) & (LENGTHS[:, None] < MAX_SIDE)
 def _iou_of_all(truth: FloatArray) -> FloatArray:
     """Return the IoU (S,S) of one box (4,) with all boxes whose corners are on the lattice."""
     x, y = (
-        np.maximum(np.minimum(CANDIDATE_SIDES[:, 1], high) - np.maximum(CANDIDATE_SIDES[:, 0], low), 0)
+        np.maximum(
+            np.minimum(CANDIDATE_SIDES[:, 1], high) - np.maximum(CANDIDATE_SIDES[:, 0], low), 0
+        )
         for low, high in (truth[[0, 2]], truth[[1, 3]])
     )
     shared = np.outer(x, y)

@@ -18,10 +18,24 @@ from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
-from locus.benchmark.scoring.protocols.base import Case, LazyMap, labelled_pairs, make_case, with_truth
+from locus.benchmark.scoring.protocols.base import (
+    Case,
+    LazyMap,
+    labelled_pairs,
+    make_case,
+    with_truth,
+)
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid, conventional
-from locus.core.names import CENTER, FIXED_BOX, NOISE, OF_TRAINING_PART, PRIOR, SHUFFLED, UPPER_BOUND
+from locus.core.names import (
+    CENTER,
+    FIXED_BOX,
+    NOISE,
+    OF_TRAINING_PART,
+    PRIOR,
+    SHUFFLED,
+    UPPER_BOUND,
+)
 from locus.core.types import FloatArray, Sample, generator
 from locus.datasets.base import Dataset
 from locus.methods.center import Center
@@ -66,7 +80,9 @@ class CaseStore:
     @cached_property
     def probabilities(self) -> dict[tuple[int, str, str], float]:
         """(training, image, finding) -> classifier's probability."""
-        logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(dtype=np.float64)
+        logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(
+            dtype=np.float64
+        )
         values = softmax(logits, axis=1) if self.exclusive else expit(logits)
         rows = pd.MultiIndex.from_frame(self.predictions[["training", "image"]])
         table: Any = pd.DataFrame(values, rows, self.findings)
@@ -93,10 +109,17 @@ class CaseStore:
         """Return the validation cases for choosing a cell's thresholds; empty if its method has no validation maps."""
         if not isinstance(self.validation_maps.get(cell.method), StoredMaps):
             return []
-        return self._load_cases("val", [run.validation for run in self.trained], self.validation_maps, cell, None)
+        return self._load_cases(
+            "val", [run.validation for run in self.trained], self.validation_maps, cell, None
+        )
 
     def _load_cases(
-        self, split: str, runs: Sequence[ModelRun], maps: StoredMapsByMethod, cell: Cell, images: int | None
+        self,
+        split: str,
+        runs: Sequence[ModelRun],
+        maps: StoredMapsByMethod,
+        cell: Cell,
+        images: int | None,
     ) -> list[Case]:
         stored = maps[cell.method]
         if isinstance(stored, LocusError):
@@ -162,9 +185,13 @@ def shuffled_cases(cases: Sequence[Case]) -> list[Case]:
         by_finding.setdefault(case.finding, []).append(case)
     shuffled = []
     for case in with_truth(cases):
-        others = [other for other in by_finding[case.finding] if other.patient_id != case.patient_id]
+        others = [
+            other for other in by_finding[case.finding] if other.patient_id != case.patient_id
+        ]
         if not others:
-            raise NotAvailableError(f"{case.finding} has boxes of one patient: {SHUFFLED} needs the map of another one")
+            raise NotAvailableError(
+                f"{case.finding} has boxes of one patient: {SHUFFLED} needs the map of another one"
+            )
         random = generator(0, SHUFFLED, case.image_id, case.finding)
         other = others[random.integers(len(others))]
         shuffled.append(replace(case, map=other.map, grid=other.grid, reason=other.reason))
@@ -179,7 +206,12 @@ def training_cases(cell: Cell, data: Dataset) -> list[Case]:
 
 
 def baseline_cases(
-    name: str, samples: Sequence[Sample], data: Dataset, grid: Grid, shape: tuple[int, int], max_bytes: float = math.inf
+    name: str,
+    samples: Sequence[Sample],
+    data: Dataset,
+    grid: Grid,
+    shape: tuple[int, int],
+    max_bytes: float = math.inf,
 ) -> list[Case]:
     """Return the cases of a baseline without a network, or of the truth, on images with truth boxes of ``data``.
 
@@ -207,17 +239,31 @@ def baseline_cases(
 
 
 def _map_functions(
-    name: str, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
+    name: str,
+    samples: Sequence[Sample],
+    findings: Sequence[str],
+    grid: Grid,
+    shape: tuple[int, int],
 ) -> list[Callable[[], FloatMap]]:
     """Return a function for each image and finding that returns the map of a baseline."""
     if name == PRIOR:  # one map per fold and finding, shared by many cases
         fold, means = Prior().by_fold(samples, findings)
         return [partial(np.asarray, values) for number in fold for values in means[number]]
     if name == CENTER:
-        return [partial(np.asarray, Center().gaussian(grid, shape).numpy())] * (len(samples) * len(findings))
+        return [partial(np.asarray, Center().gaussian(grid, shape).numpy())] * (
+            len(samples) * len(findings)
+        )
     if name == NOISE:
-        return [partial(Noise().draw, sample.image_id, finding, shape) for sample in samples for finding in findings]
-    return [partial(_truth_map, sample, finding, grid, shape) for sample in samples for finding in findings]
+        return [
+            partial(Noise().draw, sample.image_id, finding, shape)
+            for sample in samples
+            for finding in findings
+        ]
+    return [
+        partial(_truth_map, sample, finding, grid, shape)
+        for sample in samples
+        for finding in findings
+    ]
 
 
 def _truth_map(sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> FloatMap:
@@ -231,13 +277,17 @@ def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
     """
     is_unknown = str(data.describe.get("patients", "")).startswith("unknown")
     if is_unknown or data.describe.get("patients_named") is False:
-        raise NotAvailableError("fixed_box is chosen on other patients, but the patients of these images are unknown")
+        raise NotAvailableError(
+            "fixed_box is chosen on other patients, but the patients of these images are unknown"
+        )
     boxes_by_sample = fixed_boxes(samples, data.findings)
     cases = []
     for sample, boxes in zip(samples, boxes_by_sample, strict=True):
         for finding, label in zip(data.findings, sample.labels.tolist(), strict=True):
             submitted = _with_confidence(boxes.get(finding))
-            cases.append(make_case(sample, finding, label, None, "conventional", submitted_boxes=submitted))
+            cases.append(
+                make_case(sample, finding, label, None, "conventional", submitted_boxes=submitted)
+            )
     return cases
 
 
@@ -245,7 +295,9 @@ def _with_confidence(box: FloatArray | None) -> FloatArray:
     return np.zeros((0, 5)) if box is None else np.append(box, 1.0)[None]
 
 
-def make_cases(trained: Sequence[ModelRun], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
+def make_cases(
+    trained: Sequence[ModelRun], maps: StoredMaps, alignment: str, images: int | None = None
+) -> list[Case]:
     """Make a case of each finding on each image of ``scorable_images``, or on ``images`` of them (slow methods)."""
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     training_of = {}
@@ -253,7 +305,14 @@ def make_cases(trained: Sequence[ModelRun], maps: StoredMaps, alignment: str, im
         training_of.update({sample.image_id: training for sample in run.scorable_images})
     samples = select_samples(trained, images)
     return [
-        make_case(sample, finding, label, _stored(maps, sample, finding), grid, training=training_of[sample.image_id])
+        make_case(
+            sample,
+            finding,
+            label,
+            _stored(maps, sample, finding),
+            grid,
+            training=training_of[sample.image_id],
+        )
         for sample, finding, label in labelled_pairs(samples, trained[0].data.findings)
     ]
 

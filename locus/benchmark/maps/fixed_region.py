@@ -26,7 +26,9 @@ LATTICE_POINTS = 128
 def training_samples(data: Dataset) -> Sequence[Sample]:
     """Return the training part of ``data``. Raises ``NotAvailableError`` if it has none."""
     if data.training_part is None:
-        raise NotAvailableError(f"{data.name} has no published training part on which a region could be chosen")
+        raise NotAvailableError(
+            f"{data.name} has no published training part on which a region could be chosen"
+        )
     return data.training_part()
 
 
@@ -42,21 +44,35 @@ def fixed_cases(method: str, protocol: str, data: Dataset, samples: Sequence[Sam
         rule = protocols.get(protocol)
         credit = rule.credit if issubclass(rule, PointingRule) else PointingPooled.credit
         points = {finding: _best_point(data, finding, credit) for finding in data.findings}
-        frame_boxes = {finding: np.array([[*(at - 0.5), *(at + 0.5), 1.0]]) for finding, at in points.items()}
-        return [make_case(*pair, None, "conventional", submitted_boxes=frame_boxes[pair[1]]) for pair in pairs]
-    maps = {finding: _region(data, finding, empty=method != FIXED_REGION) for finding in data.findings}
+        frame_boxes = {
+            finding: np.array([[*(at - 0.5), *(at + 0.5), 1.0]]) for finding, at in points.items()
+        }
+        return [
+            make_case(*pair, None, "conventional", submitted_boxes=frame_boxes[pair[1]])
+            for pair in pairs
+        ]
+    maps = {
+        finding: _region(data, finding, empty=method != FIXED_REGION) for finding in data.findings
+    }
     return [make_case(*pair, maps[pair[1]], "conventional") for pair in pairs]
 
 
 def _best_point(
-    data: Dataset, finding: str, credit: Callable[[FloatArray, FloatArray, tuple[int, int]], FloatArray]
+    data: Dataset,
+    finding: str,
+    credit: Callable[[FloatArray, FloatArray, tuple[int, int]], FloatArray],
 ) -> FloatArray:
     """Return x, y of the point of the lattice with most credit; of several, the one nearest to their mean."""
     having = [sample for sample in training_samples(data) if finding in sample.boxes]
     height, width = data[0].frame
-    x, y = np.meshgrid(*((np.arange(LATTICE_POINTS) + 0.5) * side / LATTICE_POINTS for side in (width, height)))
+    x, y = np.meshgrid(
+        *((np.arange(LATTICE_POINTS) + 0.5) * side / LATTICE_POINTS for side in (width, height))
+    )
     points = np.stack([x.ravel(), y.ravel()], 1)
-    total = sum((credit(points, sample.boxes[finding], sample.frame) for sample in having), np.zeros(len(points)))
+    total = sum(
+        (credit(points, sample.boxes[finding], sample.frame) for sample in having),
+        np.zeros(len(points)),
+    )
     best = points[total == total.max()]
     return np.asarray(best[((best - best.mean(0)) ** 2).sum(1).argmin()])
 

@@ -161,7 +161,9 @@ class Candidates:
         """
         counts = times @ self.hits_of_set
         is_most = counts == counts.max(1, keepdims=True)
-        return np.array([self._of_tied(most, weights) for most, weights in zip(is_most, times, strict=True)])
+        return np.array(
+            [self._of_tied(most, weights) for most, weights in zip(is_most, times, strict=True)]
+        )
 
     def _of_tied(self, is_most: Hits, weights: Weights) -> int:
         """Return the candidate with the largest mean IoU of those in the sets (U,) with most hits."""

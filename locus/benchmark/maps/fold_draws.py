@@ -9,7 +9,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.maps.baselines import ALLOWED_CANDIDATES, AREAS, CANDIDATE_SIDES, HIT_IOU, Prior
+from locus.benchmark.maps.baselines import (
+    ALLOWED_CANDIDATES,
+    AREAS,
+    CANDIDATE_SIDES,
+    HIT_IOU,
+    Prior,
+)
 from locus.benchmark.scoring.protocols.base import Case, with_truth
 from locus.core.frames import as_boxes, box_coverage
 from locus.core.names import FIXED_BOX
@@ -47,11 +53,16 @@ def over_fold_draws(method: str, cases: Sequence[Case]) -> list[list[Case]]:
 
 def _with_prior_maps(cases: Sequence[Case], fold: NDArray[np.int64]) -> Iterator[list[Case]]:
     """Yield the cases of one finding with the maps of each draw; ``fold``: (D,N) fold of each case."""
-    drawn = np.stack([box_coverage(case.boxes, case.frame, (SIDE, SIDE)) for case in cases]).astype(np.float32)
+    drawn = np.stack([box_coverage(case.boxes, case.frame, (SIDE, SIDE)) for case in cases]).astype(
+        np.float32
+    )
     for of_draw in fold:
         maps = [_mean_of(drawn[of_draw != number]) for number in range(FOLDS)]
         # the cases of a fold share one array, so that its surface is made once
-        yield [replace(case, map=maps[number]) for case, number in zip(cases, of_draw.tolist(), strict=True)]
+        yield [
+            replace(case, map=maps[number])
+            for case, number in zip(cases, of_draw.tolist(), strict=True)
+        ]
 
 
 def _mean_of(drawn: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,7 +92,9 @@ def choose_boxes(truths: Sequence[FloatArray], fold: NDArray[np.int64]) -> Float
 
     ``truths``: the truth boxes (M,4) of N cases, as shares of their frames. ``fold``: (D,N) fold of each case.
     """
-    is_in_fold = (fold[:, None] == np.arange(FOLDS)[:, None]).reshape(-1, len(truths)).astype(np.float64)
+    is_in_fold = (
+        (fold[:, None] == np.arange(FOLDS)[:, None]).reshape(-1, len(truths)).astype(np.float64)
+    )
     hits = np.zeros((len(is_in_fold), int(ALLOWED_CANDIDATES.sum())))
     total = np.zeros_like(hits)
     for start in range(0, len(truths), CASES_PER_BLOCK):

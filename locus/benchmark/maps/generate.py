@@ -23,15 +23,35 @@ from tqdm import tqdm
 from locus import methods
 from locus.backbones import Classifier
 from locus.benchmark.explain import VERSION
-from locus.benchmark.explain.batch import MethodMaps, apply_engine_flags, collect_evidence, run_methods
+from locus.benchmark.explain.batch import (
+    MethodMaps,
+    apply_engine_flags,
+    collect_evidence,
+    run_methods,
+)
 from locus.benchmark.maps import UNTRAINED_METHOD, method_code
 from locus.benchmark.maps.baselines import BASELINES, Prior, Truth
 from locus.benchmark.maps.runs import ModelRun, select_samples, untrained
-from locus.benchmark.maps.store import Index, StoredMaps, Writer, file_name, open_writer, read, write_unsupported
+from locus.benchmark.maps.store import (
+    Index,
+    StoredMaps,
+    Writer,
+    file_name,
+    open_writer,
+    read,
+    write_unsupported,
+)
 from locus.benchmark.scoring.protocols import reads_absent_findings
 from locus.config import MAPS, EngineFlags, TrainConfig, flags_with
 from locus.core import registry, user_code
-from locus.core.errors import BadValueError, DataError, LocusError, NoImagesError, NotAvailableError, one_line
+from locus.core.errors import (
+    BadValueError,
+    DataError,
+    LocusError,
+    NoImagesError,
+    NotAvailableError,
+    one_line,
+)
 from locus.core.files import json_hash
 from locus.core.names import UNTRAINED
 from locus.core.types import Sample, generator
@@ -139,7 +159,9 @@ def make_request(
         all_batches.append(batches)
         key_of_all_findings = _key(runs, word, type(method), image_ids)
         if in_part:
-            explained = [[run.scorable_images[row].image_id, shown] for run, (row,), shown in batches]
+            explained = [
+                [run.scorable_images[row].image_id, shown] for run, (row,), shown in batches
+            ]
             keys.append(json_hash([key_of_all_findings, explained]))
         keys.append(key_of_all_findings)
     return MapRequest(
@@ -175,7 +197,9 @@ def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
 def _key(trained: Sequence[ModelRun], word: str, part: type, images: Sequence[str]) -> str:
     """Hash weights and code of the networks, the pixels, the method with its options and code, and the version."""
     flags = sorted(flags_with(TrainConfig, MAPS))
-    networks = [[run.digest, run.code, *(getattr(run.config, name) for name in flags)] for run in trained]
+    networks = [
+        [run.digest, run.code, *(getattr(run.config, name) for name in flags)] for run in trained
+    ]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
     method = (part.__name__, _options(word, part), method_code(word))
@@ -185,7 +209,9 @@ def _key(trained: Sequence[ModelRun], word: str, part: type, images: Sequence[st
 def _options(word: str, part: type) -> dict[str, str]:
     """Return all constructor arguments, including defaults, since a changed default changes the maps."""
     bare, smooth = methods.split_smooth(word)
-    call = inspect.signature(part).bind(**({} if user_code.runs_code(word) else registry.options(bare)))
+    call = inspect.signature(part).bind(
+        **({} if user_code.runs_code(word) else registry.options(bare))
+    )
     call.apply_defaults()
     return {name: repr(value) for name, value in {**call.arguments, "smooth": smooth}.items()}
 
@@ -222,7 +248,9 @@ def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, Lo
     share forward passes. Each slow method is written before the next one begins, so a killed run keeps it.
     """
     networks = _Networks(flags)
-    fast: dict[tuple[ModelRun, ...], list[MapRequest]] = {}  # one group per set of networks: ``untrained`` has its own
+    fast: dict[
+        tuple[ModelRun, ...], list[MapRequest]
+    ] = {}  # one group per set of networks: ``untrained`` has its own
     slow = []
     for request in requests:
         if not isinstance(request.method, Method):
@@ -246,7 +274,11 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     A method that fails, or whose maps change in shape or grid, is dropped with its maps of earlier batches; the others
     continue.
     """
-    log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
+    log.info(
+        "explaining %d images with %s",
+        len(requests[0].images),
+        ", ".join(request.word for request in requests),
+    )
     names = requests[0].word if len(requests) == 1 else f"{len(requests)} methods"
     is_shown = SHOW_PROGRESS.get()
     bar = tqdm(
@@ -260,11 +292,16 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     broken: dict[str, LocusError] = {}
     with bar, ExitStack() as all_files:
         files = {word: all_files.enter_context(ExitStack()) for word in running}
-        writers = {word: files[word].enter_context(open_writer(r.path, r.index)) for word, r in running.items()}
+        writers = {
+            word: files[word].enter_context(open_writer(r.path, r.index))
+            for word, r in running.items()
+        }
         for batch in requests[0].batches:
             if not running:
                 break
-            methods = {word: r.method for word, r in running.items() if isinstance(r.method, Method)}
+            methods = {
+                word: r.method for word, r in running.items() if isinstance(r.method, Method)
+            }
             for word, answer in run_methods(methods, networks.evidence(*batch)).items():
                 error = _add(word, answer, writers[word])
                 if error is None:
@@ -276,7 +313,9 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
                     write_unsupported(request.path, request.index, str(error))
                 else:
                     log.warning("%s", error)
-                    broken[word] = LocusError(str(error))  # without the traceback, which refers to tensors
+                    broken[word] = LocusError(
+                        str(error)
+                    )  # without the traceback, which refers to tensors
             bar.update(len(batch[1]))
     return broken
 
@@ -311,7 +350,9 @@ class _Networks:
     flags: EngineFlags
     models: dict[ModelRun, Classifier] = field(default_factory=dict)
 
-    def evidence(self, run: ModelRun, rows: Sequence[int], findings: Sequence[int] | None = None) -> Evidence:
+    def evidence(
+        self, run: ModelRun, rows: Sequence[int], findings: Sequence[int] | None = None
+    ) -> Evidence:
         """Return evidence for a batch of one training run's images, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:
@@ -327,7 +368,9 @@ class _Networks:
         )
 
 
-def _references(run: ModelRun, rows: Sequence[int], index: int, count: int, seed: int) -> torch.Tensor:
+def _references(
+    run: ModelRun, rows: Sequence[int], index: int, count: int, seed: int
+) -> torch.Tensor:
     """Return ``count`` images of other patients than that of ``rows[index]``.
 
     They are drawn from the names of the images, so their order in the data set does not matter.
@@ -339,7 +382,9 @@ def _references(run: ModelRun, rows: Sequence[int], index: int, count: int, seed
     drawn = [by_name[place] for place in order]
     others = [row for row in drawn if samples[row].patient_id != patient][:count]
     if len(others) < count:
-        raise NotAvailableError(f"{count} images of other patients are required, but there are {len(others)}: lower n")
+        raise NotAvailableError(
+            f"{count} images of other patients are required, but there are {len(others)}: lower n"
+        )
     return transforms.evaluation()(torch.from_numpy(run.pixels[others]))
 
 
@@ -375,18 +420,24 @@ def requests_of(
         DataError: no held-out image has a truth box.
     """
     if not select_samples(trained, None):
-        raise DataError(f"no test image of {trained[0].config.dataset} has a truth box, so nothing can be scored")
+        raise DataError(
+            f"no test image of {trained[0].config.dataset} has a truth box, so nothing can be scored"
+        )
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
     for word in method_names:
         try:
-            requests.append(make_request(trained, word, build_method(word), folder, images, protocols))
+            requests.append(
+                make_request(trained, word, build_method(word), folder, images, protocols)
+            )
         except LocusError as error:
             broken[word] = error
     return requests, broken
 
 
-def validation_requests(trained: Sequence[ModelRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
+def validation_requests(
+    trained: Sequence[ModelRun], method_names: Sequence[str], folder: Path
+) -> list[MapRequest]:
     """Return requests for the fast methods' maps of the validation images.
 
     There are none without validation images, or if none of them has a truth box, as in the official NIH lists.
@@ -402,7 +453,9 @@ def validation_requests(trained: Sequence[ModelRun], method_names: Sequence[str]
     return [request for request in requests if request.fast]
 
 
-def load_or_generate(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
+def load_or_generate(
+    requests: Sequence[MapRequest], flags: EngineFlags | None
+) -> StoredMapsByMethod:
     """Return the maps of ``generate``; missing maps are generated with ``flags``, or give a ``NotStoredError``."""
     stored = {request.word: read(request.path, request.keys) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
@@ -420,5 +473,9 @@ def load_or_generate(requests: Sequence[MapRequest], flags: EngineFlags | None) 
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
     if flags is None:
-        return NotStoredError(f"{request.path.parent} has no maps of these weights, images and version of the code")
-    return DataError(f"another run with other code replaced the maps in {request.path}: try again when it is finished")
+        return NotStoredError(
+            f"{request.path.parent} has no maps of these weights, images and version of the code"
+        )
+    return DataError(
+        f"another run with other code replaced the maps in {request.path}: try again when it is finished"
+    )

@@ -55,7 +55,9 @@ def images_of(config: TrainConfig, split: str, model: ExternalModel) -> Dataset:
     data = load_split(config, split)
     if split == "test" and model.listed:
         leaks.check_form(model.listed, data, model.trained_on)
-    rest = leaks.unseen_part(data, _seen(model, config) if split == "test" else None, model.findings)
+    rest = leaks.unseen_part(
+        data, _seen(model, config) if split == "test" else None, model.findings
+    )
     if rest is not data:
         rest.describe |= {"trained_on": model.trained_on}
     return rest
@@ -92,7 +94,9 @@ def log_training_images(models: Iterable[tuple[ExternalModel, Sequence[TrainConf
         log.log(level, "%s", message)
 
 
-def _training_images_message(model: ExternalModel, trainings: Sequence[TrainConfig]) -> tuple[int, str]:
+def _training_images_message(
+    model: ExternalModel, trainings: Sequence[TrainConfig]
+) -> tuple[int, str]:
     """Return a log level and a message."""
     name = trainings[0].dataset.split(":")[0]
     parts = [images_of(config, "test", model) for config in trainings]
@@ -101,7 +105,10 @@ def _training_images_message(model: ExternalModel, trainings: Sequence[TrainConf
     if warning := leaks.left_out_message(name, parts):
         return logging.WARNING, warning
     total = sum(map(len, parts))
-    return logging.INFO, f"{model.name}: none of the {total} test images of {name} is of a patient in its training data"
+    return (
+        logging.INFO,
+        f"{model.name}: none of the {total} test images of {name} is of a patient in its training data",
+    )
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,11 @@ class ModelRun:
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name, independent of the file format."""
-        digest = checkpoint(self.checkpoint).digest if self.recorded_digest is None else self.recorded_digest
+        digest = (
+            checkpoint(self.checkpoint).digest
+            if self.recorded_digest is None
+            else self.recorded_digest
+        )
         return f"{digest}, random weights" if self.random_weights else digest
 
     def model(self, device: str) -> Classifier:
@@ -165,7 +176,11 @@ class ModelRun:
     def scorable_images(self) -> list[Sample]:
         """Images of the split on which a map can be scored: with a truth box, and in ``image_ids``."""
         chosen = self.image_ids
-        return [sample for sample in self.data if sample.boxes and (chosen is None or sample.image_id in chosen)]
+        return [
+            sample
+            for sample in self.data
+            if sample.boxes and (chosen is None or sample.image_id in chosen)
+        ]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
@@ -173,7 +188,9 @@ class ModelRun:
         c = self.config
         cached = PixelCache(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
         positions = {image: position for position, image in enumerate(self.data.columns.images)}
-        cached.order = np.array([positions[sample.image_id] for sample in self.scorable_images], np.int64)
+        cached.order = np.array(
+            [positions[sample.image_id] for sample in self.scorable_images], np.int64
+        )
         images, readable = cached.read(cached.order)
         pairs = zip(self.scorable_images, readable, strict=True)
         missing = [sample.image_id for sample, is_readable in pairs if not is_readable]
@@ -190,7 +207,9 @@ class ModelRun:
         if metrics.is_file():
             recorded_hash = json.loads(metrics.read_text(encoding="utf-8")).get("predictions")
         if recorded_hash not in (None, file_hash(file)):
-            raise DataError(f"{file} is damaged: it differs from its hash in {metrics.name}; run the suite again")
+            raise DataError(
+                f"{file} is damaged: it differs from its hash in {metrics.name}; run the suite again"
+            )
         return read_predictions(file)
 
     @cached_property
@@ -235,14 +254,18 @@ class Untrained(ModelRun):
                 model = rebuild(checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
             else:
                 finding_count = len(self.data.findings)
-                model = backbones.build(c.backbone, finding_count, c.pooling, c.attention_map, pretrained=False)
+                model = backbones.build(
+                    c.backbone, finding_count, c.pooling, c.attention_map, pretrained=False
+                )
         return model.to(device).eval()
 
 
 def untrained(run: ModelRun) -> Untrained:
     """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown."""
     if run.external is not None and run.external.network:
-        raise NotAvailableError(f"the initial weights of the network {run.external.network} are unknown")
+        raise NotAvailableError(
+            f"the initial weights of the network {run.external.network} are unknown"
+        )
     return Untrained(
         config=run.config,
         folder=run.folder,

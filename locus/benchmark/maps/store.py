@@ -58,7 +58,11 @@ class Index(FrozenModel):
         ([('a', 'nodule'), ('b', 'mass'), ('b', 'nodule')], 4)
         """
         shown = self.shown or [range(len(self.findings))] * len(self.images)
-        return [(image, self.findings[k]) for image, ks in zip(self.images, shown, strict=True) for k in ks]
+        return [
+            (image, self.findings[k])
+            for image, ks in zip(self.images, shown, strict=True)
+            for k in ks
+        ]
 
 
 def file_name(word: str) -> str:
@@ -69,7 +73,11 @@ def file_name(word: str) -> str:
     """
     last = Path(word).name
     readable = re.sub(r"[^\w.=,+-]+", "_", last)
-    return f"{readable}.safetensors" if last == word else f"{readable}-{files.json_hash(word)}.safetensors"
+    return (
+        f"{readable}.safetensors"
+        if last == word
+        else f"{readable}-{files.json_hash(word)}.safetensors"
+    )
 
 
 @dataclass
@@ -123,7 +131,9 @@ class Writer:
         self.digest.update(part)
 
 
-def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
+def compress(
+    maps: NDArray[np.float32],
+) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
     """Return (map - offset) / peak in half precision, peak and offset (n,K), of raw maps (n,K,h,w).
 
     The peak is max|map - offset|, nan for a map that is not finite. The offset is 0, or the middle of a map whose
@@ -155,7 +165,9 @@ def open_writer(path: Path, index: Index) -> Iterator[Writer]:
         writer = Writer(file, index)
         yield writer
         if not index.reason and len(writer.peaks) != len(index.images):
-            raise BadValueError(f"only {len(writer.peaks)} of {len(index.images)} images have maps for {path}")
+            raise BadValueError(
+                f"only {len(writer.peaks)} of {len(index.images)} images have maps for {path}"
+            )
         writer.write(b"".join(numbers.tobytes() for numbers in (*writer.peaks, *writer.offsets)))
         file.write(writer.digest.digest())
 
@@ -209,7 +221,9 @@ class StoredMaps:
     def _position(self, image: str, finding: str) -> int:
         if (image, finding) not in self:
             reason = "slow methods explain only the cases that the suite's protocols need"
-            raise NotMadeError(f"no map of {finding!r} was generated for the image {image!r}: {reason}")
+            raise NotMadeError(
+                f"no map of {finding!r} was generated for the image {image!r}: {reason}"
+            )
         return self._positions[image, finding]
 
     @cached_property
@@ -228,7 +242,9 @@ def read(path: Path, keys: Sequence[str]) -> StoredMaps | NotAvailableError | No
     try:
         if not _is_whole(path, path.stat().st_mtime_ns):
             raise ValueError("it differs from its checksum")
-        with safe_open(path, "pt") as file:  # PyTorch maps the file into memory; NumPy would read it
+        with safe_open(
+            path, "pt"
+        ) as file:  # PyTorch maps the file into memory; NumPy would read it
             index = Index.model_validate_json(file.metadata()["index"])
             maps = StoredMaps(
                 values=file.get_tensor("maps").numpy(),
@@ -237,7 +253,9 @@ def read(path: Path, keys: Sequence[str]) -> StoredMaps | NotAvailableError | No
                 index=index,
             )
     except (ValueError, OSError, SafetensorError) as error:
-        log.warning("the maps in %s are broken (%s) and will be generated again", path, one_line(error))
+        log.warning(
+            "the maps in %s are broken (%s) and will be generated again", path, one_line(error)
+        )
         return None
     if index.key not in keys:
         return None

@@ -42,7 +42,9 @@ MIN_PER_CLASS = 5
 """Smallest number of positives, and of negatives, for a cut-off."""
 
 
-def without_classifier(samples: Sequence[Sample], findings: Sequence[str]) -> dict[str, dict[tuple[str, str], str]]:
+def without_classifier(
+    samples: Sequence[Sample], findings: Sequence[str]
+) -> dict[str, dict[tuple[str, str], str]]:
     """Return the groups of ``group_labels`` that do not need a classifier."""
     columns = ["training", "split", "image"]
     for finding in findings:
@@ -51,7 +53,10 @@ def without_classifier(samples: Sequence[Sample], findings: Sequence[str]) -> di
 
 
 def group_labels(
-    samples: Sequence[Sample], predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
+    samples: Sequence[Sample],
+    predictions: pd.DataFrame,
+    findings: Sequence[str],
+    exclusive: bool = False,
 ) -> dict[str, dict[tuple[str, str], str]]:
     """Return variable -> (image, finding) -> group of every case with truth; variables without values are left out.
 
@@ -62,10 +67,14 @@ def group_labels(
         findings: the findings in the order of the labels.
         exclusive: True if each image has exactly one finding.
     """
-    cases = [(sample, finding) for sample in samples for finding in findings if finding in sample.boxes]
+    cases = [
+        (sample, finding) for sample in samples for finding in findings if finding in sample.boxes
+    ]
     keys = [(sample.image_id, finding) for sample, finding in cases]
     metas = [sample.meta for sample, _ in cases]
-    shares = [area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]
+    shares = [
+        area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases
+    ]
     finding_counts = {sample.image_id: _number_of_findings(sample, findings) for sample in samples}
     correctness = answers(predictions, findings, exclusive)
     labels_of_cases = {
@@ -84,7 +93,9 @@ def group_labels(
     return groups
 
 
-def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> dict[tuple[str, str], str]:
+def answers(
+    predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
+) -> dict[tuple[str, str], str]:
     """Return (image, finding) -> right or wrong for every test image, if it shows the finding; "" if unknown."""
     test = predictions[predictions["split"] == "test"]
     cut_off_of = cut_offs(predictions, findings, exclusive)
@@ -129,7 +140,9 @@ def scores(
     columns = []
     for metric in METRICS:
         hits = np.array([hit_of(row, metric) for row in rows], dtype=np.float64)
-        columns.append(Column(metric, source if metric == MAIN else "none", hits, np.ones(len(rows))))
+        columns.append(
+            Column(metric, source if metric == MAIN else "none", hits, np.ones(len(rows)))
+        )
     groups = []
     restricted = []
     for variable, label_of_case in labels.items():
@@ -158,7 +171,9 @@ def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[
     return list(summary.masks(group_of).items())
 
 
-def _subgroup(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Subgroup:
+def _subgroup(
+    variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]
+) -> Subgroup:
     reported = []
     for score in summary.scores(estimates, findings):
         if score.n and (score.metric == MAIN or score.finding == "mean"):
@@ -168,7 +183,9 @@ def _subgroup(variable: str, group: str, estimates: Sequence[Estimate], findings
 
 def _number_of_findings(sample: Sample, findings: Sequence[str]) -> float:
     """Return the number of findings in an image; nan if only one is possible, or if unknown labels may add more."""
-    labelled = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]
+    labelled = [
+        finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1
+    ]
     present = {*sample.boxes, *labelled}
     has_unknown_label = bool(np.isnan(sample.labels).any())
     is_unknown = len(findings) < 2 or (len(present) < 2 and has_unknown_label)

@@ -33,14 +33,33 @@ from locus.backbones import Classifier, weight_files
 from locus.backbones.catalog import resolve
 from locus.benchmark import opening
 from locus.benchmark.drawing import blend
-from locus.benchmark.explain.batch import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
+from locus.benchmark.explain.batch import (
+    MethodMaps,
+    apply_engine_flags,
+    build_methods,
+    collect_evidence,
+    run_methods,
+)
 from locus.benchmark.pictures import panels
-from locus.benchmark.pictures.panels import CasePicture, RawMap, frame_of, heat_in_frame, prepare_case
+from locus.benchmark.pictures.panels import (
+    CasePicture,
+    RawMap,
+    frame_of,
+    heat_in_frame,
+    prepare_case,
+)
 from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.runs import load_split
 from locus.config import HeatmapConfig, TrainConfig
 from locus.core.cli import read_yaml
-from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, examples
+from locus.core.errors import (
+    BadValueError,
+    DataError,
+    LocusError,
+    NotAvailableError,
+    UnknownNameError,
+    examples,
+)
 from locus.core.files import atomic, is_hidden, json_hash, safe_filename, write_json
 from locus.core.frames import Alignment, resize_image
 from locus.core.names import MAIN_PROTOCOL, match
@@ -84,7 +103,9 @@ class ExplainedImage:
         return RawMap(method, of_method.maps[0, k].numpy(), grid, self.probabilities[k])
 
 
-def open_network(path: Path, config: HeatmapConfig, image: str | None) -> tuple[opening.Checkpoint, Classifier]:
+def open_network(
+    path: Path, config: HeatmapConfig, image: str | None
+) -> tuple[opening.Checkpoint, Classifier]:
     """Read a checkpoint or run folder, build its network and log its description.
 
     Warns if a network trained on findings drawn by code explains a user's ``image``.
@@ -124,7 +145,9 @@ class Explainer:
         """A sentence for each method that is not supported."""
         return tuple(f"{word}: {reason}" for word, reason in self.unsupported.items())
 
-    def explain(self, model: Classifier, samples: Sequence[Sample], max_bad_images: float) -> Iterator[ExplainedImage]:
+    def explain(
+        self, model: Classifier, samples: Sequence[Sample], max_bad_images: float
+    ) -> Iterator[ExplainedImage]:
         """Explain the readable images among ``samples``, with one forward pass each, resized as in training.
 
         An unsupported method is tried only once. Raises ``LocusError`` if the share of unreadable images is larger than
@@ -135,14 +158,18 @@ class Explainer:
         for sample, pixels in readable_images(samples, max_bad_images, ", ".join(config.method)):
             resized = torch.from_numpy(resize_image(pixels, (side, side)).copy())
             batch = transforms.evaluation()(resized[None])
-            with torch.autocast(batch.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            with torch.autocast(
+                batch.device.type, torch.bfloat16, enabled=config.precision == "bf16"
+            ):
                 evidence = collect_evidence(
                     model, batch, layer=config.layer, memory_gib=config.memory_gib, progress=True
                 )
             logits = evidence.logits[0]
             exclusive = model.train_config.exclusive(len(logits))
             with torch.no_grad():
-                probabilities = logits.softmax(0) if exclusive else model.predict(batch)[0].sigmoid()
+                probabilities = (
+                    logits.softmax(0) if exclusive else model.predict(batch)[0].sigmoid()
+                )
             yield ExplainedImage(
                 sample=sample,
                 pixels=pixels,
@@ -189,7 +216,9 @@ def readable_images(
             errors.append(str(error))
     if len(errors) > max_bad_images * len(samples):
         count = f"{len(errors)} of {len(samples)} images"
-        raise DataError(f"{count} cannot be read, more than --max_bad_images: {examples(errors, 1)}")
+        raise DataError(
+            f"{count} cannot be read, more than --max_bad_images: {examples(errors, 1)}"
+        )
     if errors:
         log.warning("%d of %d images left out: %s", len(errors), len(samples), examples(errors))
     for sample in tqdm(readable, desc="explain", unit="image", leave=False, disable=None):
@@ -207,7 +236,10 @@ def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sa
         first_of_patient = {sample.patient_id: sample for sample in reversed(boxed)}
         others = [sample for sample in boxed if first_of_patient[sample.patient_id] is not sample]
         return [*reversed(first_of_patient.values()), *others][:count]
-    log.info("no test image of %s has a truth box: the first images are explained, without truth", recipe.dataset)
+    log.info(
+        "no test image of %s has a truth box: the first images are explained, without truth",
+        recipe.dataset,
+    )
     return list(test[:count])
 
 
@@ -223,7 +255,9 @@ def users_images(path: Path, steps: str) -> list[Sample]:
         found = sorted(file for file in path.iterdir() if file.suffix.lower() in images.SUFFIXES)
         files = [file for file in found if not is_hidden(file, path)]
     if not files:
-        raise DataError(f"the folder {str(path)!r} has no image file ({', '.join(images.SUFFIXES)})")
+        raise DataError(
+            f"the folder {str(path)!r} has no image file ({', '.join(images.SUFFIXES)})"
+        )
     return [preprocess.one(_sample(file), steps) for file in files]
 
 
@@ -249,7 +283,9 @@ def checkpoint_of(word: str, label: str | None, folder: Path) -> Path:
     if _is_path(word):
         return Path(word)
     backbone_name = _backbone(word)
-    backbones = {path: _backbone_of_run(path.parent / "config.yaml") for path in runs.finished(folder)}
+    backbones = {
+        path: _backbone_of_run(path.parent / "config.yaml") for path in runs.finished(folder)
+    }
     same = [path for path, backbone in backbones.items() if backbone == backbone_name]
     if same:
         return next((path for path in same if label is None or _has_finding(path, label)), same[0])
@@ -263,7 +299,12 @@ def checkpoint_of(word: str, label: str | None, folder: Path) -> Path:
 def _is_path(word: str) -> bool:
     """Whether a word is the path of a checkpoint or a run folder; other folders may have the name of a backbone."""
     path = Path(word)
-    return path.suffix == ".ckpt" or len(path.parts) > 1 or path.is_file() or (path / "config.yaml").is_file()
+    return (
+        path.suffix == ".ckpt"
+        or len(path.parts) > 1
+        or path.is_file()
+        or (path / "config.yaml").is_file()
+    )
 
 
 def _backbone(name: str) -> str:
@@ -295,7 +336,12 @@ class Thresholds:
     """
 
     def __init__(
-        self, digest: str, runs: Path, alignment: str = "aligned", layer: str | None = None, typed: float | None = None
+        self,
+        digest: str,
+        runs: Path,
+        alignment: str = "aligned",
+        layer: str | None = None,
+        typed: float | None = None,
     ) -> None:
         """Read the thresholds for the weights with a ``digest`` from the records in or next to the folder ``runs``.
 
@@ -363,7 +409,9 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     for finding in config.findings:
         if finding not in findings:
             raise UnknownNameError("finding", finding, findings)
-    thresholds = Thresholds(checkpoint.digest, Path(config.runs), config.alignment, config.layer, config.threshold)
+    thresholds = Thresholds(
+        checkpoint.digest, Path(config.runs), config.alignment, config.layer, config.threshold
+    )
     if config.image:
         samples = users_images(Path(config.image), recipe.preprocess)
     else:
@@ -377,7 +425,9 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     for explained in explainer.explain(model, samples, config.max_bad_images):
         stem = folder / names[explained.sample.image_id]
         for finding_index in _chosen(config.findings, explained, findings):
-            pictures, errors = _pictures(explained, finding_index, findings[finding_index], thresholds)
+            pictures, errors = _pictures(
+                explained, finding_index, findings[finding_index], thresholds
+            )
             rows += _write_case(pictures, stem, config)
             failed += errors
     failed += explainer.failed.values()
@@ -393,7 +443,9 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     return 1 if failed else 0
 
 
-def _write_case(pictures: Sequence[CasePicture], stem: Path, config: HeatmapConfig) -> list[dict[str, Any]]:
+def _write_case(
+    pictures: Sequence[CasePicture], stem: Path, config: HeatmapConfig
+) -> list[dict[str, Any]]:
     """Write the pictures of a case, and one of all methods if there are several; return the rows for ``boxes.json``."""
     rows = [_write(picture, stem, config) for picture in pictures]
     if len(pictures) > 1:
@@ -416,7 +468,12 @@ def _write_boxes(
     drawn_methods = {row["method"] for row in rows}
     reasons = {**earlier["absent"], **unsupported}
     absent = {word: reason for word, reason in reasons.items() if word not in drawn_methods}
-    content = {"checkpoint": str(checkpoint), "cases": [*cases.values()], "failed": [*failed], "absent": absent}
+    content = {
+        "checkpoint": str(checkpoint),
+        "cases": [*cases.values()],
+        "failed": [*failed],
+        "absent": absent,
+    }
     write_json(file, content)
 
 
@@ -441,7 +498,9 @@ def _pictures(
         raw = explained.raw_map(word, k)
         threshold, threshold_source = thresholds.lookup(word, finding)
         try:
-            pictures.append(prepare_case(sample, explained.pixels, finding, raw, threshold, threshold_source))
+            pictures.append(
+                prepare_case(sample, explained.pixels, finding, raw, threshold, threshold_source)
+            )
         except BadValueError as error:
             errors.append(f"{sample.image_id}, {finding}, {word}: {error}")
     return pictures, errors
@@ -476,7 +535,9 @@ def _case(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return row["image"], row["finding"], row["method"]
 
 
-def _chosen(requested: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:
+def _chosen(
+    requested: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]
+) -> list[int]:
     """Return the indices of the requested findings, else of those with truth, else of the likeliest one."""
     names = requested or [finding for finding in findings if finding in explained.sample.boxes]
     return [findings.index(name) for name in names] or [explained.likeliest]
@@ -488,7 +549,9 @@ def _file_names(image_ids: Sequence[str]) -> dict[str, str]:
     >>> _file_names(["x.png", "a/b.png", "a_b.png"])
     {'x.png': 'x', 'a/b.png': 'a_b-cc803c03', 'a_b.png': 'a_b-acf494dd'}
     """
-    stems = {image: safe_filename(image.removesuffix(Path(image).suffix) or image) for image in image_ids}
+    stems = {
+        image: safe_filename(image.removesuffix(Path(image).suffix) or image) for image in image_ids
+    }
     count = Counter(stem.lower() for stem in stems.values())  # some file systems ignore case
     names = {}
     for image, stem in stems.items():
@@ -537,7 +600,9 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
         )
     hardware.configure_torch(config.threads)
     original = images.decode(source)
-    run_path = config.checkpoint or checkpoint_of(str(config.model), config.label, Path(config.runs))
+    run_path = config.checkpoint or checkpoint_of(
+        str(config.model), config.label, Path(config.runs)
+    )
     checkpoint, model = open_network(Path(run_path), config, str(source))
     # an unknown label is an error before the image is explained
     labelled = None if config.label is None else _position(config.label, checkpoint)
@@ -557,7 +622,9 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
     height, width = original.shape
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, Image.registered_extensions()[path.suffix.lower()], quality=95)
+        Image.fromarray(picture).save(
+            temporary, Image.registered_extensions()[path.suffix.lower()], quality=95
+        )
     score = f"score {raw_map.probability:.3f}"
     if config.label is None:
         score += " and the highest of all findings (--label draws another)"
@@ -571,7 +638,9 @@ def _check_target(path: Path, source: Path) -> None:
         return
     if path.suffix.lower() not in SUFFIXES:
         endings = ", ".join(SUFFIXES)
-        raise BadValueError(f"--output_path {path} is not a picture: write a {endings} file or an existing folder")
+        raise BadValueError(
+            f"--output_path {path} is not a picture: write a {endings} file or an existing folder"
+        )
     if path.resolve() == source.resolve():
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
 

@@ -106,7 +106,11 @@ def packed_map(values: NDArray[np.floating[Any]], grid: Grid | str) -> dict[str,
     fields = None
     if isinstance(grid, Grid):
         fields = {"size": grid.size, "stride": grid.stride, "offset": grid.offset}
-    return {"values": base64.b64encode(compressed).decode(), "shape": list(shown.shape), "grid": fields}
+    return {
+        "values": base64.b64encode(compressed).decode(),
+        "shape": list(shown.shape),
+        "grid": fields,
+    }
 
 
 def _smaller(values: NDArray[np.floating[Any]], step: int) -> NDArray[np.uint8]:
@@ -160,11 +164,15 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
     >>> [(case.rank, case.image) for case in choose({"cam": rows}, ["mass"])]
     [('best', 'b'), ('median', 'c'), ('worst', 'a')]
     """
-    ious = [table.set_index(["finding", "image"])["iou"].astype("float64") for table in tables.values()]
+    ious = [
+        table.set_index(["finding", "image"])["iou"].astype("float64") for table in tables.values()
+    ]
     mean = pd.concat(ious, axis=1, join="inner").mean(axis=1).round(9).rename("iou").reset_index()
     choices = []
     for finding in findings:
-        cases = mean[mean["finding"] == finding].sort_values(["iou", "image"], ascending=[False, True])
+        cases = mean[mean["finding"] == finding].sort_values(
+            ["iou", "image"], ascending=[False, True]
+        )
         if cases.empty:
             continue
         last = len(cases) - 1
@@ -191,7 +199,9 @@ def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
     linked = os.path.relpath(suite_page, path.parent) if suite_page.is_file() else ""
     page = _page(opened, methods, chosen, linked, _command(config, opened.address))
     write_text(path, render_page(page))
-    echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {opened.network})")
+    echo(
+        f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {opened.network})"
+    )
     return 0
 
 
@@ -284,7 +294,11 @@ def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[Sel
 
 
 def _page(
-    model: OpenedModel, methods: Sequence[MethodCases], chosen: Sequence[SelectedCase], suite_page: str, command: str
+    model: OpenedModel,
+    methods: Sequence[MethodCases],
+    chosen: Sequence[SelectedCase],
+    suite_page: str,
+    command: str,
 ) -> dict[str, Any]:
     """Return everything that the page of ``model`` shows: see ``render_page``."""
     images = list(dict.fromkeys(choice.image for choice in chosen))
@@ -366,7 +380,9 @@ def _basis(records: Sequence[Record]) -> str:
     return f"{rests_on.get('boxed images', 'all')} images with a truth box, {rests_on.get('cases', '')} cases"
 
 
-def save_grid(model: OpenedModel, methods: Sequence[MethodCases], path: Path, count: int | None) -> None:
+def save_grid(
+    model: OpenedModel, methods: Sequence[MethodCases], path: Path, count: int | None
+) -> None:
     """Write a grid of the best methods and ``count`` typical cases, as .pdf, .svg or .png by the suffix of ``path``.
 
     The same maps give the same bytes. Raises ``WriteError`` if the file cannot be written.
@@ -380,7 +396,9 @@ def save_grid(model: OpenedModel, methods: Sequence[MethodCases], path: Path, co
 
 
 def draw_grid(
-    images: Mapping[str, NDArray[np.uint8]], methods: Sequence[MethodCases], cases: Sequence[SelectedCase]
+    images: Mapping[str, NDArray[np.uint8]],
+    methods: Sequence[MethodCases],
+    cases: Sequence[SelectedCase],
 ) -> Figure:
     """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) grey pixels."""
     side = (INCHES - LEFT - RIGHT) / (len(methods) + 1)
@@ -405,7 +423,9 @@ def draw_grid(
             _map(axes, method.cases[key], image, float(method.rows[key]["threshold"]))
     titles = ["image", *(method.record.method for method in methods)]
     for axes, title in zip(panels[0], titles, strict=True):
-        axes.set_title(title, fontsize=FONT_SIZE, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
+        axes.set_title(
+            title, fontsize=FONT_SIZE, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2
+        )
     for axes in panels.flat:
         axes.spines[:].set_visible(False)
     bar_left = 1 - (RIGHT - 0.05) / INCHES
@@ -424,7 +444,12 @@ def _map(axes: Axes, case: Case, image: NDArray[np.uint8], threshold: float) -> 
     draw_panel(axes, case.frame, image, heat, case.boxes, scored, LINE_WIDTH)
     if not len(scored):
         ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
-        words: dict[str, Any] = {"ha": "center", "color": "white", "fontsize": FONT_SIZE - 1, "bbox": ground}
+        words: dict[str, Any] = {
+            "ha": "center",
+            "color": "white",
+            "fontsize": FONT_SIZE - 1,
+            "bbox": ground,
+        }
         axes.text(0.5, 0.05, "no box", transform=axes.transAxes, **words)
 
 
@@ -516,7 +541,9 @@ def draw_examples(examples: Sequence[tuple[Example, Sample]]) -> Figure:
     for axes, (example, sample) in zip(figure.subplots(1, len(examples)), examples, strict=True):
         image = sample.image if example.record.cell.dataset == DRAWN else None
         predicted = example.row[[*cases.BOX]].to_numpy(np.float64)
-        draw_panel(axes, sample.frame, image, None, sample.boxes[str(example.row["finding"])], [predicted])
+        draw_panel(
+            axes, sample.frame, image, None, sample.boxes[str(example.row["finding"])], [predicted]
+        )
         axes.set_title(example.title, fontsize=8)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.93, 0.03)
     return figure

@@ -108,7 +108,12 @@ class CasePicture:
 
 
 def prepare_case(
-    sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, threshold_source: str
+    sample: Sample,
+    pixels: NDArray[np.uint8],
+    finding: str,
+    raw: RawMap,
+    threshold: float,
+    threshold_source: str,
 ) -> CasePicture:
     """Prepare a map with its boxes above ``threshold`` and their overlap with the truth.
 
@@ -172,7 +177,11 @@ def draw(picture: CasePicture) -> "Figure":
     draw_panel(axes[1], frame, picture.image, picture.heat)
     axes[2].set(xticks=[], yticks=[])
     drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=extent(frame))
-    titles = ("truth: orange; box of the peak: blue; other boxes: dashed", "heat map over the image", "heat map")
+    titles = (
+        "truth: orange; box of the peak: blue; other boxes: dashed",
+        "heat map over the image",
+        "heat map",
+    )
     for panel, title in zip(axes, titles, strict=True):
         panel.set_title(title, fontsize=9)
     figure.colorbar(drawn, cax=figure.add_axes(BAR), label="min-max scaled map")
@@ -191,7 +200,14 @@ def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
     draw_panel(axes[0], first.heat.shape, first.image, None, first.truth_boxes)
     axes[0].set_title("truth" if len(first.truth_boxes) else "image", fontsize=9)
     for axis, picture in zip(axes[1:], pictures, strict=True):
-        draw_panel(axis, picture.heat.shape, picture.image, picture.heat, picture.truth_boxes, picture.predicted)
+        draw_panel(
+            axis,
+            picture.heat.shape,
+            picture.image,
+            picture.heat,
+            picture.truth_boxes,
+            picture.predicted,
+        )
         axis.set_title(picture.raw.method, fontsize=9)
     save_figure(figure, path)
 

@@ -8,7 +8,14 @@ if problem := startup.arrow_problem():
 
 from locus.benchmark.records.packed import load, ordered, pack, published, suites
 from locus.benchmark.records.record import Cell, Record, Subgroup
-from locus.benchmark.records.storage import only_writer, path, read, unpacked, unpacked_folder, write
+from locus.benchmark.records.storage import (
+    only_writer,
+    path,
+    read,
+    unpacked,
+    unpacked_folder,
+    write,
+)
 from locus.core.scores import Score
 
 __all__ = [

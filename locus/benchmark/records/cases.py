@@ -62,7 +62,9 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
     columns = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
     empty = frame.columns[frame.isna().all()]  # an empty column counts as numeric
-    frame = frame.astype(dict.fromkeys([*frame.select_dtypes(np.float64).columns, *empty], np.float32))
+    frame = frame.astype(
+        dict.fromkeys([*frame.select_dtypes(np.float64).columns, *empty], np.float32)
+    )
     frame.insert(0, "key", cell.key)
     for position, name in enumerate(CELL, start=1):
         frame.insert(position, name, getattr(cell, name))
@@ -92,11 +94,15 @@ def exist(cell: Cell, folder: Path | str) -> bool:
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     """Read the rows of a cell, unpacked before packed. Raises ``DataError`` if they are missing or broken."""
     if not exist(cell, folder):
-        raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {RUN_AGAIN}")
+        raise DataError(
+            f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {RUN_AGAIN}"
+        )
     return storage.words(read_columns([cell], folder)).to_pandas()
 
 
-def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str] | None = None) -> pyarrow.Table:
+def read_columns(
+    cells: Sequence[Cell], folder: Path | str, names: Sequence[str] | None = None
+) -> pyarrow.Table:
     """Read ``key`` and the columns ``names`` (None: all) of the ``cells`` that have rows; strings are dictionaries.
 
     Much faster than reading many cells one by one. Raises ``DataError`` for a broken file.
@@ -116,7 +122,11 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     if not tables:
         schema = pyarrow.schema([(name, storage.DICT_STRING) for name in columns or ()])
         tables.append(schema.empty_table())
-    return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+    return (
+        pyarrow.concat_tables(tables, promote_options="permissive")
+        .unify_dictionaries()
+        .combine_chunks()
+    )
 
 
 def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
@@ -126,12 +136,17 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     the corners of boxes for the lowest seed. Raises ``DataError`` for a broken file, ``WriteError`` if a file cannot be
     written.
     """
-    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in (MAIN_PROTOCOL, *CHECKS.names())]
+    folders = [
+        unpacked_folder(folder) / "cases" / protocol
+        for protocol in (MAIN_PROTOCOL, *CHECKS.names())
+    ]
     files: dict[str, Path] = {}  # key -> file: its name ends with the key
     for source in folders:
         files |= {file.stem[-16:]: file for file in sorted(source.glob("[!.]*.parquet"))}
     keys_by_file: dict[Path, set[str]] = {}
-    for key, seed in sorted(seeds.items(), key=lambda pair: pair[1] or 0):  # the file of the lowest seed is the first
+    for key, seed in sorted(
+        seeds.items(), key=lambda pair: pair[1] or 0
+    ):  # the file of the lowest seed is the first
         keys_by_file.setdefault(packed_file(folder, seed), set()).add(key)
     for number, (packed, keys) in enumerate(keys_by_file.items()):
         has_corners = number == 0
@@ -159,7 +174,10 @@ def _joined(keys: Collection[str], paths: Mapping[str, Path], where: Path) -> py
 def _save(rows: pyarrow.Table, where: Path) -> None:
     """Write the rows of a seed in order, or remove the file if there are none."""
     if len(rows):
-        storage.save(storage.dictionaries(rows.sort_by([(name, "ascending") for name in (*CELL, "key")])), where)
+        storage.save(
+            storage.dictionaries(rows.sort_by([(name, "ascending") for name in (*CELL, "key")])),
+            where,
+        )
     else:
         with writing(where):
             where.unlink(missing_ok=True)
@@ -192,7 +210,9 @@ def _checked(file: Path, columns: Sequence[str] | None) -> pyarrow.Table:
         for name in rows.column_names:
             _require_column(name, rows[name])
     except (BadValueError, TypeError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"{file} has an invalid column {name!r}: {one_line(error)}; {ADVICE}") from error
+        raise DataError(
+            f"{file} has an invalid column {name!r}: {one_line(error)}; {ADVICE}"
+        ) from error
     return rows
 
 

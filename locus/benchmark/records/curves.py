@@ -91,7 +91,11 @@ def read(folder: Path | str, keys: Collection[str]) -> dict[str, Curves]:
     if not path(folder).is_file():
         return {}
     rows = storage.words(storage.read_parquet(path(folder), ADVICE))
-    found = {key: storage.rows_with(rows, "key", [key]) for key in rows["key"].unique().to_pylist() if key in keys}
+    found = {
+        key: storage.rows_with(rows, "key", [key])
+        for key in rows["key"].unique().to_pylist()
+        if key in keys
+    }
     return {key: _of_rows(of_record) for key, of_record in found.items()}
 
 

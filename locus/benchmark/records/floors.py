@@ -26,7 +26,9 @@ def path(folder: Path | str) -> Path:
     return Path(folder) / FLOORS
 
 
-def hash_of_cases(images: Sequence[str], patients: Sequence[str], findings: Sequence[str], resamples: int) -> str:
+def hash_of_cases(
+    images: Sequence[str], patients: Sequence[str], findings: Sequence[str], resamples: int
+) -> str:
     """Return a hash of N cases, in any order, and of the number of resamples."""
     cases = sorted(zip(images, patients, findings, strict=True))
     return json_hash([resamples, cases])

@@ -37,9 +37,15 @@ SCORE_FIELDS = ("threshold_source", "finding", "metric", "value", "low", "high",
 SCHEMA = pyarrow.schema(
     [
         ("key", DICT_STRING),
-        *((name, pyarrow.int64() if name in ("img_size", "seed") else DICT_STRING) for name in CELL_FIELDS),
+        *(
+            (name, pyarrow.int64() if name in ("img_size", "seed") else DICT_STRING)
+            for name in CELL_FIELDS
+        ),
         ("images", pyarrow.int64()),
-        *((name, DICT_STRING) for name in ("variable", "group", "threshold_source", "finding", "metric")),
+        *(
+            (name, DICT_STRING)
+            for name in ("variable", "group", "threshold_source", "finding", "metric")
+        ),
         *((name, pyarrow.float64()) for name in ("value", "low", "high")),
         ("n", pyarrow.int64()),
         *((name, DICT_STRING) for name in ("status", "reason", "source")),
@@ -59,7 +65,9 @@ def load(folder: Path | str) -> list[Record]:
     folder = Path(folder)
     unpacked_files = unpacked(folder)
     if not folder.is_dir() and not unpacked_files:
-        raise DataError(f"{folder} has no records: run `python -m benchmark.run` first or give another folder")
+        raise DataError(
+            f"{folder} has no records: run `python -m benchmark.run` first or give another folder"
+        )
     records = read_packed(folder) | {file.stem: storage.read(file) for file in unpacked_files}
     return [record for _, record in sorted(records.items())]
 
@@ -74,7 +82,9 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     folder = Path(folder)
     to_pack = load(folder) if records is None else list(records)
     unpacked_files = unpacked(folder)
-    cases.pack({record.key: record.cell.seed for record in to_pack}, folder)  # first: rows before records
+    cases.pack(
+        {record.key: record.cell.seed for record in to_pack}, folder
+    )  # first: rows before records
     write_packed(to_pack, folder)
     for file in unpacked_files:
         with writing(file):
@@ -90,7 +100,9 @@ def published() -> Path:
 def suites(results: Path | str) -> list[Path]:
     """Return the folders in ``results`` that contain records, sorted."""
     folders = (folder for folder in Path(results).glob("*") if folder.is_dir())
-    return sorted(folder for folder in folders if (folder / CELLS_FILE).is_file() or unpacked(folder))
+    return sorted(
+        folder for folder in folders if (folder / CELLS_FILE).is_file() or unpacked(folder)
+    )
 
 
 def ordered(records: Sequence[Record]) -> list[Record]:
@@ -119,19 +131,32 @@ def write_packed(records: Sequence[Record], folder: Path) -> None:
 
 def read_packed(folder: Path) -> dict[str, Record]:
     """Return name -> packed record, sorted by name; empty if none is packed. Raises ``DataError`` for a broken file."""
-    if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
+    if not all(
+        (folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)
+    ):  # killed between the two
         return {}
     cells = storage.read_parquet(folder / CELLS_FILE, ADVICE)
-    scores = storage.read_parquet(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *SCORE_FIELDS])
+    scores = storage.read_parquet(
+        folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *SCORE_FIELDS]
+    )
     try:
         scores_by_key = _by_key(storage.dictionaries(scores))
         contents = {}
         for row in cells.select(["key", "name", "record"]).to_pylist():
             about = json.loads(row["record"])
             contents[row["name"]] = _merge_scores(about, scores_by_key.get(row["key"], {}))
-    except (BadValueError, LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
+    except (
+        BadValueError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+        pyarrow.ArrowException,
+    ) as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
-        raise DataError(f"the Parquet files in {folder} are not records of Locus ({reason}); {ADVICE}") from error
+        raise DataError(
+            f"the Parquet files in {folder} are not records of Locus ({reason}); {ADVICE}"
+        ) from error
     return {name: parse(content, folder / CELLS_FILE, ADVICE) for name, content in contents.items()}
 
 
@@ -149,7 +174,9 @@ def _record_json(record: Record) -> str:
         left_out.add("resampled")
     fields = record.model_dump(mode="json", exclude=left_out)
     subgroups = [(subgroup.variable, subgroup.group) for subgroup in record.subgroups]
-    return json.dumps({"key": record.key, **fields, "subgroups": subgroups}, ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        {"key": record.key, **fields, "subgroups": subgroups}, ensure_ascii=False, allow_nan=False
+    )
 
 
 Groups = dict[tuple[str, str], ScoreColumns]
@@ -185,7 +212,11 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
         yield ("", "", *(getattr(score, name) for name in SCORE_FIELDS))
     for subgroup in record.subgroups:
         for score in subgroup.scores:
-            yield (subgroup.variable, subgroup.group, *(getattr(score, name) for name in SCORE_FIELDS))
+            yield (
+                subgroup.variable,
+                subgroup.group,
+                *(getattr(score, name) for name in SCORE_FIELDS),
+            )
     if not record.scores:
         yield ("", "", None, None, None, None, None, None, None, record.reason)
 
@@ -210,7 +241,9 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     for key, variable, group, (start, stop) in zip(keys, variables, groups, rows, strict=True):
         metric, _, _ = names[start]
         if metric is not None:  # a record without scores has a row without a metric
-            scores_by_key.setdefault(key, {})[variable, group] = ScoreColumns(columns, names, slice(start, stop))
+            scores_by_key.setdefault(key, {})[variable, group] = ScoreColumns(
+                columns, names, slice(start, stop)
+            )
     return scores_by_key
 
 
@@ -254,5 +287,7 @@ def _names(*columns: Coded) -> NDArray[np.object_]:
     number = np.ravel_multi_index([codes for codes, _ in columns], shape)
     distinct, row = np.unique(number, return_inverse=True)
     distinct_codes = np.unravel_index(distinct, shape)
-    distinct_words = [_words(codes, words) for codes, (_, words) in zip(distinct_codes, columns, strict=True)]
+    distinct_words = [
+        _words(codes, words) for codes, (_, words) in zip(distinct_codes, columns, strict=True)
+    ]
     return _words(row, list(zip(*distinct_words, strict=True)))

@@ -98,7 +98,9 @@ CONTRIBUTED = "contributed by"
 
 
 def _validated(scores: Any, validate: Callable[[Any], Sequence[Score]]) -> Sequence[Score]:
-    if isinstance(scores, ScoreColumns) or (isinstance(scores, tuple) and {*map(type, scores)} <= {Score}):
+    if isinstance(scores, ScoreColumns) or (
+        isinstance(scores, tuple) and {*map(type, scores)} <= {Score}
+    ):
         return scores
     validated = validate(scores)
     for score in validated:
@@ -114,7 +116,9 @@ def _dicts(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 def _without_defaults(score: Score) -> dict[str, Any]:
     defaults = Score._field_defaults
-    return {name: value for name, value in score._asdict().items() if value != defaults.get(name, ...)}
+    return {
+        name: value for name, value in score._asdict().items() if value != defaults.get(name, ...)
+    }
 
 
 Scores = Annotated[tuple[Score, ...], WrapValidator(_validated), PlainSerializer(_dicts)]
@@ -277,7 +281,15 @@ class Cell(FrozenModel):
     def model_key(self) -> tuple[object, ...]:
         """Fields shared by all cells that explain the same model on the same data."""
         of_data = self.dataset, self.partition, self.split
-        return (*of_data, self.backbone, self.global_pool, self.attention_map, self.img_size, self.seed, self.model_id)
+        return (
+            *of_data,
+            self.backbone,
+            self.global_pool,
+            self.attention_map,
+            self.img_size,
+            self.seed,
+            self.model_id,
+        )
 
     @cached_property
     def sort_key(self) -> tuple[str, ...]:
@@ -287,10 +299,24 @@ class Cell(FrozenModel):
     @cached_property
     def key_of_any_seed(self) -> tuple[object, ...]:
         """Fields shared by the cells of all training runs of a row."""
-        of_data, scored = (self.dataset, self.partition, self.split), (self.method, self.alignment, self.protocol)
-        network = self.backbone, self.global_pool, self.attention_map, self.img_size, self.model_of_any_seed
+        of_data, scored = (
+            (self.dataset, self.partition, self.split),
+            (self.method, self.alignment, self.protocol),
+        )
+        network = (
+            self.backbone,
+            self.global_pool,
+            self.attention_map,
+            self.img_size,
+            self.model_of_any_seed,
+        )
         contents = self.model_dump(mode="json", include={"data", "recipe"})
-        return (*of_data, *network, *scored, files.json_hash([contents["data"], _without_seed(contents["recipe"])]))
+        return (
+            *of_data,
+            *network,
+            *scored,
+            files.json_hash([contents["data"], _without_seed(contents["recipe"])]),
+        )
 
     @cached_property
     def key_of_network(self) -> str:
@@ -301,7 +327,11 @@ class Cell(FrozenModel):
     @cached_property
     def without_seed(self) -> Self:
         """The cell without its training seed, equal for all training runs of a row."""
-        update = {"seed": None, "model_id": self.model_of_any_seed, "recipe": _without_seed(self.recipe)}
+        update = {
+            "seed": None,
+            "model_id": self.model_of_any_seed,
+            "recipe": _without_seed(self.recipe),
+        }
         return self.model_copy(update=update)
 
 
@@ -397,7 +427,9 @@ class Record(FrozenModel):
             return True
         return self.fingerprint == other.fingerprint
 
-    def find(self, metric: str, finding: str = "mean", threshold_source: str | None = None) -> Score | None:
+    def find(
+        self, metric: str, finding: str = "mean", threshold_source: str | None = None
+    ) -> Score | None:
         """Return the score of a metric, or None if there is none.
 
         ``threshold_source``: how the score threshold was chosen; None: the first score of any threshold source.
@@ -428,11 +460,15 @@ class Record(FrozenModel):
     def _rows(self) -> dict[tuple[str, str], list[tuple[int, str]]]:
         if isinstance(self.scores, ScoreColumns):
             return _rows_by_name(self.scores.names)
-        return _rows_by_name(tuple(map(attrgetter("metric", "finding", "threshold_source"), self.scores)))
+        return _rows_by_name(
+            tuple(map(attrgetter("metric", "finding", "threshold_source"), self.scores))
+        )
 
 
 @lru_cache(maxsize=128)
-def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> dict[tuple[str, str], list[tuple[int, str]]]:
+def _rows_by_name(
+    names: tuple[tuple[str, str, str], ...],
+) -> dict[tuple[str, str], list[tuple[int, str]]]:
     """Return metric and finding -> rows and their sources; cached, since records of a protocol have the same names."""
     rows: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for n, (metric, finding, threshold_source) in enumerate(names):

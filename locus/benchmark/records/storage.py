@@ -29,7 +29,14 @@ from pyarrow import parquet
 from pydantic import ValidationError
 
 from locus.benchmark.records.record import SCHEMA_VERSION, Cell, Record
-from locus.core.errors import BadValueError, DataError, HeldError, first_problem, one_line, require_shown
+from locus.core.errors import (
+    BadValueError,
+    DataError,
+    HeldError,
+    first_problem,
+    one_line,
+    require_shown,
+)
 from locus.core.files import atomic, open_unlinked, write_json, writing
 
 log = logging.getLogger(__name__)
@@ -56,7 +63,9 @@ def unpacked_folder(folder: Path | str) -> Path:
 
 def unpacked(folder: Path | str) -> list[Path]:
     """Return the JSON files of the unpacked records of a suite, sorted by name; empty if all are packed."""
-    return sorted(unpacked_folder(folder).glob("[!.]*.json"))  # a killed run may leave a hidden, incomplete file
+    return sorted(
+        unpacked_folder(folder).glob("[!.]*.json")
+    )  # a killed run may leave a hidden, incomplete file
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
@@ -70,7 +79,15 @@ def stem(cell: Cell) -> str:
     >>> stem(Cell(dataset="phantom", method="cam", protocol="single_box")).rpartition("-")[0]
     'cam-single_box'
     """
-    words = (cell.backbone, cell.global_pool, cell.attention_map, cell.method, cell.alignment, cell.protocol, cell.key)
+    words = (
+        cell.backbone,
+        cell.global_pool,
+        cell.attention_map,
+        cell.method,
+        cell.alignment,
+        cell.protocol,
+        cell.key,
+    )
     return "-".join(_plain(word) for word in words if word)
 
 
@@ -108,7 +125,9 @@ def parse(loaded: Any, file: Path | str, advice: str = ADVICE) -> Record:
     if not isinstance(loaded, dict):
         raise DataError(f"the record {file} is not a JSON object: {advice}")
     fields = {name: value for name, value in loaded.items() if name != "key"}
-    if (version := fields.get("schema_version")) != SCHEMA_VERSION:  # a later schema converts the fields of older ones
+    if (
+        version := fields.get("schema_version")
+    ) != SCHEMA_VERSION:  # a later schema converts the fields of older ones
         supported = f"this version of Locus reads version {SCHEMA_VERSION}: update Locus"
         raise DataError(f"the record {file} has schema version {version!r}; {supported}")
     try:
@@ -156,7 +175,9 @@ def read_parquet(file: Path, advice: str, columns: Sequence[str] | None = None) 
         _refuse_damaged(file)
         content = parquet.ParquetFile(file)
         if (count := content.metadata.num_rows * content.metadata.num_columns) > MAX_VALUES:
-            raise ValueError(f"it would unpack to {count:,} values: at most {MAX_VALUES:,} are allowed")
+            raise ValueError(
+                f"it would unpack to {count:,} values: at most {MAX_VALUES:,} are allowed"
+            )
         return content.read(columns)
     except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {file}: {one_line(error)}; {advice}") from error
@@ -170,7 +191,9 @@ def save(content: pyarrow.Table, file: Path) -> None:
                 return
     # scores have six decimals and repeat: a dictionary halves their size
     floats = [field.name for field in content.schema if pyarrow.types.is_float32(field.type)]
-    split = [name for name in floats if name != "threshold"]  # cases of a finding share their thresholds
+    split = [
+        name for name in floats if name != "threshold"
+    ]  # cases of a finding share their thresholds
     periodic = ("image", "patient", "finding")  # every cell has the same sequence of words
     with atomic(file) as temporary:
         with parquet.ParquetWriter(
@@ -178,7 +201,9 @@ def save(content: pyarrow.Table, file: Path) -> None:
             content.schema,
             compression="zstd",
             compression_level=14 if floats else 19,  # a higher level does not help rows per case
-            use_dictionary=[name for name in content.schema.names if name not in (*floats, *periodic)],
+            use_dictionary=[
+                name for name in content.schema.names if name not in (*floats, *periodic)
+            ],
             column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
             write_statistics=False,
             store_schema=True,
@@ -209,7 +234,10 @@ def _checksum(content: bytes | mmap.mmap) -> tuple[int, bytes]:
 
 def _refuse_damaged(file: Path) -> None:
     """Raise ``ValueError`` for a Parquet file that differs from its checksum. Older files have none."""
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with (
+        file.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
         at, checksum = _checksum(content)
         if at and content[at : at + len(checksum)] != checksum:
             raise ValueError("it is damaged: it differs from its checksum")
@@ -217,12 +245,17 @@ def _refuse_damaged(file: Path) -> None:
 
 def rows_with(rows: pyarrow.Table, name: str, words: Collection[str]) -> pyarrow.Table:
     """Return the rows that have one of the ``words`` in the column ``name``."""
-    return rows.filter(pyarrow.compute.is_in(rows[name], value_set=pyarrow.array([*words], pyarrow.string())))
+    return rows.filter(
+        pyarrow.compute.is_in(rows[name], value_set=pyarrow.array([*words], pyarrow.string()))
+    )
 
 
 def words(rows: pyarrow.Table) -> pyarrow.Table:
     """Convert dictionaries to plain strings."""
-    types = [(f.name, pyarrow.string() if pyarrow.types.is_dictionary(f.type) else f.type) for f in rows.schema]
+    types = [
+        (f.name, pyarrow.string() if pyarrow.types.is_dictionary(f.type) else f.type)
+        for f in rows.schema
+    ]
     return rows.cast(pyarrow.schema(types))
 
 
@@ -266,9 +299,15 @@ def only_writer(folder: Path) -> Iterator[None]:
         except (BlockingIOError, PermissionError):
             file.seek(0)
             holder = one_line(file.read(200).decode(errors="replace")) or "a new process"
-            raise HeldError(f"another run is writing to {folder} ({holder}): wait until it ends, or stop it") from None
+            raise HeldError(
+                f"another run is writing to {folder} ({holder}): wait until it ends, or stop it"
+            ) from None
         except OSError as error:
-            log.warning("%s cannot be locked (%s): make sure that only one run writes to it", folder, error.strerror)
+            log.warning(
+                "%s cannot be locked (%s): make sure that only one run writes to it",
+                folder,
+                error.strerror,
+            )
         with contextlib.suppress(OSError):  # a full disk must not stop the run
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())

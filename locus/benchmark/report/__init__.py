@@ -3,5 +3,7 @@
 import tomllib
 from pathlib import Path
 
-NOTES: dict[str, str] = tomllib.loads((Path(__file__).parent / "templates/notes.toml").read_text(encoding="utf-8"))
+NOTES: dict[str, str] = tomllib.loads(
+    (Path(__file__).parent / "templates/notes.toml").read_text(encoding="utf-8")
+)
 """Explanations of tables, by name."""

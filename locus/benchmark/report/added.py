@@ -11,7 +11,14 @@ from locus.benchmark.report.charts import Arrow, Chart
 from locus.benchmark.report.comparisons import ALONE, COMBINED, WEIGHT, added_place
 from locus.benchmark.report.grouping import Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Table, TableColumn, short, signed_interval, tabulated
+from locus.benchmark.report.table import (
+    NOTHING,
+    Table,
+    TableColumn,
+    short,
+    signed_interval,
+    tabulated,
+)
 from locus.core.names import ADDED, PRIOR, UPPER_BOUND_AND_PEOPLE
 
 ADDS, NOT_SIGNIFICANT = "adds", "n.s."
@@ -48,7 +55,10 @@ def table(board: Leaderboard, complete: bool = True) -> Table:
     columns = (
         TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
         TableColumn("method", lambda row: row.name),
-        *(TableColumn(name, lambda row, name=name: short(row.share(name))) for name in (ALONE, COMBINED)),  # type: ignore[misc]
+        *(
+            TableColumn(name, lambda row, name=name: short(row.share(name)))
+            for name in (ALONE, COMBINED)
+        ),  # type: ignore[misc]
         TableColumn(ADDED, lambda row: signed_interval(row.scores[ADDED]), "interval"),
         TableColumn(WEIGHT, lambda row: short(row.share(WEIGHT))),
         TableColumn("verdict", verdict),
@@ -72,7 +82,9 @@ def chart(board: Leaderboard) -> Chart | None:
 
     The rows are those of the network with the best row.
     """
-    shown = [row for row in best_network(board.added) if is_tested(row) and row.share(ADDED) is not None]
+    shown = [
+        row for row in best_network(board.added) if is_tested(row) and row.share(ADDED) is not None
+    ]
     if not shown:
         return None
     arrows = [_arrow(row) for row in shown]

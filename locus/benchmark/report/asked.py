@@ -10,7 +10,13 @@ from locus.benchmark.report.page import DatasetTables
 from locus.benchmark.report.table import Table, short
 from locus.core import names
 
-BACKBONES = ("custom", "small_vit", "resnet18:stride=8", "densenet121:stride=8", "efficientnet_b0:stride=8")
+BACKBONES = (
+    "custom",
+    "small_vit",
+    "resnet18:stride=8",
+    "densenet121:stride=8",
+    "efficientnet_b0:stride=8",
+)
 POOLINGS = ("AVG", "LSE", "PCAM")
 IMAGES = {"phantom": "phantom", "nih-sample": "NIH radiographs"}
 """Suite -> heading of its column."""
@@ -28,7 +34,11 @@ def networks(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table | None:
 
     ``suites``: folder of each suite -> its tables.
     """
-    boards = {folder.name: tables[0].leaderboard for folder, tables in suites.items() if folder.name in IMAGES}
+    boards = {
+        folder.name: tables[0].leaderboard
+        for folder, tables in suites.items()
+        if folder.name in IMAGES
+    }
     if len(boards) < len(IMAGES):
         return None
     rows = []
@@ -51,5 +61,7 @@ def _cell(board: Leaderboard, backbone: str, pooling: str) -> str:
 def _is_plain(row: Row, backbone: str, pooling: str) -> bool:
     """Return whether a row is of this network, without attention layer and training options for localization."""
     cell = row.cell
-    has_options = cell.attention_map not in ("", "none") or names.augment_words(cell.recipe.get("augment", ""))
+    has_options = cell.attention_map not in ("", "none") or names.augment_words(
+        cell.recipe.get("augment", "")
+    )
     return (cell.backbone, cell.global_pool) == (backbone, pooling) and not has_options

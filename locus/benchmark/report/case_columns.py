@@ -39,7 +39,11 @@ class CaseFolders(NamedTuple):
 
     def of(self, record: Record) -> Path:
         """Return the folder that a record comes from."""
-        return self.published if record.source == PUBLISHED and self.published is not None else self.own
+        return (
+            self.published
+            if record.source == PUBLISHED and self.published is not None
+            else self.own
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +70,16 @@ class CaseColumns:
 
     def spread(self, keys: Sequence[str], rows: FloatArray) -> FloatArray:
         """Return values (N,) of all rows as (K, keys), for the records ``keys``; nan if a record lacks a case."""
-        return np.concatenate([[np.nan], rows])[self._row_of[:, [self.columns[key] for key in keys]]]
+        return np.concatenate([[np.nan], rows])[
+            self._row_of[:, [self.columns[key] for key in keys]]
+        ]
 
     @cached_property
     def _row_of(self) -> NDArray[np.int32]:
         """Number (K,R) of the row of each case and record, from 1; 0: none."""
-        numbers = np.zeros((len(self.findings), max(self.columns.values(), default=-1) + 1), dtype=np.int32)
+        numbers = np.zeros(
+            (len(self.findings), max(self.columns.values(), default=-1) + 1), dtype=np.int32
+        )
         numbers[self.cases, self.record_index] = np.arange(1, len(self.cases) + 1)
         return numbers
 
@@ -122,22 +130,34 @@ class CaseColumns:
         return {name: (column, np.isfinite(column)) for name, column in columns.items()}
 
 
-def read_columns(records: Sequence[Record], folders: CaseFolders, names: Sequence[str]) -> CaseColumns:
+def read_columns(
+    records: Sequence[Record], folders: CaseFolders, names: Sequence[str]
+) -> CaseColumns:
     """Read the columns ``names`` of all ``records`` with rows, each from the folder that the record comes from.
 
     Raises ``DataError`` for invalid rows.
     """
     by_folder = grouped(records, folders.of) or {folders.own: []}
-    tables = [cases.read_columns([r.cell for r in of], folder, [*CASE, *names]) for folder, of in by_folder.items()]
-    tables = [table for table in tables if len(table)] or tables[:1]  # empty tables have no column types
+    tables = [
+        cases.read_columns([r.cell for r in of], folder, [*CASE, *names])
+        for folder, of in by_folder.items()
+    ]
+    tables = [table for table in tables if len(table)] or tables[
+        :1
+    ]  # empty tables have no column types
     rows = pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries()
-    (number, keys), (image, images), (patient, patients), (finding, findings) = (codes(rows, n) for n in ("key", *CASE))
+    (number, keys), (image, images), (patient, patients), (finding, findings) = (
+        codes(rows, n) for n in ("key", *CASE)
+    )
     case = image * len(findings) + finding
     present = np.bincount(case, minlength=len(images) * len(findings)) > 0
     patient_of = np.zeros(len(images), dtype=np.int64)
     patient_of[image] = patient
     image_of, finding_of = np.divmod(np.flatnonzero(present), max(len(findings), 1))
-    columns, at = {str(keys[n]): n for n in np.unique(number).tolist()}, (np.cumsum(present) - 1)[case]
+    columns, at = (
+        {str(keys[n]): n for n in np.unique(number).tolist()},
+        (np.cumsum(present) - 1)[case],
+    )
     about = images[image_of], findings[finding_of], patients[patient_of[image_of]]
     return CaseColumns(rows, columns, number, at, *about)
 
@@ -145,7 +165,9 @@ def read_columns(records: Sequence[Record], folders: CaseFolders, names: Sequenc
 def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
     """Return a dictionary column as (N,) codes and the array of its words; codes agree across files."""
     column = rows[name].combine_chunks()
-    return storage.numbers(column.indices).astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
+    return storage.numbers(column.indices).astype(np.int64), np.array(
+        column.dictionary.to_pylist(), dtype=str
+    )
 
 
 def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
@@ -183,7 +205,10 @@ class MainColumn:
 
         In each resample, records with curves choose their thresholds again; the hits of the others stay.
         """
-        resamples = [self._chosen_again(found[key]) if key in found else self._with_fixed_hits(key) for key in keys]
+        resamples = [
+            self._chosen_again(found[key]) if key in found else self._with_fixed_hits(key)
+            for key in keys
+        ]
         return replace(row, resampled=as_jackknife(np.stack(resamples)))
 
     def made_again(self, row: RowSamples, scores: FloatArray) -> RowSamples:
@@ -199,7 +224,9 @@ class MainColumn:
 
     def _chosen_again(self, curves: Curves) -> FloatArray:
         """Return the resampled scores (B,) of a record with curves on the cases of this column."""
-        row_of = {pair: n for n, pair in enumerate(zip(curves.images, curves.findings, strict=True))}
+        row_of = {
+            pair: n for n, pair in enumerate(zip(curves.images, curves.findings, strict=True))
+        }
         order = [row_of[pair] for pair in zip(self.images, self.index.findings, strict=True)]
         return chosen_again(curves.hits()[order], self.index)
 

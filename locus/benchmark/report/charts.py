@@ -94,7 +94,9 @@ def dots(
     with rc_context(STYLE):
         figure, panel = _panels(0.8 + 0.2 * len(values))
         for n, (value, low, high) in enumerate(levels):
-            panel.axvline(value, color=GREY if n else VERMILION, linewidth=2, linestyle="--" if n else "-")
+            panel.axvline(
+                value, color=GREY if n else VERMILION, linewidth=2, linestyle="--" if n else "-"
+            )
             if not n and low is not None and high is not None:
                 panel.axvspan(low, high, color=VERMILION, alpha=0.2, linewidth=0)
         for y, (_, x, hollow) in enumerate(values):
@@ -104,7 +106,9 @@ def dots(
         return Chart(_svg(figure, about), about)
 
 
-def arrows(rows: Sequence[Arrow], level: float, words: tuple[str, str, str], title: str, about: str) -> Chart:
+def arrows(
+    rows: Sequence[Arrow], level: float, words: tuple[str, str, str], title: str, about: str
+) -> Chart:
     """Draw an arrow per row, from a hollow dot to a triangle, blue if it is marked; a line at a level.
 
     ``words``: names of the dots, of the triangles and of the line.
@@ -118,7 +122,9 @@ def arrows(rows: Sequence[Arrow], level: float, words: tuple[str, str, str], tit
             panel.plot([row.start, row.end], [y, y], color=colour, linewidth=1.6)
             panel.plot([row.start], [y], "o", color=colour, markerfacecolor="white", markersize=5)
             panel.plot([row.end], [y], head, color=colour, markersize=6)
-            panel.text(1.01, y, row.text, transform=panel.get_yaxis_transform(), color=colour, va="center")
+            panel.text(
+                1.01, y, row.text, transform=panel.get_yaxis_transform(), color=colour, va="center"
+            )
         _name_rows(panel, [row.name for row in rows])
         panel.set(xlabel=title, xlim=(0, 1.05 * max(max(row.start, row.end) for row in rows)))
         looks: tuple[dict[str, Any], ...] = (
@@ -126,15 +132,21 @@ def arrows(rows: Sequence[Arrow], level: float, words: tuple[str, str, str], tit
             {"marker": ">", "color": GREY, "linestyle": "none"},
             {"color": VERMILION},
         )
-        handles = [Line2D([], [], label=word, **look) for word, look in zip(words, looks, strict=True)]
+        handles = [
+            Line2D([], [], label=word, **look) for word, look in zip(words, looks, strict=True)
+        ]
         figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
         return Chart(_svg(figure, about), about, is_wide=True)
 
 
-def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], names: Sequence[str], about: str) -> Chart:
+def intervals(
+    panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], names: Sequence[str], about: str
+) -> Chart:
     """Draw panels, title -> group -> a value per name: a row per name, a colour per group, bars for the intervals."""
     with rc_context(STYLE):
-        figure, panes = _panels(1.0 + 0.25 * len(names), WIDE_INCHES, ncols=len(panels), sharey=True, squeeze=False)
+        figure, panes = _panels(
+            1.0 + 0.25 * len(names), WIDE_INCHES, ncols=len(panels), sharey=True, squeeze=False
+        )
         for panel, (title, groups) in zip(panes[0], panels.items(), strict=True):
             for n, (values, colour) in enumerate(zip(groups.values(), PALETTE, strict=False)):
                 for y, of in enumerate(values):
@@ -147,7 +159,9 @@ def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], nam
             panel.set_title(title, fontsize=9)
             panel.axvline(0, color=GREY, linewidth=0.8)
         of_groups = zip(next(iter(panels.values())), PALETTE, strict=False)
-        handles = [Line2D([], [], color=colour, marker="o", label=name) for name, colour in of_groups]
+        handles = [
+            Line2D([], [], color=colour, marker="o", label=name) for name, colour in of_groups
+        ]
         figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
         return Chart(_svg(figure, about), about, is_wide=True)
 

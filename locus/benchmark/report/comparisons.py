@@ -49,13 +49,23 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     """
     if column is None:
         return [_with_spread(row) for row in rows]
-    gaps = _one_run(rows, column) if all(row.is_single or not row.is_method for row in rows) else _runs(rows)
+    gaps = (
+        _one_run(rows, column)
+        if all(row.is_single or not row.is_method for row in rows)
+        else _runs(rows)
+    )
     ranked = _by_patient(row for row in by_score(rows) if row.is_method)
-    scored = {row: scores for row, scores in ranked.items() if scores.runs == next(iter(ranked.values())).runs}
+    scored = {
+        row: scores
+        for row, scores in ranked.items()
+        if scores.runs == next(iter(ranked.values())).runs
+    }
     verdicts = mrmc.verdicts(len(scored), mrmc.gaps_between([*scored.values()]))
     verdict_of, names = dict(zip(scored, verdicts, strict=True)), [row.name for row in scored]
     found = {row: _fields(verdict_of.get(row, Verdict(None)), names) for row in rows}
-    return [replace(_with_spread(row), **found[row], over_baselines=gaps.get(row, ())) for row in rows]
+    return [
+        replace(_with_spread(row), **found[row], over_baselines=gaps.get(row, ())) for row in rows
+    ]
 
 
 def _with_spread(row: Row) -> Row:
@@ -73,7 +83,9 @@ Gaps = dict[Row, tuple[Comparison, ...]]
 def _runs(rows: Sequence[Row]) -> Gaps:
     """Compare the rows of a network over training runs and patients; Holm over the rows that use the network."""
     by_row = _by_patient(rows)
-    estimates = {row: _from_baselines(scores, by_row) for row, scores in by_row.items() if _is_tested(row)}
+    estimates = {
+        row: _from_baselines(scores, by_row) for row, scores in by_row.items() if _is_tested(row)
+    }
     return _adjusted(estimates, [row for row in estimates if row.cell.method not in NO_NETWORK])
 
 
@@ -104,19 +116,36 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     for name, key in ((row.name, key) for row, key in keys.items() if row.name in BLIND and tested):
         gaps = mrmc.over_patients(column.sums([keys[row] for row in tested]), column.sums([key]))
         error = next(
-            (row.by_patient.draw_error for row in keys if row.name == name and row.by_patient is not None), 0.0
+            (
+                row.by_patient.draw_error
+                for row in keys
+                if row.name == name and row.by_patient is not None
+            ),
+            0.0,
         )
         sides[name] = [mrmc.with_draw_error(gap, error) for gap in gaps]
-    estimates = {row: {name: sides[name][n] for name in BLIND if name in sides} for n, row in enumerate(tested)}
+    estimates = {
+        row: {name: sides[name][n] for name in BLIND if name in sides}
+        for n, row in enumerate(tested)
+    }
     return _adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
 
 
-def _adjusted(estimates: Mapping[Any, Estimates], corrected: Sequence[Any]) -> dict[Any, tuple[Comparison, ...]]:
+def _adjusted(
+    estimates: Mapping[Any, Estimates], corrected: Sequence[Any]
+) -> dict[Any, tuple[Comparison, ...]]:
     """Return the differences of each row; p is the larger one of both baselines, after Holm over ``corrected`` rows."""
-    largest = np.array([max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected])
-    p = dict(zip(corrected, (None if np.isnan(p) else p for p in holm(largest).tolist()), strict=True))
+    largest = np.array(
+        [max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected]
+    )
+    p = dict(
+        zip(corrected, (None if np.isnan(p) else p for p in holm(largest).tolist()), strict=True)
+    )
     return {
-        row: tuple(Comparison(name, _interval(gap), p.get(row), _known(gap.p)) for name, gap in gaps.items())
+        row: tuple(
+            Comparison(name, _interval(gap), p.get(row), _known(gap.p))
+            for name, gap in gaps.items()
+        )
         for row, gaps in estimates.items()
     }
 
@@ -125,7 +154,9 @@ def _known(p: float) -> float | None:
     return None if np.isnan(p) else p
 
 
-def primary_first(groups: Sequence[Sequence[Row]], is_primary: Callable[[Row], bool]) -> list[list[Row]]:
+def primary_first(
+    groups: Sequence[Sequence[Row]], is_primary: Callable[[Row], bool]
+) -> list[list[Row]]:
     """Return the rows of each network with p-values of which the primary rows come first.
 
     Holm's correction is over the primary rows of all networks, then over the other rows of each network. A row that is
@@ -133,15 +164,24 @@ def primary_first(groups: Sequence[Sequence[Row]], is_primary: Callable[[Row], b
 
     ``groups``: rows of each network with their ``over_baselines``.
     """
-    first = [row for group in groups for row in group if is_primary(row) and _largest_p(row) is not None]
+    first = [
+        row for group in groups for row in group if is_primary(row) and _largest_p(row) is not None
+    ]
     of_first = _holm_of_rows(first)
     gate = max(of_first.values(), default=0.0)
-    return [[_with_p(row, of_first, _of_others(group, first, gate)) for row in group] for group in groups]
+    return [
+        [_with_p(row, of_first, _of_others(group, first, gate)) for row in group]
+        for group in groups
+    ]
 
 
 def _of_others(group: Sequence[Row], first: Sequence[Row], gate: float) -> dict[Row, float]:
     """Return the p-values of the corrected rows of a network that are not primary, at least ``gate``."""
-    corrected = [row for row in group if row not in first and any(gap.p is not None for gap in row.over_baselines)]
+    corrected = [
+        row
+        for row in group
+        if row not in first and any(gap.p is not None for gap in row.over_baselines)
+    ]
     return {row: max(p, gate) for row, p in _holm_of_rows(corrected).items()}
 
 
@@ -152,7 +192,9 @@ def _holm_of_rows(rows: Sequence[Row]) -> dict[Row, float]:
 
 
 def _largest_p(row: Row) -> float | None:
-    return max((gap.single_p for gap in row.over_baselines if gap.single_p is not None), default=None)
+    return max(
+        (gap.single_p for gap in row.over_baselines if gap.single_p is not None), default=None
+    )
 
 
 def _with_p(row: Row, *corrected: Mapping[Row, float]) -> Row:
@@ -203,7 +245,9 @@ def by_grid(rows: Sequence[Row]) -> list[list[Row]]:
     groups: dict[object, list[Row]] = {}
     for row in rows:
         limit = min(limit for limit in limits if limit >= _bound(row))
-        groups.setdefault(limit if BOUND in row.scores else (row.cell.backbone, row.cell.img_size), []).append(row)
+        groups.setdefault(
+            limit if BOUND in row.scores else (row.cell.backbone, row.cell.img_size), []
+        ).append(row)
     return [*groups.values()]
 
 
@@ -218,7 +262,9 @@ def _scored(group: Sequence[Row]) -> list[Row]:
 
 def common_methods(groups: Sequence[Sequence[Row]]) -> list[str]:
     """Return the methods that are scored on all networks; ``groups``: rows of each network."""
-    methods = [{row.cell.method for row in scored} for group in groups if (scored := _scored(group))]
+    methods = [
+        {row.cell.method for row in scored} for group in groups if (scored := _scored(group))
+    ]
     return sorted(set.intersection(*methods)) if methods else []
 
 
@@ -235,11 +281,17 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
         note = "its methods were scored on different training runs"
     mean = None if note or not scores else mrmc.mean_of_rows(scores)
     values = {BOXED: rows[0].scores[BOXED]} if BOXED in rows[0].scores else {}
-    if (bound := next((row.main.value for row in rows if row.name == UPPER_BOUND), None)) is not None:
+    if (
+        bound := next((row.main.value for row in rows if row.name == UPPER_BOUND), None)
+    ) is not None:
         values[BOUND] = Interval(bound)
     if mean is not None:
         note = runs_words(1) if len(mean.theta) == 1 else ""
-        values[MAIN] = Interval(float(mean.theta.mean())) if mean.interval is None else _interval(mean.interval)
+        values[MAIN] = (
+            Interval(float(mean.theta.mean()))
+            if mean.interval is None
+            else _interval(mean.interval)
+        )
     first = ranked[0] if ranked else _scored(rows)[0]
     row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
     row = _with_spread(replace(row, by_patient=mean))
@@ -254,7 +306,9 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
         alone = "no other network has a similar grid and several training runs"
         return [replace(row, note=row.note or alone) for row in grid]
     both = zip(rows, mrmc.verdicts(len(rows), mrmc.gaps_between([*rows.values()])), strict=True)
-    compared_rows = [replace(row, **_fields(verdict, [row.name for row in rows])) for row, verdict in both]
+    compared_rows = [
+        replace(row, **_fields(verdict, [row.name for row in rows])) for row, verdict in both
+    ]
     return [*compared_rows, *(row for row in grid if row not in rows)]
 
 
@@ -273,16 +327,32 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
     ``groups``: rows of each network. ``of_networks``: the rows of ``networks``.
     """
     groups = _on_similar_grids(groups, of_networks)
-    several = ([row for row in _scored(of) if row.by_patient and len(row.by_patient.theta) > 1] for of in groups)
+    several = (
+        [row for row in _scored(of) if row.by_patient and len(row.by_patient.theta) > 1]
+        for of in groups
+    )
     networks = [{row.name: row for row in rows} for rows in several if rows]
-    rows_of = {name: [rows[name] for rows in networks if name in rows] for rows in networks for name in rows}
-    shared = {name: _by_network(rows) for name, rows in rows_of.items() if len(rows) == len(networks) > 1}
+    rows_of = {
+        name: [rows[name] for rows in networks if name in rows]
+        for rows in networks
+        for name in rows
+    }
+    shared = {
+        name: _by_network(rows) for name, rows in rows_of.items() if len(rows) == len(networks) > 1
+    }
     if len(shared) < 2:
         return []
-    means = {name: float(np.mean([row.theta.mean() for row in rows.values()])) for name, rows in shared.items()}
-    blind = {word: _by_network(row for of in groups for row in of if row.name == word) for word in BLIND}
+    means = {
+        name: float(np.mean([row.theta.mean() for row in rows.values()]))
+        for name, rows in shared.items()
+    }
+    blind = {
+        word: _by_network(row for of in groups for row in of if row.name == word) for word in BLIND
+    }
     gaps = {
-        name: {word: gap for word, of in blind.items() if (gap := over_networks(rows, of)) is not None}
+        name: {
+            word: gap for word, of in blind.items() if (gap := over_networks(rows, of)) is not None
+        }
         for name, rows in shared.items()
     }
     above = _adjusted(gaps, [*gaps])
@@ -292,17 +362,24 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
     runs = {name: tuple(record for row in rows_of[name] for record in row.runs) for name in order}
     rows = (Row("effect", name, runs[name], {MAIN: Interval(means[name])}) for name in order)
     compared_rows = zip(rows, mrmc.verdicts(len(order), between), strict=True)
-    return [replace(r, **_fields(verdict, order), over_baselines=above[r.name]) for r, verdict in compared_rows]
+    return [
+        replace(r, **_fields(verdict, order), over_baselines=above[r.name])
+        for r, verdict in compared_rows
+    ]
 
 
 def _by_network(rows: Iterable[Row]) -> Rows:
     return {row.network: scores for row, scores in _by_patient(rows).items()}
 
 
-def _on_similar_grids(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list[Sequence[Row]]:
+def _on_similar_grids(
+    groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]
+) -> list[Sequence[Row]]:
     """Return the groups of the networks on the grids of most networks; all groups if there is no row of a network."""
     known = {row.key_of_network for group in groups for row in group}
-    most = max(by_grid([row for row in of_networks if row.key_of_network in known]), key=len, default=())
+    most = max(
+        by_grid([row for row in of_networks if row.key_of_network in known]), key=len, default=()
+    )
     alike = {row.key_of_network for row in most} or known
     return [group for group in groups if group[0].key_of_network in alike]
 
@@ -312,30 +389,51 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
 
     Networks count that have both, with two or more common training runs. None for fewer than two networks.
     """
-    common = {name: [run for run in one[name].runs if run in other[name].runs] for name in one if name in other}
-    pairs = [[side[name].restrict(runs) for side in (one, other)] for name, runs in common.items() if len(runs) > 1]
+    common = {
+        name: [run for run in one[name].runs if run in other[name].runs]
+        for name in one
+        if name in other
+    }
+    pairs = [
+        [side[name].restrict(runs) for side in (one, other)]
+        for name, runs in common.items()
+        if len(runs) > 1
+    ]
     if len(pairs) < 2 or pairs[0][0].jackknife.shape[1] < MIN_PATIENTS:
         return None
     errors = [a.draw_error**2 + b.draw_error**2 for a, b in pairs]  # all networks share the draws
-    return mrmc.method_effect([(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs], max(errors))
+    return mrmc.method_effect(
+        [(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs], max(errors)
+    )
 
 
-def above_baselines_at(rows: Sequence[Row], baselines: Sequence[Row], column: MainColumn) -> list[Row]:
+def above_baselines_at(
+    rows: Sequence[Row], baselines: Sequence[Row], column: MainColumn
+) -> list[Row]:
     """Return the rows that are significantly above all ``baselines`` on another column, after Holm over these rows.
 
     Raises ``BadValueError`` if a baseline has no rows per case.
     """
-    by_row = {row: scores for row in (*rows, *baselines) if (scores := column.entry(row.runs)) is not None}
+    by_row = {
+        row: scores for row in (*rows, *baselines) if (scores := column.entry(row.runs)) is not None
+    }
     if absent := [row.name for row in baselines if row not in by_row]:
         raise BadValueError(f"{absent[0]} has no rows per case on these cases")
     estimates = {row: _from_baselines(by_row[row], by_row) for row in rows if row in by_row}
-    tested = [replace(row, over_baselines=gaps) for row, gaps in _adjusted(estimates, [*estimates]).items()]
+    tested = [
+        replace(row, over_baselines=gaps)
+        for row, gaps in _adjusted(estimates, [*estimates]).items()
+    ]
     return [row for row in tested if row.above_baselines]
 
 
 def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Comparison]]:
     """Yield each other row on the same cases with how much better it is than ``row``, after Holm's correction."""
-    gaps = {o: compared(of, row.by_patient) for o, of in _by_patient(others).items() if row.by_patient is not None}
+    gaps = {
+        o: compared(of, row.by_patient)
+        for o, of in _by_patient(others).items()
+        if row.by_patient is not None
+    }
     estimates = {other: gap for other, gap in gaps.items() if gap is not None}
     adjusted = holm(np.array([gap.p for gap in estimates.values()])).tolist()
     for (other, gap), p in zip(estimates.items(), adjusted, strict=True):
@@ -346,7 +444,9 @@ ALONE, COMBINED, WEIGHT = "alone", "combined", "weight"
 """Metrics of the protocol ``added``, beside its main one."""
 
 
-def added(records: Sequence[Record], dataset: str, is_primary: Callable[[Row], bool] | None = None) -> list[Row]:
+def added(
+    records: Sequence[Record], dataset: str, is_primary: Callable[[Row], bool] | None = None
+) -> list[Row]:
     """Return a row per network and method that ``added`` scored, best first, methods before baselines.
 
     The difference from ``prior`` is in ``over_baselines``, with Holm's correction over the methods of a network;
@@ -395,7 +495,11 @@ def _added_estimate(row: Row) -> MrmcEstimate | None:
     A resample of patients chooses the weight and the thresholds again, unless another suite chose them.
     """
     scores = [record.find(ADDED) for record in row.runs]
-    theta = [score.value for score in scores if score is not None and score.value is not None and score.low is not None]
+    theta = [
+        score.value
+        for score in scores
+        if score is not None and score.value is not None and score.low is not None
+    ]
     if len(theta) < len(row.runs) or len({len(record.resampled) for record in row.runs}) > 1:
         return None
     resampled = as_jackknife(np.array([record.resampled for record in row.runs]))

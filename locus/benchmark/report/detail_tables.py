@@ -13,7 +13,16 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import NOTES
 from locus.benchmark.report.grouping import Row, basis_lines, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Kind, Table, TableColumn, share, tabulated, with_interval, with_n
+from locus.benchmark.report.table import (
+    NOTHING,
+    Kind,
+    Table,
+    TableColumn,
+    share,
+    tabulated,
+    with_interval,
+    with_n,
+)
 from locus.core.names import CENTER, MAIN, PRIOR
 from locus.core.scores import Score, ThresholdSource
 
@@ -21,8 +30,12 @@ NAMES = (
     TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
     TableColumn("data set", lambda row: str(row.cell.data.get("dataset", NOTHING)), "varying"),
     TableColumn("size", lambda row: str(row.cell.img_size or NOTHING), "varying"),
-    TableColumn("seed", lambda row: NOTHING if row.cell.seed is None else str(row.cell.seed), "varying"),
-    TableColumn("trained on", lambda row: str(row.cell.recipe.get("trained_on", NOTHING)), "declared"),
+    TableColumn(
+        "seed", lambda row: NOTHING if row.cell.seed is None else str(row.cell.seed), "varying"
+    ),
+    TableColumn(
+        "trained on", lambda row: str(row.cell.recipe.get("trained_on", NOTHING)), "declared"
+    ),
     TableColumn("results", lambda row: PUBLISHED if row.is_published else "yours", "varying"),
     TableColumn("method", lambda row: row.name),
 )
@@ -47,15 +60,24 @@ def score(
     return TableColumn(heading or metric, lambda row: formatter(find(row)), kind)
 
 
-def count(metric: str, threshold_source: ThresholdSource | None = None, heading: str = "n cases") -> TableColumn:
+def count(
+    metric: str, threshold_source: ThresholdSource | None = None, heading: str = "n cases"
+) -> TableColumn:
     """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
-    return score(metric, threshold_source, heading, lambda found: str(found.n if found and found.n else NOTHING))
+    return score(
+        metric,
+        threshold_source,
+        heading,
+        lambda found: str(found.n if found and found.n else NOTHING),
+    )
 
 
 def of_protocol(board: Leaderboard, protocol: str) -> Table:
     """Return all means of a protocol with their interval and n."""
     rows = board.of_protocol(protocol)
-    means = dict.fromkeys((score.metric, score.threshold_source) for row in rows for score in row.select("mean"))
+    means = dict.fromkeys(
+        (score.metric, score.threshold_source) for row in rows for score in row.select("mean")
+    )
     names = [metric if source == "none" else f"{metric}, {source}" for metric, source in means]
     columns = [score(*key, name, _with_n) for key, name in zip(means, names, strict=True)]
     about = f"{basis_lines(rows, 'see the columns')}\nMean over findings; docs/protocols.md explains the columns."
@@ -63,7 +85,9 @@ def of_protocol(board: Leaderboard, protocol: str) -> Table:
 
 
 def _with_n(score: Score | None) -> str:
-    return NOTHING if score is None or score.value is None else f"{with_interval(score)} (n {score.n})"
+    return (
+        NOTHING if score is None or score.value is None else f"{with_interval(score)} (n {score.n})"
+    )
 
 
 THRESHOLDS: dict[ThresholdSource, str] = {
@@ -99,7 +123,10 @@ def per_training_run(board: Leaderboard) -> Table:
     """Return a row per training run of the rows that have several: the spread between seeds."""
     rows = [row.of_run(run) for row in board.methods if len(row.runs) > 1 for run in row.runs]
     columns = [
-        *(replace(column, kind="network") if column.heading == "seed" else column for column in NAMES),
+        *(
+            replace(column, kind="network") if column.heading == "seed" else column
+            for column in NAMES
+        ),
         score(MAIN, board.threshold_source, f"{MAIN} [95%, this run only]", with_interval),
         score("pointing", formatter=with_interval),
         count(MAIN, board.threshold_source),
@@ -131,7 +158,9 @@ def _of_group(variable: str, group: str, rows: Sequence[Row]) -> TableColumn:
         subgroups = (s for s in row.runs[0].subgroups if (s.variable, s.group) == (variable, group))
         wanted = (MAIN, "mean", row.cell.threshold_source)
         scores = (s for subgroup in subgroups for s in subgroup.scores)
-        return next((s for s in scores if (s.metric, s.finding, s.threshold_source) == wanted), None)
+        return next(
+            (s for s in scores if (s.metric, s.finding, s.threshold_source) == wanted), None
+        )
 
     counts = {score.n for row in rows if (score := pick(row)) is not None}
     heading = f"{variable}: {group}"

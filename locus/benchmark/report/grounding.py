@@ -44,17 +44,27 @@ RULES = {
     "dice": Rule("Dice", "mean over the images with the finding", FIXED_REGION),
     "iou": Rule("IoU", "mean over the images with the finding", FIXED_REGION),
     "pointing": Rule("pointing", "hit in any box, mean over findings", FIXED_POINT, is_share=True),
-    "pointing@pooled": Rule("pooled", "hit in any box, all pairs pooled", FIXED_POINT, is_share=True),
-    "pointing@first_box": Rule("first box", "first box ± 20 px, times the number of boxes", FIXED_POINT),
+    "pointing@pooled": Rule(
+        "pooled", "hit in any box, all pairs pooled", FIXED_POINT, is_share=True
+    ),
+    "pointing@first_box": Rule(
+        "first box", "first box ± 20 px, times the number of boxes", FIXED_POINT
+    ),
     "pointing@cell": Rule("cell", "a 16-pixel cell touches a box", FIXED_POINT, is_share=True),
     "dice@pooled": Rule("Dice, pooled", "over the pixels of all images", FIXED_REGION),
-    "dice@empty_is_1": Rule("Dice, empty is 1", "an empty mask without the finding scores 1", EMPTY_MASK),
+    "dice@empty_is_1": Rule(
+        "Dice, empty is 1", "an empty mask without the finding scores 1", EMPTY_MASK
+    ),
 }
 """Metric -> its rule; other published metrics are not compared."""
 NOT_A_SHARE = ("pointing@first_box",)
 EMPTY_IS_1 = "dice@empty_is_1"
 COUNT_NEGATIVES = ("dice@pooled", EMPTY_IS_1)
-TITLES = {"rsna_pneumonia": "RSNA pneumonia", "siim_pneumothorax": "SIIM pneumothorax", "chestx_det10": "ChestX-Det10"}
+TITLES = {
+    "rsna_pneumonia": "RSNA pneumonia",
+    "siim_pneumothorax": "SIIM pneumothorax",
+    "chestx_det10": "ChestX-Det10",
+}
 """Data set -> its name in sentences."""
 PEOPLE = {
     "rsna_pneumonia": ("dice", "Consolidation"),
@@ -79,7 +89,11 @@ WORDS: Mapping[Mark, str] = {
 }
 MAX_CHART_NAME_LENGTH = 40
 """Letters of a name in a chart."""
-OPTIONS = {"": "", "lists=mgca": "split of MGCA's code", "by_patient=False": "patients of test images kept in training"}
+OPTIONS = {
+    "": "",
+    "lists=mgca": "split of MGCA's code",
+    "by_patient=False": "patients of test images kept in training",
+}
 """Options of a truth -> what they mean."""
 
 
@@ -89,11 +103,16 @@ def blind(records: Sequence[Record], metric: str) -> Score | None:
     Of several splits it is the default one; for ``empty_mask`` it is the lowest, also of the counts that papers print.
     """
     runs = [r for r in records if r.source != "paper" and r.cell.method == RULES[metric].baseline]
-    runs.sort(key=lambda record: len(str(record.cell.data.get("dataset"))))  # the default split first
+    runs.sort(
+        key=lambda record: len(str(record.cell.data.get("dataset")))
+    )  # the default split first
     scores = (r.find(metric, MEAN, threshold_source(metric)) for r in runs)
     found = [score for score in scores if score is not None and score.value is not None]
     if found and RULES[metric].baseline == EMPTY_MASK:
-        found += [Score(MEAN, metric, (n - positives) / n, n=n) for positives, n, _ in printed_counts(records)]
+        found += [
+            Score(MEAN, metric, (n - positives) / n, n=n)
+            for positives, n, _ in printed_counts(records)
+        ]
         found.sort(key=lambda score: score.value or 0.0)
     return found[0] if found else None
 
@@ -122,7 +141,9 @@ def gap(record: Record, metric: str, records: Sequence[Record]) -> Gap | None:
         return Gap(difference, difference - reach, difference + reach)
     parts = [s for s in record.select(metric) if s.finding != MEAN and s.n]
     counts = np.array([s.n for s in parts] or [score.n or other.n], dtype=np.float64)
-    shares = np.array([s.value or 0.0 for s in parts]) if parts else least_certain(score.value, counts)
+    shares = (
+        np.array([s.value or 0.0 for s in parts]) if parts else least_certain(score.value, counts)
+    )
     reach = np.sqrt(half**2 + z**2 * (shares * (1 - shares) / counts).sum() / len(counts) ** 2)
     return Gap(difference, difference - float(reach), difference + float(reach))
 
@@ -132,7 +153,13 @@ def has_known_images(record: Record) -> bool:
     return record.reference is None or record.reference.n != NOT_STATED
 
 
-SOURCE = ("− baseline [95%]", "trained on", "quoted or measured by", "threshold chosen on", "images")
+SOURCE = (
+    "− baseline [95%]",
+    "trained on",
+    "quoted or measured by",
+    "threshold chosen on",
+    "images",
+)
 
 
 def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) -> Table:
@@ -140,7 +167,11 @@ def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) 
     baselines = dict.fromkeys(RULES[metric].baseline for metric in metrics)
     lines = [_baseline(name, records, metrics) for name in baselines]
     for record in published(records):
-        gaps = {metric: gap(record, metric, records) for metric in metrics if record.find(metric) is not None}
+        gaps = {
+            metric: gap(record, metric, records)
+            for metric in metrics
+            if record.find(metric) is not None
+        }
         cells = (_with_mark(record.find(metric), gaps.get(metric)) for metric in metrics)
         if gaps:
             first = _difference(next(iter(gaps.values())))
@@ -156,9 +187,18 @@ def _on_other_draws(records: Sequence[Record], metrics: Sequence[str]) -> str:
     """Name the numbers of images of results that are on other images than the baseline; empty if there are none."""
     other_draws: dict[str, int] = {}
     for record in published(records):
-        score = next((found for metric in metrics if (found := record.find(metric)) is not None), None)
-        baseline = next((found for metric in metrics if (found := blind(records, metric)) is not None), None)
-        if score is None or baseline is None or record.reference is None or not has_known_images(record):
+        score = next(
+            (found for metric in metrics if (found := record.find(metric)) is not None), None
+        )
+        baseline = next(
+            (found for metric in metrics if (found := blind(records, metric)) is not None), None
+        )
+        if (
+            score is None
+            or baseline is None
+            or record.reference is None
+            or not has_known_images(record)
+        ):
             continue
         if score.n != baseline.n:
             other_draws[record.reference.n] = baseline.n
@@ -169,7 +209,9 @@ def _on_other_draws(records: Sequence[Record], metrics: Sequence[str]) -> str:
 
 
 def _baseline(name: str, records: Sequence[Record], metrics: Sequence[str]) -> tuple[str, ...]:
-    found = [blind(records, metric) if RULES[metric].baseline == name else None for metric in metrics]
+    found = [
+        blind(records, metric) if RULES[metric].baseline == name else None for metric in metrics
+    ]
     n = next((f"{score.n} cases" for score in found if score is not None), "")
     return (f"`{name}`", *map(_with_interval, found), "", "", "", "training part", n)
 
@@ -193,8 +235,15 @@ def _source(record: Record) -> tuple[str, str, str, str]:
     if of is None:
         return "yours", "", "", ""
     tuned = of.tuned_on.partition(" (")[0].removeprefix("the ")
-    tuned = f"**{tuned}**" if tuned == "scored images" else NOTHING if tuned == NOT_STATED else tuned
-    return of.supervision, of.quoted_by, tuned, NOTHING if of.n == NOT_STATED else of.n.replace(" positives", "")
+    tuned = (
+        f"**{tuned}**" if tuned == "scored images" else NOTHING if tuned == NOT_STATED else tuned
+    )
+    return (
+        of.supervision,
+        of.quoted_by,
+        tuned,
+        NOTHING if of.n == NOT_STATED else of.n.replace(" positives", ""),
+    )
 
 
 def model_name(record: Record) -> str:
@@ -204,22 +253,40 @@ def model_name(record: Record) -> str:
 
 def published(records: Sequence[Record]) -> list[Record]:
     """Return a user's results, then those of papers, first-hand ones first; none that was not reviewed."""
-    return [*(record for record in records if record.source == "external"), *literature.reviewed(records)]
+    return [
+        *(record for record in records if record.source == "external"),
+        *literature.reviewed(records),
+    ]
 
 
 def _left_out(records: Sequence[Record], metric: str) -> str:
     """Return the sentence about results of ``metric`` that were not reviewed; empty if there are none."""
-    not_reviewed = [record for record in records if record.reference is not None and record.reference.hand == "grey"]
-    values = [score.value for record in not_reviewed if (score := record.find(metric)) and score.value is not None]
+    not_reviewed = [
+        record
+        for record in records
+        if record.reference is not None and record.reference.hand == "grey"
+    ]
+    values = [
+        score.value
+        for record in not_reviewed
+        if (score := record.find(metric)) and score.value is not None
+    ]
     if not values:
         return ""
-    count = f"{len(values)} result that was" if len(values) == 1 else f"{len(values)} results that were"
+    count = (
+        f"{len(values)} result that was" if len(values) == 1 else f"{len(values)} results that were"
+    )
     return f" Left out: {count} not reviewed (up to {short(max(values))})."
 
 
 def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
     """Return what a paper may say of a result."""
-    score, other, of, rule = record.find(metric), blind(records, metric), gap(record, metric, records), RULES[metric]
+    score, other, of, rule = (
+        record.find(metric),
+        blind(records, metric),
+        gap(record, metric, records),
+        RULES[metric],
+    )
     if score is None or other is None or of is None:
         return f"{record.method}: {rule.heading} has no baseline on this truth."
     return (
@@ -241,23 +308,39 @@ class GroundingSection(Section):
         runs = [record for record in self.records if record.source != "paper"]
         self.people = next(filter(is_of_pairs, runs), None)
         self.is_of_people = self.people is not None and self.people.cell.dataset == self.dataset
-        self.metrics = [metric for metric in RULES if any(r.find(metric) for r in published(self.records))]
+        self.metrics = [
+            metric for metric in RULES if any(r.find(metric) for r in published(self.records))
+        ]
 
     @cached_property
     def rows(self) -> Sequence[Row]:
         """The rows of the baselines of a training part, or of pairs of readers."""
         runs = [record for record in self.records if record.source != "paper"]
         here = [record for record in runs if record.cell.dataset == self.dataset]
-        return [Row.of([record]) for record in here if record.cell.method in OF_TRAINING_PART or is_of_pairs(record)]
+        return [
+            Row.of([record])
+            for record in here
+            if record.cell.method in OF_TRAINING_PART or is_of_pairs(record)
+        ]
 
     def tables(self) -> list[Table]:
         """Return the published results and the maps without content, then results by rules that count negatives."""
         if self.is_of_people and self.people is not None:
             return [_pairs(self.dataset, self.people)]
         main = [metric for metric in self.metrics if metric not in COUNT_NEGATIVES]
-        tables = {metric: comparison(self.dataset, self.records, [metric]) for metric in COUNT_NEGATIVES}
-        others = [replace(t, title=f"{t.title}, {RULES[m].heading}") for m, t in tables.items() if m in self.metrics]
-        return [comparison(self.dataset, self.records, main), _without_content(self.dataset, self.records), *others]
+        tables = {
+            metric: comparison(self.dataset, self.records, [metric]) for metric in COUNT_NEGATIVES
+        }
+        others = [
+            replace(t, title=f"{t.title}, {RULES[m].heading}")
+            for m, t in tables.items()
+            if m in self.metrics
+        ]
+        return [
+            comparison(self.dataset, self.records, main),
+            _without_content(self.dataset, self.records),
+            *others,
+        ]
 
     def in_short(self) -> str:
         """Return the baseline and how many published models are above it, or the agreement of people."""
@@ -284,7 +367,11 @@ class GroundingSection(Section):
             f"by its highest result: {counts}.{self._of_people()}"
         )
         if (empty := blind(self.records, EMPTY_IS_1)) is not None and empty.value is not None:
-            others = [score.value or 0.0 for r in published(self.records) if (score := r.find(EMPTY_IS_1)) is not None]
+            others = [
+                score.value or 0.0
+                for r in published(self.records)
+                if (score := r.find(EMPTY_IS_1)) is not None
+            ]
             below = sum(value < empty.value for value in others)
             line += (
                 f" **Where an empty mask counts as 1** on images without the finding, empty masks everywhere have "
@@ -295,7 +382,11 @@ class GroundingSection(Section):
 
     def _models(self, metric: str) -> dict[str, Record]:
         """Return model -> its highest result by a metric, on known images if it has one."""
-        results = [record for record in published(self.records) if gap(record, metric, self.records) is not None]
+        results = [
+            record
+            for record in published(self.records)
+            if gap(record, metric, self.records) is not None
+        ]
         results.sort(key=lambda record: (has_known_images(record), _value(record, metric)))
         return {model_name(record): record for record in results}  # the highest is the last
 
@@ -310,7 +401,9 @@ class GroundingSection(Section):
         agreement = None if self.people is None else self.people.find(metric, finding)
         if agreement is None:
             return ""
-        return f" One radiologist against another on VinDr-CXR ({finding}): {short(agreement.value)}."
+        return (
+            f" One radiologist against another on VinDr-CXR ({finding}): {short(agreement.value)}."
+        )
 
     def chart(self) -> Chart | None:
         """Draw the published results, the baseline and the agreement of readers on another data set."""
@@ -319,7 +412,11 @@ class GroundingSection(Section):
         metric, (metric_of_people, finding) = self.metrics[0], PEOPLE[self.dataset]
         models = self._models(metric)
         values = [
-            (name[:MAX_CHART_NAME_LENGTH], _value(record, metric), _chose_on_scored_images(record, metric))
+            (
+                name[:MAX_CHART_NAME_LENGTH],
+                _value(record, metric),
+                _chose_on_scored_images(record, metric),
+            )
             for name, record in models.items()
         ]
         values.sort(key=lambda value: -value[1])
@@ -332,7 +429,12 @@ class GroundingSection(Section):
         )
         score = blind(self.records, metric)
         lines = (score, agreement) if score is not None else ()
-        return charts.dots(values, [(s.value or 0.0, s.low, s.high) for s in lines if s], RULES[metric].heading, about)
+        return charts.dots(
+            values,
+            [(s.value or 0.0, s.low, s.high) for s in lines if s],
+            RULES[metric].heading,
+            about,
+        )
 
 
 def _value(record: Record, metric: str) -> float:
@@ -351,22 +453,38 @@ def _without_content(dataset: str, records: Sequence[Record]) -> Table:
     """Return the score of every map without content under every rule, and what printed counts of papers imply."""
     lines = []
     for record in (r for r in records if r.source != "paper" and r.cell.method in OF_TRAINING_PART):
-        options = OPTIONS[str(record.cell.data.get("dataset", "")).partition("images=False")[2].lstrip(",")]
+        options = OPTIONS[
+            str(record.cell.data.get("dataset", "")).partition("images=False")[2].lstrip(",")
+        ]
         for metric, rule in RULES.items():
             score = record.find(metric, MEAN, threshold_source(metric))
             if score is not None and score.value:
                 parts = [s for s in record.select(metric) if s.finding != MEAN]
-                most = max(parts, key=lambda s: s.value or 0.0) if len({s.finding for s in parts}) > 1 else None
+                most = (
+                    max(parts, key=lambda s: s.value or 0.0)
+                    if len({s.finding for s in parts}) > 1
+                    else None
+                )
                 top = "" if most is None else f"{most.finding} {most.value:.2f}"
                 value = _with_interval(score)
-                lines.append((f"{rule.heading}: {rule.words}", f"`{record.cell.method}`", options, value, top))
+                lines.append(
+                    (
+                        f"{rule.heading}: {rule.words}",
+                        f"`{record.cell.method}`",
+                        options,
+                        value,
+                        top,
+                    )
+                )
     rule = RULES[EMPTY_IS_1]
     for positives, images, split in printed_counts(records):
         printed = f"{split}: {positives:,} of {images:,} with the finding, as printed"
         share = short((images - positives) / images)
         lines.append((f"{rule.heading}: {rule.words}", f"`{EMPTY_MASK}`", printed, share, ""))
     head = ("rule", "map without content", "images", "score [95%]", "highest finding")
-    return Table(f"{dataset}: maps without content", NOTES["without_content"], head, tuple(sorted({*lines})))
+    return Table(
+        f"{dataset}: maps without content", NOTES["without_content"], head, tuple(sorted({*lines}))
+    )
 
 
 def printed_counts(records: Sequence[Record]) -> list[tuple[int, int, str]]:
@@ -380,13 +498,19 @@ def printed_counts(records: Sequence[Record]) -> list[tuple[int, int, str]]:
 def _pairs(dataset: str, record: Record) -> Table:
     scores = {(score.finding, score.metric): score.value for score in record.scores}
     findings = dict.fromkeys(finding for finding, _ in scores)
-    lines = [(finding, *(short(scores[finding, metric]) for metric in PAIRS)) for finding in findings]
+    lines = [
+        (finding, *(short(scores[finding, metric]) for metric in PAIRS)) for finding in findings
+    ]
     head = ("finding", *PAIRS.values())
-    return Table(f"{dataset}: one radiologist against another", NOTES["pairs_of_readers"], head, tuple(lines))
+    return Table(
+        f"{dataset}: one radiologist against another", NOTES["pairs_of_readers"], head, tuple(lines)
+    )
 
 
 def _people(record: Record) -> str:
-    value = {metric: short(score.value) for metric in PAIRS if (score := record.find(metric)) is not None}
+    value = {
+        metric: short(score.value) for metric in PAIRS if (score := record.find(metric)) is not None
+    }
     return (
         f"**People** (VinDr-CXR, mean over findings): if two radiologists marked a finding, a box of one hits one of "
         f"the other's at IoU > .3 in {value['hit@iou.3']} of cases, > .5 in {value['hit@iou.5']}, > .7 in "

@@ -17,11 +17,24 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
-from locus.benchmark.records.record import CONTRIBUTED, NOT_RECORDED, PUBLISHED, Cell, Record, describe
+from locus.benchmark.records.record import (
+    CONTRIBUTED,
+    NOT_RECORDED,
+    PUBLISHED,
+    Cell,
+    Record,
+    describe,
+)
 from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core import names
 from locus.core.errors import examples
-from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE, backbone_words
+from locus.core.names import (
+    MAIN,
+    MAIN_PROTOCOL,
+    UNRANKED_METHODS,
+    UPPER_BOUND_AND_PEOPLE,
+    backbone_words,
+)
 from locus.core.scores import Score
 
 COLUMNS = names.HIT_COLUMNS
@@ -99,7 +112,9 @@ class Row:
         """Return the row of one of its training runs, with the same network."""
         return replace(self.of([run]), settings=self.settings)
 
-    def find(self, metric: str, finding: str = "mean", threshold_source: str | None = None) -> Score | None:
+    def find(
+        self, metric: str, finding: str = "mean", threshold_source: str | None = None
+    ) -> Score | None:
         """Return the mean of a metric over training runs; see ``Record.find`` and ``select``."""
         first = self.runs[0].find(metric, finding, threshold_source)
         return None if first is None else self._over_runs(first)
@@ -127,7 +142,9 @@ class Row:
         lacking = len(scores) - len(values)
         mean = None if lacking else sum(values) / len(values)
         reason = f"{lacking} of {len(scores)} training runs have no score" if lacking else ""
-        return Score(first.finding, first.metric, mean, n=first.n, threshold_source=name[-1], reason=reason)
+        return Score(
+            first.finding, first.metric, mean, n=first.n, threshold_source=name[-1], reason=reason
+        )
 
     @cached_property
     def cell(self) -> Cell:
@@ -157,7 +174,11 @@ class Row:
     @property
     def is_single(self) -> bool:
         """Whether it has one training run only. False for baselines that do not use the network."""
-        return len(self.runs) == 1 and self.cell.seed is not None and self.cell.method not in NO_NETWORK
+        return (
+            len(self.runs) == 1
+            and self.cell.seed is not None
+            and self.cell.method not in NO_NETWORK
+        )
 
     @property
     def is_published(self) -> bool:
@@ -177,11 +198,20 @@ class Row:
     @property
     def above_baselines(self) -> bool | None:
         """Whether it is significantly above all baselines of ``over_baselines``; None if that was not tested."""
-        gaps = [gap for gap in self.over_baselines if gap.difference.low is not None or gap.p is not None]
+        gaps = [
+            gap
+            for gap in self.over_baselines
+            if gap.difference.low is not None or gap.p is not None
+        ]
         if not gaps:
             return None
-        ends = (gap.difference.value if gap.difference.low is None else gap.difference.low for gap in gaps)
-        return all((end or 0.0) > 0 for end in ends) and all(gap.p is None or gap.p <= ALPHA for gap in gaps)
+        ends = (
+            gap.difference.value if gap.difference.low is None else gap.difference.low
+            for gap in gaps
+        )
+        return all((end or 0.0) > 0 for end in ends) and all(
+            gap.p is None or gap.p <= ALPHA for gap in gaps
+        )
 
     @property
     def over_floor(self) -> Comparison | None:
@@ -239,7 +269,11 @@ def network_words(cell: Cell) -> str:
     if "external" in cell.recipe:
         return f"own {cell.recipe['external']['kind']}"
     was_trained_here = "epochs" in cell.recipe
-    marker = names.marker_words(cell.recipe["dataset"]) if was_trained_here and "dataset" in cell.recipe else ""
+    marker = (
+        names.marker_words(cell.recipe["dataset"])
+        if was_trained_here and "dataset" in cell.recipe
+        else ""
+    )
     words = " and ".join(filter(None, (*_parts(cell), marker)))
     return " with ".join(filter(None, (backbone_words(cell.backbone), words))) or "network unknown"
 
@@ -274,10 +308,15 @@ def _different_settings(cells: Mapping[str, Cell]) -> dict[str, str]:
     """Return key -> the training flags in which a cell differs from the others, or the name of its model."""
     recipes = {key: _flat(cell.without_seed.recipe) for key, cell in cells.items()}
     flags = dict.fromkeys(flag for recipe in recipes.values() for flag in recipe)
-    different = [flag for flag in flags if len({str(recipe.get(flag)) for recipe in recipes.values()}) > 1]
+    different = [
+        flag for flag in flags if len({str(recipe.get(flag)) for recipe in recipes.values()}) > 1
+    ]
     if not different:
         return {key: cell.model_of_any_seed for key, cell in cells.items()}
-    return {key: ", ".join(f"{flag}={recipe.get(flag)}" for flag in different) for key, recipe in recipes.items()}
+    return {
+        key: ", ".join(f"{flag}={recipe.get(flag)}" for flag in different)
+        for key, recipe in recipes.items()
+    }
 
 
 def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -299,7 +338,9 @@ def runs_words(count: int) -> str:
 
 def by_score(rows: Iterable[Row]) -> list[Row]:
     """Return rows by the main column, best first; equal values by name, rows without a value last."""
-    return sorted(rows, key=lambda row: (1 if row.main.value is None else -row.main.value, row.name))
+    return sorted(
+        rows, key=lambda row: (1 if row.main.value is None else -row.main.value, row.name)
+    )
 
 
 def by_network(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -335,7 +376,9 @@ def datasets(records: Iterable[Record]) -> list[str]:
 
 def scored(records: Iterable[Record], protocol: str) -> list[Record]:
     """Return the records of a protocol that were run and have scores, in a fixed order."""
-    of_run = (r for r in records if r.scores and r.source != "paper" and r.cell.protocol == protocol)
+    of_run = (
+        r for r in records if r.scores and r.source != "paper" and r.cell.protocol == protocol
+    )
     return sorted(of_run, key=lambda record: record.cell.sort_key)
 
 
@@ -370,7 +413,9 @@ def is_method(record: Record) -> bool:
 
 def main_methods(records: Iterable[Record]) -> list[Record]:
     """Return the records of methods, without baselines, that the main protocol scored."""
-    return [record for record in records if record.cell.protocol == MAIN_PROTOCOL and is_method(record)]
+    return [
+        record for record in records if record.cell.protocol == MAIN_PROTOCOL and is_method(record)
+    ]
 
 
 def main_score(record: Record, finding: str = "mean") -> Score | None:
@@ -392,7 +437,12 @@ def ranked(records: Iterable[Record]) -> list[Record]:
 
     def place(record: Record) -> tuple[bool, float, str, str]:
         score, method = main_value(record), record.cell.method
-        return method in UPPER_BOUND_AND_PEOPLE, 1.0 if score is None else -score, network_words(record.cell), method
+        return (
+            method in UPPER_BOUND_AND_PEOPLE,
+            1.0 if score is None else -score,
+            network_words(record.cell),
+            method,
+        )
 
     return sorted(records, key=place)
 
@@ -422,19 +472,34 @@ def basis_lines(rows: Sequence[Row], thresholds: str) -> str:
     records = [record for row in rows for record in row.runs]
     facts = _by_name([record.rests_on for record in records])
     folds = facts.pop("trainings", [])
-    counts = [f"{_summarized(n)} {COUNTED.get(name, name)}" for name, n in facts.items() if isinstance(n[0], int)]
+    counts = [
+        f"{_summarized(n)} {COUNTED.get(name, name)}"
+        for name, n in facts.items()
+        if isinstance(n[0], int)
+    ]
     settings = {"folds, with one training run each": folds if max(folds, default=1) > 1 else []}
     settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
-    settings["maximum epochs"] = [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]
+    settings["maximum epochs"] = [
+        r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe
+    ]
     for name, label in LABELS.items():
-        values = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
+        values = [
+            value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")
+        ]
         settings["seeds" if name == "seed" and len({*values}) > 1 else label] = values
-    parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
-    trained = sorted({describe(r.training) for r in records}, key=lambda text: (text == NOT_RECORDED, text))
+    parts = [
+        ", ".join(counts),
+        *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values),
+    ]
+    trained = sorted(
+        {describe(r.training) for r in records}, key=lambda text: (text == NOT_RECORDED, text)
+    )
     if len(trained) > 1 and trained[-1] == NOT_RECORDED:
         trained[-1] = f"for some runs {NOT_RECORDED}"
     versions = sorted(_by_name([record.versions for record in records]).items())
-    software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
+    software = (
+        ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
+    )
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
     return f"{basis} Training: {'; or '.join(trained)}. Software: {software}."
 

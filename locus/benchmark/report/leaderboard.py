@@ -15,7 +15,13 @@ from locus.benchmark.records import Record, curves, floors
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, grouping
-from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
+from locus.benchmark.report.case_columns import (
+    CaseColumns,
+    CaseFolders,
+    MainColumn,
+    column_of,
+    read_columns,
+)
 from locus.benchmark.report.grouping import Interval, Row, by_network, by_score, counted
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.resample import ratio
@@ -110,7 +116,9 @@ class Leaderboard:
 
     @cached_property
     def _ranked(self) -> list[Record]:
-        return grouping.ranked(record for row in (*self.methods, *self.baselines) for record in row.runs)
+        return grouping.ranked(
+            record for row in (*self.methods, *self.baselines) for record in row.runs
+        )
 
 
 def leaderboards(
@@ -141,7 +149,9 @@ def leaderboards(
             parts = _by_cases(of_source, runs, cases.case_sets)
             for part in parts:
                 if len(parts) > 1:
-                    cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
+                    cases = read_columns(
+                        _without_people(grouping.main_records(part, dataset)), folders, READ
+                    )
                     title = f"{dataset}{source}, {_cases_in_words(part, cases)}"
                 of_part = title, dataset, part, folders, cases
                 boards.append(_leaderboard(*of_part, rank_methods, listed, is_primary))
@@ -153,15 +163,23 @@ def _by_fit(records: Sequence[Record]) -> dict[str, list[Record]]:
 
     Without a fitted record, all have the words "".
     """
-    suites = sorted({record.cell.fitted_on for record in records if record.cell.fitted_on is not None})
+    suites = sorted(
+        {record.cell.fitted_on for record in records if record.cell.fitted_on is not None}
+    )
     if not suites:
         return {"": list(records)}
     classifiers = [record for record in records if record.cell.protocol == CLASSIFICATION]
     of_suites = {
-        f", fitted on {suite}": [*(record for record in records if record.cell.fitted_on == suite), *classifiers]
+        f", fitted on {suite}": [
+            *(record for record in records if record.cell.fitted_on == suite),
+            *classifiers,
+        ]
         for suite in suites
     }
-    return {**of_suites, ", cross-fitted": [record for record in records if record.cell.fitted_on is None]}
+    return {
+        **of_suites,
+        ", cross-fitted": [record for record in records if record.cell.fitted_on is None],
+    }
 
 
 def is_of_pairs(record: Record) -> bool:
@@ -169,7 +187,12 @@ def is_of_pairs(record: Record) -> bool:
     return record.cell.method == names.READERS and record.cell.protocol != names.MAIN_PROTOCOL
 
 
-READ = (*grouping.COLUMNS, *(f"{names.MEAN_PREFIX}{name}" for name in grouping.COLUMNS), "iou", "iobb")
+READ = (
+    *grouping.COLUMNS,
+    *(f"{names.MEAN_PREFIX}{name}" for name in grouping.COLUMNS),
+    "iou",
+    "iobb",
+)
 """Columns of the rows per case."""
 
 
@@ -178,7 +201,9 @@ def _without_people(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.cell.method not in names.PEOPLE]
 
 
-def _by_cases(records: Sequence[Record], runs: Sequence[Record], case_sets: Mapping[str, bytes]) -> list[list[Record]]:
+def _by_cases(
+    records: Sequence[Record], runs: Sequence[Record], case_sets: Mapping[str, bytes]
+) -> list[list[Record]]:
     """Group records by the cases on which they were scored: those with a user's rows first, then the largest.
 
     Records without rows per case are with the largest group of their model, else with the first group; papers are with
@@ -189,7 +214,9 @@ def _by_cases(records: Sequence[Record], runs: Sequence[Record], case_sets: Mapp
         known = (case_sets.get(record.key, b""), of_model.get(record.cell.model_key, b""))
         of_model[record.cell.model_key] = max(known, key=_count)
     of_user = {case_sets.get(record.key) for record in runs if record.source != PUBLISHED}
-    order = sorted({*case_sets.values()}, key=lambda cases: (cases not in of_user, -_count(cases), cases))
+    order = sorted(
+        {*case_sets.values()}, key=lambda cases: (cases not in of_user, -_count(cases), cases)
+    )
     if len(order) < 2:
         return [list(records)]
     largest = max(order, key=_count)
@@ -229,7 +256,9 @@ def _leaderboard(
     solved = _solved(groups, shares)
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
     stored = _stored_resamples(runs, column, folders)
-    rows = grouping.told_apart([_row(group, column, shares, solved, auroc, stored) for group in groups])
+    rows = grouping.told_apart(
+        [_row(group, column, shares, solved, auroc, stored) for group in groups]
+    )
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     if is_primary is not None:
         compared = comparisons.primary_first(compared, is_primary)
@@ -237,9 +266,13 @@ def _leaderboard(
     of_networks = comparisons.networks(compared, rank_methods)
     methods = [_noted(row) for group in compared for row in by_score(group) if row.is_method]
     by_best = by_network(by_score(methods))  # the network of the best row is first
-    order = [*dict.fromkeys([*[*by_best][:1], *(row.key_of_network for row in of_networks), *by_best])]
+    order = [
+        *dict.fromkeys([*[*by_best][:1], *(row.key_of_network for row in of_networks), *by_best])
+    ]
     methods.sort(key=lambda row: order.index(row.key_of_network))
-    people = {r.cell.method: _person(r) for r in reversed(scored) if r.cell.method in names.PEOPLE}  # of all networks
+    people = {
+        r.cell.method: _person(r) for r in reversed(scored) if r.cell.method in names.PEOPLE
+    }  # of all networks
     all_rows = [row for group in compared for row in group]
     baselines = _baselines(all_rows)
     without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
@@ -265,7 +298,9 @@ def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
     if any(row.is_published for row in methods):
         return [row for row in methods if not row.is_published]
     own = [row for row in methods if not row.contributed_by]
-    return [] if listed is None else [row for row in own if any(r.key not in listed for r in row.runs)]
+    return (
+        [] if listed is None else [row for row in own if any(r.key not in listed for r in row.runs)]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +312,9 @@ class StoredResamples:
     floors: Mapping[str, FloatArray]
     """Baseline -> its scores (B,) on these cases; empty if they are not stored."""
 
-    def of_row(self, runs: Sequence[Record], column: MainColumn, by_patient: RowSamples) -> RowSamples:
+    def of_row(
+        self, runs: Sequence[Record], column: MainColumn, by_patient: RowSamples
+    ) -> RowSamples:
         """Return the scores of the ``runs`` of a row with resamples, unchanged if they cannot be computed."""
         keys, method = [record.key for record in runs], runs[0].cell.method
         if not self.curves or len(runs) < 2:
@@ -290,7 +327,9 @@ class StoredResamples:
         return by_patient
 
 
-def _stored_resamples(runs: Sequence[Record], column: MainColumn | None, folders: CaseFolders) -> StoredResamples:
+def _stored_resamples(
+    runs: Sequence[Record], column: MainColumn | None, folders: CaseFolders
+) -> StoredResamples:
     """Read what the suite stores for the ``runs``; only cross-fitted rows have curves."""
     found = curves.read(folders.own, [record.key for record in runs])
     if column is None or not found:
@@ -298,10 +337,14 @@ def _stored_resamples(runs: Sequence[Record], column: MainColumn | None, folders
     return StoredResamples(found, floors.read(folders.own, column.hash_of_cases))
 
 
-def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:
+def auroc_by_model(
+    records: Sequence[Record], metric: str = AUROC
+) -> dict[tuple[object, ...], float]:
     """Return the AUROC of each model, on all images or those of another ``metric``."""
     values = ((r.cell.model_key, r.find(metric)) for r in grouping.scored(records, CLASSIFICATION))
-    return {key: score.value for key, score in values if score is not None and score.value is not None}
+    return {
+        key: score.value for key, score in values if score is not None and score.value is not None
+    }
 
 
 def _solved(groups: Sequence[Sequence[Record]], shares: "Shares") -> tuple[str, ...]:
@@ -310,7 +353,11 @@ def _solved(groups: Sequence[Sequence[Record]], shares: "Shares") -> tuple[str, 
     if prior is None:
         return ()
     hits = _findings([prior], shares)
-    solved = tuple(name for name, share in hits.items() if share.value is not None and share.value >= grouping.SOLVED)
+    solved = tuple(
+        name
+        for name, share in hits.items()
+        if share.value is not None and share.value >= grouping.SOLVED
+    )
     return solved if len(solved) < len(hits) else ()
 
 
@@ -330,27 +377,51 @@ def _row(
     if column is not None and by_patient is not None:
         by_patient = stored.of_row(runs, column, by_patient)
     findings = _findings(runs, shares)
-    scores = {name: share for name in grouping.COLUMNS if (share := _mean(runs, name, shares)).value is not None}
+    scores = {
+        name: share
+        for name in grouping.COLUMNS
+        if (share := _mean(runs, name, shares)).value is not None
+    }
     if solved and (rest := [share.value for name, share in findings.items() if name not in solved]):
         values = [value for value in rest if value is not None]
         scores[grouping.UNSOLVED] = Interval(sum(values) / len(values) if values else None)
     if MAIN in scores:
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
     models = [record.cell.model_key for record in runs]
-    measured = {m: np.mean([of[key] for key in models]) for m, of in auroc.items() if all(key in of for key in models)}
+    measured = {
+        m: np.mean([of[key] for key in models])
+        for m, of in auroc.items()
+        if all(key in of for key in models)
+    }
     means = {metric: float(value) for metric, value in measured.items()}
     scores |= {grouping.BOXED: Interval(means[grouping.BOXED])} if grouping.BOXED in means else {}
-    return Row("method", first.method, tuple(runs), scores, findings, auroc=means.get(AUROC), by_patient=by_patient)
+    return Row(
+        "method",
+        first.method,
+        tuple(runs),
+        scores,
+        findings,
+        auroc=means.get(AUROC),
+        by_patient=by_patient,
+    )
 
 
-def _with_interval(main: Interval, runs: Sequence[Record], by_patient: RowSamples | None) -> Interval:
+def _with_interval(
+    main: Interval, runs: Sequence[Record], by_patient: RowSamples | None
+) -> Interval:
     """Return the main column with its interval: over runs and patients, or that of the record of a single run."""
     score = grouping.main_score(runs[0])
     n = main.n if score is None else score.n
     if len(runs) == 1:
-        return main._replace(n=n) if score is None else Interval(score.value, score.low, score.high, n)
+        return (
+            main._replace(n=n) if score is None else Interval(score.value, score.low, score.high, n)
+        )
     estimate = None if by_patient is None else by_patient.interval
-    return main._replace(n=n) if estimate is None else Interval(main.value, estimate.low, estimate.high, n)
+    return (
+        main._replace(n=n)
+        if estimate is None
+        else Interval(main.value, estimate.low, estimate.high, n)
+    )
 
 
 def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Interval:
@@ -358,7 +429,9 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Interval:
     if all(record.key in shares.index for record in runs):
         values = [shares.mean(record.key, name) for record in runs]
     else:
-        value = Row.of(runs).value(name, "none" if name == grouping.POINTING else runs[0].cell.threshold_source)
+        value = Row.of(runs).value(
+            name, "none" if name == grouping.POINTING else runs[0].cell.threshold_source
+        )
         values = [math.nan if value is None else value]
     mean = sum(values) / len(values)
     return Interval(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
@@ -368,16 +441,25 @@ def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Interval]:
     """Return finding -> the main column, mean over runs, with its number of cases."""
     if all(record.key in shares.index for record in runs):
         by_run = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
-        pairs = {name: (sum(v for v, _ in values) / len(runs), values[0][1]) for name, values in by_run.items()}
+        pairs = {
+            name: (sum(v for v, _ in values) / len(runs), values[0][1])
+            for name, values in by_run.items()
+        }
         return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
-    names = dict.fromkeys(score.finding for score in runs[0].select(MAIN) if score.finding != "mean")
+    names = dict.fromkeys(
+        score.finding for score in runs[0].select(MAIN) if score.finding != "mean"
+    )
     found = {name: Row.of(runs).find(MAIN, name, runs[0].cell.threshold_source) for name in names}
-    return {name: Interval(score.value, n=score.n) for name, score in found.items() if score is not None}
+    return {
+        name: Interval(score.value, n=score.n) for name, score in found.items() if score is not None
+    }
 
 
 def _person(record: Record) -> Row:
     score = grouping.main_score(record)
-    main = Interval(None) if score is None else Interval(score.value, score.low, score.high, score.n)
+    main = (
+        Interval(None) if score is None else Interval(score.value, score.low, score.high, score.n)
+    )
     return Row("method", record.method, (record,), {MAIN: main}, note=record.reason)
 
 
@@ -388,7 +470,11 @@ def _grid(row: Row) -> tuple[object, ...]:
 def _grid_words(row: Row) -> str:
     """Return the network whose grid a row has, or the size of the grid."""
     sides = row.cell.recipe.get("grid")
-    return backbone_words(row.cell.backbone) or row.network if sides is None else f"{sides[0]}×{sides[1]} grid"
+    return (
+        backbone_words(row.cell.backbone) or row.network
+        if sides is None
+        else f"{sides[0]}×{sides[1]} grid"
+    )
 
 
 def _network_words(row: Row) -> str:
@@ -402,20 +488,26 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
     for name in names.IN_TABLES:
         of_grid: dict[tuple[object, ...], Row] = {}
         named = [row for row in rows if row.cell.method == name]
-        named.sort(key=lambda row: (row.is_published, -len(row.runs), [*row.cell.recipe.get("grid", ())]))
+        named.sort(
+            key=lambda row: (row.is_published, -len(row.runs), [*row.cell.recipe.get("grid", ())])
+        )
         for row in named:
             of_grid.setdefault(_grid(row), row)
         distinct = grouping.grouped(of_grid.values(), lambda row: round(row.main.value or 0.0, 4))
         for same in distinct.values():
             grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
-            note = _network_words(same[0]) if name in (names.UNTRAINED, *names.SUPERVISED) else grids
+            note = (
+                _network_words(same[0]) if name in (names.UNTRAINED, *names.SUPERVISED) else grids
+            )
             chosen.append(replace(same[0], note=note, significantly_worse=None, best_other=None))
     return chosen
 
 
 def _noted(row: Row) -> Row:
     """Add a note to a method with failed cells."""
-    return replace(row, note=next((f"failed: {run.reason}" for run in row.runs if run.status == "failed"), ""))
+    return replace(
+        row, note=next((f"failed: {run.reason}" for run in row.runs if run.status == "failed"), "")
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -438,11 +530,21 @@ class Shares:
         findings, number = np.unique(cases.findings, return_inverse=True)
         width = max(cases.columns.values(), default=-1) + 1
         cell, shape = number[cases.cases] * width + cases.record_index, (len(findings), width)
-        counts = np.bincount(cell, minlength=len(findings) * width).reshape(shape).astype(np.float64)
+        counts = (
+            np.bincount(cell, minlength=len(findings) * width).reshape(shape).astype(np.float64)
+        )
         hits = {name: cases.hits(name) for name in grouping.COLUMNS}
-        sums = {name: np.bincount(cell, of, minlength=counts.size).reshape(shape) for name, of in hits.items()}
-        values, n = {name: ratio(of.astype(np.float64), counts) for name, of in sums.items()}, (counts > 0).sum(0)
-        means = {name: of.sum(0, where=counts > 0) / np.maximum(n, 1) for name, of in values.items()}
+        sums = {
+            name: np.bincount(cell, of, minlength=counts.size).reshape(shape)
+            for name, of in hits.items()
+        }
+        values, n = (
+            {name: ratio(of.astype(np.float64), counts) for name, of in sums.items()},
+            (counts > 0).sum(0),
+        )
+        means = {
+            name: of.sum(0, where=counts > 0) / np.maximum(n, 1) for name, of in values.items()
+        }
         return cls(tuple(findings.tolist()), cases.columns, values, counts, means)
 
     def mean(self, key: str, column: str) -> float:

@@ -23,7 +23,14 @@ from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
 from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_interval, signed_short
+from locus.benchmark.report.table import (
+    NOTHING,
+    Table,
+    of_interval,
+    short,
+    signed_interval,
+    signed_short,
+)
 from locus.benchmark.report.table import share as value
 from locus.benchmark.scoring.statistics import resample
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
@@ -33,12 +40,19 @@ from locus.core.types import FloatArray
 COLUMNS = (*IOU, *IOBB)
 MARKS = {"above": " ↑", "level": " =", "below": " ↓", "": ""}
 """Mark of a gap -> its sign behind a value."""
-PLACES = {"above": "above", "level": "not significantly different from", "below": "below", "": "beside"}
+PLACES = {
+    "above": "above",
+    "level": "not significantly different from",
+    "below": "below",
+    "": "beside",
+}
 """Mark of a gap -> its words in a sentence."""
 MEAN = "mean"
 QUOTED = "**Second-hand**"
 FLOOR = "is one box per finding, chosen on other patients, and never sees the image."
-LEGEND = "↑ above it, = level, ↓ below (95% interval); no mark: not known to be scored on all boxes."
+LEGEND = (
+    "↑ above it, = level, ↓ below (95% interval); no mark: not known to be scored on all boxes."
+)
 ABOUT = NOTES["published"].format(floor=FLOOR, legend=LEGEND)
 ABOUT_SOURCES = "Not run here. Not reviewed: student projects and repositories without a paper."
 TITLE = "published results and fixed_box"
@@ -65,9 +79,13 @@ class Box:
         """Make it from the hits of its cases."""
         columns, findings, patients = hits
         values, names = np.stack([*columns.values()], 1), tuple(sorted({*findings}))
-        drawn = resample.bootstrap_draws(resample.by_patient(values, np.ones_like(values), findings, patients, names))
+        drawn = resample.bootstrap_draws(
+            resample.by_patient(values, np.ones_like(values), findings, patients, names)
+        )
         counts = {name: findings.count(name) for name in names}
-        return cls(of_hits(FIXED_BOX, hits), counts, {name: drawn[:, n] for n, name in enumerate(columns)})
+        return cls(
+            of_hits(FIXED_BOX, hits), counts, {name: drawn[:, n] for n, name in enumerate(columns)}
+        )
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -125,12 +143,20 @@ def gap(record: Record, column: str, names: Sequence[str], box: Box) -> resample
     if value is None or record is box.record:
         return None
     other, parts = box.over(column, names), [share(record, column, name) for name in names]
-    known = [part for part, name in zip(parts, names, strict=True) if part is not None and part.n == box.counts[name]]
+    known = [
+        part
+        for part, name in zip(parts, names, strict=True)
+        if part is not None and part.n == box.counts[name]
+    ]
     if len(known) == len(names):
-        return resample.independent_difference([part.value or 0.0 for part in known], [part.n for part in known], other)
+        return resample.independent_difference(
+            [part.value or 0.0 for part in known], [part.n for part in known], other
+        )
     mean = share(record, column)
     scored_all = mean is not None and mean.n == sum(box.counts[name] for name in names)
-    return resample.independent_difference(value, [box.counts[name] * scored_all for name in names], other)
+    return resample.independent_difference(
+        value, [box.counts[name] * scored_all for name in names], other
+    )
 
 
 def _findings(record: Record, columns: Sequence[str]) -> set[str]:
@@ -156,7 +182,11 @@ def trained_on(record: Record) -> str:
         return record.reference.supervision
     if TRAINED_ON in record.rests_on:
         return str(record.rests_on[TRAINED_ON])
-    return "yours" if record.source == "external" else NOT_RANKED[record.cell.method].removeprefix("baseline: ")
+    return (
+        "yours"
+        if record.source == "external"
+        else NOT_RANKED[record.cell.method].removeprefix("baseline: ")
+    )
 
 
 @lru_cache(maxsize=16)
@@ -171,8 +201,15 @@ def box_of(board: Leaderboard) -> Box | None:
 def results(board: Leaderboard, box: Box) -> list[Record]:
     """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS`` and the published results."""
     rows = board.without_network
-    others = [row for row in rows if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)]
-    return [box.record, *(_baseline(row, board) for row in others), *ours(board), *published(board.records)]
+    others = [
+        row for row in rows if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)
+    ]
+    return [
+        box.record,
+        *(_baseline(row, board) for row in others),
+        *ours(board),
+        *published(board.records),
+    ]
 
 
 OURS = "nih-boxes"
@@ -208,7 +245,9 @@ def published(records: Sequence[Record]) -> list[Record]:
 
 def reviewed(records: Sequence[Record]) -> list[Record]:
     """Return the first-hand, then the second-hand papers, each by year; none that is grey."""
-    return sorted((r for r in records if r.reference is not None and r.reference.hand != "grey"), key=_order)
+    return sorted(
+        (r for r in records if r.reference is not None and r.reference.hand != "grey"), key=_order
+    )
 
 
 def _order(record: Record) -> tuple[object, ...]:
@@ -243,7 +282,9 @@ def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str
     for record in (record for record in records if _findings(record, columns)):
         lines[_is_second_hand(record)] += _lines(record, box, columns)
     quoted = [(QUOTED, *[""] * (len(head) - 1)), *lines[True]] if lines[True] else []
-    return Table(title, ABOUT if columns == IOU else NOTES["published_iobb"], head, (*lines[False], *quoted))
+    return Table(
+        title, ABOUT if columns == IOU else NOTES["published_iobb"], head, (*lines[False], *quoted)
+    )
 
 
 def _lines(record: Record, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -254,12 +295,18 @@ def _lines(record: Record, box: Box, columns: Sequence[str]) -> Iterator[tuple[s
 
 
 def _with_and_without(
-    record: Record, box: Box, columns: Sequence[str], cell: Callable[[Record, str, Sequence[str], Box], str]
+    record: Record,
+    box: Box,
+    columns: Sequence[str],
+    cell: Callable[[Record, str, Sequence[str], Box], str],
 ) -> Iterator[tuple[str, ...]]:
     """Yield name and cells of a result over all findings, then without those that ``fixed_box`` solves, if known."""
     yield (result_name(record), *(cell(record, column, box.findings, box) for column in columns))
     if box.solved and _findings(record, columns) - {MEAN}:
-        yield (f"– without {grouping.listed(box.solved)}", *(cell(record, column, box.rest, box) for column in columns))
+        yield (
+            f"– without {grouping.listed(box.solved)}",
+            *(cell(record, column, box.rest, box) for column in columns),
+        )
 
 
 def _rules(of: Reference | None) -> tuple[str, ...]:
@@ -273,12 +320,18 @@ def _rules(of: Reference | None) -> tuple[str, ...]:
 
 def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
     difference = gap(record, column, names, box)
-    return short(mean_over(record, column, names, box)) + (MARKS[difference.mark] if difference else "")
+    return short(mean_over(record, column, names, box)) + (
+        MARKS[difference.mark] if difference else ""
+    )
 
 
 def sentence(record: Record, box: Box) -> str:
     """Return what a paper may say of its result at IoU > .3, or at its first threshold."""
-    column = MAIN if _findings(record, [MAIN]) else next(column for column in COLUMNS if _findings(record, [column]))
+    column = (
+        MAIN
+        if _findings(record, [MAIN])
+        else next(column for column in COLUMNS if _findings(record, [column]))
+    )
     means = [(box.findings, "")]
     if box.solved:
         means.append((box.rest, f" without {grouping.listed(box.solved)}"))
@@ -286,7 +339,10 @@ def sentence(record: Record, box: Box) -> str:
     for names, without in means:
         difference = gap(record, column, names, box)
         if difference is not None:
-            both = short(mean_over(record, column, names, box)), short(mean_over(box.record, column, names, box))
+            both = (
+                short(mean_over(record, column, names, box)),
+                short(mean_over(box.record, column, names, box)),
+            )
             place = f"{PLACES[difference.mark]} fixed_box ({both[1]})"
             words.append(f"{both[0]}{without}, {place}, difference {difference_words(difference)}")
     measure, _, at = column.removeprefix("hit@").partition(".")
@@ -311,10 +367,16 @@ def headings(columns: Sequence[str]) -> tuple[str, ...]:
     return (f"{NAMES_OF_MEASURES[measure]} > .{level}", *(f".{at}" for _, _, at in rest))
 
 
-def differences(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
+def differences(
+    title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU
+) -> Table:
     """Return the differences from ``fixed_box`` with their intervals."""
-    others = (record for record in records if record is not box.record and _findings(record, columns))
-    lines = [line for record in others for line in _with_and_without(record, box, columns, _difference)]
+    others = (
+        record for record in records if record is not box.record and _findings(record, columns)
+    )
+    lines = [
+        line for record in others for line in _with_and_without(record, box, columns, _difference)
+    ]
     return Table(title, NOTES["published_gaps"], (RESULT, *headings(columns)), tuple(lines))
 
 
@@ -334,7 +396,10 @@ def short_tables(board: Leaderboard) -> tuple[Table, ...]:
 
 def by_measure(dataset: str, rows: Sequence[Record], box: Box) -> tuple[Table, ...]:
     """Return the tables of results over IoU and over IoBB."""
-    made = (table(f"{dataset}: {TITLE}, {name}", rows, box, columns) for name, columns in MEASURES.items())
+    made = (
+        table(f"{dataset}: {TITLE}, {name}", rows, box, columns)
+        for name, columns in MEASURES.items()
+    )
     return tuple(one for one in made if one.rows)
 
 
@@ -342,9 +407,15 @@ def more_tables(board: Leaderboard) -> tuple[Table, ...]:
     """Return differences with intervals, average precision, sources, and all published values by finding."""
     papers, box, made = of_papers(board), box_of(board), list[Table]()
     if box is not None:
-        rows, title = results(board, box), f"{board.title}: {TITLE}, {{}}: difference from fixed_box"
+        rows, title = (
+            results(board, box),
+            f"{board.title}: {TITLE}, {{}}: difference from fixed_box",
+        )
         made += [_by_finding(box, board.title), _baselines_by_finding(board)]
-        made += [differences(title.format(name), rows, box, columns) for name, columns in MEASURES.items()]
+        made += [
+            differences(title.format(name), rows, box, columns)
+            for name, columns in MEASURES.items()
+        ]
     made += [make(papers, board.title) for make in (_precision, _sources, _values)]
     return tuple(one for one in made if one.rows)
 
@@ -353,20 +424,30 @@ def _by_finding(box: Box, dataset: str) -> Table:
     """Return the shares of ``fixed_box`` by finding over the IoU, with intervals over patients."""
     ends = {column: resample.interval(box.columns[column]) for column in IOU}
     lines = [
-        (name, *(of_interval((box.columns[c].value[k], *ends[c][k])) for c in IOU), str(box.counts[name]))
+        (
+            name,
+            *(of_interval((box.columns[c].value[k], *ends[c][k])) for c in IOU),
+            str(box.counts[name]),
+        )
         for k, name in enumerate(box.findings)
     ]
     about = "Share of truth boxes hit, with a 95% interval over patients."
-    return Table(f"{dataset}: fixed_box by finding", about, ("finding", *headings(IOU), "n"), tuple(lines))
+    return Table(
+        f"{dataset}: fixed_box by finding", about, ("finding", *headings(IOU), "n"), tuple(lines)
+    )
 
 
 def _baselines_by_finding(board: Leaderboard) -> Table:
     """Return the shares of all baselines by finding at IoU > .3, with intervals over patients."""
-    known = [(row, hits) for row in board.without_network if (hits := _hits(row, board)) is not None]
+    known = [
+        (row, hits) for row in board.without_network if (hits := _hits(row, board)) is not None
+    ]
     boxes = [(row, Box.of(({MAIN: hits[0][MAIN]}, *hits[1:]))) for row, hits in known]
     lines = []
     for row, box in boxes:
-        intervals = zip(box.columns[MAIN].value, *resample.interval(box.columns[MAIN]).T, strict=True)
+        intervals = zip(
+            box.columns[MAIN].value, *resample.interval(box.columns[MAIN]).T, strict=True
+        )
         lines.append((f"{row.name} {row.note}".rstrip(), *map(of_interval, intervals)))
     head = ("baseline", *boxes[0][1].findings)
     about = "Share of truth boxes hit at IoU > .3, with a 95% interval over patients."
@@ -375,17 +456,26 @@ def _baselines_by_finding(board: Leaderboard) -> Table:
 
 def of_papers(board: Leaderboard) -> list[Record]:
     """Return the records of papers on the data set of a leaderboard."""
-    return sorted((r for r in board.records if r.source == "paper" and r.cell.dataset == board.dataset), key=_order)
+    return sorted(
+        (r for r in board.records if r.source == "paper" and r.cell.dataset == board.dataset),
+        key=_order,
+    )
 
 
 def _precision(papers: Sequence[Record], dataset: str) -> Table:
     """Return average precision, and loc-acc as its authors define it."""
-    having = [record for record in papers if any(name.startswith("ap@") for name, _ in record.names(finding=MEAN))]
+    having = [
+        record
+        for record in papers
+        if any(name.startswith("ap@") for name, _ in record.names(finding=MEAN))
+    ]
     names = {name for record in having for name, _ in record.names(finding=MEAN)}
     metrics = sorted(name for name in names if name.startswith(("ap@", "loc-acc@")))
     lines = [(r.method, trained_on(r), *(value(r.find(name)) for name in metrics)) for r in having]
     head = (*NAMES, *metrics)
-    return Table(f"{dataset}: average precision, from papers", NOTES["precision"], head, tuple(lines))
+    return Table(
+        f"{dataset}: average precision, from papers", NOTES["precision"], head, tuple(lines)
+    )
 
 
 SOURCE_HEADER = (
@@ -396,8 +486,14 @@ SOURCE_HEADER = (
 
 def _sources(papers: Sequence[Record], dataset: str) -> Table:
     """Return where each published number is from, and how it was scored."""
-    lines = [(record.method, *_source(record.reference), record.reason) for record in papers if record.reference]
-    return Table(f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines))
+    lines = [
+        (record.method, *_source(record.reference), record.reason)
+        for record in papers
+        if record.reference
+    ]
+    return Table(
+        f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines)
+    )
 
 
 def _source(of: Reference) -> tuple[str, ...]:
@@ -411,7 +507,11 @@ def _values(papers: Sequence[Record], dataset: str) -> Table:
     findings = sorted({score.finding for record in papers for score in record.scores} - {MEAN})
     metrics = [(record, dict.fromkeys(metric for metric, _ in record.names())) for record in papers]
     lines = [
-        (record.method, metric, *(value(record.find(metric, finding)) for finding in (MEAN, *findings)))
+        (
+            record.method,
+            metric,
+            *(value(record.find(metric, finding)) for finding in (MEAN, *findings)),
+        )
         for record, names in metrics
         for metric in names
     ]
@@ -427,7 +527,11 @@ def lines(board: Leaderboard) -> Iterator[dict[str, str | float | None]]:
             names = {"dataset": board.dataset, "kind": kind, "method": result_name(record)}
             values = {column: mean_over(record, column, box.findings, box) for column in COLUMNS}
             of_findings = sorted(_findings(record, (MAIN,)) - {MEAN})
-            shares = {name: of.value for name in of_findings if (of := share(record, MAIN, name)) is not None}
+            shares = {
+                name: of.value
+                for name in of_findings
+                if (of := share(record, MAIN, name)) is not None
+            }
             yield names | values | shares | {"note": trained_on(record)}
 
 
@@ -439,20 +543,34 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
         return ()
     values = [short(mean_over(box.record, MAIN, names, box)) for names in (box.findings, box.rest)]
     without = f" ({values[1]} without {grouping.listed(box.solved)})" if box.solved else ""
-    lines = [f"**A box that never sees the image** (`{FIXED_BOX}`): {values[0]} at IoU > .3{without}."]
+    lines = [
+        f"**A box that never sees the image** (`{FIXED_BOX}`): {values[0]} at IoU > .3{without}."
+    ]
     earliest = next((record for record in first_hand if _findings(record, IOU) - {MEAN}), None)
     if earliest is not None:
-        lines.append(f"**{result_name(earliest)}** compared with it: {_marks(earliest, box.findings, box)}.")
+        lines.append(
+            f"**{result_name(earliest)}** compared with it: {_marks(earliest, box.findings, box)}."
+        )
         if box.solved:
-            lines[-1] += f" Without {grouping.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
+            lines[-1] += (
+                f" Without {grouping.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
+            )
     return (*lines, NOTES["published_limit"])
 
 
 def _marks(record: Record, names: Sequence[str], box: Box) -> str:
     """Return the thresholds at which a result is above, level with and below ``fixed_box``."""
-    gaps = {column: of.mark for column in IOU if (of := gap(record, column, names, box)) is not None}
-    words = {mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark] for mark in PLACES if mark}
-    return "; ".join(f"{mark} at IoU > {', '.join(levels)}" for mark, levels in words.items() if levels)
+    gaps = {
+        column: of.mark for column in IOU if (of := gap(record, column, names, box)) is not None
+    }
+    words = {
+        mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark]
+        for mark in PLACES
+        if mark
+    }
+    return "; ".join(
+        f"{mark} at IoU > {', '.join(levels)}" for mark, levels in words.items() if levels
+    )
 
 
 GRIDS = ("7×7 grid", "16×16 grid")
@@ -483,8 +601,13 @@ def chart(board: Leaderboard) -> Chart | None:
 def curves(board: Leaderboard, box: Box) -> list[Line2D]:
     """Return both baselines, ours, a line per published result, dotted upper bounds, and results with one point."""
     bounds = [row for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
-    nothing, truths = _curve(box.record, box), [_curve(_baseline(row, board), box) for row in bounds]
-    priors = [_curve(_baseline(row, board), box) for row in board.without_network if row.name == PRIOR][:1]
+    nothing, truths = (
+        _curve(box.record, box),
+        [_curve(_baseline(row, board), box) for row in bounds],
+    )
+    priors = [
+        _curve(_baseline(row, board), box) for row in board.without_network if row.name == PRIOR
+    ][:1]
     own = [_curve(record, box) for record in ours(board)]
     papers = [_curve(record, box) for record in published(board.records) if _findings(record, IOU)]
     known = [curve for curve in papers if np.size(curve.get_xdata()) > 1]
@@ -499,17 +622,25 @@ def curves(board: Leaderboard, box: Box) -> list[Line2D]:
     for curve, gap in zip(truths, (1, 3), strict=False):
         curve.set(color=GREY, linestyle=(0, (1, gap)), linewidth=1.6)
     for curve, shape in zip(points, itertools.cycle("os^D+vX"), strict=False):
-        curve.set(color=GREY, marker=shape, markerfacecolor="none", markeredgewidth=1.4, linestyle="none")
+        curve.set(
+            color=GREY, marker=shape, markerfacecolor="none", markeredgewidth=1.4, linestyle="none"
+        )
     return [nothing, *priors, *own, *known, *truths, *points]
 
 
 def _curve(record: Record, box: Box) -> Line2D:
     """Return the line of a result over the IoU thresholds at which it has a value."""
-    values = [(n / 10, mean_over(record, column, box.findings, box)) for n, column in enumerate(IOU, 1)]
+    values = [
+        (n / 10, mean_over(record, column, box.findings, box)) for n, column in enumerate(IOU, 1)
+    ]
     known = [(level, value) for level, value in values if value is not None]
-    name = result_name(record).replace(UPPER_BOUND, "best possible") + ", quoted" * _is_second_hand(record)
+    name = result_name(record).replace(UPPER_BOUND, "best possible") + ", quoted" * _is_second_hand(
+        record
+    )
     easier = "*" * (record.reference is not None and _is_easier(record, box))
-    return Line2D(*zip(*known, strict=True), label=SEES_NOTHING if record is box.record else name + easier)
+    return Line2D(
+        *zip(*known, strict=True), label=SEES_NOTHING if record is box.record else name + easier
+    )
 
 
 def _is_easier(record: Record, box: Box) -> bool:

@@ -26,7 +26,15 @@ from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import Comparison, Interval, Row, by_network, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Table, TableColumn, of_interval, short, signed_interval, tabulated
+from locus.benchmark.report.table import (
+    NOTHING,
+    Table,
+    TableColumn,
+    of_interval,
+    short,
+    signed_interval,
+    tabulated,
+)
 from locus.benchmark.scoring.statistics.rank_reversals import corrected_best
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
 from locus.core.files import csv_text
@@ -88,7 +96,9 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
 def all_thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """Return the rows of ``thresholds`` at all thresholds, also without the findings that ``prior`` solves."""
     intro = "The rows of the first table, with the same boxes."
-    return _of_methods(board, f"{board.title}: all thresholds", intro, [*_all_columns(board)], complete)
+    return _of_methods(
+        board, f"{board.title}: all thresholds", intro, [*_all_columns(board)], complete
+    )
 
 
 def legend(board: Leaderboard) -> str:
@@ -96,19 +106,31 @@ def legend(board: Leaderboard) -> str:
     return f"{LEGEND}{LEGEND_ADDED}" if board.added else LEGEND
 
 
-def _of_methods(board: Leaderboard, title: str, intro: str, columns: list[TableColumn], complete: bool) -> Table:
+def _of_methods(
+    board: Leaderboard, title: str, intro: str, columns: list[TableColumn], complete: bool
+) -> Table:
     """Return a table of methods and baselines; see ``thresholds``."""
     methods = board.methods if complete else shown(board)
     table = tabulated(title, intro, columns, (*methods, *_baselines(board, complete)))
     rest = len(board.methods) - len(methods)
-    left_out = f"{_order_of_networks(board)}{rest} more rows are in leaderboard.csv and on the page." if rest else ""
-    return replace(table, footnote=left_out, marks=tuple(map(_mark, table.source)) if methods else ())
+    left_out = (
+        f"{_order_of_networks(board)}{rest} more rows are in leaderboard.csv and on the page."
+        if rest
+        else ""
+    )
+    return replace(
+        table, footnote=left_out, marks=tuple(map(_mark, table.source)) if methods else ()
+    )
 
 
 def _baselines(board: Leaderboard, complete: bool) -> list[Row]:
     """Return all baselines or, if not ``complete``, the first of each name and the upper bounds of all grids."""
     first = {row.name: row for row in reversed(board.baselines)}
-    return [row for row in board.baselines if complete or row is first[row.name] or row.name == UPPER_BOUND]
+    return [
+        row
+        for row in board.baselines
+        if complete or row is first[row.name] or row.name == UPPER_BOUND
+    ]
 
 
 def _order_of_networks(board: Leaderboard) -> str:
@@ -131,10 +153,16 @@ def shown(board: Leaderboard) -> list[Row]:
     theirs, groups = board.theirs, board.of_networks
     if theirs and len(theirs) < len(board.methods):
         models = {row.runs[0].cell.model_key for row in theirs}
-        beside = [row for row in board.methods if row not in theirs and row.runs[0].cell.model_key in models]
+        beside = [
+            row
+            for row in board.methods
+            if row not in theirs and row.runs[0].cell.model_key in models
+        ]
         best = next((group for group in groups if group[0] not in theirs), [])
         return [*theirs, *(beside[:MAX_ROWS] or best[:MAX_BEST])]
-    count = 1 if len(groups) > MAX_ROWS else max(MAX_ROWS // max(len(groups), 1), MIN_ROWS_PER_NETWORK)
+    count = (
+        1 if len(groups) > MAX_ROWS else max(MAX_ROWS // max(len(groups), 1), MIN_ROWS_PER_NETWORK)
+    )
     return [row for group in groups for row in group[:count]]
 
 
@@ -223,7 +251,9 @@ def _first_verdict(row: Row, of_added: Row | None) -> str:
 def network_cell(row: Row) -> str:
     """Return the network of a row with the AUROC of its classifier, whether that is weak, and what else names it."""
     words = [] if row.auroc is None else [auroc_words(row.auroc)]
-    words += ["weak classifier"] if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else []
+    words += (
+        ["weak classifier"] if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else []
+    )
     words += ["one run"] if row.is_single else []
     words += [PUBLISHED] if row.is_published else []
     words += [f"external, by {row.contributed_by}"] if row.contributed_by else []
@@ -247,9 +277,14 @@ def by_finding(board: Leaderboard) -> Table:
         return Table(title, "", (), ())
     names = list(methods[0].findings)
     rows = [*methods, *board.blind(methods[0])]
-    lines = [(row.name, *(short(row.findings.get(name, Interval(None)).value) for name in names)) for row in rows]
+    lines = [
+        (row.name, *(short(row.findings.get(name, Interval(None)).value) for name in names))
+        for row in rows
+    ]
     lines.append(("n", *(str(methods[0].findings[name].n) for name in names)))
-    return Table(title, f"The best methods of {methods[0].network}.", (METHOD, *names), tuple(lines))
+    return Table(
+        title, f"The best methods of {methods[0].network}.", (METHOD, *names), tuple(lines)
+    )
 
 
 def best(board: Leaderboard) -> Row | None:
@@ -263,7 +298,10 @@ def best_network(board: Leaderboard) -> list[Row]:
     first = best(board)
     if first is None:
         return []
-    return [first, *(row for row in by_network(board.methods)[first.key_of_network] if row is not first)]
+    return [
+        first,
+        *(row for row in by_network(board.methods)[first.key_of_network] if row is not first),
+    ]
 
 
 def corrected(board: Leaderboard) -> float | None:
@@ -275,18 +313,32 @@ def corrected(board: Leaderboard) -> float | None:
     column = board.column(MAIN, rows)
     if column is None or len(rows) < 2 or column.jackknife.shape[1] < 2 * MIN_PATIENTS:
         return None
-    keys = [[record.key for record in row.runs] for row in rows if column.entry(row.runs) is not None]
-    hits = np.stack([column.hits[:, [column.columns[key] for key in of_row]].mean(1) for of_row in keys], 1)
+    keys = [
+        [record.key for record in row.runs] for row in rows if column.entry(row.runs) is not None
+    ]
+    hits = np.stack(
+        [column.hits[:, [column.columns[key] for key in of_row]].mean(1) for of_row in keys], 1
+    )
     return corrected_best(column.groups.sums(hits, np.ones_like(hits)))
 
 
 def networks(board: Leaderboard) -> Table:
     """Return a row per network with its mean over methods; empty unless two have several training runs."""
-    several = [row for row in board.networks if row.by_patient is not None and len(row.by_patient.theta) > 1]
+    several = [
+        row
+        for row in board.networks
+        if row.by_patient is not None and len(row.by_patient.theta) > 1
+    ]
     runs = TableColumn("runs", lambda row: str(len(row.runs)))
     columns = (TableColumn(NETWORK, network_cell), MEAN, runs, DIFFERENCE, AGAINST_OTHERS)
-    about = f"The mean is over {grouping.listed(board.rank_methods)}. {FROM_FLOOR}" if len(several) > 1 else ""
-    return tabulated(f"{board.title}: networks", about, columns, board.networks if len(several) > 1 else ())
+    about = (
+        f"The mean is over {grouping.listed(board.rank_methods)}. {FROM_FLOOR}"
+        if len(several) > 1
+        else ""
+    )
+    return tabulated(
+        f"{board.title}: networks", about, columns, board.networks if len(several) > 1 else ()
+    )
 
 
 def effects(board: Leaderboard, most: int | None = None) -> Table:
@@ -315,7 +367,9 @@ def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
     rows, lines = [*best_network(board)[:MAX_BEST], *board.blind()], []
     records = [record for row in (*board.people, *rows) for record in row.runs]
-    cases = read_columns(records if board.people else [], board.folders, (AGREEMENT, MAIN, f"{MEAN_PREFIX}{MAIN}"))
+    cases = read_columns(
+        records if board.people else [], board.folders, (AGREEMENT, MAIN, f"{MEAN_PREFIX}{MAIN}")
+    )
     for person in (person for person in board.people if person.runs[0].key in cases.columns):
         marked = np.isfinite(cases.wide([person.runs[0].key], AGREEMENT)[:, 0])
         lines.append((person.name, of_interval(person.main), str(person.main.n)))
@@ -331,7 +385,9 @@ def _on(row: Row, marked: NDArray[np.bool_], cases: CaseColumns) -> float | None
         return None
     keys = [record.key for record in row.runs]
     hits, findings = cases.spread(keys, cases.hits(MAIN))[marked], cases.findings[marked]
-    return float(np.mean([np.nanmean(hits[findings == finding], 0) for finding in np.unique(findings)]))
+    return float(
+        np.mean([np.nanmean(hits[findings == finding], 0) for finding in np.unique(findings)])
+    )
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -339,7 +395,9 @@ def notes(board: Leaderboard) -> list[str]:
     if not board.methods:
         return []
     based_on = (board.theirs or board.methods)[0].runs[0].rests_on
-    facts = {grouping.COUNTED.get(word, word): n for word, n in based_on.items() if word != "trainings"}
+    facts = {
+        grouping.COUNTED.get(word, word): n for word, n in based_on.items() if word != "trainings"
+    }
     counts = ", ".join(f"{n:,} {word}" for word, n in facts.items() if isinstance(n, int))
     basis = [f"Based on {counts}."] if counts else []
     trained = [group for group in board.of_networks if not group[0].is_external]
@@ -347,22 +405,34 @@ def notes(board: Leaderboard) -> list[str]:
         several = any(len(group[0].runs) > 1 for group in trained)
         words = ", ".join(f"{group[0].network} {len(group[0].runs)}" for group in trained)
         basis.append(f"Training runs: {words if several else 'one per network'}.")
-    machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
+    machines = list(
+        dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs)
+    )
     more = f", and {counted(len(machines) - 3, 'other')}" if len(machines) > 3 else ""
     basis += [f"Trained on: {'; '.join(machines[:3])}{more}."] * bool(machines)
     if all(grouping.BOXED in row.scores for row in board.methods):
         boxed = sorted(row.scores[grouping.BOXED].value or 0.0 for row in board.methods)
         words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
         basis.append(f"AUROC of the classifiers on the images with boxes: {words}.")
-    partial_rows = (row for row in board.methods if any(name not in row.scores for name in grouping.COLUMNS))
+    partial_rows = (
+        row for row in board.methods if any(name not in row.scores for name in grouping.COLUMNS)
+    )
     if lacking := dict.fromkeys(row.network for row in partial_rows):
-        basis.append(f"A dash in the first table: not stored for every training run of {grouping.listed([*lacking])}.")
+        basis.append(
+            f"A dash in the first table: not stored for every training run of {grouping.listed([*lacking])}."
+        )
     lines = [" ".join(basis)]
-    if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
-        lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")
+    if declared := {
+        row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))
+    }:
+        lines.append(
+            f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}."
+        )
     if solved := board.solved:
         known = "its place is known without an image"
-        lines.append(f"`prior` hits at least nine of ten cases of {grouping.listed(solved)}: {known}.")
+        lines.append(
+            f"`prior` hits at least nine of ten cases of {grouping.listed(solved)}: {known}."
+        )
     if board.floors_are_made_again is not None:
         lines.append(FLOORS_MADE_AGAIN if board.floors_are_made_again else FLOORS_HELD_FIXED)
     return lines
@@ -380,7 +450,9 @@ FLOORS_HELD_FIXED = (
 
 
 NAME = TableColumn(METHOD, lambda row: row.name, "bold")
-NETWORK_COLUMN = TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)
+NETWORK_COLUMN = TableColumn(
+    NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES
+)
 MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
 DIFFERENCE = TableColumn("difference", over_floor, "difference")
 AGAINST_OTHERS = TableColumn(VERDICT, verdict)
@@ -408,12 +480,24 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
     lines = pd.DataFrame([_numbers(row, has_solved) for row in rows])
     table = lines.rename(columns={f"{name}_difference": f"minus_{name}" for name in BLIND})
-    floors = [row.over_floor.difference.value if row.over_floor is not None else None for row in rows]
+    floors = [
+        row.over_floor.difference.value if row.over_floor is not None else None for row in rows
+    ]
     table["minus_floor"] = pd.Series(floors, dtype=float)
     after = {MAIN: ("low", "high", grouping.UNSOLVED)}
     shares = [word for name in grouping.COLUMNS for word in (name, *after.get(name, ()))]
     differences = ("minus_floor", *(f"minus_{name}" for name in BLIND))
-    names = ("network", "method", "runs", "auroc", *shares, *differences, "above_baselines", "in_top_group", "note")
+    names = (
+        "network",
+        "method",
+        "runs",
+        "auroc",
+        *shares,
+        *differences,
+        "above_baselines",
+        "in_top_group",
+        "note",
+    )
     return table[[name for name in names if name in table]]
 
 
@@ -425,7 +509,9 @@ def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
     lines = [line for board in boards for line in _lines(board)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
     values = ([line.get(name, "") for name in names] for line in lines)
-    return csv_text([names, *([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in values)])
+    return csv_text(
+        [names, *([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in values)]
+    )
 
 
 def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
@@ -433,7 +519,9 @@ def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
     yield from map(partial(_numbers, solved=bool(board.solved)), (*rows, *board.networks))
     yield from literature.lines(board)
     if not rows:  # a suite of other protocols, or a check
-        names = dict.fromkeys(record.cell.protocol for record in board.records if record.source == "run")
+        names = dict.fromkeys(
+            record.cell.protocol for record in board.records if record.source == "run"
+        )
         for word in (name for name in names if name != CLASSIFICATION):
             yield from map(_of_protocol, board.of_protocol(word))
 
@@ -444,9 +532,16 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     line = _named(row)
     if row.cell.fitted_on is not None:
         line["fitted_on"] = row.cell.fitted_on
-    line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
+    line |= {
+        "images": row.cell.images,
+        "kind": _kind(row),
+        "method": "" if of_network else row.name,
+    }
     line |= {"runs": len(row.runs), "auroc": row.auroc}
-    line |= {name: row.share(name) for name in (grouping.BOXED, *grouping.COLUMNS, *[grouping.UNSOLVED] * solved)}
+    line |= {
+        name: row.share(name)
+        for name in (grouping.BOXED, *grouping.COLUMNS, *[grouping.UNSOLVED] * solved)
+    }
     line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
     line |= {"in_top_group": row.in_top_group, "above_baselines": row.above_baselines}
     gaps = {gap.name: gap for gap in row.over_baselines}
@@ -487,5 +582,9 @@ def _of_protocol(row: Row) -> dict[str, Value]:
         is_main = one.threshold_source in ("none", "cross-fitted")
         name = one.metric if is_main else f"{one.metric},{one.threshold_source}"
         line[name] = one.value
-        line |= {} if one.low is None or not is_main else {f"{name}_low": one.low, f"{name}_high": one.high}
+        line |= (
+            {}
+            if one.low is None or not is_main
+            else {f"{name}_low": one.low, f"{name}_high": one.high}
+        )
     return line

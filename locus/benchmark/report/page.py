@@ -28,7 +28,15 @@ from locus.benchmark.report.section import CheckReport, Section
 from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core.cli import CONFIGS
-from locus.core.names import ADDED, CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
+from locus.core.names import (
+    ADDED,
+    CLASSIFICATION,
+    MAIN,
+    MAIN_PROTOCOL,
+    PRIOR,
+    SUPERVISED,
+    UPPER_BOUND,
+)
 
 DRAWN = {
     "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",
@@ -58,7 +66,9 @@ class DatasetTables:
     def sections(self) -> tuple[Section, ...]:
         """The reports of the checks and published grounding, those that have rows."""
         reports = [report(self.leaderboard, name) for name, report in self.checks.items()]
-        return tuple(section for section in (*reports, GroundingSection(self.leaderboard)) if section.rows)
+        return tuple(
+            section for section in (*reports, GroundingSection(self.leaderboard)) if section.rows
+        )
 
     @cached_property
     def full(self) -> tuple[Table, ...]:
@@ -106,12 +116,17 @@ class DatasetTables:
         """All thresholds, training runs, sources of thresholds, groups of cases."""
         if not self.leaderboard.methods:
             return ()
-        return (*self._at_all_thresholds(complete=True), *_given(make(self.leaderboard) for make in DETAILS))
+        return (
+            *self._at_all_thresholds(complete=True),
+            *_given(make(self.leaderboard) for make in DETAILS),
+        )
 
     @cached_property
     def protocols(self) -> tuple[Table, ...]:
         """A table of each other protocol."""
-        scored = {record.cell.protocol for record in self.leaderboard.records if record.source != "paper"}
+        scored = {
+            record.cell.protocol for record in self.leaderboard.records if record.source != "paper"
+        }
         words = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.checks})
         return _given(detail_tables.of_protocol(self.leaderboard, word) for word in words)
 
@@ -131,18 +146,35 @@ class DatasetTables:
     def papers(self) -> tuple[Table, ...]:
         """Baselines over all columns if no method was run, and further tables of published results."""
         board = self.leaderboard
-        baselines = [main_table.all_thresholds(board)] if self.literature and not board.methods else []
+        baselines = (
+            [main_table.all_thresholds(board)] if self.literature and not board.methods else []
+        )
         return (*_given(baselines), *literature.more_tables(board))
 
     def _at_all_thresholds(self, complete: bool) -> tuple[Table, ...]:
-        return _given([main_table.all_thresholds(self.leaderboard, complete)]) if self.leaderboard.methods else ()
+        return (
+            _given([main_table.all_thresholds(self.leaderboard, complete)])
+            if self.leaderboard.methods
+            else ()
+        )
 
     def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
-        thresholds = [] if self.literature and not board.methods else [main_table.thresholds(board, complete)]
+        thresholds = (
+            []
+            if self.literature and not board.methods
+            else [main_table.thresholds(board, complete)]
+        )
         effects = main_table.effects(board, None if complete else main_table.MAX_EFFECTS)
-        others = main_table.by_finding(board), main_table.networks(board), effects, main_table.people(board)
-        return _given((*thresholds, *([added.table(board, complete)] if board.added else []), *others))
+        others = (
+            main_table.by_finding(board),
+            main_table.networks(board),
+            effects,
+            main_table.people(board),
+        )
+        return _given(
+            (*thresholds, *([added.table(board, complete)] if board.added else []), *others)
+        )
 
 
 def _given(tables: Iterable[Table]) -> tuple[Table, ...]:
@@ -187,8 +219,14 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
         return ()
     rank = f", the best of your {len(board.theirs)} rows" if len(board.theirs) > 1 else ""
     fair = main_table.corrected(board)
-    selected = "" if fair is None else f" ({short(fair)} if chosen on half of the patients and scored on the others)"
-    lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}{selected}.{_others(first, board)}"]
+    selected = (
+        ""
+        if fair is None
+        else f" ({short(fair)} if chosen on half of the patients and scored on the others)"
+    )
+    lines = [
+        f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}{selected}.{_others(first, board)}"
+    ]
     lines += [_above(first, board)] if board.blind(first) else []
     return (*_too_coarse(first, board), *lines, *_supervised(board), *_networks(board))
 
@@ -197,7 +235,9 @@ def _too_coarse(first: Row, board: Leaderboard) -> Iterator[str]:
     """Say that the maps have too few positions, if even their best possible boxes hit less than ``prior``."""
     limit, prior = board.baseline(UPPER_BOUND, first), board.baseline(PRIOR, first)
     if limit and prior and (limit.main.value or 0) < (prior.main.value or 0):
-        values = f"`{limit.name}` {short(limit.main.value)}, `{prior.name}` {short(prior.main.value)}"
+        values = (
+            f"`{limit.name}` {short(limit.main.value)}, `{prior.name}` {short(prior.main.value)}"
+        )
         yield (
             "**These maps have too few positions**: even the best possible map on their grid hits less than a box that "
             f"sees no image ({values}). Use a layer with a finer grid."
@@ -209,9 +249,13 @@ def _supervised(board: Leaderboard) -> Iterator[str]:
     tuned = [row for name in SUPERVISED if (row := board.baseline(name)) is not None]
     if not tuned:
         return
-    methods = by_score(row for row in board.methods if row.key_of_network == tuned[0].key_of_network)
+    methods = by_score(
+        row for row in board.methods if row.key_of_network == tuned[0].key_of_network
+    )
     floor = by_score(board.blind(tuned[0]))[:1]
-    values = [row.main.value for row in (tuned[0], *methods[:1], *floor) if row.main.value is not None]
+    values = [
+        row.main.value for row in (tuned[0], *methods[:1], *floor) if row.main.value is not None
+    ]
     words = " and ".join(f"`{row.name}` {of_interval(row.main)}" for row in tuned)
     way = ""
     if len(values) == 3 and values[0] > values[2]:
@@ -239,7 +283,11 @@ def _ends_of_way(method: Row, floor: Row, tuned: Row) -> str:
 def _row_words(row: Row) -> str:
     weak = ", weak classifier" if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else ""
     auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)}{weak})"
-    runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {grouping.runs_words(len(row.runs))}"
+    runs = (
+        ""
+        if row.cell.seed is None and len(row.runs) < 2
+        else f", {grouping.runs_words(len(row.runs))}"
+    )
     network = f" on {row.network}" if row.cell.backbone else ""
     network += f" (external, by {row.contributed_by})" if row.contributed_by else ""
     return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
@@ -254,8 +302,14 @@ def _others(first: Row, board: Leaderboard) -> str:
     if not first.in_top_group:
         return ""
     if equal:
-        return f" Not significantly worse on this network: {_listed(equal)}.{_between(equal, others)}"
-    below = "" if all(row.significantly_worse for row in others) else " or not shown to be above the baselines"
+        return (
+            f" Not significantly worse on this network: {_listed(equal)}.{_between(equal, others)}"
+        )
+    below = (
+        ""
+        if all(row.significantly_worse for row in others)
+        else " or not shown to be above the baselines"
+    )
     return f" Every other method of this network is significantly worse{below}."
 
 
@@ -263,9 +317,17 @@ def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
     """Say why rows that score more than some of the ``equal`` ones are not among them."""
     lowest = min(row.main.value or 0 for row in equal)
     between = [row for row in others if not row.in_top_group and (row.main.value or 0) > lowest]
-    reasons = {"significantly worse in the paired comparison": True, "not shown to be above the baselines": False}
-    named = {words: [row for row in between if row.significantly_worse is worse] for words, worse in reasons.items()}
-    return "".join(f" Between them, but {words}: {_listed(rows)}." for words, rows in named.items() if rows)
+    reasons = {
+        "significantly worse in the paired comparison": True,
+        "not shown to be above the baselines": False,
+    }
+    named = {
+        words: [row for row in between if row.significantly_worse is worse]
+        for words, worse in reasons.items()
+    }
+    return "".join(
+        f" Between them, but {words}: {_listed(rows)}." for words, rows in named.items() if rows
+    )
 
 
 def _against_others(first: Row, board: Leaderboard) -> str:
@@ -276,8 +338,14 @@ def _against_others(first: Row, board: Leaderboard) -> str:
     kind = "published" if all(row.is_published for row in others) else "other"
     gaps = list(compared_with(first, others))
     if not gaps:
-        return f" Not compared with {counted(len(others), f'{kind} row')}: there are too few patients."
-    significant = [(row, gap.difference.value or 0) for row, gap in gaps if gap.p is not None and gap.p <= ALPHA]
+        return (
+            f" Not compared with {counted(len(others), f'{kind} row')}: there are too few patients."
+        )
+    significant = [
+        (row, gap.difference.value or 0)
+        for row, gap in gaps
+        if gap.p is not None and gap.p <= ALPHA
+    ]
     better = _counted(row for row, gap in significant if gap > 0)
     worse = _counted(row for row, gap in significant if gap < 0)
     return f" Of {counted(len(gaps), f'{kind} row')}, {better} significantly better, {worse} significantly worse."
@@ -312,7 +380,9 @@ def _from_floor(row: Row) -> str:
     return f"`{row.name}` − `{gap.name}` is {signed_interval(gap.difference)}{p}"
 
 
-def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], board: Leaderboard) -> str:
+def _at_others(
+    rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], board: Leaderboard
+) -> str:
     """Say for the higher thresholds how many methods are above the baselines."""
     counts = {}
     for column in grouping.IOU[grouping.IOU.index(MAIN) + 1 :]:
@@ -333,8 +403,13 @@ def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], 
 
 def _networks(board: Leaderboard) -> Iterator[str]:
     """Yield the comparison of networks by their mean over methods, grid by grid, and those that are not compared."""
-    alone = grouping.grouped((row for row in board.networks if row.in_top_group is None), lambda row: row.note)
-    said = [_grid(rows) for rows in by_grid([row for row in board.networks if row.in_top_group is not None])]
+    alone = grouping.grouped(
+        (row for row in board.networks if row.in_top_group is None), lambda row: row.note
+    )
+    said = [
+        _grid(rows)
+        for rows in by_grid([row for row in board.networks if row.in_top_group is not None])
+    ]
     rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in alone.items())
     if said:
         between = "; with another grid: ".join(said)
@@ -347,7 +422,9 @@ def _networks(board: Leaderboard) -> Iterator[str]:
 
 def _grid(rows: Sequence[Row]) -> str:
     """Say which of the networks with one grid has the highest mean, and which are significantly worse."""
-    (first, *level), worse = ([row for row in rows if row.significantly_worse is found] for found in (False, True))
+    (first, *level), worse = (
+        [row for row in rows if row.significantly_worse is found] for found in (False, True)
+    )
     prior = "" if first.in_top_group else ", not shown to be above the baselines"
     named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
     others = (f"; {words}: {names}" for words, names in named.items() if names)
@@ -367,14 +444,19 @@ def _listed(rows: Sequence[Row]) -> str:
 
 
 def leaderboard_md(
-    records: Sequence[Record], description: Description, datasets: Sequence[DatasetTables], folder: Path | None = None
+    records: Sequence[Record],
+    description: Description,
+    datasets: Sequence[DatasetTables],
+    folder: Path | None = None,
 ) -> str:
     """Return the text of ``leaderboard.md``: the answer, the main tables, the notes, and cells without a score.
 
     ``folder``: folder of the page; pages in the checkout link to the documentation.
     """
     texts: dict[str, Any] = {"meanings": _meanings(folder), "missing": cells_without_score(records)}
-    return render("leaderboard.md", page=description, datasets=list(map(_printed, datasets)), **texts)
+    return render(
+        "leaderboard.md", page=description, datasets=list(map(_printed, datasets)), **texts
+    )
 
 
 def _printed(data: DatasetTables) -> dict[str, Any]:
@@ -404,7 +486,10 @@ def answers(tables: DatasetTables) -> list[str]:
 def notes(board: Leaderboard) -> list[str]:
     """Return the notes of a data set: what its tables rest on, and what they do not show."""
     sources = {str(record.data.get("source")) for record in board.records}
-    return [*main_table.notes(board), *(text for source, text in DRAWN.items() if source in sources)]
+    return [
+        *main_table.notes(board),
+        *(text for source, text in DRAWN.items() if source in sources),
+    ]
 
 
 def _meanings(folder: Path | None) -> str:
@@ -426,8 +511,12 @@ def cells_without_score(records: Sequence[Record]) -> list[str]:
 
     Reasons that differ in numbers only are one line, with the numbers of the first cell.
     """
-    gaps = sorted((r for r in records if r.status != "ok"), key=lambda record: (record.status, record.reason))
-    groups = grouping.grouped(gaps, lambda record: (record.status, re.sub(r"\d[\d.]*", "", record.reason)))
+    gaps = sorted(
+        (r for r in records if r.status != "ok"), key=lambda record: (record.status, record.reason)
+    )
+    groups = grouping.grouped(
+        gaps, lambda record: (record.status, re.sub(r"\d[\d.]*", "", record.reason))
+    )
     lines = []
     for group in groups.values():
         networks = ", ".join(sorted({network_words(record.cell) for record in group}))

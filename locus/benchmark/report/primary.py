@@ -68,8 +68,12 @@ class Primary(Part):
 
     def has(self, row: Row) -> bool:
         """Whether ``row`` is a contrast and an analysis of its thresholds has all floors, as the tables of rows do."""
-        sources = [analysis.fitted_on for analysis in self.analyses if {*analysis.floors} == {*BLIND}]
-        return row.cell.fitted_on in sources and any(contrast.is_of(row) for contrast in self.contrasts)
+        sources = [
+            analysis.fitted_on for analysis in self.analyses if {*analysis.floors} == {*BLIND}
+        ]
+        return row.cell.fitted_on in sources and any(
+            contrast.is_of(row) for contrast in self.contrasts
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +104,24 @@ class Finding:
 
 def findings(primary: Primary, boards: Sequence[Leaderboard]) -> list[Finding]:
     """Return the findings of all analyses; contrasts whose rows are not on the ``boards`` are left out."""
-    return [finding for analysis in primary.analyses for finding in _of_analysis(primary, analysis, boards)]
+    return [
+        finding
+        for analysis in primary.analyses
+        for finding in _of_analysis(primary, analysis, boards)
+    ]
 
 
-def _of_analysis(primary: Primary, analysis: Analysis, boards: Sequence[Leaderboard]) -> list[Finding]:
-    rows = [row for board in boards for row in board.methods if row.cell.fitted_on == analysis.fitted_on]
+def _of_analysis(
+    primary: Primary, analysis: Analysis, boards: Sequence[Leaderboard]
+) -> list[Finding]:
+    rows = [
+        row for board in boards for row in board.methods if row.cell.fitted_on == analysis.fitted_on
+    ]
     tested = [row for contrast in primary.contrasts for row in rows if contrast.is_of(row)]
     compared = {row: _floors(row, analysis) for row in tested}
-    compared = {row: floors for row, floors in compared.items() if len(floors) == len(analysis.floors)}
+    compared = {
+        row: floors for row, floors in compared.items() if len(floors) == len(analysis.floors)
+    }
     largest = [max(gap.single_p or 0.0 for gap in floors) for floors in compared.values()]
     corrected = holm(np.array(largest)).tolist()
     return [
@@ -118,10 +132,22 @@ def _of_analysis(primary: Primary, analysis: Analysis, boards: Sequence[Leaderbo
 
 def _floors(row: Row, analysis: Analysis) -> tuple[Comparison, ...]:
     """Return the differences of the row from the floors of the analysis that were tested."""
-    return tuple(gap for gap in row.over_baselines if gap.name in analysis.floors and gap.single_p is not None)
+    return tuple(
+        gap
+        for gap in row.over_baselines
+        if gap.name in analysis.floors and gap.single_p is not None
+    )
 
 
-HEADER = ("thresholds and floors", "network", "method", "IoU > .3", *(f"− {name}" for name in BLIND), "p", "after Holm")
+HEADER = (
+    "thresholds and floors",
+    "network",
+    "method",
+    "IoU > .3",
+    *(f"− {name}" for name in BLIND),
+    "p",
+    "after Holm",
+)
 
 
 def table(primary: Primary | None, boards: Sequence[Leaderboard]) -> Table:
@@ -131,14 +157,23 @@ def table(primary: Primary | None, boards: Sequence[Leaderboard]) -> Table:
         "Tested before all other rows. p: the larger one of the floors of this analysis; Holm's correction is over "
         "the contrasts of the analysis. Differences have 95% intervals over patients and training runs."
     )
-    return Table("Primary comparison", about, (*HEADER, "status"), tuple(_line(finding) for finding in found))
+    return Table(
+        "Primary comparison", about, (*HEADER, "status"), tuple(_line(finding) for finding in found)
+    )
 
 
 def _line(finding: Finding) -> tuple[str, ...]:
     gaps = {gap.name: of_interval(gap.difference) for gap in finding.floors}
     differences = [gaps.get(name, NOTHING) for name in BLIND]
     scored = (finding.row.network, finding.row.name, of_interval(finding.row.main))
-    return (_source(finding.analysis), *scored, *differences, _p(finding.p), _p(finding.corrected), finding.status)
+    return (
+        _source(finding.analysis),
+        *scored,
+        *differences,
+        _p(finding.p),
+        _p(finding.corrected),
+        finding.status,
+    )
 
 
 def _source(analysis: Analysis) -> str:
@@ -164,14 +199,21 @@ def sentences(primary: Primary | None, boards: Sequence[Leaderboard]) -> Iterato
         if of_analysis:
             words = "; ".join(_words(finding) for finding in of_analysis)
             title = f"**Primary comparison**, thresholds and floors {_source(analysis)}"
-            yield " ".join(filter(None, (f"{title}: {words}.", analysis.chosen.strip(), _resamples(analysis, boards))))
+            yield " ".join(
+                filter(
+                    None,
+                    (f"{title}: {words}.", analysis.chosen.strip(), _resamples(analysis, boards)),
+                )
+            )
     if primary.registered:
         yield f"**Registered** for the next images: {primary.registered}"
 
 
 def _resamples(analysis: Analysis, boards: Sequence[Leaderboard]) -> str:
     """Say what the intervals of a cross-fitted analysis include; empty for other analyses and without resamples."""
-    cross_fitted = [board for board in boards if board.methods and board.methods[0].cell.fitted_on is None]
+    cross_fitted = [
+        board for board in boards if board.methods and board.methods[0].cell.fitted_on is None
+    ]
     again = [board.floors_are_made_again for board in cross_fitted]
     if analysis.fitted_on is not None or not again or again[0] is None:
         return ""
@@ -184,8 +226,9 @@ HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.pa
 
 def _words(finding: Finding) -> str:
     """Say how far the row is above each floor, and what that is worth."""
-    gaps = " and ".join(f"{of_interval(gap.difference)} above `{gap.name}`" for gap in finding.floors)
-    p = f"p {_p(finding.corrected)} after Holm"
-    return (
-        f"`{finding.row.name}` on {finding.row.network} {of_interval(finding.row.main)}, {gaps}, {p}: {finding.status}"
+    gaps = " and ".join(
+        f"{of_interval(gap.difference)} above `{gap.name}`" for gap in finding.floors
     )
+    p = f"p {_p(finding.corrected)} after Holm"
+    score = of_interval(finding.row.main)
+    return f"`{finding.row.name}` on {finding.row.network} {score}, {gaps}, {p}: {finding.status}"

@@ -73,7 +73,9 @@ class Table:
         before = ""
         for cells, mark in zip(self.rows, self.marks or [""] * len(self.rows), strict=True):
             kinds = self.kinds or [""] * len(cells)
-            looks = ["bold" if mark == "bold" and kind in ("bold", "interval") else "" for kind in kinds]
+            looks = [
+                "bold" if mark == "bold" and kind in ("bold", "interval") else "" for kind in kinds
+            ]
             looks[0] = "again" if self.marks and cells[0] == before else looks[0]
             before = cells[0]
             yield mark, [*zip(cells, looks, strict=True)]
@@ -88,13 +90,27 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequ
     source: dict[tuple[str, ...], Row] = {}
     for n, row in enumerate(rows):
         cells = [column.cell(row) for column in columns]
-        same = tuple(cell for cell, column in zip(cells, columns, strict=True) if column.kind not in OF_NETWORK)
+        same = tuple(
+            cell
+            for cell, column in zip(cells, columns, strict=True)
+            if column.kind not in OF_NETWORK
+        )
         key = same if row.cell.method in NO_NETWORK else (str(n),)
         merged.setdefault(key, []).append(tuple(cells))
         source.setdefault(key, row)
-    lines = [[of[0] if len({*of}) == 1 else "any" for of in zip(*group, strict=True)] for group in merged.values()]
-    shown = [i for i, column in enumerate(columns) if _is_included(column.kind, [line[i] for line in lines])]
-    header, kinds = (tuple(of) for of in zip(*((columns[i].heading, columns[i].kind) for i in shown), strict=True))
+    lines = [
+        [of[0] if len({*of}) == 1 else "any" for of in zip(*group, strict=True)]
+        for group in merged.values()
+    ]
+    shown = [
+        i
+        for i, column in enumerate(columns)
+        if _is_included(column.kind, [line[i] for line in lines])
+    ]
+    header, kinds = (
+        tuple(of)
+        for of in zip(*((columns[i].heading, columns[i].kind) for i in shown), strict=True)
+    )
     body = tuple(tuple(line[i] for i in shown) for line in lines)
     return Table(title, intro, header, body, kinds=kinds, source=tuple(source.values()))
 
@@ -145,7 +161,11 @@ def of_interval(interval: tuple[Any, ...]) -> str:
     ('.325 [.285, .365]', '.300')
     """
     value, low, high = interval[:3]
-    return short(value) if low is None or high is None else f"{short(value)} [{short(low)}, {short(high)}]"
+    return (
+        short(value)
+        if low is None or high is None
+        else f"{short(value)} [{short(low)}, {short(high)}]"
+    )
 
 
 def signed_interval(interval: tuple[Any, ...]) -> str:
@@ -175,7 +195,11 @@ def with_interval(score: Any, digits: str = ".3f") -> str:
     """
     if score is None or score.value is None:
         return NOTHING
-    ends = "" if score.low is None or score.high is None else f" [{score.low:{digits}}, {score.high:{digits}}]"
+    ends = (
+        ""
+        if score.low is None or score.high is None
+        else f" [{score.low:{digits}}, {score.high:{digits}}]"
+    )
     return f"{score.value:{digits}}{ends}"
 
 
@@ -194,7 +218,9 @@ def with_n(score: Score | None) -> str:
     >>> with_n(Score(finding="mean", metric="auroc", value=0.91, n=120))
     '0.910 (n 120)'
     """
-    return NOTHING if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
+    return (
+        NOTHING if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
+    )
 
 
 def markdown(table: Table) -> str:
@@ -211,7 +237,8 @@ def markdown(table: Table) -> str:
     <BLANKLINE>
     """
     rows = [
-        [markdown_text(cell).replace("|", "\\|") for cell in cells] for cells in (table.headings, *_with_marks(table))
+        [markdown_text(cell).replace("|", "\\|") for cell in cells]
+        for cells in (table.headings, *_with_marks(table))
     ]
     head, *lines = (f"| {' | '.join(cells)} |" for cells in rows)
     lines = [head, "|" + "---|" * len(table.header), *lines]
@@ -222,7 +249,10 @@ def markdown(table: Table) -> str:
 
 def _with_marks(table: Table) -> list[list[str]]:
     """Return the rows of a threshold table with bold cells, and with each network named once."""
-    return [[{"again": "", "bold": f"**{text}**"}.get(look, text) for text, look in cells] for _, cells in table.lines]
+    return [
+        [{"again": "", "bold": f"**{text}**"}.get(look, text) for text, look in cells]
+        for _, cells in table.lines
+    ]
 
 
 MAX_COLUMN_WIDTH = 24
@@ -250,7 +280,9 @@ def latex(table: Table, label: str) -> str:
 
     Requires the packages ``booktabs`` and ``graphicx``, which scales wide tables to the line width.
     """
-    return render("table.tex", table=table, rows=_with_marks(table), label=label, count=MAX_PAGE_ROWS)
+    return render(
+        "table.tex", table=table, rows=_with_marks(table), label=label, count=MAX_PAGE_ROWS
+    )
 
 
 def in_latex(text: str) -> str:
@@ -265,7 +297,9 @@ def _escaped(text: str) -> str:
         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}", "–": "--", "−": "$-$", "<": "$<$",
         ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
     }  # fmt: skip
-    return "".join(f"\\{letter}" if letter in "&%$#_{}" else special.get(letter, letter) for letter in text)
+    return "".join(
+        f"\\{letter}" if letter in "&%$#_{}" else special.get(letter, letter) for letter in text
+    )
 
 
 def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
@@ -276,11 +310,21 @@ def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
 @functools.cache
 def _environment(folder: Path) -> "Environment":
     """Return the template environment for pages in ``folder``."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and only needed for pages
+    from jinja2 import (
+        Environment,
+        FileSystemLoader,
+        StrictUndefined,
+    )  # slow to import, and only needed for pages
 
     loader = FileSystemLoader([folder, FOLDER])
-    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(autoescape=lambda name: str(name).endswith(".html"), loader=loader, **options)
+    options: dict[str, Any] = {
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+    }
+    environment = Environment(
+        autoescape=lambda name: str(name).endswith(".html"), loader=loader, **options
+    )
     environment.filters |= {
         "marked": marked,
         "data": data,
@@ -289,7 +333,9 @@ def _environment(folder: Path) -> "Environment":
         "text": markdown_text,
         "anchor": anchor,
     }
-    environment.globals["file"] = lambda name: Markup(loader.get_source(environment, name)[0])  # a style or script
+    environment.globals["file"] = lambda name: Markup(
+        loader.get_source(environment, name)[0]
+    )  # a style or script
     return environment
 
 

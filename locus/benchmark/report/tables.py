@@ -100,10 +100,18 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     has_thresholds = bool(tables.full) and bool(tables.full[0].marks)
     first, rest = (tables.full[0], tables.full[1:]) if has_thresholds else (None, tables.full)
     complete: tuple[Table, ...] = ()
-    if board.theirs and first is not None:  # a user's rows and what they are compared with come first
+    if (
+        board.theirs and first is not None
+    ):  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
     shown = (*tables.of_primary, *tables.literature, *rest, *tables.of_sections[: tables.shown])
-    more = (*complete, *tables.of_sections[tables.shown :], *tables.details, *tables.protocols, *tables.papers)
+    more = (
+        *complete,
+        *tables.of_sections[tables.shown :],
+        *tables.details,
+        *tables.protocols,
+        *tables.papers,
+    )
     shown, more = (shown, more) if first is not None or shown else (more, ())
     texts = {"name": board.title, "answer": page.answers(tables), "notes": page.notes(board)}
     return {**texts, "charts": _charts(tables), "first": first, "rest": shown, "more": more}
@@ -112,8 +120,14 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
 def _charts(tables: DatasetTables) -> list[Chart]:
     """Return the charts of the first screen: hits over the IoU threshold or that of a check, and of papers."""
     board = tables.leaderboard
-    first = [hits_chart(board)] if board.methods else [section.chart() for section in tables.sections]
-    return [chart for chart in (*first, added.chart(board), literature.chart(board)) if chart is not None]
+    first = (
+        [hits_chart(board)] if board.methods else [section.chart() for section in tables.sections]
+    )
+    return [
+        chart
+        for chart in (*first, added.chart(board), literature.chart(board))
+        if chart is not None
+    ]
 
 
 def hits_chart(board: Leaderboard) -> Chart | None:
@@ -121,7 +135,11 @@ def hits_chart(board: Leaderboard) -> Chart | None:
     methods = main_table.best_network(board)
     if not methods:
         return None
-    rest = f" Grey: the other {len(methods) - MAX_COLOURED} methods." if len(methods) > MAX_COLOURED else ""
+    rest = (
+        f" Grey: the other {len(methods) - MAX_COLOURED} methods."
+        if len(methods) > MAX_COLOURED
+        else ""
+    )
     about = f"{board.dataset}, {methods[0].network}: share of cases whose box has more than this IoU.{rest}"
     labels = {"xlabel": "a hit has more than this IoU", "ylabel": "share of cases hit"}
     return lines(hit_curves(board, methods), about, 3.4, **labels, xlim=(0.1, 0.7), ylim=(0, 1))
@@ -130,7 +148,10 @@ def hits_chart(board: Leaderboard) -> Chart | None:
 def hit_curves(board: Leaderboard, methods: Sequence[Row]) -> list[Line2D]:
     """Return a line per method: the best ``MAX_COLOURED`` in colour, others grey; baselines and ``truth`` dashed."""
     curves = [_hits(row, color=GREY, alpha=0.4, linewidth=1) for row in methods[MAX_COLOURED:]]
-    curves += [_hits(row, label=row.name, color=c) for row, c in zip(methods[:MAX_COLOURED], PALETTE, strict=False)]
+    curves += [
+        _hits(row, label=row.name, color=c)
+        for row, c in zip(methods[:MAX_COLOURED], PALETTE, strict=False)
+    ]
     for name, dashes in ((PRIOR, "--"), (FIXED_BOX, "-."), (UPPER_BOUND, ":")):
         if (row := board.baseline(name, methods[0])) is not None:
             curves.append(_hits(row, label=name, color="black", linestyle=dashes))
@@ -139,13 +160,18 @@ def hit_curves(board: Leaderboard, methods: Sequence[Row]) -> list[Line2D]:
 
 def _hits(row: Row, **look: Any) -> Line2D:
     """Return the line of a row over the IoU thresholds that it has."""
-    pairs = [(n / 10, row.scores[name].value) for n, name in enumerate(IOU, 1) if name in row.scores]
+    pairs = [
+        (n / 10, row.scores[name].value) for n, name in enumerate(IOU, 1) if name in row.scores
+    ]
     return Line2D(*zip(*pairs, strict=True), **{"linewidth": 2, **look})
 
 
 HEADER = ("suite", "question", "answer")
 RADIOGRAPHS = "Radiographs"
-GROUPS = {"drawn into radiographs": "Findings drawn into radiographs", "drawn by code": "Images drawn by code"}
+GROUPS = {
+    "drawn into radiographs": "Findings drawn into radiographs",
+    "drawn by code": "Images drawn by code",
+}
 """Source of the images -> heading of its suites in the overview; all other suites have radiographs and come first."""
 AGREEMENT_PAGE, AGREEMENT_TEXT = "rank_agreement.html", "rank_agreement.md"
 """Files beside the overview."""
@@ -168,13 +194,24 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     measured = asked.networks(suites)
     if measured is not None:
         linked.append(measured)
-    readme = render("index.md", title="Results", about=NOTES["suites"], tables=linked, agreements=page_of_agreements)
+    readme = render(
+        "index.md",
+        title="Results",
+        about=NOTES["suites"],
+        tables=linked,
+        agreements=page_of_agreements,
+    )
     write_text(folder / "README.md", readme)
     write_text(folder / PAGE, _overview(groups, has_agreements))
     if has_agreements:
-        markdown = render("index.md", title=agreements.title, about="", tables=[agreements], agreements="")
+        markdown = render(
+            "index.md", title=agreements.title, about="", tables=[agreements], agreements=""
+        )
         write_text(folder / AGREEMENT_TEXT, markdown)
-        write_text(folder / AGREEMENT_PAGE, render("rank_agreement.html", agreements=agreements, overview=PAGE))
+        write_text(
+            folder / AGREEMENT_PAGE,
+            render("rank_agreement.html", agreements=agreements, overview=PAGE),
+        )
     return folder / PAGE
 
 
@@ -186,7 +223,9 @@ def _overview(groups: Sequence[Table], has_agreements: bool) -> str:
 
 def _suites_by_images(suites: Mapping[Path, Sequence[DatasetTables]]) -> list[Table]:
     """Return a table of suites per kind of images, radiographs first; a line per data set."""
-    lines: dict[str, list[tuple[str, ...]]] = {heading: [] for heading in (RADIOGRAPHS, *GROUPS.values())}
+    lines: dict[str, list[tuple[str, ...]]] = {
+        heading: [] for heading in (RADIOGRAPHS, *GROUPS.values())
+    }
     for folder, datasets in suites.items():
         records = [record for data in datasets for record in data.leaderboard.records]
         sources = [str(record.data.get("source")) for record in records]
@@ -204,7 +243,9 @@ def _with_link(row: tuple[str, ...]) -> tuple[str, ...]:
 def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
     """Return Kendall's tau of the methods of each kind of network, for suites without common images."""
     boards = {
-        folder.name if len(datasets) == 1 else f"{folder.name} ({data.leaderboard.title})": data.leaderboard
+        folder.name
+        if len(datasets) == 1
+        else f"{folder.name} ({data.leaderboard.title})": data.leaderboard
         for folder, datasets in suites.items()
         for data in datasets
     }
@@ -215,19 +256,27 @@ def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
         for one, other in itertools.combinations(boards, 2)
         if sources[one].isdisjoint(sources[other])
         for name in networks[one]
-        if name in networks[other] and (cells := _agreement(networks[one][name], networks[other][name]))
+        if name in networks[other]
+        and (cells := _agreement(networks[one][name], networks[other][name]))
     ]
     return Table("Rank agreement between suites", AGREEMENT_ABOUT, AGREEMENT_HEADER, tuple(rows))
 
 
 def _sources(board: Leaderboard) -> set[str]:
     """Return the data sets of a leaderboard and their tables: suites with one in common share images."""
-    return {name for record in board.records for name in (record.cell.dataset, *record.data.get("tables", ()))}
+    return {
+        name
+        for record in board.records
+        for name in (record.cell.dataset, *record.data.get("tables", ()))
+    }
 
 
 def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -> tuple[str, ...]:
     """Return the number of common methods, tau with its interval, and p; empty below ``MIN_RANKED_METHODS``."""
-    if len(one.keys() & other.keys()) < MIN_RANKED_METHODS or (a := agreement(one, other)).rows < MIN_RANKED_METHODS:
+    if (
+        len(one.keys() & other.keys()) < MIN_RANKED_METHODS
+        or (a := agreement(one, other)).rows < MIN_RANKED_METHODS
+    ):
         return ()
     p = "< 0.001" if a.p < 0.001 else f"{a.p:.3f}"
     return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
@@ -239,7 +288,11 @@ def _methods(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
     recipes = sorted(by_network(sorted(rows, key=lambda row: row.name)).values(), key=_most)
     out: dict[str, dict[str, RowSamples]] = {}
     for recipe in recipes:
-        scores = {row.name: row.by_patient for row in recipe if len(row.runs) == _most(recipe) and row.by_patient}
+        scores = {
+            row.name: row.by_patient
+            for row in recipe
+            if len(row.runs) == _most(recipe) and row.by_patient
+        }
         out[recipe[0].network] = scores
     return dict(sorted(out.items()))
 
@@ -253,7 +306,10 @@ def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> list[tuple[str, .
     answers = [_short_answer(data) for data in datasets]
     given = [answer for answer in answers if answer] or [_without_answer(datasets)]
     first, *others = given
-    return [(folder.name, _title(folder / "leaderboard.md"), first), *(("", "", answer) for answer in others)]
+    return [
+        (folder.name, _title(folder / "leaderboard.md"), first),
+        *(("", "", answer) for answer in others),
+    ]
 
 
 def _without_answer(datasets: Sequence[DatasetTables]) -> str:
@@ -268,7 +324,9 @@ def _short_answer(data: DatasetTables) -> str:
     board = data.leaderboard
     first = main_table.best(board)
     if first is not None:
-        fitted = f"thresholds of `{first.cell.fitted_on}`: " if first.cell.fitted_on is not None else ""
+        fitted = (
+            f"thresholds of `{first.cell.fitted_on}`: " if first.cell.fitted_on is not None else ""
+        )
         return f"{fitted}{_best_in_short(first)}"
     if data.sections:
         return data.sections[0].in_short()
@@ -317,24 +375,35 @@ def write(
     description = description or Description(folder.name)
     linked_from = linked_from or folder
     folders = folders or CaseFolders(folder)
-    all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
+    all_records = (
+        load(folder) if records is None else ordered(records)
+    )  # the output does not depend on the caller
     is_primary = None if description.primary is None else description.primary.has
-    boards = leaderboards(all_records, folders, description.rank_methods, description.listed, is_primary)
+    boards = leaderboards(
+        all_records, folders, description.rank_methods, description.listed, is_primary
+    )
     datasets = [DatasetTables(board, description.checks) for board in boards]
     if datasets:
         lines = tuple(primary.sentences(description.primary, boards))
         of_suite = primary.table(description.primary, boards)
         datasets[0] = replace(datasets[0], primary=of_suite, primary_lines=lines)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
-    shown = [table for data in datasets for table in (*data.main, *data.of_sections, *data.on_demand)]
+    shown = [
+        table for data in datasets for table in (*data.main, *data.of_sections, *data.on_demand)
+    ]
     in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)
     write_text(folder / "leaderboard.tex", "\n".join(in_latex))
     for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):
         write_text(folder / literature.FILE, chart.svg)
-    for section in (section for data in datasets for section in data.sections if section.writes_chart):
+    for section in (
+        section for data in datasets for section in data.sections if section.writes_chart
+    ):
         if (drawn := section.chart()) is not None:
             write_text(folder / f"{section.dataset}.svg", drawn.svg)
-    write_text(folder / "leaderboard.md", page.leaderboard_md(all_records, description, datasets, linked_from))
+    write_text(
+        folder / "leaderboard.md",
+        page.leaderboard_md(all_records, description, datasets, linked_from),
+    )
     text = suite_page(folder, linked_from, description, all_records, datasets)
     write_text(folder / PAGE, link_documents(text, page.path_to_checkout(linked_from)))
     return datasets
@@ -342,8 +411,15 @@ def write(
 
 def headline(datasets: Sequence[DatasetTables]) -> str:
     """Return the answer of a suite for a terminal, with the reasons for missing cells."""
-    lines = [line.replace("**", "").replace("`", "") for data in datasets for line in page.answers(data)]
-    return "\n".join([*lines, *page.cells_without_score([r for data in datasets for r in data.leaderboard.records])])
+    lines = [
+        line.replace("**", "").replace("`", "") for data in datasets for line in page.answers(data)
+    ]
+    return "\n".join(
+        [
+            *lines,
+            *page.cells_without_score([r for data in datasets for r in data.leaderboard.records]),
+        ]
+    )
 
 
 def terminal(datasets: Sequence[DatasetTables]) -> str:

@@ -22,10 +22,14 @@ MAP_SIDE = 224
 Mask = NDArray[np.bool_]
 
 
-def resample_map(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -> NDArray[np.float32]:
+def resample_map(
+    values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]
+) -> NDArray[np.float32]:
     """Interpolate a map (h,w) to (224,224), then min-max scale it to [0,1]; a constant map gives 0 everywhere."""
     once = min_max(values)  # also scaled before, so that float32 rounds all maps in the same way
-    return min_max_float32(resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (MAP_SIDE, MAP_SIDE)))
+    return min_max_float32(
+        resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (MAP_SIDE, MAP_SIDE))
+    )
 
 
 def min_max_float32(picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,14 +46,19 @@ def to_pixel_boxes(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64
     """
     height, width = frame
     corners = np.maximum(as_boxes(boxes) - [0, 0, 1, 1], 0)
-    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])  # a box below one pixel becomes one pixel
+    corners[:, 2:] = np.maximum(
+        corners[:, 2:], corners[:, :2]
+    )  # a box below one pixel becomes one pixel
     return np.asarray(corners * MAP_SIDE / [width, height, width, height], dtype=np.int64)
 
 
 def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: Mask | None = None) -> Mask:
     """Return the truth as a mask (224,224): its ``mask`` (H,W) by nearest neighbour, or its boxes."""
     if mask is not None:
-        return cv2.resize(mask.astype(np.uint8), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_NEAREST) > 0
+        return (
+            cv2.resize(mask.astype(np.uint8), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_NEAREST)
+            > 0
+        )
     out = np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool)
     for x0, y0, x1, y1 in to_pixel_boxes(boxes, frame):
         out[y0 : y1 + 1, x0 : x1 + 1] = True
@@ -84,7 +93,9 @@ def segment(
     return iou, otsu / 255, bool(truth.flat[picture.argmax()])
 
 
-def _on_pixels(values: FloatArray, grid: Grid | Alignment, frame: tuple[int, int]) -> NDArray[np.float32]:
+def _on_pixels(
+    values: FloatArray, grid: Grid | Alignment, frame: tuple[int, int]
+) -> NDArray[np.float32]:
     """Return a map (h,w) at the pixels of the ``frame``; a map in these pixels is not interpolated."""
     if values.shape == frame and resolve(grid, frame, frame) == conventional(frame, frame):
         return values.astype(np.float32)
@@ -106,7 +117,9 @@ def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
 @compiled
 def _count(picture, truth, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Count the pixels above each of the ascending ``levels``: (T,) inside the truth, and (T,) everywhere."""
-    counts = np.zeros((levels.size + 1, 2), np.int64)  # row: levels below the pixel; column: 1 in the truth
+    counts = np.zeros(
+        (levels.size + 1, 2), np.int64
+    )  # row: levels below the pixel; column: 1 in the truth
     for i in range(picture.shape[0]):
         for j in range(picture.shape[1]):
             below = 0
@@ -127,7 +140,9 @@ PIXEL = np.array([0, 0, 1, 1])
 def score_thresholds(step: float) -> FloatArray:
     """Return the thresholds i·step below 1 (T,). Raises ``BadValueError`` for a step outside (0,1]."""
     if not 0 < step <= 1:
-        raise BadValueError(f"the step between score thresholds is {step}: give a number above 0, at most 1")
+        raise BadValueError(
+            f"the step between score thresholds is {step}: give a number above 0, at most 1"
+        )
     values = np.arange(0, 1, step)
     return values[values < 1]
 
@@ -136,10 +151,17 @@ def quantised(values: ArrayLike) -> NDArray[np.uint8]:
     """Quantise a map (H,W) in [0,1] to floor(255·s). Raises ``BadValueError`` for another shape or range."""
     array = np.asarray(values)
     # nan fails both comparisons
-    if array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1):
+    if (
+        array.dtype.kind != "f"
+        or array.ndim != 2
+        or not array.size
+        or not (array.min() >= 0 and array.max() <= 1)
+    ):
         array = as_heat_map(array)
     if array.min() < 0 or array.max() > 1:
-        raise BadValueError(f"the map has values from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
+        raise BadValueError(
+            f"the map has values from {array.min():g} to {array.max():g}: scale it to [0, 1] first"
+        )
     return (array * 255).astype(np.uint8)
 
 
@@ -166,12 +188,17 @@ class Contours:
 
     def largest(self) -> Ints:
         """Return the source's boxes (T,4) of the contours with the largest polygon; the last one on ties."""
-        best = [boxes[areas.argmax()] for boxes, areas in zip(self._boxes, self._areas, strict=True)]
+        best = [
+            boxes[areas.argmax()] for boxes, areas in zip(self._boxes, self._areas, strict=True)
+        ]
         return np.stack(best)[self._at]
 
     def best_overlap(self, truth: ArrayLike) -> FloatArray:
         """Return the best IoU (T,) of any contour's box with truth boxes (M,4), inner contours included."""
-        overlap, counts = iou(np.concatenate(self._boxes), truth).max(1), [len(boxes) for boxes in self._boxes]
+        overlap, counts = (
+            iou(np.concatenate(self._boxes), truth).max(1),
+            [len(boxes) for boxes in self._boxes],
+        )
         return np.asarray(np.maximum.reduceat(overlap, np.cumsum([0, *counts[:-1]]))[self._at])
 
 
@@ -180,9 +207,13 @@ def _contours(image: NDArray[np.uint8], level: int) -> tuple[Ints, FloatArray]:
 
     An empty foreground has one box, the first pixel.
     """
-    contours, _ = cv2.findContours((image > level).view(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(
+        (image > level).view(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE
+    )
     if not contours:
         return PIXEL[None], np.zeros(1)
     boxes = np.array([cv2.boundingRect(contour) for contour in contours])
     corner = np.minimum(boxes[:, :2] + boxes[:, 2:], [image.shape[1] - 1, image.shape[0] - 1]) + 1
-    return np.concatenate([boxes[:, :2], corner], 1), np.array([cv2.contourArea(contour) for contour in contours])
+    return np.concatenate([boxes[:, :2], corner], 1), np.array(
+        [cv2.contourArea(contour) for contour in contours]
+    )

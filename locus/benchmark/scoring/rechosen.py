@@ -65,7 +65,9 @@ def means(hits: NDArray[np.float32], times: NDArray[np.float32], index: CaseInde
     for finding in index.groups(shared=False).values():
         total = times[:, finding].sum(1)
         part = (times[:, finding] * hits[:, finding]).sum(1)
-        shares.append(np.divide(part, total, out=np.full(len(part), np.nan, np.float32), where=total > 0))
+        shares.append(
+            np.divide(part, total, out=np.full(len(part), np.nan, np.float32), where=total > 0)
+        )
     return np.nanmean(shares, axis=0).astype(np.float64)
 
 

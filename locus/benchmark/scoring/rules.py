@@ -22,7 +22,12 @@ from locus.benchmark.scoring.statistics.resample import mean
 from locus.benchmark.scoring.surface import Surface
 from locus.core.types import FloatArray
 
-CUTS = {"fixed": "cut .5", "otsu": "cut by Otsu", "oracle": "cut on the truth", "cross-fitted@shared": "one cut"}
+CUTS = {
+    "fixed": "cut .5",
+    "otsu": "cut by Otsu",
+    "oracle": "cut on the truth",
+    "cross-fitted@shared": "one cut",
+}
 """Source in the columns of ``single_box`` -> name; without one, each finding's cut is chosen on other patients."""
 Columns = Callable[[str], FloatArray]
 """Name of a column of the rows per case -> its values (N,); nan where a row has none."""
@@ -34,7 +39,9 @@ def scored(cases: Sequence[Case], findings: Sequence[str], seed: int) -> Callabl
     @cache
     def columns_of(protocol: str) -> Columns:
         rows = protocols.get(protocol)().evaluate(cases, findings, seed).rows
-        return lambda name: np.array([row[name] for row in rows], dtype=np.float64)  # None becomes nan
+        return lambda name: np.array(
+            [row[name] for row in rows], dtype=np.float64
+        )  # None becomes nan
 
     return columns_of
 
@@ -50,7 +57,9 @@ def rule_values(columns_of: Callable[[str], Columns]) -> Values:
         "energy": columns_of("energy")("energy"),
         "MaxBoxAcc": maxbox("hit@iou.5"),
         "MaxBoxAcc, cut on the truth": (maxbox("iou_oracle") >= 0.5).astype(np.float64),
-        "MaxBoxAccV2": np.mean([maxbox("any@iou.3"), maxbox("any@iou.5"), maxbox("any@iou.7")], axis=0),
+        "MaxBoxAccV2": np.mean(
+            [maxbox("any@iou.3"), maxbox("any@iou.5"), maxbox("any@iou.7")], axis=0
+        ),
         "mask IoU": chexlocalize("iou"),
         "mask IoU, cut on the truth": chexlocalize("iou_oracle"),
         "mask IoU, cut by Otsu": chexlocalize("iou_otsu"),
@@ -104,14 +113,18 @@ def traits(cases: Sequence[Case], column: Columns) -> Values:
 
 def _area_above(surfaces: Sequence[Surface | None], level: float) -> FloatArray:
     """Return the share (N,) of the positions of each surface above a level; nan without a surface."""
-    return np.array([np.nan if surface is None else np.mean(surface.values > level) for surface in surfaces])
+    return np.array(
+        [np.nan if surface is None else np.mean(surface.values > level) for surface in surfaces]
+    )
 
 
 Pooled = tuple[float, dict[str, float]]
 """The score under a rule over all cases, mean over findings; patient -> the same without the patient."""
 
 
-def pooled_rules(cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> dict[str, Pooled]:
+def pooled_rules(
+    cases: Sequence[Case], findings: Sequence[str], seed: int = 0
+) -> dict[str, Pooled]:
     """Return the ``POOLED`` rules; the pixels of cases with a truth box are pooled, the boxes of all cases."""
     with_box = with_truth(cases)
     index = case_index(with_box)

@@ -64,7 +64,9 @@ class SampledThresholds:
         """
         count = self.hits[subset].sum(0)
         return float(
-            np.where(count == count.max(), self.quality[subset].mean(0).round(COMPARED_DECIMALS), -np.inf).argmax()
+            np.where(
+                count == count.max(), self.quality[subset].mean(0).round(COMPARED_DECIMALS), -np.inf
+            ).argmax()
         )
 
 
@@ -84,7 +86,9 @@ Indexed = tuple[ThresholdSelector, CaseIndex]
 """A selector and the index of its cases."""
 
 
-def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed | None = None) -> ThresholdsBySource:
+def choose(
+    scored: Indexed, default: float, seed: int = 0, validation: Indexed | None = None
+) -> ThresholdsBySource:
     """Return the threshold (N,) of each case for all sources that use truth, per finding and shared.
 
     ``default`` is that of ``cross_fitted``. Without ``validation`` cases, that threshold source is missing.
@@ -100,15 +104,27 @@ def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed |
 
 def oracle(selector: ThresholdSelector, index: CaseIndex, shared: bool = False) -> FloatArray:
     """Return the threshold (N,) of each case, chosen on the scored cases."""
-    return _chosen(selector, ((group, group) for group in index.groups(shared).values()), np.full(len(index), np.nan))
+    return _chosen(
+        selector,
+        ((group, group) for group in index.groups(shared).values()),
+        np.full(len(index), np.nan),
+    )
 
 
 def cross_fitted(
-    selector: ThresholdSelector, index: CaseIndex, default: float, seed: int = 0, shared: bool = False
+    selector: ThresholdSelector,
+    index: CaseIndex,
+    default: float,
+    seed: int = 0,
+    shared: bool = False,
 ) -> FloatArray:
     """Return the threshold (N,) of each case, chosen on the other folds; the ``default`` if they have no such case."""
     folds = patient_folds(index.patients.tolist(), FOLD_COUNT, seed)
-    inside = [(group, folds == number) for group in index.groups(shared).values() for number in np.unique(folds[group])]
+    inside = [
+        (group, folds == number)
+        for group in index.groups(shared).values()
+        for number in np.unique(folds[group])
+    ]
     pairs = ((group & fold, group & ~fold) for group, fold in inside)
     return _chosen(selector, pairs, np.full(len(index), float(default)))
 
@@ -122,7 +138,10 @@ def from_validation(
     """
     masks = validation_index.groups(shared)
     pairs = (
-        (group & (index.trainings == number), (validation_index.trainings == number) & masks.get(name, False))
+        (
+            group & (index.trainings == number),
+            (validation_index.trainings == number) & masks.get(name, False),
+        )
         for name, group in index.groups(shared).items()
         for number in np.unique(index.trainings[group])
     )
@@ -131,10 +150,14 @@ def from_validation(
 
 def of_findings(thresholds: Mapping[str, float], index: CaseIndex) -> FloatArray:
     """Return the threshold (N,) of each case from finding -> threshold; nan for a finding without one."""
-    return np.array([thresholds.get(finding, np.nan) for finding in index.findings.tolist()], dtype=np.float64)
+    return np.array(
+        [thresholds.get(finding, np.nan) for finding in index.findings.tolist()], dtype=np.float64
+    )
 
 
-def _chosen(selector: ThresholdSelector, pairs: Iterable[tuple[Mask, Mask]], default: FloatArray) -> FloatArray:
+def _chosen(
+    selector: ThresholdSelector, pairs: Iterable[tuple[Mask, Mask]], default: FloatArray
+) -> FloatArray:
     """Fill ``default`` (N,) for each mask of cases with the best threshold of the selector's cases in the other."""
     for cases, chosen_on in pairs:
         if chosen_on.any():
@@ -197,11 +220,15 @@ class ExactThresholds:
 
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
         """Return the box (N,4) of each case at its threshold (N,); nan without a box, and for a threshold of nan."""
-        return self.traces.boxes(np.arange(len(self)), np.asarray(thresholds, dtype=np.float64)[:, None])[:, 0]
+        return self.traces.boxes(
+            np.arange(len(self)), np.asarray(thresholds, dtype=np.float64)[:, None]
+        )[:, 0]
 
     def iou(self, subset: Index, thresholds: FloatArray) -> FloatArray:
         """Return the IoU (n,T) of the cases ``subset`` (n,) with their best truth box; 0 without a box."""
-        boxes = self.traces.boxes(subset, np.broadcast_to(thresholds, (len(subset), len(thresholds))))
+        boxes = self.traces.boxes(
+            subset, np.broadcast_to(thresholds, (len(subset), len(thresholds)))
+        )
         overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(subset, len(thresholds)))
         return overlap.reshape(len(subset), len(thresholds))
 
@@ -223,7 +250,9 @@ class ExactThresholds:
             rows = np.flatnonzero((findings == finding)[self.case_index])
             curve = steps(self.intervals[rows])
             by_finding.append(self.hits(curve.middles[curve.is_local_max], rows))
-        out = np.zeros((len(self), max((hits.shape[1] for hits in by_finding), default=0)), dtype=bool)
+        out = np.zeros(
+            (len(self), max((hits.shape[1] for hits in by_finding), default=0)), dtype=bool
+        )
         for hits in by_finding:
             out[:, : hits.shape[1]] |= hits
         return out
@@ -256,7 +285,9 @@ def steps(intervals: ArrayLike) -> Steps:
     ([0.0, 0.1, 0.3, 0.5, 0.9, 1.0], [0, 1, 2, 1, 0])
     """
     inside = np.clip(np.asarray(intervals, dtype=np.float64).reshape(-1, 2), 0, 1)
-    thresholds, index = np.unique(np.append(inside.ravel(), [0, 1]).round(COMPARED_DECIMALS), return_inverse=True)
+    thresholds, index = np.unique(
+        np.append(inside.ravel(), [0, 1]).round(COMPARED_DECIMALS), return_inverse=True
+    )
     begin, end = index[:-2].reshape(-1, 2).T
     gained, lost = (np.bincount(indices, minlength=len(thresholds)) for indices in (begin, end))
     count = (gained - lost).cumsum()[:-1]

@@ -77,7 +77,9 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     all_rows = method_names(suite, extra)
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)]
     for protocol in model.protocols or suite.protocols_or_check:
-        selected += [_cell(shared, row, protocol, model.images) for row in _rows_of(protocol, all_rows)]
+        selected += [
+            _cell(shared, row, protocol, model.images) for row in _rows_of(protocol, all_rows)
+        ]
     if names.MAIN_PROTOCOL in suite.protocols_or_check:
         if has_readings(model.trainings[0].dataset):
             selected.append(_cell(shared, names.READERS, names.MAIN_PROTOCOL, model.images))
@@ -91,7 +93,11 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
 def _cells_without_network(suite: Suite, model: ModelPlan, shared: Cell) -> list[Cell]:
     """Return the cells of rows that need no image: of a truth by its protocols, or of a grid."""
     if model.protocols:
-        return [_cell(shared, row, protocol) for protocol in model.protocols for row in rows_of_truth(model, protocol)]
+        return [
+            _cell(shared, row, protocol)
+            for protocol in model.protocols
+            for row in rows_of_truth(model, protocol)
+        ]
     # The upper bound depends on the grid. All other rows are the same on each, so only the finest grid has them.
     if model.grid != max(suite.grids):
         return [_cell(shared, names.UPPER_BOUND, names.MAIN_PROTOCOL)]
@@ -115,7 +121,10 @@ def _rows_of(protocol: str, row_names: Sequence[str]) -> list[str]:
 
 def can_be_fitted(cell: Cell) -> bool:
     """Whether a cell has a threshold that another suite can choose: not a person's boxes, no network that saw boxes."""
-    return cell.protocol in (names.MAIN_PROTOCOL, names.ADDED) and cell.method not in (*names.PEOPLE, *names.SUPERVISED)
+    return cell.protocol in (names.MAIN_PROTOCOL, names.ADDED) and cell.method not in (
+        *names.PEOPLE,
+        *names.SUPERVISED,
+    )
 
 
 def _fitted(cell: Cell, suite: str) -> Cell:
@@ -146,7 +155,9 @@ def has_readings(dataset: str) -> bool:
 
 def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -> Cell:
     data = shared.data if images is None else {**shared.data, "images": images}
-    return shared.model_copy(update={"method": method, "alignment": "aligned", "protocol": protocol, "data": data})
+    return shared.model_copy(
+        update={"method": method, "alignment": "aligned", "protocol": protocol, "data": data}
+    )
 
 
 def _shared(model: ModelPlan) -> Cell:
@@ -181,18 +192,26 @@ def requested_names(config: SuiteConfig) -> list[str]:
     """
     if config.dataset is not None:
         if config.all or config.suite:
-            raise BadValueError("--dataset cannot be combined with --suite or --all: use one of them")
+            raise BadValueError(
+                "--dataset cannot be combined with --suite or --all: use one of them"
+            )
         return [plan.of_data_set(config.dataset, config.data_root_dir, config.method).name]
     folder = _suites_folder(config)
     available = plan.suites(folder)
     if not available:
-        raise DataError(f"{folder} has no suite: put the YAML file of a suite there, or leave --suites out")
+        raise DataError(
+            f"{folder} has no suite: put the YAML file of a suite there, or leave --suites out"
+        )
     if not config.all and not config.suite:
         own = "for your own network on your own data, --dataset NAME --model FILE.py:build"
-        raise BadValueError(f"no suite given: use --all or --suite NAME, one of {', '.join(available)}; {own}")
+        raise BadValueError(
+            f"no suite given: use --all or --suite NAME, one of {', '.join(available)}; {own}"
+        )
     selected = available if config.all else list(dict.fromkeys(config.suite))
     if config.data_root_dir and len(selected) > 1:
-        raise BadValueError("--data_root_dir requires a single --suite, because it is the folder of one data set")
+        raise BadValueError(
+            "--data_root_dir requires a single --suite, because it is the folder of one data set"
+        )
     return selected
 
 
@@ -223,12 +242,20 @@ def requested_suite(name: str, config: SuiteConfig) -> Suite:
         datasets.check(str(suite.train.get("dataset", TrainConfig.dataset)), config.data_root_dir)
     for method_name in config.method:
         if runs_code(method_name):
-            methods.get(method_name)  # runs the user's file, so that its errors are raised before any work
+            methods.get(
+                method_name
+            )  # runs the user's file, so that its errors are raised before any work
     methods.check(config.method)
-    unknown = [protocol for protocol in config.protocol if protocol not in (*suite.recorded_protocols, "all")]
+    unknown = [
+        protocol
+        for protocol in config.protocol
+        if protocol not in (*suite.recorded_protocols, "all")
+    ]
     if unknown and not config.all:
         existing = ", ".join(suite.recorded_protocols)
-        raise BadValueError(f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {existing}")
+        raise BadValueError(
+            f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {existing}"
+        )
     return _with_finished_models(suite, config)
 
 
@@ -241,9 +268,13 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         raise BadValueError(f"--model {config.model} is not an external network: {advice}")
     if network is None and not config.checkpoint:
         if not (suite.models or suite.truths or suite.joins):
-            raise BadValueError(f"{suite.name} has no network: add --model FILE.py:build or --checkpoint RUN")
+            raise BadValueError(
+                f"{suite.name} has no network: add --model FILE.py:build or --checkpoint RUN"
+            )
         if config.entry or config.trained_on or config.findings:
-            raise BadValueError("--entry, --trained_on and --findings require --checkpoint or --model")
+            raise BadValueError(
+                "--entry, --trained_on and --findings require --checkpoint or --model"
+            )
         return suite
     if network is not None and config.checkpoint:
         raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
@@ -252,7 +283,9 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
     else:
         scored = plan.data_config(suite)
         findings = runs.load_split(scored, "test").findings
-        paths = [str(runs.write_external(network, Path(config.runs).parent, findings, scored.img_size))]
+        paths = [
+            str(runs.write_external(network, Path(config.runs).parent, findings, scored.img_size))
+        ]
     entry: dict[str, object] = {"checkpoint": paths}
     if config.entry:
         entry["entry"] = config.entry
@@ -276,7 +309,9 @@ def keys(suite: Suite) -> frozenset[str]:
     return frozenset(cell.key for task in listed for cell in task.cells)
 
 
-def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Sequence[Record]) -> list[ModelTask]:
+def missing_cells(
+    planned: Sequence[ModelTask], config: RunConfig, existing: Sequence[Record]
+) -> list[ModelTask]:
     """Return the ``planned`` cells that have to run, by model.
 
     These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
@@ -299,7 +334,9 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
             kept = {record.key for record in recorded if _keep(record, config.overwrite)}
             kept -= changed_keys(task.model, recorded, code_of_method)
             missing = [cell for cell in missing if cell.key not in kept]
-        planned_models = [cell.without_method for cell in task.cells]  # their other records are removed later
+        planned_models = [
+            cell.without_method for cell in task.cells
+        ]  # their other records are removed later
         for cell in outdated.get(task.model.id, ()):
             if cell.without_method in planned_models and cell not in missing:
                 missing.append(cell)
@@ -326,7 +363,11 @@ def changed_keys(
     """Return the keys of the ``existing`` records of a model that other code of the method or network computed."""
     network = model.code
     with_code = [record for record in existing if record.code]
-    return {record.key for record in with_code if record.code != code_of(network, code_of_method(record.cell.method))}
+    return {
+        record.key
+        for record in with_code
+        if record.code != code_of(network, code_of_method(record.cell.method))
+    }
 
 
 def without_data(planned: Sequence[ModelTask], existing: Sequence[Record]) -> list[ModelTask]:
@@ -349,9 +390,13 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     """Return model -> cells whose records have different checkpoints from its newest record."""
     with_weights = [record for record in existing if record.source == "run" and record.checkpoints]
     outdated = {}
-    for model_id, model_records in grouped(with_weights, lambda record: record.cell.model_id).items():
+    for model_id, model_records in grouped(
+        with_weights, lambda record: record.cell.model_id
+    ).items():
         newest = max(model_records, key=lambda record: record.created)
-        older = [record.cell for record in model_records if record.checkpoints != newest.checkpoints]
+        older = [
+            record.cell for record in model_records if record.checkpoints != newest.checkpoints
+        ]
         if older:
             outdated[model_id] = older
     return outdated
@@ -464,6 +509,11 @@ def _difference(suite: Suite, config: RunConfig) -> str:
         return f"{config.data_root_dir} may have other images than those of the published plan"
     if config.checkpoint or config.model:
         return f"{config.entry or config.model or ', '.join(config.checkpoint)} is not part of the published plan"
-    planned = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}
+    planned = {
+        *methods.expand(suite.all_words),
+        *suite.all_words,
+        *BASELINES_AND_UPPER_BOUND,
+        *methods.GROUPS,
+    }
     extra = [name for name in config.method if name not in planned]
     return f"{', '.join(extra)} is not part of the published plan" if extra else ""

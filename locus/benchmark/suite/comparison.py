@@ -23,13 +23,24 @@ from tqdm import tqdm
 
 from locus.benchmark import records
 from locus.benchmark.records import Record, cases
-from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, column_as_floats, read_columns
+from locus.benchmark.report.case_columns import (
+    CaseColumns,
+    CaseFolders,
+    column_as_floats,
+    read_columns,
+)
 from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
 from locus.benchmark.scoring.statistics import resample
 from locus.benchmark.scoring.statistics.mrmc import over_patients, with_draw_error
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
-from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, CaseGroups, CaseIndex, holm, mean
+from locus.benchmark.scoring.statistics.resample import (
+    MIN_PATIENTS,
+    CaseGroups,
+    CaseIndex,
+    holm,
+    mean,
+)
 from locus.benchmark.suite import cells
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
@@ -41,7 +52,14 @@ COLUMNS = (MAIN, "hit@iou.1", "hit@iou.5", "hit@iobb.5", "mean_iou", "pointing")
 COLUMNS_OF_CASES = (*COLUMNS, *(f"{MEAN_PREFIX}{name}" for name in COLUMNS), "iou", "iobb")
 """Columns that are read: those compared, their means over draws of the patient folds, and overlaps."""
 HEADER = ("A", "B", "A − B [95%]", "p", "p (Holm)", "n")
-IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
+IGNORED_FIELDS = (
+    "img_size",
+    "counts",
+    "images",
+    "images_without_file",
+    "boxed_images",
+    "partition",
+)
 """Fields of a data set's description that do not concern the content of the images."""
 
 OVER_RUNS = (
@@ -119,10 +137,14 @@ def resolve(selector: str, results: Path) -> Selection:
     folder = results / suite_name
     suite_records = tuple(record for record in records.load(folder) if _is_comparable(record))
     if not suite_records:
-        reason = f"the suite {suite_name!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {folder}"
+        reason = (
+            f"the suite {suite_name!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {folder}"
+        )
         raise DataError(f"{reason}: run it first")
     model, method = _model_and_method(suite_name, rest, suite_records)
-    return Selection(selector=selector, folder=folder, suite_records=suite_records, model=model, method=method)
+    return Selection(
+        selector=selector, folder=folder, suite_records=suite_records, model=model, method=method
+    )
 
 
 def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
@@ -150,7 +172,9 @@ def _is_comparable(record: Record) -> bool:
     return "external" in cell.recipe or (record.source == "run" and cell.alignment == "aligned")
 
 
-def _model_and_method(suite_name: str, rest: str, suite_records: Sequence[Record]) -> tuple[str | None, str | None]:
+def _model_and_method(
+    suite_name: str, rest: str, suite_records: Sequence[Record]
+) -> tuple[str | None, str | None]:
     """Split the rest of a selector into model and method; a method may contain slashes, ``path/to/file.py:Class``."""
     if not rest:
         return None, None
@@ -168,7 +192,9 @@ def _model_and_method(suite_name: str, rest: str, suite_records: Sequence[Record
         known = [*sorted(methods_of), *sorted(methods)]
         raise UnknownNameError(f"model or method of the suite {suite_name!r}:", model, known)
     if method not in methods_of[model]:
-        raise UnknownNameError(f"method of {suite_name}/{model}:", method, sorted(methods_of[model]))
+        raise UnknownNameError(
+            f"method of {suite_name}/{model}:", method, sorted(methods_of[model])
+        )
     return model, method
 
 
@@ -273,7 +299,9 @@ def _read_cases(row: Row, folder: Path) -> CaseColumns:
     case_columns = read_columns(row.runs, CaseFolders(folder), COLUMNS_OF_CASES)
     for record in row.runs:
         if record.key not in case_columns.columns:
-            raise DataError(f"no rows per case of {record.cell.model_id}, {row.name} in {folder}: {cases.RUN_AGAIN}")
+            raise DataError(
+                f"no rows per case of {record.cell.model_id}, {row.name} in {folder}: {cases.RUN_AGAIN}"
+            )
     return case_columns
 
 
@@ -387,7 +415,9 @@ def _draw_error(row: Row, finding: str) -> float:
     return max(0.0 if score is None else score.value or 0.0 for score in scores)
 
 
-def _two_runs(values: Values, index: CaseIndex, errors: Mapping[str, tuple[float, float]]) -> list[UnderRule]:
+def _two_runs(
+    values: Values, index: CaseIndex, errors: Mapping[str, tuple[float, float]]
+) -> list[UnderRule]:
     """Compare two single runs over patients, as the tables compare a row of one run with ``prior``.
 
     ``errors``: column -> standard errors of both sides from the draw of the patient folds.
@@ -403,7 +433,9 @@ def _two_runs(values: Values, index: CaseIndex, errors: Mapping[str, tuple[float
     right_means = mean(right.value, 0).tolist()
     rows = []
     estimates = over_patients(left, right)
-    for name, left_mean, right_mean, estimate in zip(values, left_means, right_means, estimates, strict=True):
+    for name, left_mean, right_mean, estimate in zip(
+        values, left_means, right_means, estimates, strict=True
+    ):
         widened = with_draw_error(estimate, np.hypot(*errors.get(name, (0.0, 0.0))))
         row = UnderRule(
             rule=name,
@@ -458,7 +490,13 @@ def _table(title: str, heading: str, named_rows: Sequence[tuple[Difference, str]
 def _cells(row: UnderRule) -> list[str]:
     """Format both values, their difference and its p-values."""
     difference = Interval(row.difference, row.low, row.high)
-    return [number(row.first), number(row.second), signed(difference), _format_p(row.p), _format_p(row.p_holm)]
+    return [
+        number(row.first),
+        number(row.second),
+        signed(difference),
+        _format_p(row.p),
+        _format_p(row.p_holm),
+    ]
 
 
 def _format_p(p: float | None) -> str:
@@ -483,7 +521,9 @@ def compare(first: Selection, second: Selection) -> tuple[str, list[Difference]]
             lines.append(f"{model} / {method}: {len(both.index)} common cases; left out: {counts}")
     if not rows:
         names = f"{first.selector} and {second.selector}"
-        raise BadValueError(f"{names} have no common case: they were scored on different images or findings")
+        raise BadValueError(
+            f"{names} have no common case: they were scored on different images or findings"
+        )
     lines += [f"A = {first.selector}", f"B = {second.selector}"]
     lines += _about(pairs, unmatched, {row.patients for row in rows})
     rows = corrected(rows)
@@ -500,7 +540,9 @@ def _about(pairs: Sequence[Pair], unmatched: tuple[int, int], patients: Set[int]
     if different:
         lines.append(f"the data sets of A and B differ in {', '.join(different)}")
     patient_range = " to ".join(map(str, sorted({min(patients), max(patients)})))
-    lines.append(f"patients: {patient_range}; training seeds: {_seeds(pairs)}; `mean` is over findings")
+    lines.append(
+        f"patients: {patient_range}; training seeds: {_seeds(pairs)}; `mean` is over findings"
+    )
     if any(map(has_runs, pairs)):
         lines.append(OVER_RUNS)
     if not all(map(has_runs, pairs)):
@@ -526,7 +568,9 @@ def _different_fields(pairs: Sequence[Pair]) -> list[str]:
     different = set()
     for left_row, right_row in pairs:
         left, right = _description(left_row), _description(right_row)
-        different |= {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
+        different |= {
+            name for name in left.keys() | right.keys() if left.get(name) != right.get(name)
+        }
     return sorted(different.difference(IGNORED_FIELDS))
 
 
@@ -548,11 +592,15 @@ def run(selectors: Sequence[str], results: str | None, output: str | None, echo:
     """
     if len(selectors) != 2:
         advice = "each is suite[/model][/method] or a results folder"
-        raise BadValueError(f"compare requires two arguments, A and B, but got {len(selectors)}: {advice}")
+        raise BadValueError(
+            f"compare requires two arguments, A and B, but got {len(selectors)}: {advice}"
+        )
     first_selector, second_selector = selectors
     if _has_records(first_selector) or _has_records(second_selector):
         if output is not None:
-            raise BadValueError("--output requires suites, models or methods: leave it out for two results folders")
+            raise BadValueError(
+                "--output requires suites, models or methods: leave it out for two results folders"
+            )
         echo(compare_folders(first_selector, second_selector))
         return
     homes = [Path(results)] if results else [records.published(), cells.UNPUBLISHED]
@@ -580,7 +628,9 @@ def compare_folders(first: str, second: str) -> str:
     right_records = _records_by_key(second)
     common = left_records.keys() & right_records.keys()
     if not common:
-        raise BadValueError(f"{first} and {second} have no common cell: they have results of different suites")
+        raise BadValueError(
+            f"{first} and {second} have no common cell: they have results of different suites"
+        )
     # In the order of the first folder: of several equal differences, the first cell is named.
     pairs = [(record, right_records[key]) for key, record in left_records.items() if key in common]
     equal_count = sum(_are_equal(left, right) for left, right in pairs)
@@ -591,7 +641,11 @@ def compare_folders(first: str, second: str) -> str:
     gaps = []
     for left, right in pairs:
         left_value, right_value = main_value(left), main_value(right)
-        if left.cell.protocol == MAIN_PROTOCOL and left_value is not None and right_value is not None:
+        if (
+            left.cell.protocol == MAIN_PROTOCOL
+            and left_value is not None
+            and right_value is not None
+        ):
             gaps.append((abs(left_value - right_value), left.cell))
     if not gaps:
         return text
@@ -605,15 +659,22 @@ def compare_folders(first: str, second: str) -> str:
 def _records_by_key(folder: str) -> dict[str, Record]:
     """Return the scored records of a results folder by key. Raises ``BadValueError`` if it has none."""
     if not _has_records(folder):
-        raise BadValueError(f"{folder} has no records: use two folders with results of one suite, or name two suites")
+        raise BadValueError(
+            f"{folder} has no records: use two folders with results of one suite, or name two suites"
+        )
     return {record.key: record for record in records.load(Path(folder)) if record.scores}
 
 
 def _are_equal(left: Record, right: Record) -> bool:
     """Whether the scores that both records have are equal."""
     left_values, right_values = _values_by_name(left), _values_by_name(right)
-    return all(left_values[name] == right_values[name] for name in left_values.keys() & right_values.keys())
+    return all(
+        left_values[name] == right_values[name] for name in left_values.keys() & right_values.keys()
+    )
 
 
 def _values_by_name(record: Record) -> dict[tuple[str, str, str], float | None]:
-    return {(score.finding, score.metric, score.threshold_source): score.value for score in record.scores}
+    return {
+        (score.finding, score.metric, score.threshold_source): score.value
+        for score in record.scores
+    }

@@ -49,11 +49,21 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         remove_leftovers(folder.rglob(".*"))
         _say_missing(entry, echo)
         all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING, config.protocol))
-        flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
+        flags = {
+            name: value
+            for name, value in dataclasses.asdict(config).items()
+            if value not in (None, ())
+        }
         write_json(unpacked_folder(folder) / FLAGS, flags)
-        gallery.write_examples(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
+        gallery.write_examples(
+            all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples}
+        )
         suite, published = _published(entry.name, all_records, folder)
-        origin = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
+        origin = (
+            "No published suite has the same cases."
+            if suite is None
+            else f"The published rows are from {suite}."
+        )
         names_code = any(map(runs_code, flags.values()))
         description = Description(
             title=entry.name,
@@ -63,7 +73,9 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
             has_maps=entry.boxes is None,
             gallery_flags=" --trust True" if names_code else "",
         )
-        datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))
+        datasets = tables.write(
+            folder, description, [*all_records, *published], folders=CaseFolders(folder, suite)
+        )
     echo(tables.headline(datasets))
     echo(f"\n{tables.terminal(datasets)}")
     echo(f"results: {folder / PAGE}, with leaderboard.md")
@@ -77,7 +89,9 @@ def _say_missing(entry: ExternalEntry, echo: Echo) -> None:
         echo(f"{len(entry.missing_maps)} cases have no map: {treatment}")
     if entry.boxless:
         boxed_count = sum(bool(sample.boxes) for sample in entry.data)
-        echo(f"{len(entry.boxless)} of {boxed_count} images with a truth box have no box: {treatment}")
+        echo(
+            f"{len(entry.boxless)} of {boxed_count} images with a truth box have no box: {treatment}"
+        )
 
 
 def open_entry(config: PageConfig) -> OpenedModel | None:
@@ -110,7 +124,9 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
 def _read_again(config: PageConfig, main: Record, path: Path) -> ExternalEntry:
     """Read the entry of a ``main`` record by the flags in ``path``."""
     if main.cell.recipe["external"]["kind"] == "boxes":
-        raise DataError(f"{main.cell.method} has boxes but no heat maps, so there is no gallery to draw")
+        raise DataError(
+            f"{main.cell.method} has boxes but no heat maps, so there is no gallery to draw"
+        )
     again = f"score {main.cell.method} again with python -m benchmark.score, then draw its gallery"
     if not path.is_file():
         raise DataError(f"{path} not found: {again}")
@@ -131,7 +147,9 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     folder = Path(config.results) / name
     existing = records.load(folder) if folder.is_dir() else []
     if any(record.cell.model_id != MODEL for record in existing):
-        raise BadValueError(f"{folder} contains the results of a suite: choose another --entry or --results")
+        raise BadValueError(
+            f"{folder} contains the results of a suite: choose another --entry or --results"
+        )
     for record in existing:
         if record.source == "external" and record.cell.method != entry.name:
             raise BadValueError(
@@ -140,19 +158,31 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     return folder
 
 
-def _published(name: str, entry_records: Sequence[Record], folder: Path) -> tuple[Path | None, list[Record]]:
+def _published(
+    name: str, entry_records: Sequence[Record], folder: Path
+) -> tuple[Path | None, list[Record]]:
     """Return the published rows with the same cases as the entry ``name`` in ``folder``, and their folder.
 
     They are of the suite with most of them; without such a suite, None and no record.
     """
-    main = {record.cell.method: record for record in entry_records if record.cell.protocol == MAIN_PROTOCOL}
+    main = {
+        record.cell.method: record
+        for record in entry_records
+        if record.cell.protocol == MAIN_PROTOCOL
+    }
     best_suite: Path | None = None
     best_records: list[Record] = []
     most = 0
     for suite in records.suites(records.published()):
-        similar = [record for record in as_published(suite) if record.scores and record.may_have_cases_of(main[name])]
+        similar = [
+            record
+            for record in as_published(suite)
+            if record.scores and record.may_have_cases_of(main[name])
+        ]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
-        models = _models_on_the_same_cases(main[name], main.get(FIXED_BOX), rows, CaseFolders(folder, suite))
+        models = _models_on_the_same_cases(
+            main[name], main.get(FIXED_BOX), rows, CaseFolders(folder, suite)
+        )
         count = sum(record.cell.model_key in models for record in rows)
         if count > most:
             most = count
@@ -173,16 +203,24 @@ def _models_on_the_same_cases(
     record_of_model = {record.cell.model_key: record for record in rows}
     compared = list(dict.fromkeys((main, *boxes, *record_of_model.values())))
     cases = read_columns(compared, folders, ("iou",))
-    ious = np.round(cases.wide([record.key for record in boxes if record.key in cases.columns], "iou"), 4)
+    ious = np.round(
+        cases.wide([record.key for record in boxes if record.key in cases.columns], "iou"), 4
+    )
     if not np.array_equal(ious[:, :1], ious[:, -1:], equal_nan=True):
         return set()
     entry_cases = cases.case_sets.get(main.key)
     if not entry_cases:
         return set()
-    return {key for key, record in record_of_model.items() if cases.case_sets.get(record.key) == entry_cases}
+    return {
+        key
+        for key, record in record_of_model.items()
+        if cases.case_sets.get(record.key) == entry_cases
+    }
 
 
-def _recorded(folder: Path, entry: ExternalEntry, results: list[tuple[Record, Rows]]) -> list[Record]:
+def _recorded(
+    folder: Path, entry: ExternalEntry, results: list[tuple[Record, Rows]]
+) -> list[Record]:
     """Write all records of an entry to ``folder`` with the hashes of its files."""
     for record, rows in results:
         if rows:

@@ -73,7 +73,9 @@ def finalize(
     final = records.ordered([*measured, *suite.published])
     if runs_dir is not None or has_unpacked or (records_now and final != list(records_now)):
         records.pack(folder.path, final)
-    has_methods = bool(grouping.main_methods([record for record in current if record.source == "run"]))
+    has_methods = bool(
+        grouping.main_methods([record for record in current if record.source == "run"])
+    )
     if runs_dir is not None or (has_methods and not (folder.path / EXAMPLES).is_file()):
         gallery.write_examples(final, folder.path, partial(_samples, planned))
     if runs_dir is not None and suite.training_runs_of is None:
@@ -81,19 +83,25 @@ def finalize(
     linked_from = linked_from or folder.path
     table_records, folders = _shown(final, folder)
     description = replace(describe(suite, linked_from), listed=cells.keys(suite))
-    if linked_from.parent.resolve() != records.published().resolve():  # published pages depend on their records alone
+    if (
+        linked_from.parent.resolve() != records.published().resolve()
+    ):  # published pages depend on their records alone
         description = _with_flags(description, flags, table_records)
     datasets = tables.write(folder.path, description, table_records, folders, linked_from)
     return table_records, datasets
 
 
-def finalize_joined(suite: Suite, planned: Set[str], folder: ResultsFolder) -> tuple[list[Record], list[DatasetTables]]:
+def finalize_joined(
+    suite: Suite, planned: Set[str], folder: ResultsFolder
+) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the records of a joined suite whose keys are ``planned``, and write its tables; return both."""
     existing = cells.existing_records(folder.path)
     final = records.ordered([record for record in existing if record.key in planned])
     if records.unpacked(folder.path) or len(final) < len(existing):
         records.pack(folder.path, final)
-    return final, tables.write(folder.path, describe(suite, folder.path), final, CaseFolders(folder.path))
+    return final, tables.write(
+        folder.path, describe(suite, folder.path), final, CaseFolders(folder.path)
+    )
 
 
 def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
@@ -105,14 +113,18 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
     """
     author = config.by.strip()
     if len(config.suite) > 1 or not author:
-        raise BadValueError("--merge requires --by NAME, the name in the tables, and at most one --suite")
+        raise BadValueError(
+            "--merge requires --by NAME, the name in the tables, and at most one --suite"
+        )
     require_name(config.by)
     name = config.suite[0] if config.suite else "nih"
     suite = cells.read_suite(name, config)
     folder = cells.base(config) / name
     with records.only_writer(records.unpacked_folder(folder)):
         if records.unpacked(folder):
-            raise BadValueError(f"a run of {name} is not finished: finish it with --suite {name}, then merge")
+            raise BadValueError(
+                f"a run of {name} is not finished: finish it with --suite {name}, then merge"
+            )
         existing = cells.existing_records(folder)
         checked = accepted(Path(config.merge or ""), folder)
         merged = [record for record, _ in checked]
@@ -131,7 +143,9 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
             old_keys = _corrected(existing, merged, author)
             current = [record for record in records.load(scratch) if record.key not in old_keys]
             planned = cells.planned_cells(suite)
-            finalize(suite, planned, ResultsFolder(scratch), current, None, config, linked_from=folder)
+            finalize(
+                suite, planned, ResultsFolder(scratch), current, None, config, linked_from=folder
+            )
             _replace_files(scratch, folder)
     return folder, tables_of(folder)
 
@@ -157,14 +171,20 @@ def _replace_files(scratch: Path, folder: Path) -> None:
                 shutil.copyfile(file, all_or_none.enter_context(atomic(target)))
 
 
-def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
+def _shown(
+    run_records: Sequence[Record], folder: ResultsFolder
+) -> tuple[list[Record], CaseFolders]:
     """Return the records in the tables of a ``folder``, and the folders of their rows per case.
 
     They are its ``run_records`` and the published ones of other networks; without any, all published ones.
     """
-    if folder.published_folder is not None and all(record.source == "paper" for record in run_records):
+    if folder.published_folder is not None and all(
+        record.source == "paper" for record in run_records
+    ):
         return records.load(folder.published_folder), CaseFolders(folder.published_folder)
-    return with_published(run_records, folder.published), CaseFolders(folder.path, folder.published_folder)
+    return with_published(run_records, folder.published), CaseFolders(
+        folder.path, folder.published_folder
+    )
 
 
 def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
@@ -257,14 +277,20 @@ def describe(suite: Suite, folder: Path) -> Description:
         answers_first=bool(suite.truths),
         can_be_run=can_be_run,
         has_maps=is_drawn and can_be_run,
-        pictures={path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()},
+        pictures={
+            path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()
+        },
     )
 
 
-def _with_flags(description: Description, flags: FolderFlags, shown: Sequence[Record]) -> Description:
+def _with_flags(
+    description: Description, flags: FolderFlags, shown: Sequence[Record]
+) -> Description:
     """Add the folders of the run to the commands on its page, and ``--trust`` if a method of the gallery is a file."""
     names_code = any(runs_code(record.cell.method) for record in shown)
-    gallery_flags = typed_folder_flags(replace(flags, results=None, trust=flags.trust or names_code))
+    gallery_flags = typed_folder_flags(
+        replace(flags, results=None, trust=flags.trust or names_code)
+    )
     return replace(
         description,
         command=" ".join([description.command, *map(shlex.quote, typed_folder_flags(flags))]),
@@ -272,13 +298,19 @@ def _with_flags(description: Description, flags: FolderFlags, shown: Sequence[Re
     )
 
 
-def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record]) -> list[Record]:
+def _drop_obsolete(
+    suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record]
+) -> list[Record]:
     """Drop the records whose model, protocol, alignment or images are no longer in the suite.
 
     Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay.
     """
     planned_keys = {cell.key for cell in planned}
-    unplanned = [record for record in records_now if record.source == "run" and record.key not in planned_keys]
+    unplanned = [
+        record
+        for record in records_now
+        if record.source == "run" and record.key not in planned_keys
+    ]
     if not unplanned:
         return list(records_now)
     keys_without_method = {cell.without_method.key for cell in planned}
@@ -288,8 +320,14 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
     for record in unplanned:
         cell = record.cell
         is_added_model = "weights" in cell.recipe and cell.model_id not in planned_models
-        is_added_method = cell.method not in planned_methods and cell.without_method.key in keys_without_method
+        is_added_method = (
+            cell.method not in planned_methods and cell.without_method.key in keys_without_method
+        )
         if not is_added_model and not is_added_method:
-            log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
+            log.warning(
+                "%s: record %s is removed: its cell is no longer in the suite",
+                suite.name,
+                record.key,
+            )
             removed.add(record.key)
     return [record for record in records_now if record.key not in removed]

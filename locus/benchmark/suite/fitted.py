@@ -24,7 +24,13 @@ from locus.benchmark import records
 from locus.benchmark.evaluation import scorer
 from locus.benchmark.evaluation.arrays import Pair
 from locus.benchmark.evaluation.scorer import CaseSource
-from locus.benchmark.maps.baselines import ALLOWED_CANDIDATES, CANDIDATE_SIDES, HIT_IOU, MIN_PATIENTS, Prior
+from locus.benchmark.maps.baselines import (
+    ALLOWED_CANDIDATES,
+    CANDIDATE_SIDES,
+    HIT_IOU,
+    MIN_PATIENTS,
+    Prior,
+)
 from locus.benchmark.maps.runs import images_of
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.grouping import first_names
@@ -85,7 +91,9 @@ class Fit:
         """Return what was chosen for the model and method of a cell; ``noun`` names it in the error."""
         key = (cell.model_id, cell.method)
         if key not in chosen:
-            raise NotAvailableError(f"the suite {self.suite} has no {noun} of {cell.method} on {cell.model_id}")
+            raise NotAvailableError(
+                f"the suite {self.suite} has no {noun} of {cell.method} on {cell.model_id}"
+            )
         return chosen[key]
 
     @cached_property
@@ -103,7 +111,9 @@ def mean_of_boxes(samples: Sequence[Sample], finding: str) -> NDArray[np.float32
     """Return the map (side,side) of ``prior`` for other patients than those of ``samples``: the mean of their boxes."""
     side = Prior().side
     with_finding = [sample for sample in samples if finding in sample.boxes]
-    drawn = [box_coverage(sample.boxes[finding], sample.frame, (side, side)) for sample in with_finding]
+    drawn = [
+        box_coverage(sample.boxes[finding], sample.frame, (side, side)) for sample in with_finding
+    ]
     return np.mean(drawn, axis=0).astype(np.float32)
 
 
@@ -116,7 +126,9 @@ def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
     with_finding = [sample for sample in samples if finding in sample.boxes]
     count = len({sample.patient_id for sample in with_finding})
     if count < MIN_PATIENTS:
-        raise NotAvailableError(f"{finding} has boxes of {count} patients: fixed_box needs at least {MIN_PATIENTS}")
+        raise NotAvailableError(
+            f"{finding} has boxes of {count} patients: fixed_box needs at least {MIN_PATIENTS}"
+        )
     candidates = candidate_boxes()
     hit_counts = np.zeros(len(candidates), dtype=np.int64)
     iou_sums = np.zeros(len(candidates))
@@ -149,15 +161,22 @@ def read(name: str, results: Path, suites: Path = plan.SUITES) -> Fit:
     all_records = records.load(folder) if folder in records.suites(folder.parent) else []
     main_records = chosen_on_all(all_records)
     if not main_records:
-        raise DataError(f"{folder} has no score thresholds: run the suite {name} first (--suite {name})")
+        raise DataError(
+            f"{folder} has no score thresholds: run the suite {name} first (--suite {name})"
+        )
     rows = cases.read_columns([record.cell for record in main_records], folder, ["image"])
     images = {str(image) for image in rows["image"].unique().to_pylist()}
     model = plan.models(plan.load(name, suites))[0]
     return Fit(
         suite=name,
-        thresholds={_model_and_method(r): of_findings(r.thresholds[CHOSEN_ON_ALL]) for r in main_records},
+        thresholds={
+            _model_and_method(r): of_findings(r.thresholds[CHOSEN_ON_ALL]) for r in main_records
+        },
         samples=boxed_images(model, images),
-        added={_model_and_method(r): r.thresholds[CHOSEN_ON_ALL] for r in chosen_on_all(all_records, ADDED)},
+        added={
+            _model_and_method(r): r.thresholds[CHOSEN_ON_ALL]
+            for r in chosen_on_all(all_records, ADDED)
+        },
     )
 
 
@@ -167,13 +186,23 @@ def _model_and_method(record: Record) -> ModelAndMethod:
 
 def chosen_on_all(all_records: Sequence[Record], protocol: str = MAIN_PROTOCOL) -> list[Record]:
     """Return the records of a protocol with thresholds that were chosen on all cases."""
-    own = [record for record in all_records if record.source == "run" and record.cell.fitted_on is None]
-    return [record for record in own if record.cell.protocol == protocol and record.thresholds.get(CHOSEN_ON_ALL)]
+    own = [
+        record for record in all_records if record.source == "run" and record.cell.fitted_on is None
+    ]
+    return [
+        record
+        for record in own
+        if record.cell.protocol == protocol and record.thresholds.get(CHOSEN_ON_ALL)
+    ]
 
 
 def of_findings(chosen: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Return finding -> its only threshold, from those in a record; findings without one are left out."""
-    return {finding: values[0] for finding, values in chosen.items() if values and not finding.startswith("@")}
+    return {
+        finding: values[0]
+        for finding, values in chosen.items()
+        if values and not finding.startswith("@")
+    }
 
 
 def boxed_images(model: ModelPlan, images: set[str]) -> list[Sample]:
@@ -183,7 +212,9 @@ def boxed_images(model: ModelPlan, images: set[str]) -> list[Sample]:
     """
     config = without_images(model.trainings[0])
     if not datasets.at_hand(config.dataset, config.data_root_dir):
-        raise DataError(f"no data set {config.dataset} in {datasets.root_of(config.dataset, config.data_root_dir)}")
+        raise DataError(
+            f"no data set {config.dataset} in {datasets.root_of(config.dataset, config.data_root_dir)}"
+        )
     data = load_split(config, "test")
     return [data[index] for index, image in enumerate(data.columns.images) if image in images]
 
@@ -205,7 +236,11 @@ def check(fit: Fit, scored: Sequence[Sample]) -> None:
     """
     shared = sorted(fit.patients & {sample.patient_id for sample in scored})
     if shared:
-        patients = f"{len(shared)} patients ({first_names(shared)})" if len(shared) > 1 else f"the patient {shared[0]}"
+        patients = (
+            f"{len(shared)} patients ({first_names(shared)})"
+            if len(shared) > 1
+            else f"the patient {shared[0]}"
+        )
         raise LeakError(
             f"fitted_on: {fit.suite} has {patients} of the scored images: leave their images out of one suite"
         )
@@ -238,7 +273,9 @@ def of_tasks(tasks: Sequence[ModelTask], folder: Path, flags: RunConfig) -> Fit 
     suites = Path(flags.suites) if flags.suites else plan.SUITES
     fit = read(names.pop(), results=folder.parent, suites=suites)
     if not fit.added and any(cell.protocol == ADDED for cell in fitted_cells):
-        raise DataError(f"fitted_on: {fit.suite} has no rows of {ADDED}: add it to its protocols and run it first")
+        raise DataError(
+            f"fitted_on: {fit.suite} has no rows of {ADDED}: add it to its protocols and run it first"
+        )
     return fit
 
 

@@ -7,6 +7,7 @@ Nothing is run and no image is read. Each case keeps the hits of its part: with 
 baselines of that part.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.benchmark.suite.plan import Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER
+from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import json_hash
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, PEOPLE
@@ -69,18 +71,33 @@ def parts(suite: Suite, results: Path) -> dict[Row, Parts]:
         raise DataError(f"{listed(suite.joins)} have no row in common: run these suites first")
     parts_by_row: dict[Row, Parts] = {}
     for row in sorted(common):
-        parts_by_row[row] = {name: part_records[row] for name, part_records in records_by_part.items()}
+        parts_by_row[row] = {
+            name: part_records[row] for name, part_records in records_by_part.items()
+        }
     _check_cases(suite.name, next(iter(parts_by_row.values())), results)
-    for model in sorted({model for model, _ in common}):
-        _check_recipe(suite.name, model, suite.joins, results)
+    first_row = {model: row_parts for (model, _), row_parts in reversed(parts_by_row.items())}
+    for model, row_parts in sorted(first_row.items()):
+        _check_recipe(suite.name, model, row_parts, results)
     return parts_by_row
 
 
 def _main_records(folder: Path) -> dict[Row, Record]:
     """Return (model, method) -> cross-fitted record of the main protocol, without people's boxes."""
-    scored = [record for record in records.load(folder) if record.source == "run" and record.status == "ok"]
-    main = [record for record in scored if record.cell.protocol == MAIN_PROTOCOL and record.cell.fitted_on is None]
-    return {(record.cell.model_id, record.cell.method): record for record in main if record.cell.method not in PEOPLE}
+    scored = [
+        record
+        for record in records.load(folder)
+        if record.source == "run" and record.status == "ok"
+    ]
+    main = [
+        record
+        for record in scored
+        if record.cell.protocol == MAIN_PROTOCOL and record.cell.fitted_on is None
+    ]
+    return {
+        (record.cell.model_id, record.cell.method): record
+        for record in main
+        if record.cell.method not in PEOPLE
+    }
 
 
 def _check_cases(suite_name: str, row_parts: Parts, results: Path) -> None:
@@ -98,14 +115,13 @@ def _check_cases(suite_name: str, row_parts: Parts, results: Path) -> None:
                     )
 
 
-def _check_recipe(suite_name: str, model: str, part_names: Sequence[str], results: Path) -> None:
-    """Raise ``BadValueError`` if the published weights of a model were trained by different recipes."""
-    first, *others = part_names
-    first_recipe = recipe_of(model, results / first)
+def _check_recipe(suite_name: str, model: str, row_parts: Parts, results: Path) -> None:
+    """Raise ``BadValueError`` if the networks of a model were trained by different recipes."""
+    recipes = {part: recipe_of(record, results / part) for part, record in row_parts.items()}
+    first, *others = recipes
     for other in others:
-        other_recipe = recipe_of(model, results / other)
         for flag in RECIPE:
-            value, other_value = first_recipe.get(flag), other_recipe.get(flag)
+            value, other_value = recipes[first].get(flag), recipes[other].get(flag)
             if value != other_value:
                 values = f"{flag} {value!r} in {first} and {other_value!r} in {other}"
                 raise BadValueError(
@@ -113,11 +129,20 @@ def _check_recipe(suite_name: str, model: str, part_names: Sequence[str], result
                 )
 
 
-def recipe_of(model: str, folder: Path) -> dict[str, Any]:
-    """Return the flags with which the published weights of a model in a suite's ``folder`` were trained."""
+def recipe_of(record: Record, folder: Path) -> dict[str, Any]:
+    """Return the flags with which the network of a record in a suite's ``folder`` was trained.
+
+    A record of a network that the suite trained has them; otherwise, published weights have them.
+    """
+    if "epochs" in record.cell.recipe:
+        defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+        return {**defaults, **record.cell.recipe}
+    model = record.cell.model_id
     files = sorted((folder / WEIGHTS_FOLDER).glob(f"{model}*{backbones.SUFFIX}"))
     if not files:
-        raise DataError(f"{folder / WEIGHTS_FOLDER} has no weights of {model}, so its recipe is unknown")
+        raise DataError(
+            f"{folder / WEIGHTS_FOLDER} has no weights of {model}, so its recipe is unknown"
+        )
     return dict(backbones.described(files[0])["locus"]["config"])
 
 
@@ -133,19 +158,28 @@ def digests(row_parts: Parts) -> dict[str, str]:
 def cell_of(suite: Suite, row_parts: Parts) -> Cell:
     """Return the cell of a joined record."""
     first = next(iter(row_parts.values())).cell
-    return first.model_copy(update={"partition": PARTITION, "recipe": {"joins": suite.joins, "seed": first.seed}})
+    return first.model_copy(
+        update={"partition": PARTITION, "recipe": {"joins": suite.joins, "seed": first.seed}}
+    )
 
 
 def missing(suite: Suite, existing: Sequence[Record], results: Path) -> list[Parts]:
     """Return the parts of the joined records that do not exist, or whose parts have changed since."""
     stored = {record.key: record.data.get(DIGESTS) for record in existing}
     all_parts = parts(suite, results).values()
-    return [row_parts for row_parts in all_parts if stored.get(cell_of(suite, row_parts).key) != digests(row_parts)]
+    return [
+        row_parts
+        for row_parts in all_parts
+        if stored.get(cell_of(suite, row_parts).key) != digests(row_parts)
+    ]
 
 
 def joined(suite: Suite, row_parts: Parts, results: Path) -> tuple[Record, pd.DataFrame]:
     """Return the record of one model and method on the cases of all parts, and its rows per case."""
-    tables = [cases.read(record.cell, results / name).assign(part=name) for name, record in row_parts.items()]
+    tables = [
+        cases.read(record.cell, results / name).assign(part=name)
+        for name, record in row_parts.items()
+    ]
     rows = pd.concat(tables, ignore_index=True).drop(columns=["key", *cases.CELL])
     part_records = list(row_parts.values())
     first = part_records[0]
@@ -203,4 +237,6 @@ def _draw_errors(rows: pd.DataFrame, row_parts: Parts) -> Iterator[Score]:
         shares = part_counts.to_numpy() / part_counts.sum()
         values = np.array(errors, dtype=np.float64)
         variances.append(float(((shares * values) ** 2).sum()))
-    yield Score("mean", DRAW_ERROR, float(np.sqrt(np.sum(variances))) / len(variances), n=len(variances))
+    yield Score(
+        "mean", DRAW_ERROR, float(np.sqrt(np.sum(variances))) / len(variances), n=len(variances)
+    )

@@ -51,9 +51,15 @@ def open_model(config: PageConfig) -> OpenedModel:
     name, _, model_id = config.suite.partition("/")
     suite = cells.read_suite(name, config)
     folder, all_records = _folder_and_records(config)
-    planned = cells.planned_cells(suite, sorted({record.cell.method for record in all_records} - {CLASSIFIER}))
+    planned = cells.planned_cells(
+        suite, sorted({record.cell.method for record in all_records} - {CLASSIFIER})
+    )
     model_by_key = {cell.key: task.model for task in planned for cell in task.cells}
-    existing = [record for record in all_records if record.key in model_by_key or "weights" in record.cell.recipe]
+    existing = [
+        record
+        for record in all_records
+        if record.key in model_by_key or "weights" in record.cell.recipe
+    ]
     chosen = of_model(existing, name, model_id)
     first = chosen[0].cell
     scored = [record for record in chosen if record.status == "ok"]
@@ -76,7 +82,9 @@ def open_model(config: PageConfig) -> OpenedModel:
         runs_dir=runs_dir,
         findings=store.findings,
         cases_of=store.cases,
-        samples={sample.image_id: sample for run in store.trained for sample in run.scorable_images},
+        samples={
+            sample.image_id: sample for run in store.trained for sample in run.scorable_images
+        },
     )
 
 
@@ -100,9 +108,13 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
     main = ranked(record for record in records if _is_in_main_table(record))
     counts = Counter(record.cell.model_id for record in main)  # some models have fewer methods
     complete = [record for record in main if counts[record.cell.model_id] == max(counts.values())]
-    methods = [record for record in complete if is_method(record) and main_value(record) is not None]
+    methods = [
+        record for record in complete if is_method(record) and main_value(record) is not None
+    ]
     if not methods:
-        raise DataError(f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first")
+        raise DataError(
+            f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first"
+        )
     if model_id and model_id not in counts:
         raise UnknownNameError(f"model of the suite {suite!r}:", model_id, sorted(counts))
     chosen = model_id or methods[0].cell.model_id
@@ -137,11 +149,15 @@ def export_coco(config: ExportConfig, echo: Echo) -> None:
     counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
     echo(f"{title}: {counts} in {output}")
     if selected_count is not None:
-        echo(f"{config.suite} scores a part of the boxed images only: {TRUTH} lists these images alone")
+        echo(
+            f"{config.suite} scores a part of the boxed images only: {TRUTH} lists these images alone"
+        )
     if not results:
         echo(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
     if (table["confidence"] == 1).all():
-        echo("all scores are 1.0, because these rows have no confidence: do not compute an average precision")
+        echo(
+            "all scores are 1.0, because these rows have no confidence: do not compute an average precision"
+        )
 
 
 def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -> dict[str, Any]:
@@ -172,8 +188,15 @@ def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -
                     "iscrowd": 0,
                 }
                 annotations.append(annotation)
-    categories = [{"id": number, "name": finding} for number, finding in enumerate(findings, start=1)]
-    return {"info": {"description": title}, "images": images, "categories": categories, "annotations": annotations}
+    categories = [
+        {"id": number, "name": finding} for number, finding in enumerate(findings, start=1)
+    ]
+    return {
+        "info": {"description": title},
+        "images": images,
+        "categories": categories,
+        "annotations": annotations,
+    }
 
 
 def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, Any]]:
@@ -189,7 +212,9 @@ def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, A
     unknown = [name for name in boxed["image"].unique() if file_name(name) not in image_ids]
     unknown += [name for name in boxed["finding"].unique() if name not in category_ids]
     if unknown:
-        raise DataError(f"{len(unknown)} images or findings of the boxes are not in the data set: {examples(unknown)}")
+        raise DataError(
+            f"{len(unknown)} images or findings of the boxes are not in the data set: {examples(unknown)}"
+        )
     confidences = boxed["confidence"].astype(float)
     rows = zip(boxed["image"], boxed["finding"], boxes[has_box], confidences, strict=True)
     return [
@@ -218,8 +243,12 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[ModelRun]]:
     """Return the record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
     suite = cells.read_suite(config.suite, config)
     folder = cells.base(config) / suite.name
-    model_by_key = {cell.key: task.model for task in cells.planned_cells(suite) for cell in task.cells}
-    planned_records = [record for record in cells.existing_records(folder) if record.key in model_by_key]
+    model_by_key = {
+        cell.key: task.model for task in cells.planned_cells(suite) for cell in task.cells
+    }
+    planned_records = [
+        record for record in cells.existing_records(folder) if record.key in model_by_key
+    ]
     record = _record(planned_records, suite.name, config)
     model = model_by_key[record.key]
     problem = cells.missing_data_message(suite, model)
@@ -240,7 +269,9 @@ def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Reco
         if record.cell.method == config.method:
             return record
     method_names = list(dict.fromkeys(record.cell.method for record in model_records))
-    raise UnknownNameError(f"method of {model_records[0].cell.model_id}:", config.method, method_names)
+    raise UnknownNameError(
+        f"method of {model_records[0].cell.model_id}:", config.method, method_names
+    )
 
 
 def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
@@ -249,7 +280,9 @@ def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
     if not {*EDGES} <= {*table.columns} or table[EDGES].isna().all(axis=None):
         stored = "which are stored only for models with the lowest seed of a suite"
         advice = f"use --model_id of such a model, or, if this is one, {cases.RUN_AGAIN}"
-        raise BadValueError(f"{record.cell.model_id}, {record.method} in {folder} has no boxes, {stored}: {advice}")
+        raise BadValueError(
+            f"{record.cell.model_id}, {record.method} in {folder} has no boxes, {stored}: {advice}"
+        )
     other: Cell = record.cell.model_copy(update={"protocol": DETECTION})
     if not cases.exist(other, folder):
         return table.assign(confidence=1.0)

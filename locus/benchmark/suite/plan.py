@@ -112,9 +112,17 @@ class ModelPlan:
         config = self.trainings[0]
         folds = [training.fold for training in self.trainings]
         if self.external is None:
-            return {**identity(config), "fold": folds, "init": identity(self.init) if self.init else None}
+            return {
+                **identity(config),
+                "fold": folds,
+                "init": identity(self.init) if self.init else None,
+            }
         recipe = recipe_of_weights(config, self.external.digest, folds)
-        return {**recipe, "trained_on": self.external.trained_on} if self.external.trained_on else recipe
+        return (
+            {**recipe, "trained_on": self.external.trained_on}
+            if self.external.trained_on
+            else recipe
+        )
 
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
         """Return run folder in ``runs_dir`` -> training run with its initial weights, one per fold.
@@ -124,7 +132,9 @@ class ModelPlan:
         if self.external is not None:
             name = safe_filename(self.external.name)
             hashes = f"{self.external.digest[:8]}-{self.external.code[:8]}"
-            return {runs_dir / f"{name}-fold{config.fold}-{hashes}": config for config in self.trainings}
+            return {
+                runs_dir / f"{name}-fold{config.fold}-{hashes}": config for config in self.trainings
+            }
         configs = self.trainings
         start = self.start(runs_dir, None)
         if start is not None:
@@ -145,7 +155,10 @@ class ModelPlan:
             return []
         configs = self.run_configs(runs_dir)
         if self.external is not None:
-            return [RunPlan(folder, config, "predict", self.external) for folder, config in configs.items()]
+            return [
+                RunPlan(folder, config, "predict", self.external)
+                for folder, config in configs.items()
+            ]
         plans = []
         for folder, config in configs.items():
             file = None if published is None else published / weights_file(config)
@@ -165,7 +178,9 @@ def initial_weights_file(config: TrainConfig) -> str:
     return f"{INITIAL}{weights_file(config)}"
 
 
-def _own_run(folder: Path, config: TrainConfig, start: TrainConfig | None, file: Path | None) -> RunPlan:
+def _own_run(
+    folder: Path, config: TrainConfig, start: TrainConfig | None, file: Path | None
+) -> RunPlan:
     """Return the run of a network of the suite: restored if the published ``file`` has its weights, else trained."""
     if file is not None and file.is_file():
         published_settings = backbones.described(file).get("settings")
@@ -220,7 +235,9 @@ def _names_of(model: dict[str, Any], key: str) -> list[str]:
     return names
 
 
-MethodName = Annotated[str, _checked_by(lambda name: runs_code(name) or methods.registry.check(name))]
+MethodName = Annotated[
+    str, _checked_by(lambda name: runs_code(name) or methods.registry.check(name))
+]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
 CheckName = Annotated[str, _checked_by(CHECKS.check)]
@@ -321,7 +338,9 @@ class Suite(pydantic.BaseModel):
             yield "it must have either `models`, `truths` or `joins`"
         if len(self.joins) == 1:
             yield f"`joins` has one suite, {self.joins[0]}: name two or more"
-        if self.fitted_on is not None and (self.check is not None or MAIN_PROTOCOL not in self.protocols_or_check):
+        if self.fitted_on is not None and (
+            self.check is not None or MAIN_PROTOCOL not in self.protocols_or_check
+        ):
             yield f"`fitted_on` requires the protocol {MAIN_PROTOCOL}: add it to `protocols`, or leave `fitted_on` out"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
@@ -332,7 +351,9 @@ class Suite(pydantic.BaseModel):
     @property
     def words(self) -> list[str]:
         """Registered names of its methods and groups of methods."""
-        return methods.normalize_names([self.methods] if isinstance(self.methods, str) else self.methods)
+        return methods.normalize_names(
+            [self.methods] if isinstance(self.methods, str) else self.methods
+        )
 
     @property
     def all_words(self) -> list[str]:
@@ -348,7 +369,11 @@ class Suite(pydantic.BaseModel):
     def published(self) -> list[Record]:
         """The records of its papers: those on NIH or, in a suite of ``truths``, those on other data sets."""
         paper_records = (record for paper in self.papers for record in papers.read(paper))
-        return [record for record in paper_records if (record.cell.dataset == "NIH") != bool(self.truths)]
+        return [
+            record
+            for record in paper_records
+            if (record.cell.dataset == "NIH") != bool(self.truths)
+        ]
 
     def runs_dir(self, runs: str) -> Path:
         """Return the folder of its training runs and maps, which may be that of another suite, in ``--runs``."""
@@ -357,7 +382,9 @@ class Suite(pydantic.BaseModel):
     @property
     def recorded_protocols(self) -> list[str]:
         """Protocols of its records, including that of the classifier."""
-        model_protocols = [protocol for model in self.models for protocol in model.get("protocols", ())]
+        model_protocols = [
+            protocol for model in self.models for protocol in model.get("protocols", ())
+        ]
         return [*dict.fromkeys([*self.protocols_or_check, *model_protocols]), CLASSIFICATION]
 
 
@@ -368,7 +395,10 @@ def models(suite: Suite) -> list[ModelPlan]:
         plans += _finished(suite, entry) if CHECKPOINT in entry else _trained(suite, entry)
     default_protocols = () if suite.check is not None else tuple(suite.protocols_or_check)
     plans = [
-        dataclasses.replace(plan, images=suite.images, protocols=plan.protocols or default_protocols) for plan in plans
+        dataclasses.replace(
+            plan, images=suite.images, protocols=plan.protocols or default_protocols
+        )
+        for plan in plans
     ]
     plans += [_without_network(suite, side) for side in suite.grids]
     plans += [_truth(dataset, protocol_names) for dataset, protocol_names in suite.truths.items()]
@@ -423,7 +453,11 @@ def with_flags(suite: Suite, **flags: Any) -> Suite:
     for entry in suite.models:
         update["models"].append({name: value for name, value in entry.items() if name not in given})
     if suite.init is not None:
-        allowed = {name: value for name, value in given.items() if name != "data_root_dir" or name in suite.init}
+        allowed = {
+            name: value
+            for name, value in given.items()
+            if name != "data_root_dir" or name in suite.init
+        }
         update["init"] = {**suite.init, **allowed}
     return suite.model_copy(update=update)
 
@@ -466,8 +500,12 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with `checkpoint`")
     from locus.benchmark import opening  # imports torch, only to read weights
 
-    paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
-    opened = [opening.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
+    paths = (
+        entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
+    )
+    opened = [
+        opening.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths
+    ]
     name = entry.get("entry") or opened[0][0].name
     seeds = [flags["seed"] for _, flags in opened]
     if len({*seeds}) < len(seeds):  # numbered if seeds repeat
@@ -477,9 +515,19 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
     plans = []
     for (network, flags), seed in zip(opened, seeds, strict=True):
-        values = {**cli.defaults_of(TrainConfig, data), **data, **flags, "backbone": name, "seed": seed}
-        values = {flag: value for flag, value in values.items() if flag in scoring_flags or flag in flags}
-        trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
+        values = {
+            **cli.defaults_of(TrainConfig, data),
+            **data,
+            **flags,
+            "backbone": name,
+            "seed": seed,
+        }
+        values = {
+            flag: value for flag, value in values.items() if flag in scoring_flags or flag in flags
+        }
+        trainings = tuple(
+            cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds
+        )
         parts = [name, network.pooling, f"{flags['img_size']}px", f"seed{seed}"]
         model_id = "-".join(filter(None, parts)).replace(":", "_").replace("/", "_")
         plans.append(ModelPlan(id=model_id, trainings=trainings, init=None, external=network))
@@ -493,12 +541,16 @@ def added_model(suite: Suite, cell: Cell, runs_dir: Path) -> ModelPlan:
     """
     trained_on = cell.recipe.get("trained_on", "")
     entries = []
-    for folder in sorted(runs_dir.glob(f"{safe_filename(cell.backbone)}-fold*-{cell.recipe['weights'][:8]}-*")):
+    for folder in sorted(
+        runs_dir.glob(f"{safe_filename(cell.backbone)}-fold*-{cell.recipe['weights'][:8]}-*")
+    ):
         entry = {CHECKPOINT: str(folder), "entry": cell.backbone}
         entries += [entry, {**entry, "trained_on": trained_on}]
     for plan in models(suite.model_copy(update={"models": entries, "grids": []})):
         if json_hash(plan.recipe) == json_hash(cell.recipe):
-            trainings = tuple(dataclasses.replace(config, seed=cell.seed or 0) for config in plan.trainings)
+            trainings = tuple(
+                dataclasses.replace(config, seed=cell.seed or 0) for config in plan.trainings
+            )
             return dataclasses.replace(plan, id=cell.model_id, trainings=trainings)
     reason = f"{runs_dir} has no copy of {cell.model_id} for these records"
     raise DataError(f"{reason}: run it again with --overwrite always")
@@ -523,7 +575,9 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
         raise BadValueError(f"no suite given: use one of {', '.join(names)}")
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        raise UnknownNameError("suite", name, names, also="--suites FOLDER for a YAML file of your own")
+        raise UnknownNameError(
+            "suite", name, names, also="--suites FOLDER for a YAML file of your own"
+        )
     suite = _read(path, names)
     plans = models(suite)
     for problem in _problems(suite, plans):
@@ -556,14 +610,18 @@ def _read(path: Path, names: Sequence[str]) -> Suite:
     except pydantic.ValidationError as error:
         field, message = first_problem(error)
         if field and field.split(".")[0] not in Suite.model_fields:
-            raise UnknownNameError(f"field of the suite {path}:", field, list(Suite.model_fields)) from error
+            raise UnknownNameError(
+                f"field of the suite {path}:", field, list(Suite.model_fields)
+            ) from error
         where = f"{path}, field {field}" if field else path
         raise DataError(f"the suite {where}: {message}") from error
 
 
 def _check_primary(suite: Suite, plans: Sequence[ModelPlan], primary: Primary) -> None:
     """Raise ``UnknownNameError`` for a network, method or other suite of ``primary`` that the suite does not have."""
-    network_names = sorted({plan.id.removesuffix(f"-seed{plan.trainings[0].seed}") for plan in plans})
+    network_names = sorted(
+        {plan.id.removesuffix(f"-seed{plan.trainings[0].seed}") for plan in plans}
+    )
     method_names = methods.expand(suite.all_words)
     sources = [] if suite.fitted_on is None else [suite.fitted_on]
     for contrast in primary.contrasts:
@@ -573,7 +631,9 @@ def _check_primary(suite: Suite, plans: Sequence[ModelPlan], primary: Primary) -
             raise UnknownNameError("method in `primary`:", contrast.method, method_names)
     for analysis in primary.analyses:
         if analysis.fitted_on is not None and analysis.fitted_on not in sources:
-            raise UnknownNameError("suite of `fitted_on` in `primary`:", analysis.fitted_on, sources)
+            raise UnknownNameError(
+                "suite of `fitted_on` in `primary`:", analysis.fitted_on, sources
+            )
 
 
 def of_data_set(dataset: str, root: str | None, method_names: Sequence[str]) -> Suite:

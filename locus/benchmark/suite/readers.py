@@ -44,7 +44,9 @@ def score_readers(
     """
     rows = list(_reader_rows(trained, findings, images))
     if not rows:
-        raise NotAvailableError("no two readers marked the same finding on an image, so their agreement is unknown")
+        raise NotAvailableError(
+            "no two readers marked the same finding on an image, so their agreement is unknown"
+        )
     return score_rows(rows, findings, seed)
 
 
@@ -52,16 +54,25 @@ def score_rows(rows: Sequence[dict[str, Any]], findings: Sequence[str], seed: in
     """Summarise rows with ``image``, ``patient``, ``finding`` and the values of ``compare_boxes``."""
     index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     metrics = [word for word in rows[0] if word == MEAN_IOU or "hit@" in word]
-    sources: dict[str, ThresholdSource] = {**dict.fromkeys(metrics, "cross-fitted"), POINTING: "none"}
+    sources: dict[str, ThresholdSource] = {
+        **dict.fromkeys(metrics, "cross-fitted"),
+        POINTING: "none",
+    }
     values = {word: np.array([row[word] for row in rows], dtype=np.float64) for word in sources}
     columns = [
-        Column(word, threshold_source, values[word], np.ones(len(rows))) for word, threshold_source in sources.items()
+        Column(word, threshold_source, values[word], np.ones(len(rows)))
+        for word, threshold_source in sources.items()
     ]
-    case_rows = [{name: row[name] for name in ("image", "patient", "finding")} | {AGREEMENT: row[MAIN]} for row in rows]
+    case_rows = [
+        {name: row[name] for name in ("image", "patient", "finding")} | {AGREEMENT: row[MAIN]}
+        for row in rows
+    ]
     return Result(scores(estimate(columns, index, findings, seed), findings), case_rows)
 
 
-def _reader_rows(trained: Sequence[ModelRun], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
+def _reader_rows(
+    trained: Sequence[ModelRun], findings: Sequence[str], images: int | None
+) -> Iterator[dict[str, Any]]:
     """Yield the mean overlap of a reader with the other readers, case after case."""
     chosen = {sample.image_id for sample in select_samples(trained, images)}
     for run in trained:
@@ -72,10 +83,22 @@ def _reader_rows(trained: Sequence[ModelRun], findings: Sequence[str], images: i
                 readers = readings.values() if finding in sample.boxes else ()
                 marked = [as_boxes(boxes[finding]) for boxes in readers if finding in boxes]
                 if len(marked) > 1:
-                    case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
-                    others = (np.concatenate([*marked[:i], *marked[i + 1 :]]) for i in range(len(marked)))
-                    overlaps = [compare_boxes(boxes, rest) for boxes, rest in zip(marked, others, strict=True)]
-                    yield case | {word: float(np.mean([overlap[word] for overlap in overlaps])) for word in overlaps[0]}
+                    case = {
+                        "image": sample.image_id,
+                        "patient": sample.patient_id,
+                        "finding": finding,
+                    }
+                    others = (
+                        np.concatenate([*marked[:i], *marked[i + 1 :]]) for i in range(len(marked))
+                    )
+                    overlaps = [
+                        compare_boxes(boxes, rest)
+                        for boxes, rest in zip(marked, others, strict=True)
+                    ]
+                    yield case | {
+                        word: float(np.mean([overlap[word] for overlap in overlaps]))
+                        for word in overlaps[0]
+                    }
 
 
 def compare_boxes(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:
@@ -91,7 +114,9 @@ def compare_boxes(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:
         return dict.fromkeys(compare_boxes(truth, truth), 0.0)
     best = {"iou": iou(boxes, truth).max(axis=1), "iobb": iobb(boxes, truth).max(axis=1)}
     levels = ((word, tenth) for word, tenths in TENTHS.items() for tenth in tenths)
-    hits = {f"hit@{word}.{tenth}": float((best[word] > tenth / 10).mean()) for word, tenth in levels}
+    hits = {
+        f"hit@{word}.{tenth}": float((best[word] > tenth / 10).mean()) for word, tenth in levels
+    }
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     inside = [distance((float(x), float(y)), truth) == 0 for x, y in centres]
     return {**hits, MEAN_IOU: float(best["iou"].mean()), POINTING: float(np.mean(inside))}
@@ -120,7 +145,9 @@ def score_second_readers(
     """
     rows = _second_rows(trained, findings, images)
     if not rows:
-        raise NotAvailableError("ChestX-Det has none of these images, so there are no second readers")
+        raise NotAvailableError(
+            "ChestX-Det has none of these images, so there are no second readers"
+        )
     result = score_rows(rows, findings, seed)
     marked = [row for row in rows if row["marked"]]
     pooled = [_pooled(POOLED, rows), *([_pooled(MARKED, marked)] if marked else [])]
@@ -141,9 +168,17 @@ def _second_rows(trained: Sequence[ModelRun], findings: Sequence[str], images: i
         for finding in (finding for finding in findings if finding in sample.boxes):
             named = canonical_finding(STANDS_FOR.get(finding, finding))
             if named in map(canonical_finding, FINDINGS):
-                boxes = as_boxes([box for word, box, _ in marks[sample.image_id] if canonical_finding(word) == named])
+                boxes = as_boxes(
+                    [
+                        box
+                        for word, box, _ in marks[sample.image_id]
+                        if canonical_finding(word) == named
+                    ]
+                )
                 case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
-                rows.append(case | {"marked": len(boxes) > 0} | compare_boxes(boxes, sample.boxes[finding]))
+                rows.append(
+                    case | {"marked": len(boxes) > 0} | compare_boxes(boxes, sample.boxes[finding])
+                )
     return rows
 
 
@@ -159,7 +194,13 @@ def _pooled(metric: str, rows: Rows) -> Score:
     value = float(np.mean([row[MAIN] for row in rows]))
     low, high = clopper_pearson(value, len({row["patient"] for row in rows}))
     return Score(
-        finding="mean", metric=metric, value=value, low=low, high=high, n=len(rows), threshold_source="cross-fitted"
+        finding="mean",
+        metric=metric,
+        value=value,
+        low=low,
+        high=high,
+        n=len(rows),
+        threshold_source="cross-fitted",
     )
 
 
@@ -177,7 +218,9 @@ def clopper_pearson(share: float, patients: int) -> tuple[float, float]:
 
 def _remark(rows: Rows, pooled: Sequence[Score]) -> str:
     images = len({row["image"] for row in rows})
-    shares = [f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}] of {score.n}" for score in pooled]
+    shares = [
+        f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}] of {score.n}" for score in pooled
+    ]
     alone = f", {shares[1]} cases that ChestX-Det marked" if len(shares) > 1 else ""
     return f"ChestX-Det's boxes on {images} images, pooled over findings: {shares[0]} cases{alone}; {LIMITS}"
 
@@ -198,7 +241,11 @@ def score_reader_pairs(
         for finding in findings:
             for reader in (word for word, boxes in readings.items() if finding in boxes):
                 for other in (boxes for word, boxes in readings.items() if word != reader):
-                    case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
+                    case = {
+                        "image": sample.image_id,
+                        "patient": sample.patient_id,
+                        "finding": finding,
+                    }
                     rows.append(case | _pair(readings[reader][finding], other.get(finding)))
     index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     both = np.array([row["marked"] for row in rows])

@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Tasks = Sequence[ModelTask]
-WRITERS: dict[str, Callable[..., None]] = {"train": work.train, "restore": work.restore, "predict": work.predict}
+WRITERS: dict[str, Callable[..., None]] = {
+    "train": work.train,
+    "restore": work.restore,
+    "predict": work.predict,
+}
 """Kind of a run -> the function that writes it."""
 METHODS_PER_STEP = 4
 """Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
@@ -94,7 +98,9 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     return [*first, *learning, *explaining, *scoring]
 
 
-def check_parallel(tasks: Tasks, at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
+def check_parallel(
+    tasks: Tasks, at_a_time: int, threads: int | None, minutes: float | None = None
+) -> None:
     """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
     if at_a_time > 1:
         flag, advice = f"--jobs {at_a_time}", "use --jobs 1"
@@ -102,12 +108,19 @@ def check_parallel(tasks: Tasks, at_a_time: int, threads: int | None, minutes: f
         flag, advice = "--step_minutes", "leave it out"
     else:
         return
-    configs = [config for task in tasks for config in (task.model.init, *task.model.trainings) if config is not None]
+    configs = [
+        config
+        for task in tasks
+        for config in (task.model.init, *task.model.trainings)
+        if config is not None
+    ]
     if threads is None and any(config.threads is None for config in configs):
         reason = "because results depend on that number"
         raise BadValueError(f"{flag} requires a fixed number of threads, {reason}: add --threads 1")
     if any(map(_uses_several_devices, configs)):
-        raise BadValueError(f"{flag} requires training runs on a single device: {advice} for this suite")
+        raise BadValueError(
+            f"{flag} requires training runs on a single device: {advice} for this suite"
+        )
 
 
 def _uses_several_devices(config: TrainConfig) -> bool:
@@ -126,7 +139,9 @@ def _learning_steps(
         if start is not None:
             first.append(_learning(start, threads))
     start_ids = tuple(step.id for step in first)
-    return first, [_learning(run, threads, start_ids if run.kind == "train" else ()) for run in runs]
+    return first, [
+        _learning(run, threads, start_ids if run.kind == "train" else ()) for run in runs
+    ]
 
 
 def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
@@ -201,13 +216,17 @@ def record_failure(task: ModelTask, reason: str, folder: Path) -> None:
     """Write a record with the reason for each cell without a result of the present code; earlier results stay."""
     planned_keys = {cell.key for cell in task.cells}
     existing = cells.existing_records(folder)
-    measured = [record for record in existing if record.key in planned_keys and record.status == "ok"]
+    measured = [
+        record for record in existing if record.key in planned_keys and record.status == "ok"
+    ]
     kept_keys = {record.key for record in measured} - cells.changed_keys(task.model, measured)
     for cell in task.cells:
         if cell.key not in kept_keys:
             records.write(Record(cell=cell, status="failed", reason=reason), folder)
     if kept_keys:
-        log.warning("%s: %s (existing records that are kept: %d)", task.model.id, reason, len(kept_keys))
+        log.warning(
+            "%s: %s (existing records that are kept: %d)", task.model.id, reason, len(kept_keys)
+        )
 
 
 @dataclass(frozen=True)
@@ -244,9 +263,16 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     runs_dir = suite.runs_dir(config.runs)
     ran = False
     stopped: dict[str, str] = {}
-    with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
+    with (
+        contextlib.nullcontext()
+        if config.dry_run
+        else records.only_writer(records.unpacked_folder(folder.path))
+    ):
         existing = cells.existing_records(folder.path)
-        for flags in (config, replace(config, overwrite="never")):  # twice: weights that are trained again add cells
+        for flags in (
+            config,
+            replace(config, overwrite="never"),
+        ):  # twice: weights that are trained again add cells
             todo = _to_do(planned, runs_dir, flags, existing)
             if ran and not todo:
                 break
@@ -263,7 +289,9 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
 
         from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-        table_records, datasets = finalize(suite, planned, folder, existing, runs_dir if ran else None, config)
+        table_records, datasets = finalize(
+            suite, planned, folder, existing, runs_dir if ran else None, config
+        )
     reasons = tuple(f"{suite.name}: {model}: {reason}" for model, reason in stopped.items())
     return Outcome(reasons, table_records, datasets, folder)
 
@@ -271,10 +299,18 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
 def _say_folder(name: str, folder: ResultsFolder, config: RunConfig, echo: Echo) -> None:
     """Say where the records are written if that is not the published folder, and that its records are not used."""
     if folder.reason:
-        rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
+        rows = (
+            f", with the published rows of {folder.published_folder}"
+            if folder.published_folder
+            else ""
+        )
         echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
     published = records.published() / name
-    if config.results and folder.path not in records.suites(folder.path.parent) and published.is_dir():
+    if (
+        config.results
+        and folder.path not in records.suites(folder.path.parent)
+        and published.is_dir()
+    ):
         echo(f"{name}: {folder.path} has no records, so all cells run ({published} is not used)")
 
 
@@ -295,13 +331,21 @@ def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
             record, rows = join.joined(suite, row_parts, published)
             records.cases.write(rows.to_dict("records"), record.cell, folder.path)  # type: ignore[arg-type]
             records.write(record, folder.path)
-        planned = {join.cell_of(suite, row_parts).key for row_parts in join.parts(suite, published).values()}
+        planned = {
+            join.cell_of(suite, row_parts).key
+            for row_parts in join.parts(suite, published).values()
+        }
         table_records, datasets = finalize_joined(suite, planned, folder)
     return Outcome((), table_records, datasets, folder)
 
 
 def _say_plan(
-    suite: Suite, planned: Tasks, todo: Tasks, existing: Sequence[Record], config: RunConfig, echo: Echo
+    suite: Suite,
+    planned: Tasks,
+    todo: Tasks,
+    existing: Sequence[Record],
+    config: RunConfig,
+    echo: Echo,
 ) -> None:
     """Say which models cannot run, and which cells will run after how many training runs.
 
@@ -344,7 +388,9 @@ def _check_fit(todo: Tasks, folder: Path, flags: RunConfig) -> None:
         fitted.check(fit, [sample for task in todo for sample in fitted.scored_images(task.model)])
 
 
-def _to_do(planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:
+def _to_do(
+    planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]
+) -> list[ModelTask]:
     """Return the missing cells of each model, without models that need training if only published weights are used."""
     todo = cells.missing_cells(planned, config, existing)
     if config.published_weights != "only":
@@ -362,12 +408,20 @@ def _run_steps(
     tasks: Tasks, runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, echo: Echo
 ) -> dict[str, str]:
     """Run all steps of ``tasks``; return model -> reason for each model that failed, at least in part."""
-    from locus.benchmark.suite.executors.base import run_with_progress  # slow import, not for a dry run
+    from locus.benchmark.suite.executors.base import (
+        run_with_progress,
+    )  # slow import, not for a dry run
 
     if any(_missing_runs(task, runs_dir, config)["train"] for task in tasks):
         require_extra("train", "lightning", f"training for the suite {folder.name}")
     _log_training_images(tasks)
-    remove_leftovers([*folder.parent.glob(".*"), *folder.rglob(".*"), *records.unpacked_folder(folder).rglob(".*")])
+    remove_leftovers(
+        [
+            *folder.parent.glob(".*"),
+            *folder.rglob(".*"),
+            *records.unpacked_folder(folder).rglob(".*"),
+        ]
+    )
     steps = [step for task in tasks for step in model_steps(task, runs_dir, folder, config)]
     stopped: dict[str, str] = {}
     with records.only_writer(runs_dir):

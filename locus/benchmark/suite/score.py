@@ -56,7 +56,9 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
 
 
 @lru_cache(maxsize=1)
-def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[ModelRun]:
+def _finished(
+    model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]
+) -> Sequence[ModelRun]:
     """Return the finished training runs of a model; raise if the test data have changed since training."""
     digest = None if model.external is None else model.external.digest
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
@@ -68,7 +70,9 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
     return tuple(runs)
 
 
-def scored_model(model: ModelPlan, trained: Sequence[ModelRun], runs_dir: Path) -> scorer.ScoredModel:
+def scored_model(
+    model: ModelPlan, trained: Sequence[ModelRun], runs_dir: Path
+) -> scorer.ScoredModel:
     """Return the training runs of ``model`` with the folder of their maps in ``runs_dir``."""
     return scorer.ScoredModel(
         id=model.id,
@@ -81,7 +85,9 @@ def scored_model(model: ModelPlan, trained: Sequence[ModelRun], runs_dir: Path) 
     )
 
 
-def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
+def explain(
+    model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig
+) -> None:
     """Generate the maps of ``method_names`` that are missing in ``runs_dir``.
 
     If a method fails, it has no maps; scoring tries it again and records the reason.
@@ -102,7 +108,9 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     hardware.configure_torch(config.threads or flags.threads)
     trained = finished_runs(model, runs_dir) if model.grid is None else [_truth_alone(config)]
     fit = fitted.of_tasks([task], folder, flags)
-    suite_scorer = SuiteScorer.prepare(scored_model(model, trained, runs_dir), task.cells, flags, fit=fit)
+    suite_scorer = SuiteScorer.prepare(
+        scored_model(model, trained, runs_dir), task.cells, flags, fit=fit
+    )
     scorer.write_records(suite_scorer, folder)
 
 
@@ -125,7 +133,12 @@ class SuiteScorer(scorer.NetworkScorer):
             return fitted.score(self.fit, self.store, cell)
         if cell.method not in EVALUATE_PEOPLE:
             return super().evaluate(cell)
-        evaluate = EVALUATE_PEOPLE[cell.method] if cell.protocol == MAIN_PROTOCOL else readers.score_reader_pairs
+        evaluate = (
+            EVALUATE_PEOPLE[cell.method]
+            if cell.protocol == MAIN_PROTOCOL
+            else readers.score_reader_pairs
+        )
         return scorer.score_result(
-            lambda: evaluate(self.model.trained, self.store.findings, cell.data_seed, cell.images), "none"
+            lambda: evaluate(self.model.trained, self.store.findings, cell.data_seed, cell.images),
+            "none",
         )

@@ -37,7 +37,9 @@ def predict(model: "ExternalModel", config: TrainConfig, folder: Path) -> None:
     runs.predict_held_out(model, config, folder)
 
 
-def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
+def explain(
+    model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig
+) -> None:
     """Generate the maps of ``method_names`` that are missing in ``runs_dir``."""
     from locus.benchmark.suite import score
 

@@ -64,7 +64,11 @@ class SplitImages(Dataset[Batch]):
     @property
     def studies(self) -> list[str]:
         """The study of each row; empty if the data set has no studies."""
-        return [self.columns.studies[row] for row in self.rows.tolist()] if self.columns.studies else []
+        return (
+            [self.columns.studies[row] for row in self.rows.tolist()]
+            if self.columns.studies
+            else []
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,7 +84,9 @@ class SplitImages(Dataset[Batch]):
             images, readable = self.pixels.read(self.rows[index])
         if not readable.all():
             intact = np.flatnonzero(readable)
-            chosen = np.resize(intact, len(readable)) if self.split == "train" else intact  # repeated to fill the batch
+            chosen = (
+                np.resize(intact, len(readable)) if self.split == "train" else intact
+            )  # repeated to fill the batch
             images, index = images[chosen], index[chosen]
         return torch.from_numpy(images), self.labels[index]
 
@@ -102,7 +108,9 @@ class SplitImages(Dataset[Batch]):
         self.pixels.complete()
         split = self.readable()
         if not len(split):
-            raise DataError(f"none of the {len(self)} {self.split} images can be read: check the image files")
+            raise DataError(
+                f"none of the {len(self)} {self.split} images can be read: check the image files"
+            )
         return split
 
 
@@ -116,18 +124,32 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     ``DataError`` if no image is left or too many are known to be unreadable.
     """
     workers = max(hardware.workers(flags.num_workers) // processes, 1)
-    pixels, columns = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers), data.columns
+    pixels, columns = (
+        PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers),
+        data.columns,
+    )
     boxed = columns.boxed
     train_on = "all" if data.split == "test" else flags.train_on
     rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on])
     if not len(rows):
         chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
-        raise DataError(f"{flags.dataset} has no {data.split} image with {chosen}: change these flags")
+        raise DataError(
+            f"{flags.dataset} has no {data.split} image with {chosen}: change these flags"
+        )
     labels = torch.from_numpy(columns.labels[rows])
     if data.split == "train" and labels.isnan().all():
-        raise DataError(f"all labels of the {len(rows)} {data.split} images of {flags.dataset} are unknown")
-    split = SplitImages(data.findings, pixels, columns, rows, labels, dict(data.describe), data.split)
-    log.info("%s: %d images of %d patients", data.split, len(split), len({patient for _, patient, _ in split.ids}))
+        raise DataError(
+            f"all labels of the {len(rows)} {data.split} images of {flags.dataset} are unknown"
+        )
+    split = SplitImages(
+        data.findings, pixels, columns, rows, labels, dict(data.describe), data.split
+    )
+    log.info(
+        "%s: %d images of %d patients",
+        data.split,
+        len(split),
+        len({patient for _, patient, _ in split.ids}),
+    )
     return split
 
 
@@ -159,7 +181,9 @@ class Batches(Sampler[NDArray[np.int64]]):
         if self.n < self.world_size:
             raise DataError(f"{few} {self.world_size} processes: lower --devices or --num_nodes")
         if self.n < self.world_size * self.accumulate:
-            raise DataError(f"{few} --accumulate {self.accumulate} on each process: lower --accumulate")
+            raise DataError(
+                f"{few} --accumulate {self.accumulate} on each process: lower --accumulate"
+            )
         self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
@@ -250,7 +274,9 @@ def loaders(
     ``loss_terms``: (n,) number of loss terms of each training image. Images are decoded in the order of the epoch.
     """
     images, val = splits["train"], splits["val"]
-    probabilities = balanced_probabilities(images.labels.numpy()) if recipe.sampler == "weighted" else None
+    probabilities = (
+        balanced_probabilities(images.labels.numpy()) if recipe.sampler == "weighted" else None
+    )
     drawn = recipe.accumulate, probabilities, loss_terms.numpy(), epoch
     train = Batches(len(images), recipe.batch_size, recipe.seed, rank, world_size, *drawn)
     images.decode_in_order(np.concatenate([*train]))

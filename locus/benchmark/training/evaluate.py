@@ -48,22 +48,41 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     path = Path(str(config.evaluate))
     folder = path if path.is_dir() else path.parent
     best = folder / "best.ckpt"
-    trained = (folder / "last.ckpt").exists() or not best.exists()  # external networks have only best.ckpt
+    trained = (
+        folder / "last.ckpt"
+    ).exists() or not best.exists()  # external networks have only best.ckpt
     if trained and not runs.done(folder):
-        raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
+        raise DataError(
+            f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first"
+        )
     checkpoint = opening.checkpoint(best)
     run_config, findings = checkpoint.config, checkpoint.findings
     fixed = explicit_flags - MAY_CHANGE
-    if other := sorted(name for name in fixed if getattr(config, name) != getattr(run_config, name)):
+    if other := sorted(
+        name for name in fixed if getattr(config, name) != getattr(run_config, name)
+    ):
         typed_flags = examples([f"--{name}" for name in other])
-        raise BadValueError(f"--evaluate {path} uses the flags of that run: leave out {typed_flags}")
-    flags = dataclasses.replace(run_config, **{name: getattr(config, name) for name in explicit_flags - {"evaluate"}})
-    old_metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
+        raise BadValueError(
+            f"--evaluate {path} uses the flags of that run: leave out {typed_flags}"
+        )
+    flags = dataclasses.replace(
+        run_config, **{name: getattr(config, name) for name in explicit_flags - {"evaluate"}}
+    )
+    old_metrics = (
+        json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        if runs.done(folder)
+        else {}
+    )
     hardware.configure_torch(flags.threads)
     images = decode_held_out(flags, lambda name: load_split(flags, name))
     splits = {name: _labelled(split, findings, flags.dataset) for name, split in images.items()}
     with hardware.oom_as_error("lower --batch_size"):
-        evaluate(folder, flags, splits, {name: old_metrics[name] for name in FACTS if name in old_metrics})
+        evaluate(
+            folder,
+            flags,
+            splits,
+            {name: old_metrics[name] for name in FACTS if name in old_metrics},
+        )
     return folder
 
 
@@ -90,12 +109,16 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
     """
     if unknown := [finding for finding in findings if finding not in split.findings]:
         existing = examples(split.findings, len(split.findings))
-        raise DataError(f"{name} has no labels for {examples(unknown)}, which the network predicts; it has {existing}")
+        raise DataError(
+            f"{name} has no labels for {examples(unknown)}, which the network predicts; it has {existing}"
+        )
     order = [split.findings.index(finding) for finding in findings]
     return dataclasses.replace(split, findings=findings, labels=split.labels[:, order])
 
 
-def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
+def evaluate(
+    folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False
+) -> None:
     """Evaluate the run in ``folder`` on its held-out ``splits`` (``val`` may be absent) and write the results.
 
     ``facts`` are added to metrics.json. ``trust``: see ``opening.Checkpoint.network``.
@@ -108,7 +131,9 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     write(folder, held_out, logits, config, facts)
 
 
-def evaluate_trained(folder: Path, config: TrainConfig, splits: Splits, history: list[dict[str, float]]) -> None:
+def evaluate_trained(
+    folder: Path, config: TrainConfig, splits: Splits, history: list[dict[str, float]]
+) -> None:
     """Draw the training curves, round the weights with ``--weights_dtype float16``, and evaluate the kept epoch."""
     best, trained = runs.kept_epoch(history, config.keep), splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
@@ -181,21 +206,29 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
     log.info("predicting %d images", len(split))
     batches = PrefetchLoader(split, sampler=Batches(len(split), batch_size), batch_size=None)
     bar = tqdm(batches, desc="predict", unit="batch", leave=False, disable=None)
-    return torch.cat([model.predict(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
+    return torch.cat(
+        [model.predict(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar]
+    )
 
 
-def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]) -> None:
+def write(
+    folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]
+) -> None:
     """Write ``predictions.csv``, the plots, and last ``metrics.json``, which marks the run as finished.
 
     Raises ``WriteError`` if a file cannot be written.
     """
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
     exclusive = config.exclusive(len(splits["test"].findings))
-    predictions = {name: _predictions(split, logits[name], exclusive) for name, split in splits.items()}
+    predictions = {
+        name: _predictions(split, logits[name], exclusive) for name, split in splits.items()
+    }
     test = predictions["test"]
     metrics = assess(predictions.get("val"), test, config.threshold_choice)
     if all(split.studies for split in splits.values()):
-        studies = {name: predictions[name].by_study(split.studies) for name, split in splits.items()}
+        studies = {
+            name: predictions[name].by_study(split.studies) for name, split in splits.items()
+        }
         metrics["study"] = assess(studies.get("val"), studies["test"], config.threshold_choice)
     if config.plots:
         from locus.benchmark.training import plots  # slow imports, only for plots
@@ -218,8 +251,18 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
 
     Unknown labels are empty.
     """
-    findings, studies = next(iter(splits.values())).findings, all(split.studies for split in splits.values())
-    names = ["split", "image", "patient", "boxed", *(f"logit_{f}" for f in findings), *(f"label_{f}" for f in findings)]
+    findings, studies = (
+        next(iter(splits.values())).findings,
+        all(split.studies for split in splits.values()),
+    )
+    names = [
+        "split",
+        "image",
+        "patient",
+        "boxed",
+        *(f"logit_{f}" for f in findings),
+        *(f"label_{f}" for f in findings),
+    ]
     rows: list[list[Any]] = [[*names, *(["study"] if studies else [])]]
     for name, split in splits.items():
         numbers = torch.cat([logits[name], split.labels], 1).numpy()

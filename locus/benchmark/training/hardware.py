@@ -42,7 +42,9 @@ def check_flags(flags: MachineFlags) -> None:
     """Check the machine flags. Raises the errors of ``device_indices``, ``BadValueError`` for 16-mixed on the CPU."""
     device_indices(flags)
     if flags.precision == "16-mixed" and device_type(flags) == "cpu":
-        raise BadValueError("--precision 16-mixed requires a GPU: use bf16-mixed, 32 or auto for the CPU")
+        raise BadValueError(
+            "--precision 16-mixed requires a GPU: use bf16-mixed, 32 or auto for the CPU"
+        )
 
 
 def device_indices(flags: MachineFlags) -> list[int]:
@@ -52,18 +54,24 @@ def device_indices(flags: MachineFlags) -> list[int]:
     """
     on_cpu, gpu_count = device_type(flags) == "cpu", gpus()
     if on_cpu and flags.accelerator == "gpu":
-        raise NotAvailableError("--accelerator gpu requires a GPU, but torch finds none: use auto or cpu")
+        raise NotAvailableError(
+            "--accelerator gpu requires a GPU, but torch finds none: use auto or cpu"
+        )
     if flags.devices == "auto":
         return [0]
     numbers = flags.devices.removesuffix(",").split(",")
     if not all(number.strip().isdigit() for number in numbers) or not flags.devices.strip("0"):
         advice = "use auto, 2 or 0,1; for the CPU, --accelerator cpu"
-        raise BadValueError(f"--devices {flags.devices!r} is not a number or list of devices: {advice}")
+        raise BadValueError(
+            f"--devices {flags.devices!r} is not a number or list of devices: {advice}"
+        )
     which = [*map(int, numbers)] if "," in flags.devices else [*range(int(numbers[0]))]
     if on_cpu:
         return [*range(len(which))]
     if max(which) >= gpu_count:
-        missing = f"--devices {flags.devices} requires {max(which) + 1} GPUs, but there are {gpu_count}"
+        missing = (
+            f"--devices {flags.devices} requires {max(which) + 1} GPUs, but there are {gpu_count}"
+        )
         raise NotAvailableError(f"{missing}: use lower numbers")
     return which
 
@@ -95,7 +103,11 @@ def workers(requested: int | None) -> int:
     >>> workers(0), workers(3)
     (1, 3)
     """
-    return limits.cpus() if requested is None else max(limits.check_count(requested, "--num_workers"), 1)
+    return (
+        limits.cpus()
+        if requested is None
+        else max(limits.check_count(requested, "--num_workers"), 1)
+    )
 
 
 def device_name(flags: MachineFlags) -> str:
@@ -109,7 +121,9 @@ def device_name(flags: MachineFlags) -> str:
 def cpu_model() -> str:
     """Return the name of the processor; empty if unknown."""
     lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""
+    )
 
 
 def configure_torch(threads: int | None, processes: int = 1) -> None:
@@ -117,8 +131,12 @@ def configure_torch(threads: int | None, processes: int = 1) -> None:
 
     By default the ``processes`` of a run share the available CPUs. Only the first process logs.
     """
-    torch.set_num_threads(limits.check_count(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
-    lightning = sys.modules.get("lightning.pytorch.utilities")  # imported only for training; it takes seconds
+    torch.set_num_threads(
+        limits.check_count(threads, "--threads") if threads else max(limits.cpus() // processes, 1)
+    )
+    lightning = sys.modules.get(
+        "lightning.pytorch.utilities"
+    )  # imported only for training; it takes seconds
     if lightning is not None and lightning.rank_zero_only.rank:
         logging.getLogger().setLevel(logging.WARNING)
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -149,8 +167,13 @@ def has_fast_bfloat16(device: str) -> bool:
     """
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch stays with 32 bits
-    return bool(able.get("amx_bf16") or (able.get("avx512_bf16") and "Intel" not in str(able.get("cpu_name"))))
+    able: dict[str, object] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # older torch stays with 32 bits
+    return bool(
+        able.get("amx_bf16")
+        or (able.get("avx512_bf16") and "Intel" not in str(able.get("cpu_name")))
+    )
 
 
 def summary(flags: MachineFlags, num_workers: int | None) -> str:

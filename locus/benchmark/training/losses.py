@@ -99,7 +99,9 @@ class PosWeight(Loss):
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """Return the (N,K) weighted cross-entropies."""
-        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=self.weight)
+        return functional.binary_cross_entropy_with_logits(
+            logits, labels, reduction="none", pos_weight=self.weight
+        )
 
 
 class BatchPosWeight(Loss):
@@ -115,7 +117,9 @@ class BatchPosWeight(Loss):
         """Return the (N,K) weighted cross-entropies."""
         positives = (labels * known).sum(0)
         weight = (known.sum(0) - positives) / positives.clamp(min=1)
-        losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weight)
+        losses = functional.binary_cross_entropy_with_logits(
+            logits, labels, reduction="none", pos_weight=weight
+        )
         return torch.where(positives > 0, losses, 0.0)
 
 
@@ -182,7 +186,9 @@ class Focal(Loss):
     def __init__(self, gamma: float = 2.0) -> None:
         super().__init__()
         if isinstance(gamma, str) or not gamma >= 0:
-            raise BadValueError(f"the loss 'focal' has gamma={gamma}: use a number of 0 or more, as in focal:gamma=2")
+            raise BadValueError(
+                f"the loss 'focal' has gamma={gamma}: use a number of 0 or more, as in focal:gamma=2"
+            )
         self.gamma = gamma
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
@@ -192,7 +198,9 @@ class Focal(Loss):
         return (self.gamma * functional.logsigmoid(-surplus)).exp() * functional.softplus(-surplus)
 
 
-LOSSES: dict[str, type[Loss]] = {part.name: part for part in sorted(Loss.__subclasses__(), key=lambda part: part.name)}
+LOSSES: dict[str, type[Loss]] = {
+    part.name: part for part in sorted(Loss.__subclasses__(), key=lambda part: part.name)
+}
 
 
 def build(spec: str) -> Loss:
@@ -204,9 +212,13 @@ def build(spec: str) -> Loss:
 def check_flags(recipe: RecipeFlags) -> None:
     """Raise ``BadValueError`` for flags that do not work together on any data."""
     if is_mixed(recipe.augment) and (recipe.weighted_loss or recipe.loss != "bce"):
-        raise BadValueError(f"--augment {recipe.augment} mixes labels, which requires --loss bce, not {recipe.loss}")
+        raise BadValueError(
+            f"--augment {recipe.augment} mixes labels, which requires --loss bce, not {recipe.loss}"
+        )
     if recipe.weighted_loss and recipe.loss not in ("bce", "weighted_bce"):
-        raise BadValueError(f"--weighted_loss True cannot be combined with --loss {recipe.loss}: leave one of them out")
+        raise BadValueError(
+            f"--weighted_loss True cannot be combined with --loss {recipe.loss}: leave one of them out"
+        )
 
 
 def of_recipe(recipe: RecipeFlags, findings: int) -> Loss:
@@ -215,7 +227,13 @@ def of_recipe(recipe: RecipeFlags, findings: int) -> Loss:
     Raises ``BadValueError`` for a loss that does not fit the number of ``findings``.
     """
     exclusive = recipe.exclusive(findings)
-    word = "weighted_bce" if recipe.weighted_loss else "ce" if exclusive and recipe.loss == "bce" else recipe.loss
+    word = (
+        "weighted_bce"
+        if recipe.weighted_loss
+        else "ce"
+        if exclusive and recipe.loss == "bce"
+        else recipe.loss
+    )
     loss = build(word)
     if loss.exclusive != exclusive:
         task = "one class per image (--multi_label False)" if exclusive else "independent findings"

@@ -62,11 +62,15 @@ class Predictions:
     def classes(self) -> NDArray[np.int64]:
         """(n,) the single class of each image; -1 if it has none or several, or a label is unknown."""
         one = (self.labels == 1).sum(1) == 1
-        return torch.where(one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1).numpy()
+        return torch.where(
+            one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1
+        ).numpy()
 
     def of(self, rows: slice) -> "Predictions":
         """Return the predictions of some images."""
-        return replace(self, logits=self.logits[rows], labels=self.labels[rows], patients=self.patients[rows])
+        return replace(
+            self, logits=self.logits[rows], labels=self.labels[rows], patients=self.patients[rows]
+        )
 
     def by_study(self, study: Sequence[str]) -> "Predictions":
         """Aggregate by study, given the (n,) study of each image: the maximum of its logits and labels."""
@@ -74,7 +78,9 @@ class Predictions:
         labels = base.maximum(self.labels, study)[1]
         patient = dict(zip(study, self.patients, strict=True))
         logits, truth = torch.from_numpy(values), torch.from_numpy(labels).float()
-        return Predictions(self.findings, logits, truth, [patient[name] for name in names], self.exclusive)
+        return Predictions(
+            self.findings, logits, truth, [patient[name] for name in names], self.exclusive
+        )
 
 
 Bools = NDArray[np.bool_]
@@ -86,7 +92,9 @@ ALL_ONCE = np.ones((1, 1), np.uint8)
 """One resample with all images once."""
 
 
-def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False) -> Scores:
+def scores(
+    logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False
+) -> Scores:
     """Return AUROC and average precision of (N,K) logits and labels (nan for unknown), per finding and as means.
 
     The keys are ``mean_auroc``, ``mean_ap``, ``n`` and ``findings``. A finding without both classes has nan and is left
@@ -94,8 +102,14 @@ def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive:
     """
     ranked = logits.double().log_softmax(1) if exclusive else logits.double()
     rows = {name: _score(ranked[:, k], labels[:, k]) for k, name in enumerate(findings)}
-    columns = {metric: torch.tensor([row[metric] for row in rows.values()], dtype=torch.float64) for metric in RANKING}
-    means = {f"mean_{metric}": float(column[~column.isnan()].mean()) for metric, column in columns.items()}
+    columns = {
+        metric: torch.tensor([row[metric] for row in rows.values()], dtype=torch.float64)
+        for metric in RANKING
+    }
+    means = {
+        f"mean_{metric}": float(column[~column.isnan()].mean())
+        for metric, column in columns.items()
+    }
     return {**means, "n": len(logits), "findings": rows}
 
 
@@ -103,7 +117,9 @@ def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
     known = ~labels.isnan()
     truth = labels[known].numpy() == 1
     order, positive, closes = descending(values[known].numpy(), truth)
-    ((auroc, ap),) = areas(np.zeros_like(order), positive, closes, ALL_ONCE)  # nan where a class is missing
+    ((auroc, ap),) = areas(
+        np.zeros_like(order), positive, closes, ALL_ONCE
+    )  # nan where a class is missing
     return {"auroc": float(auroc), "ap": float(ap), "n": len(truth), "positives": int(truth.sum())}
 
 
@@ -115,24 +131,38 @@ def resampled(predictions: Predictions, seed: int = 0) -> resample.Resampled:
     25,596 test images with 14 findings and 10,000 resamples take about two seconds on one core.
     """
     drawn = resample.weights(predictions.n_patients, seed).T  # (P, R)
-    scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
+    scored = scores(
+        predictions.logits, predictions.labels, predictions.findings, predictions.exclusive
+    )
     value = np.array([[row[metric] for metric in RANKING] for row in scored["findings"].values()])
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         parts = pool.map(lambda k: _ranked_finding(predictions, k, drawn), range(len(value)))
-        both = list(tqdm(parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
+        both = list(
+            tqdm(
+                parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None
+            )
+        )
     present = np.zeros((predictions.n_patients, len(value)), dtype=bool)
     np.logical_or.at(present, predictions.patient_index, ~np.isnan(predictions.labels.numpy()))
-    samples, without = np.stack([one[0] for one in both], 1), np.stack([one[1] for one in both], 1)  # (R,K,2), (P,K,2)
+    samples, without = (
+        np.stack([one[0] for one in both], 1),
+        np.stack([one[1] for one in both], 1),
+    )  # (R,K,2), (P,K,2)
     return resample.Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
 
 
-def _ranked_finding(predictions: Predictions, k: int, drawn: resample.Counts) -> tuple[resample.Samples, FloatArray]:
+def _ranked_finding(
+    predictions: Predictions, k: int, drawn: resample.Counts
+) -> tuple[resample.Samples, FloatArray]:
     """Return the (R,2) values of the resamples and the (P,2) values without each patient."""
     labels = predictions.labels[:, k].numpy()
     known = ~np.isnan(labels)
     order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
     patient = predictions.patient_index[known][order]
-    blocks = (drawn[:, at : at + RESAMPLES_PER_PASS].copy() for at in range(0, drawn.shape[1], RESAMPLES_PER_PASS))
+    blocks = (
+        drawn[:, at : at + RESAMPLES_PER_PASS].copy()
+        for at in range(0, drawn.shape[1], RESAMPLES_PER_PASS)
+    )
     samples = [areas(patient, truth, closes, block) for block in blocks]
     others = (all_but(at, len(drawn)) for at in range(0, len(drawn), RESAMPLES_PER_PASS))
     without = [areas(patient, truth, closes, block) for block in others]
@@ -164,7 +194,9 @@ def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], B
 
 
 @partial(compiled, error_model="numpy")
-def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: resample.Counts) -> FloatArray:
+def areas(
+    patient: NDArray[np.intp], positive: Bools, closes: Bools, times: resample.Counts
+) -> FloatArray:
     """Return the (b,2) AUROC and average precision (AP) of each resample.
 
     ``patient``, ``positive`` and ``closes`` (ends of ties) are (n,) in descending order of the scores; ``times`` (P,b)
@@ -229,14 +261,22 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
     known = ~labels.isnan()
     n, positives = int(known.sum()), int((labels == 1).sum())
     if positives in (0, n):
-        why = f"{positives} of {n} validation images are positive" if n else "no validation label is known"
+        why = (
+            f"{positives} of {n} validation images are positive"
+            if n
+            else "no validation label is known"
+        )
         reason = f"{why}: no threshold can be chosen"
         return {**_threshold(np.nan, "validation", choice, n), "reason": reason}
-    logit = best_threshold(values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice])
+    logit = best_threshold(
+        values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice]
+    )
     return _threshold(logit, "validation", choice, n)
 
 
-def _threshold(logit: float, threshold_source: ThresholdSource, choice: Choice, n: int) -> dict[str, Any]:
+def _threshold(
+    logit: float, threshold_source: ThresholdSource, choice: Choice, n: int
+) -> dict[str, Any]:
     values = {"logit": logit, "probability": float(expit(logit))}
     return {**values, "threshold_source": threshold_source, "choice": choice, "n": n}
 
@@ -266,7 +306,9 @@ def best_threshold(values: FloatArray, truth: Bools, gain: Gain) -> float:
     0.8
     """
     # the first threshold calls nothing positive
-    fpr, tpr, thresholds = (rates[1:] for rates in roc_curve(truth, values, drop_intermediate=False))
+    fpr, tpr, thresholds = (
+        rates[1:] for rates in roc_curve(truth, values, drop_intermediate=False)
+    )
     positives, negatives = int(truth.sum()), int((~truth).sum())
     gains = gain((tpr * positives).round(), (fpr * negatives).round(), positives, negatives)
     return float(thresholds[gains.argmax()])
@@ -280,7 +322,10 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
     """
     if predictions.exclusive:
         index = np.arange(len(predictions.findings))
-        called, true = (one[:, None] == index for one in (predictions.ranked.argmax(1).numpy(), predictions.classes))
+        called, true = (
+            one[:, None] == index
+            for one in (predictions.ranked.argmax(1).numpy(), predictions.classes)
+        )
         return called, true, np.broadcast_to(predictions.classes[:, None] >= 0, true.shape)
     at, labels = np.asarray(thresholds, dtype=np.float64), predictions.labels.numpy()
     return predictions.ranked.numpy() >= at, labels == 1, ~np.isnan(labels) & ~np.isnan(at)
@@ -327,13 +372,23 @@ def assess(val: Predictions | None, test: Predictions, choice: Choice = "youden"
     chosen_on = val or test.of(slice(0))
     chosen = [] if test.exclusive else choose(chosen_on, choice)
     rows: Row = {"thresholds": dict(zip(test.findings, chosen, strict=True))} if chosen else {}
-    rows["resampling"] = {"level": resample.LEVEL, "kind": "bca", "unit": "patient", "resamples": resample.RESAMPLES}
+    rows["resampling"] = {
+        "level": resample.LEVEL,
+        "kind": "bca",
+        "unit": "patient",
+        "resamples": resample.RESAMPLES,
+    }
     if val:
         rows["val"] = _assess_split(val, chosen, "fixed" if choice == "fixed" else "oracle")
-    return {**rows, "test": _assess_split(test, chosen, "fixed" if choice == "fixed" else "validation")}
+    return {
+        **rows,
+        "test": _assess_split(test, chosen, "fixed" if choice == "fixed" else "validation"),
+    }
 
 
-def _assess_split(predictions: Predictions, chosen: Sequence[Row], threshold_source: ThresholdSource) -> Row:
+def _assess_split(
+    predictions: Predictions, chosen: Sequence[Row], threshold_source: ThresholdSource
+) -> Row:
     """Return the metrics of a split: means over the findings with a value, then each finding."""
     decided = decide(predictions, [row["logit"] for row in chosen])
     per_finding = _per_finding(predictions, decided)
@@ -344,10 +399,17 @@ def _assess_split(predictions: Predictions, chosen: Sequence[Row], threshold_sou
     if predictions.exclusive:
         known, count = predictions.classes >= 0, len(predictions.findings)
         pairs = predictions.classes[known] * count + predictions.ranked.argmax(1).numpy()[known]
-        extra = {"confusion_matrix": np.bincount(pairs, minlength=count**2).reshape(count, count).tolist()}
+        extra = {
+            "confusion_matrix": np.bincount(pairs, minlength=count**2)
+            .reshape(count, count)
+            .tolist()
+        }
     judged = int(per_image(*decided)[1][:, 0, 1].sum())
     counts = {"n": len(predictions.logits), "patients": predictions.n_patients, "judged": judged}
-    rows = {name: _finding(predictions, k, per_finding, chosen) for k, name in enumerate(predictions.findings)}
+    rows = {
+        name: _finding(predictions, k, per_finding, chosen)
+        for k, name in enumerate(predictions.findings)
+    }
     return {**values, **counts, **extra, "intervals": intervals, "findings": rows}
 
 
@@ -355,7 +417,10 @@ def _per_finding(predictions: Predictions, decided: Decisions) -> ResampledByNam
     """Return (K,) resampled metrics: ranking and decisions."""
     ranked = resampled(predictions)
     counted = resample.bootstrap_draws(sum_by_patient(per_finding(*decided), predictions))
-    ratios, words = {name: counted[:, i] for i, name in enumerate(DECISIONS)}, METRIC_NAMES[predictions.exclusive]
+    ratios, words = (
+        {name: counted[:, i] for i, name in enumerate(DECISIONS)},
+        METRIC_NAMES[predictions.exclusive],
+    )
     metrics = {name: ranked[:, i] for i, name in enumerate(RANKING)}
     return metrics | {words[name]: values for name, values in ratios.items() if name in words}
 
@@ -363,17 +428,25 @@ def _per_finding(predictions: Predictions, decided: Decisions) -> ResampledByNam
 def _as_a_whole(predictions: Predictions, decided: Decisions) -> ResampledByName:
     """Return metrics over all findings: accuracy of exclusive classes, else Hamming loss and exact match."""
     whole = resample.bootstrap_draws(sum_by_patient(per_image(*decided), predictions))[0]
-    return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}
+    return (
+        {"accuracy": whole[1]}
+        if predictions.exclusive
+        else {"hamming_loss": whole[0], "exact_match": whole[1]}
+    )
 
 
 def _with_intervals(numbers: ResampledByName) -> tuple[Row, Row]:
     """Return values and intervals by name; a missing interval is None."""
     joined = resample.Resampled.join(list(numbers.values()))
     bounds = [None if np.isnan(pair).any() else pair.tolist() for pair in resample.interval(joined)]
-    return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, bounds, strict=True))
+    return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(
+        zip(numbers, bounds, strict=True)
+    )
 
 
-def _finding(predictions: Predictions, k: int, per_finding: ResampledByName, chosen: Sequence[Row]) -> Row:
+def _finding(
+    predictions: Predictions, k: int, per_finding: ResampledByName, chosen: Sequence[Row]
+) -> Row:
     """Return the metrics of one finding with intervals, counts, and reasons for missing values."""
     values, intervals = _with_intervals({name: metric[k] for name, metric in per_finding.items()})
     labels = predictions.labels[:, k]

@@ -25,7 +25,13 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from locus.backbones import Classifier, weight_files
@@ -57,10 +63,15 @@ def build(recipe: RecipeFlags, parameters: Iterable[nn.Parameter]) -> torch.opti
     kind = getattr(torch.optim, recipe.optimizer)
     flags = {name: getattr(recipe, name) for name in ("lr", "momentum", "amsgrad", "weight_decay")}
     accepted = inspect.signature(kind).parameters
-    return kind(parameters, **{name: value for name, value in flags.items() if name in accepted and value is not None})
+    return kind(
+        parameters,
+        **{name: value for name, value in flags.items() if name in accepted and value is not None},
+    )
 
 
-def build_scheduler(recipe: RecipeFlags, optimizer: torch.optim.Optimizer, steps: int) -> Scheduler | None:
+def build_scheduler(
+    recipe: RecipeFlags, optimizer: torch.optim.Optimizer, steps: int
+) -> Scheduler | None:
     """Build the scheduler of ``recipe`` for ``steps`` steps per epoch; None for ``none``."""
     total = steps * recipe.epochs
     if recipe.scheduler == "step":
@@ -83,7 +94,12 @@ class ClassifierModule(LightningModule):
     """
 
     def __init__(
-        self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], earlier: dict[str, Any]
+        self,
+        model: Classifier,
+        config: TrainConfig,
+        loss: Loss,
+        findings: Sequence[str],
+        earlier: dict[str, Any],
     ) -> None:
         """``earlier``: the content of ``last.ckpt`` of a resumed run; else empty."""
         super().__init__()
@@ -115,7 +131,9 @@ class ClassifierModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch; its position seeds augmentation and dropout."""
         pixels, labels = batch
-        generator = types.generator(self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank)
+        generator = types.generator(
+            self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank
+        )
         augment, dropout = (int(number) for number in generator.integers(2**62, size=2))
         _seed(dropout, self.device)
         chance = torch.Generator().manual_seed(augment)
@@ -150,20 +168,32 @@ class ClassifierModule(LightningModule):
             self._outputs.append((labels.cpu(), labels.cpu()))
             return
         model = self.model if self.average is None else self.average.module
-        self._outputs.append((model(self._to_memory_format(self._evaluation(pixels))).float().cpu(), labels.cpu()))
+        self._outputs.append(
+            (model(self._to_memory_format(self._evaluation(pixels))).float().cpu(), labels.cpu())
+        )
 
     def on_validation_epoch_end(self) -> None:
         """Append a row to the history. Raises ``LocusError`` if the loss is not finite."""
-        logits, labels = (torch.cat(parts) for parts in zip(*all_gather_lists(self._outputs), strict=True))
+        logits, labels = (
+            torch.cat(parts) for parts in zip(*all_gather_lists(self._outputs), strict=True)
+        )
         self._outputs = []
-        train = float(self.trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
+        train = float(
+            self.trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean")
+        )
         self._losses = []
         loss = float(self.loss(logits.to(self.device), labels.to(self.device)))
         if not math.isfinite(train):
-            raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: {DIVERGED}")
+            raise LocusError(
+                f"the training loss is {train} in epoch {self.current_epoch + 1}: {DIVERGED}"
+            )
         if not torch.isfinite(logits).all():
-            raise LocusError(f"the outputs are not finite after epoch {self.current_epoch + 1}: {DIVERGED}")
-        from locus.benchmark.training.metrics import scores  # slow import, not needed before the first step
+            raise LocusError(
+                f"the outputs are not finite after epoch {self.current_epoch + 1}: {DIVERGED}"
+            )
+        from locus.benchmark.training.metrics import (
+            scores,
+        )  # slow import, not needed before the first step
 
         metrics = scores(logits, labels, self.findings, self.loss.exclusive)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
@@ -183,11 +213,22 @@ class ClassifierModule(LightningModule):
         rate = self.seen * self.trainer.world_size / max(self.validating - self.began, 1e-9)
         rest = (epochs - row["epoch"]) * (time.perf_counter() - self.began)
         text = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
-        log.info(text, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(rest))
+        log.info(
+            text,
+            row["epoch"],
+            epochs,
+            row["train_loss"],
+            row["val_loss"],
+            row["val_auroc"],
+            rate,
+            duration(rest),
+        )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimizer; its scheduler is kept in ``self.scheduler``."""
-        optimizer = build(self.config, (weight for weight in self.model.parameters() if weight.requires_grad))
+        optimizer = build(
+            self.config, (weight for weight in self.model.parameters() if weight.requires_grad)
+        )
         self.scheduler = build_scheduler(self.config, optimizer, self.steps)
         if self.scheduler is not None and self._scheduler_state is not None:
             self.scheduler.load_state_dict(self._scheduler_state)
@@ -196,7 +237,9 @@ class ClassifierModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add metadata, history and the scheduler's state (key ``course``) to the checkpoint."""
         use_ema_weights(checkpoint)
-        checkpoint["locus"] = runs.stamp(self.config, self.model, self.findings, self.training_images)
+        checkpoint["locus"] = runs.stamp(
+            self.config, self.model, self.findings, self.training_images
+        )
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
 
@@ -223,9 +266,15 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
     """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
     inner, start = f"{AVERAGE_PREFIX}module.", weight_files.PREFIX
-    mean = {start + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
+    mean = {
+        start + name.removeprefix(inner): value
+        for name, value in state.items()
+        if name.startswith(inner)
+    }
     if mean and "optimizer_states" not in checkpoint:
-        weights = {name: value for name, value in state.items() if not name.startswith(AVERAGE_PREFIX)}
+        weights = {
+            name: value for name, value in state.items() if not name.startswith(AVERAGE_PREFIX)
+        }
         checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in weights.items()}
 
 
@@ -269,9 +318,16 @@ class CheckpointWriter(Callback):
     disk. Its ``EarlyStopping`` keeps the old patience if a run resumes with another one.
     """
 
-    def __init__(self, module: ClassifierModule, folder: Path, keep: str, early_stopping: bool | int) -> None:
+    def __init__(
+        self, module: ClassifierModule, folder: Path, keep: str, early_stopping: bool | int
+    ) -> None:
         """Write the checkpoints of ``module`` to ``folder``; see ``runs.kept_epoch`` and ``runs.stopped_early``."""
-        self.module, self.folder, self.keep, self.early_stopping = module, folder, keep, early_stopping
+        self.module, self.folder, self.keep, self.early_stopping = (
+            module,
+            folder,
+            keep,
+            early_stopping,
+        )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files; stop the run if it has not improved for long enough."""

@@ -36,7 +36,9 @@ def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
             if np.isnan(row[metric]):
                 axes.text(0, 0.5, row["reasons"][metric], wrap=True)
             else:
-                display.from_predictions(test.labels[known, k], test.ranked[known, k], ax=axes, plot_chance_level=True)
+                display.from_predictions(
+                    test.labels[known, k], test.ranked[known, k], ax=axes, plot_chance_level=True
+                )
         _save(figure, folder / f"{name}.png")
     _save(confusion(test, metrics), folder / "confusion.png")
 
@@ -55,8 +57,13 @@ def draw_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
 def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
     """Plot a 2×2 matrix per finding at its threshold, or a single matrix of exclusive classes."""
     if test.exclusive:
-        figure, names = Figure(layout="constrained"), [name.replace("_", " ") for name in test.findings]
-        display = ConfusionMatrixDisplay(np.array(metrics["test"]["confusion_matrix"]), display_labels=names)
+        figure, names = (
+            Figure(layout="constrained"),
+            [name.replace("_", " ") for name in test.findings],
+        )
+        display = ConfusionMatrixDisplay(
+            np.array(metrics["test"]["confusion_matrix"]), display_labels=names
+        )
         display.plot(ax=figure.subplots(), colorbar=False, xticks_rotation="vertical")
         return figure
     chosen = [metrics["thresholds"][name] for name in test.findings]
@@ -67,7 +74,9 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
             axes.text(0, 0.5, chosen[k]["reason"], wrap=True)
         else:
             both = true[known[:, k], k], called[known[:, k], k]
-            ConfusionMatrixDisplay.from_predictions(*both, labels=[False, True], ax=axes, colorbar=False)
+            ConfusionMatrixDisplay.from_predictions(
+                *both, labels=[False, True], ax=axes, colorbar=False
+            )
     return figure
 
 
@@ -75,7 +84,9 @@ def panel_grid(findings: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel per finding."""
     columns = min(COLUMN_COUNT, len(findings))
     rows = -(-len(findings) // columns)
-    figure = Figure(figsize=(PLOT_INCHES * max(columns, 2), PLOT_INCHES * rows), layout="constrained")
+    figure = Figure(
+        figsize=(PLOT_INCHES * max(columns, 2), PLOT_INCHES * rows), layout="constrained"
+    )
     panels = [figure.add_subplot(rows, columns, k + 1) for k in range(len(findings))]
     for axes, finding in zip(panels, findings, strict=True):
         axes.set_title(finding.replace("_", " "))

@@ -33,10 +33,15 @@ def of_scoring() -> Provenance:
 
 
 def _used(precision: str, device: str) -> Provenance:
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES if find_spec(name)}}
+    versions = {
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES if find_spec(name)},
+    }
     threads = torch.get_num_threads()
     processor = hardware.cpu_model() or platform.processor() or platform.machine()
-    return Provenance(precision=precision, threads=threads, device=device, processor=processor, versions=versions)
+    return Provenance(
+        precision=precision, threads=threads, device=device, processor=processor, versions=versions
+    )
 
 
 def write(config: TrainConfig, folder: Path, splits: Splits) -> None:
@@ -52,7 +57,9 @@ def write(config: TrainConfig, folder: Path, splits: Splits) -> None:
     device = f"device {used.device}, {used.processor}"
     facts = (f"precision {used.precision}", f"threads {used.threads}", device, software)
     comments = "".join(f"# used: {fact}\n" for fact in facts)
-    comments += "".join(f"# before it was resumed: {describe(earlier_part)}\n" for earlier_part in used.others)
+    comments += "".join(
+        f"# before it was resumed: {describe(earlier_part)}\n" for earlier_part in used.others
+    )
     write_json(folder / FILE, used.model_dump())
     runs.write_config(config, folder, comments)
 

@@ -41,7 +41,8 @@ log = logging.getLogger(__name__)
 RUN_AGAIN = "run the same command again"
 """How to continue a stopped run of a suite or a search; one of ``main.py`` needs ``--resume``."""
 ADVICE = (
-    "lower --batch_size (half the size with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
+    "lower --batch_size (half the size with --accumulate 2 is equivalent) or --img_size, or use "
+    "--precision bf16-mixed"
 )
 """Advice if memory runs out."""
 
@@ -66,13 +67,17 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
         load(model, before.weights, str(start))
     if config.precision == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
-    module = ClassifierModule(model, config, loss, findings, before.content if before and last.exists() else {})
+    module = ClassifierModule(
+        model, config, loss, findings, before.content if before and last.exists() else {}
+    )
     splits: Splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
     train, val = splits["train"], splits["val"]
     if config.keep == "best" and (warning := few_validation_images_warning(len(val))):
         log.warning("%s", warning)
     loss.prepare(train.labels)
-    used = TrainingImages.used(loaded["train"].name, train.columns, train.rows.tolist(), val.columns)
+    used = TrainingImages.used(
+        loaded["train"].name, train.columns, train.rows.tolist(), val.columns
+    )
     module.training_images = used | ((before and before.training_images) or TrainingImages())
     return module, splits
 
@@ -80,10 +85,17 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
 def _model(config: TrainConfig, findings: int, use_pretrained: bool) -> Classifier:
     """Build the network of the flags. Raises ``NotAvailableError`` if the positions of its maps are unknown."""
     torch.manual_seed(config.seed)
-    log.info("network: %s, pooling %s, attention %s", config.backbone, config.pooling, config.attention_map)
+    log.info(
+        "network: %s, pooling %s, attention %s",
+        config.backbone,
+        config.pooling,
+        config.attention_map,
+    )
     name, weights = weight_files.resolve(config.backbone, config.pretrained)
     weights = use_pretrained and weights
-    model = backbones.build(name, findings, config.pooling, config.attention_map, weights, config.dropout)
+    model = backbones.build(
+        name, findings, config.pooling, config.attention_map, weights, config.dropout
+    )
     try:
         model.grid((config.img_size, config.img_size))
     except NotAvailableError as error:
@@ -102,11 +114,17 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
         log.info("%s is already finished", folder)
         return folder
     interrupts = Interrupts(RUN_AGAIN if is_step else f"use --resume {folder}")
-    with _removed_on_failure(folder), hardware.log_file(config, folder), hardware.oom_as_error(ADVICE):
+    with (
+        _removed_on_failure(folder),
+        hardware.log_file(config, folder),
+        hardware.oom_as_error(ADVICE),
+    ):
         module, splits = _train(config, folder, interrupts)
         if module.global_rank > 0:
             sys.exit(0)  # only the first process evaluates
-        from locus.benchmark.training import evaluate  # slow imports, not needed before the first step
+        from locus.benchmark.training import (
+            evaluate,
+        )  # slow imports, not needed before the first step
 
         evaluate.evaluate_trained(folder, config, splits, module.history)
     return folder
@@ -146,15 +164,21 @@ def _train(
     if epoch >= config.epochs or runs.stopped_early(module.history, config.early_stopping):
         return module, splits
     if epoch:
-        (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
+        (folder / "metrics.json").unlink(
+            missing_ok=True
+        )  # written again when the extended run ends
     provenance.write(config, folder, splits)
     writer = classifier_module.CheckpointWriter(module, folder, config.keep, config.early_stopping)
     trainer = build_trainer(config, folder, writer, interrupts, *extra)
     terms = module.loss.counted(splits["train"].labels)
-    train_loader, val_loader = data.loaders(config, splits, terms, trainer.global_rank, trainer.world_size, epoch)
+    train_loader, val_loader = data.loaders(
+        config, splits, terms, trainer.global_rank, trainer.world_size, epoch
+    )
     module.steps = len(train_loader) // config.accumulate
     try:
-        trainer.fit(module, train_loader, val_loader, ckpt_path=last if epoch else None, weights_only=True)
+        trainer.fit(
+            module, train_loader, val_loader, ckpt_path=last if epoch else None, weights_only=True
+        )
     except SystemExit:  # of Lightning, after Ctrl-C
         _stop(folder, trainer, interrupts)
     finally:
@@ -168,7 +192,11 @@ def _stop(folder: Path, trainer: Trainer, interrupts: Interrupts) -> NoReturn:
     status = 128 + (interrupts.received or signal.SIGINT)
     if trainer.global_rank == 0:
         saved = (folder / "last.ckpt").exists()
-        again = f"{interrupts.advice} to continue" if saved else "no epoch is complete, so nothing is saved"
+        again = (
+            f"{interrupts.advice} to continue"
+            if saved
+            else "no epoch is complete, so nothing is saved"
+        )
         log.info("stopped in epoch %d: %s", trainer.current_epoch + 1, again)
         if status == INTERRUPTED:
             raise KeyboardInterrupt

@@ -26,9 +26,27 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from locus import backbones, datasets
-from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, RecipeFlags, TrainConfig, flags_with
+from locus.config import (
+    DATA,
+    MACHINE,
+    NEWER,
+    WEIGHTS,
+    NetworkFlags,
+    RecipeFlags,
+    TrainConfig,
+    flags_with,
+)
 from locus.core.errors import BadValueError, DataError
-from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
+from locus.core.files import (
+    atomic,
+    csv_value,
+    file_hash,
+    json_hash,
+    safe_filename,
+    write_json,
+    write_text,
+    writing,
+)
 from locus.core.names import augment_words, marker_words
 
 if TYPE_CHECKING:
@@ -76,7 +94,9 @@ def flags_dict(config: TrainConfig) -> dict[str, Any]:
     0.01
     """
     flags = {**dataclasses.asdict(config), "resume": False}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()
+    }
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
@@ -91,12 +111,18 @@ def identity(config: TrainConfig) -> dict[str, Any]:
     names, newer = (flags_with(type(config), role) for role in (WEIGHTS, NEWER))
     fields = [field for field in dataclasses.fields(config) if field.name in names - {"init_from"}]
     values = {field.name: getattr(config, field.name) for field in fields}
-    return {f.name: values[f.name] for f in fields if f.name not in newer or values[f.name] != f.default}
+    return {
+        f.name: values[f.name] for f in fields if f.name not in newer or values[f.name] != f.default
+    }
 
 
 def recipe_of_weights(config: TrainConfig, digest: str, folds: Sequence[int]) -> dict[str, Any]:
     """Return the settings behind a network that is scored but not trained: the flags of its data, and its weights."""
-    of_data = {n: value for n, value in identity(config).items() if n in flags_with(TrainConfig, DATA | MACHINE)}
+    of_data = {
+        n: value
+        for n, value in identity(config).items()
+        if n in flags_with(TrainConfig, DATA | MACHINE)
+    }
     return {**of_data, "fold": [*folds], "weights": digest}
 
 
@@ -128,7 +154,9 @@ def load_split(config: TrainConfig, split: str) -> "Dataset":
     from locus.datasets.io import preprocess  # imports NumPy
 
     named = {"img_size": config.img_size, "cache": config.cache_dir, **config.split_arguments()}
-    return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
+    return preprocess.of(
+        datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess
+    )
 
 
 def model_name(config: TrainConfig) -> str:
@@ -153,11 +181,16 @@ def weights_file(config: TrainConfig) -> str:
 
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
     """Write ``config.yaml`` (for ``--config``), starting with ``comments``."""
-    write_text(folder / "config.yaml", comments + yaml.safe_dump(flags_dict(config), sort_keys=False))
+    write_text(
+        folder / "config.yaml", comments + yaml.safe_dump(flags_dict(config), sort_keys=False)
+    )
 
 
 def stamp(
-    config: TrainConfig, model: "Classifier", findings: tuple[str, ...], seen: "TrainingImages | None" = None
+    config: TrainConfig,
+    model: "Classifier",
+    findings: tuple[str, ...],
+    seen: "TrainingImages | None" = None,
 ) -> dict[str, Any]:
     """Return the metadata with which ``locus.benchmark.opening`` rebuilds the network, as JSON values.
 
@@ -169,7 +202,11 @@ def stamp(
 
 
 def write_network(
-    folder: Path, config: TrainConfig, model: "Classifier", stamped: dict[str, Any], history: Sequence[Any] = ()
+    folder: Path,
+    config: TrainConfig,
+    model: "Classifier",
+    stamped: dict[str, Any],
+    history: Sequence[Any] = (),
 ) -> None:
     """Write ``config.yaml`` and ``best.ckpt`` of a network that was not trained here, with its metadata ``stamped``.
 
@@ -181,11 +218,16 @@ def write_network(
 
     write_config(config, folder)
     with atomic(folder / "best.ckpt") as temporary:
-        torch.save({"state_dict": prefixed(model), "locus": stamped, "history": [*history]}, temporary)
+        torch.save(
+            {"state_dict": prefixed(model), "locus": stamped, "history": [*history]}, temporary
+        )
 
 
 def write_external(
-    flags: NetworkFlags, runs_dir: Path, default_findings: Sequence[str] = (), default_img_size: int | None = None
+    flags: NetworkFlags,
+    runs_dir: Path,
+    default_findings: Sequence[str] = (),
+    default_img_size: int | None = None,
 ) -> Path:
     """Build the network of ``flags`` and write its run folder in ``runs_dir``; return the folder.
 
@@ -196,7 +238,9 @@ def write_external(
 
     opened = opening.build(flags, default_findings, default_img_size)
     model, size = opened.model, opened.img_size
-    config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=size, preprocess=flags.preprocess)
+    config = TrainConfig(
+        backbone=str(flags.model), pretrained=False, img_size=size, preprocess=flags.preprocess
+    )
     declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
     stamped = {**stamp(config, model, model.findings), **declared}
     hashed = json_hash([stamped, digest(prefixed(model))])[:8]
@@ -211,7 +255,9 @@ def read_predictions(file: Path | str | io.StringIO) -> "pd.DataFrame":
     import pandas as pd  # not needed to list runs
 
     names = ("split", "image", "patient", "study")
-    table = pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""])
+    table = pd.read_csv(
+        file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""]
+    )
     present = [name for name in names if name in table]
     return table.assign(**{name: table[name].map(csv_value) for name in present})
 
@@ -222,23 +268,34 @@ def clear_damaged(folder: Path) -> None:
     Metrics and predictions are computed from ``best.ckpt``. If this file is damaged or missing, or ``last.ckpt`` of an
     unfinished run is damaged, the whole folder is removed. Raises ``WriteError``.
     """
-    metrics, provenance, best = folder / "metrics.json", folder / "provenance.json", folder / "best.ckpt"
+    metrics, provenance, best = (
+        folder / "metrics.json",
+        folder / "provenance.json",
+        folder / "best.ckpt",
+    )
     with writing(folder):
         if done(folder):
             try:
                 content = dict(json.loads(metrics.read_text(encoding="utf-8")))
-                evaluated = content.get("predictions") in (None, file_hash(folder / "predictions.csv"))
+                evaluated = content.get("predictions") in (
+                    None,
+                    file_hash(folder / "predictions.csv"),
+                )
             except (OSError, ValueError):
                 content, evaluated = {}, False
             if content.get("provenance") and not provenance.is_file():
                 write_json(provenance, content["provenance"])
             if not evaluated:
-                log.warning("%s or its predictions.csv is damaged: the run is evaluated again", metrics)
+                log.warning(
+                    "%s or its predictions.csv is damaged: the run is evaluated again", metrics
+                )
                 metrics.unlink()
         checked = ("best.ckpt",) if done(folder) else ("best.ckpt", "last.ckpt")
         damaged = [folder / name for name in checked if (folder / name).is_file()]
         damaged = [file for file in damaged if not zipfile.is_zipfile(file)]
-        if not best.is_file() and any((folder / name).is_file() for name in ("metrics.json", "metrics.csv")):
+        if not best.is_file() and any(
+            (folder / name).is_file() for name in ("metrics.json", "metrics.csv")
+        ):
             damaged.append(best)
         if damaged:
             log.warning("%s is damaged or missing: the run is trained again", damaged[0])
@@ -247,9 +304,17 @@ def clear_damaged(folder: Path) -> None:
 
 def _created(config: TrainConfig) -> Path:
     """Create the folder ``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>[-<number>]``."""
-    words = [config.dataset, config.backbone, config.global_pool, config.attention_map, f"seed{config.seed}"]
+    words = [
+        config.dataset,
+        config.backbone,
+        config.global_pool,
+        config.attention_map,
+        f"seed{config.seed}",
+    ]
     bare = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
-    first = Path(config.model_save_dir) / "-".join([*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])
+    first = Path(config.model_save_dir) / "-".join(
+        [*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")]
+    )
     with writing(first):
         for number in itertools.count(1):
             folder = first.with_name(f"{first.name}-{number}") if number > 1 else first
@@ -266,7 +331,11 @@ def finished(runs: Path) -> list[Path]:
     """
     ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
     done = (path for path, end in ends.items() if end.exists())
-    return sorted(done, key=lambda path: (runs / TRAINED in path.parents, ends[path].stat().st_mtime), reverse=True)
+    return sorted(
+        done,
+        key=lambda path: (runs / TRAINED in path.parents, ends[path].stat().st_mtime),
+        reverse=True,
+    )
 
 
 def folder_for(config: TrainConfig) -> Path:
@@ -287,13 +356,19 @@ def resumed(config: TrainConfig, explicit_flags: Set[str]) -> TrainConfig:
     """Return the flags of the run of ``--resume PATH``, overridden by its ``explicit_flags``."""
     last = _last_checkpoint(Path(str(config.resume)))
     begun = _checkpoint(last).config
-    return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*explicit_flags, "resume"}})
+    return dataclasses.replace(
+        begun, **{name: getattr(config, name) for name in {*explicit_flags, "resume"}}
+    )
 
 
 def can_continue(config: TrainConfig, folder: Path) -> bool:
     """Whether ``config`` requests more epochs than a finished run has."""
     history = _checkpoint(folder / "last.ckpt").content["history"] if config.resume else []
-    return bool(history) and len(history) < config.epochs and not stopped_early(history, config.early_stopping)
+    return (
+        bool(history)
+        and len(history) < config.epochs
+        and not stopped_early(history, config.early_stopping)
+    )
 
 
 def _checkpoint(path: Path) -> "Checkpoint":
@@ -308,12 +383,18 @@ def _last_checkpoint(path: Path) -> Path:
         instead = f"use --resume {path.parent}, or --init_from to start from these weights"
         raise DataError(f"--resume {path}: only a last.ckpt can be resumed: {instead}")
     if not last.is_file():
-        raise DataError(f"--resume: {path} does not exist; pass a run folder, its last.ckpt, True or False")
+        raise DataError(
+            f"--resume: {path} does not exist; pass a run folder, its last.ckpt, True or False"
+        )
     return last
 
 
 def _newest_unfinished(config: TrainConfig) -> Path:
-    paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = sorted(
+        Path(config.model_save_dir).glob("*/last.ckpt"),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
     for path in paths:
         begun = _checkpoint(path).config
         if not done(path.parent) and _identity(begun) == _identity(config):
@@ -325,11 +406,17 @@ def _newest_unfinished(config: TrainConfig) -> Path:
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
     """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from those of the run, ``begun``."""
     requested, ran = _identity(config), _identity(begun)
-    other = {name: value for name, value in ran.items() if name not in LENGTH_FLAGS and value != requested[name]}
+    other = {
+        name: value
+        for name, value in ran.items()
+        if name not in LENGTH_FLAGS and value != requested[name]
+    }
     if not Path(str(begun.data_root_dir)).exists():
         other.pop("data_root_dir", None)  # the data have been moved
     if other:
-        others = ", ".join(f"--{name} {value}, not {requested[name]}" for name, value in other.items())
+        others = ", ".join(
+            f"--{name} {value}, not {requested[name]}" for name, value in other.items()
+        )
         advice = "leave these flags out, or leave --resume out to start a new run"
         raise BadValueError(f"--resume {last}: the run has {others}: {advice}")
 
@@ -337,9 +424,13 @@ def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
 def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
     """Raise ``BadValueError`` if the run cannot have the number of epochs of ``recipe``."""
     if recipe.epochs != begun.epochs and begun.scheduler in FIXED_LENGTH_SCHEDULERS:
-        raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} requires --epochs {begun.epochs}")
+        raise BadValueError(
+            f"--resume {last}: --scheduler {begun.scheduler} requires --epochs {begun.epochs}"
+        )
     if recipe.epochs < trained:
-        raise BadValueError(f"--resume {last}: the run already has {trained} epochs: use --epochs {trained} or more")
+        raise BadValueError(
+            f"--resume {last}: the run already has {trained} epochs: use --epochs {trained} or more"
+        )
 
 
 def _identity(config: TrainConfig) -> dict[str, Any]:

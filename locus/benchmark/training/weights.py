@@ -29,7 +29,17 @@ from locus.core.names import backbone_words
 from locus.core.types import Echo
 
 CARD = "README.md"
-COLUMNS = ("file", "network", "pooling", "data", "seed", "fold", "training images", "epochs", "AUROC")
+COLUMNS = (
+    "file",
+    "network",
+    "pooling",
+    "data",
+    "seed",
+    "fold",
+    "training images",
+    "epochs",
+    "AUROC",
+)
 
 
 def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> None:
@@ -42,7 +52,11 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
     if is_published and opening.checkpoint(file).digest == checkpoint.digest:
         return
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    named = flags_with(TrainConfig, WEIGHTS | MAPS | DATA) - {"data_root_dir", "cache_dir", "init_from"}
+    named = flags_with(TrainConfig, WEIGHTS | MAPS | DATA) - {
+        "data_root_dir",
+        "cache_dir",
+        "init_from",
+    }
     flags = {name: value for name, value in checkpoint.stamp["config"].items() if name in named}
     about = {
         "locus": {**checkpoint.stamp, "config": flags},
@@ -50,11 +64,16 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
         "settings": settings,
         "pretrained_on": pretrained_on,
         "facts": {name: metrics[name] for name in FACTS if name in metrics},
-        "auroc": None if checkpoint.config.partition == "all" else metrics["test"]["mean_auroc"],  # seen in training
+        "auroc": None
+        if checkpoint.config.partition == "all"
+        else metrics["test"]["mean_auroc"],  # seen in training
     }
     about["digest"] = json_hash([about, checkpoint.digest])
     kind = getattr(torch, checkpoint.config.weights_dtype)
-    state = {name: value.contiguous() for name, value in weight_files.cast(checkpoint.weights, kind).items()}
+    state = {
+        name: value.contiguous()
+        for name, value in weight_files.cast(checkpoint.weights, kind).items()
+    }
     with atomic(file) as temporary:
         safetensors.torch.save_file(state, temporary, {backbones.METADATA: json.dumps(about)})
 
@@ -69,10 +88,14 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
         config = opening.checkpoint(path).config
         if config.weights_dtype == "float16":
             if (name := runs.weights_file(config)) in named:
-                raise DataError(f"{path.parent} and {named[name]} would both be {name}: move one of them")
+                raise DataError(
+                    f"{path.parent} and {named[name]} would both be {name}: move one of them"
+                )
             named[name] = path.parent
     if not named:
-        raise DataError(f"{folder} has no finished run with float16 weights: train with --weights_dtype float16")
+        raise DataError(
+            f"{folder} has no finished run with float16 weights: train with --weights_dtype float16"
+        )
     for name, run in named.items():
         start = opening.checkpoint(run).config.init_from
         publish(run, output / name, "", _data_of(start) if start else "")
@@ -97,7 +120,9 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
     checkpoint = opening.checkpoint(file)
     facts = checkpoint.content["facts"]
     described_then, described_now = facts["train"]["data"], load_split(config, "train").describe
-    if differing := [name for name, value in described_now.items() if described_then.get(name) != value]:
+    if differing := [
+        name for name, value in described_now.items() if described_then.get(name) != value
+    ]:
         reason = f"was trained on other images ({', '.join(differing)} differ)"
         raise DataError(f"{file} {reason}: train with --published_weights never")
     hardware.configure_torch(config.threads)
@@ -105,7 +130,9 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
     runs.write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])
     if "provenance" in facts:
         write_json(folder / "provenance.json", facts["provenance"])
-    evaluate(folder, config, decode_held_out(config, lambda split: load_split(config, split)), facts)
+    evaluate(
+        folder, config, decode_held_out(config, lambda split: load_split(config, split)), facts
+    )
 
 
 def write_card(folder: Path) -> None:
@@ -115,8 +142,14 @@ def write_card(folder: Path) -> None:
     about = {file.name: described(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
     rows = [_row(name, of_file) for name, of_file in about.items()]
     configs = [of_file["locus"]["config"] for of_file in about.values()]
-    recipes = sorted({_recipe(config) for config in configs if config["weights_dtype"] == "float16"})
-    exact = [name for name, config in zip(about, configs, strict=True) if config["weights_dtype"] != "float16"]
+    recipes = sorted(
+        {_recipe(config) for config in configs if config["weights_dtype"] == "float16"}
+    )
+    exact = [
+        name
+        for name, config in zip(about, configs, strict=True)
+        if config["weights_dtype"] != "float16"
+    ]
     twice = any(of_file["pretrained_on"] for of_file in about.values())
     lines = [
         "# Weights",
@@ -125,7 +158,11 @@ def write_card(folder: Path) -> None:
         "`--checkpoint FILE` accept each file.",
         *[f"Recipe{' of the last training' if twice else ''}: {recipe}." for recipe in recipes],
         *(["`configs` has the recipe of the first training."] if twice else []),
-        *([f"Initial weights, not rounded: {', '.join(f'`{name}`' for name in exact)}."] if exact else []),
+        *(
+            [f"Initial weights, not rounded: {', '.join(f'`{name}`' for name in exact)}."]
+            if exact
+            else []
+        ),
         tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
         "AUROC: mean over findings, on the test images (of the fold, if there are folds), after rounding. "
         "–: trained on all images, so score it on others.",
@@ -139,12 +176,23 @@ def _row(name: str, about: dict[str, Any]) -> Iterable[str]:
     fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
     auroc = "–" if about["auroc"] is None else f"{about['auroc']:.3f}"
     network = f"`{name}`", backbone_words(flags["backbone"]), flags["global_pool"]
-    return (*network, data, str(flags["seed"]), fold, str(facts["train"]["n"]), str(facts["epochs"]), auroc)
+    return (
+        *network,
+        data,
+        str(flags["seed"]),
+        fold,
+        str(facts["train"]["n"]),
+        str(facts["epochs"]),
+        auroc,
+    )
 
 
 def _recipe(flags: dict[str, Any]) -> str:
     """Describe how a network was trained."""
-    size, optimizer = f"{flags['img_size']} px", f"{flags['optimizer']}, learning rate {flags['lr']}"
+    size, optimizer = (
+        f"{flags['img_size']} px",
+        f"{flags['optimizer']}, learning rate {flags['lr']}",
+    )
     words = [size, optimizer, flags["scheduler"], f"batches of {flags['batch_size']}"]
     words += [f"gradient clipping {flags['gradient_clip']:g}"] if flags["gradient_clip"] else []
     words += [f"moving average of weights {flags['ema']:g}"] if flags["ema"] else []

@@ -23,7 +23,15 @@ from scipy.stats import rankdata
 
 from locus.backbones import Classifier
 from locus.benchmark.maps.runs import ModelRun
-from locus.benchmark.scoring.protocols.base import Case, Result, case_index, failures, finite_map, rows, with_truth
+from locus.benchmark.scoring.protocols.base import (
+    Case,
+    Result,
+    case_index,
+    failures,
+    finite_map,
+    rows,
+    with_truth,
+)
 from locus.benchmark.scoring.protocols.pointing import Pointing
 from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.statistics.summary import Column, difference, estimate, scores
@@ -143,7 +151,8 @@ class Controls(Check):
         own = [cases[n] for n in several]
         partners = [cases[other[n]] for n in several]
         swapped = [
-            replace(case, map=partner.map, reason=partner.reason) for case, partner in zip(own, partners, strict=True)
+            replace(case, map=partner.map, reason=partner.reason)
+            for case, partner in zip(own, partners, strict=True)
         ]
         values["own"][several] = _hits(own, self.findings, seed)
         values["swap"][several] = _hits(swapped, self.findings, seed)
@@ -190,19 +199,27 @@ class Controls(Check):
         for n, run in enumerate(self.runs):
             for sample, image in zip(run.scorable_images, run.pixels, strict=True):
                 for finding in sample.boxes:
-                    without = resize_image(sample.without(finding), (image.shape[0], image.shape[1]))
+                    without = resize_image(
+                        sample.without(finding), (image.shape[0], image.shape[1])
+                    )
                     pairs[n, sample.image_id, finding] = Pair(image, without)
         return pairs
 
     @cached_property
     def _networks(self) -> list[Classifier]:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return [run.model(device).to(memory_format=torch.channels_last) for run in self.runs]  # a third faster
+        return [
+            run.model(device).to(memory_format=torch.channels_last) for run in self.runs
+        ]  # a third faster
 
-    def _logits(self, cases: Sequence[Case], pairs: Sequence[Pair], masks: Sequence[Mask]) -> FloatArray:
+    def _logits(
+        self, cases: Sequence[Case], pairs: Sequence[Pair], masks: Sequence[Mask]
+    ) -> FloatArray:
         """Return the logits (N,M) of each case's finding for its ``masks`` (M,S·S); equal mixtures once."""
         keys = [[_digest(mask) for mask in of_case] for of_case in masks]
-        pending: dict[int, dict[tuple[int, bytes], Mask]] = {}  # by training run, so that batches of it are full
+        pending: dict[
+            int, dict[tuple[int, bytes], Mask]
+        ] = {}  # by training run, so that batches of it are full
         for n, (case, pair) in enumerate(zip(cases, pairs, strict=True)):
             of_training = pending.setdefault(case.training, {})
             for key, mask in zip(keys[n], masks[n], strict=True):
@@ -220,7 +237,10 @@ class Controls(Check):
         if method in (UPPER_BOUND, PRIOR) or not self._marked:
             return Result([Score("mean", MARKER, reason=UNTRAINED)], [])
         cases = with_truth(self.cases(method, self._marked, MARKER))
-        seen = np.array([row["pointing"] for row in Pointing().evaluate(cases, self.findings, seed).rows], np.float64)
+        seen = np.array(
+            [row["pointing"] for row in Pointing().evaluate(cases, self.findings, seed).rows],
+            np.float64,
+        )
         changes = np.array([self._changes[case.training, case.image_id] for case in cases])
         values = {MARKER: seen, "marker_change": changes}
         column = Column(MARKER, "none", seen, np.ones(len(cases)), is_share=False)
@@ -254,8 +274,12 @@ class Controls(Check):
             finding_index = self.findings.index(run.data.describe[MARKER])
             images_without = (sample.without(MARKER) for sample in run.scorable_images)
             with_marker = np.array([*_predicted(self._networks[n], run.pixels)])[:, finding_index]
-            without_marker = np.array([*_predicted(self._networks[n], images_without)])[:, finding_index]
-            for sample, change in zip(run.scorable_images, with_marker - without_marker, strict=True):
+            without_marker = np.array([*_predicted(self._networks[n], images_without)])[
+                :, finding_index
+            ]
+            for sample, change in zip(
+                run.scorable_images, with_marker - without_marker, strict=True
+            ):
                 changes[n, sample.image_id] = float(change)
         return changes
 
@@ -332,7 +356,9 @@ def _predicted(model: Classifier, images: Any) -> Iterator[FloatArray]:
             yield from model.predict(pixels).double().cpu().numpy()
 
 
-def _joined(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _joined(
+    first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return one row per image and finding, with the columns of both; nan for a missing number."""
     names = dict.fromkeys([*itertools.chain(*first[:1]), *itertools.chain(*second[:1])])
     joined: dict[tuple[str, str], dict[str, Any]] = {}

@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.charts import Chart
-from locus.benchmark.report.grouping import Interval, Row, basis_lines, counted, run_names, without_marker
+from locus.benchmark.report.grouping import (
+    Interval,
+    Row,
+    basis_lines,
+    counted,
+    run_names,
+    without_marker,
+)
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
 from locus.benchmark.report.main_table import auroc_words
 from locus.benchmark.report.section import CheckReport
@@ -49,7 +56,15 @@ CHANCE_PERCENTILE = 95
 """Percentile of the marker's effect in networks without the shortcut, above which a network uses the marker."""
 MIN_USED = 0.1
 """Smallest share of the images on which a network uses the marker for a sensitivity: twice that of chance."""
-HEAD = ("network", "AUROC", "runs", "runs with marker", "uses the marker", "τ: hits, use", "τ: hits, sensitivity")
+HEAD = (
+    "network",
+    "AUROC",
+    "runs",
+    "runs with marker",
+    "uses the marker",
+    "τ: hits, use",
+    "τ: hits, sensitivity",
+)
 NetworkAndMethod = tuple[tuple[str, ...], str]
 """What networks with and without a marker share, and the name of a method."""
 
@@ -104,12 +119,18 @@ class NetworkAnswers:
 
     def best(self, answer: str) -> MethodAnswers | None:
         """Return the method with the highest value of an answer."""
-        having = [method for method in self.methods if method.is_method and method.value(answer) is not None]
+        having = [
+            method
+            for method in self.methods
+            if method.is_method and method.value(answer) is not None
+        ]
         return max(having, key=lambda method: method.value(answer) or 0.0, default=None)
 
     def of(self, name: str, answer: str) -> str:
         """Return an answer of a baseline in words."""
-        return next((method.words(answer) for method in self.methods if method.row.name == name), NOTHING)
+        return next(
+            (method.words(answer) for method in self.methods if method.row.name == name), NOTHING
+        )
 
 
 class ControlsReport(CheckReport):
@@ -135,14 +156,20 @@ class ControlsReport(CheckReport):
 
     def _methods(self, network: NetworkAnswers, note: str) -> Table:
         """Return a row per method, with a column for each answer that one of them has."""
-        basis = basis_lines([method.row for method in network.methods], "chosen on other patients, for each finding")
-        names = [name for name in HEADINGS if any(name in method.values for method in network.methods)]
+        basis = basis_lines(
+            [method.row for method in network.methods], "chosen on other patients, for each finding"
+        )
+        names = [
+            name for name in HEADINGS if any(name in method.values for method in network.methods)
+        ]
         rows = []
         for method in network.methods:
             case_count = method.values.get(MAIN, Interval(None)).n
             rows.append((method.row.name, *(method.words(name) for name in names), str(case_count)))
         head = ("method", *(HEADINGS[name] for name in names), "cases")
-        return Table(f"{self.dataset}: {network.name}", f"{note}\n{basis}".strip(), head, tuple(rows))
+        return Table(
+            f"{self.dataset}: {network.name}", f"{note}\n{basis}".strip(), head, tuple(rows)
+        )
 
     def _network(self, network: NetworkAnswers) -> tuple[str, ...]:
         """Return the row of a network in the table of networks."""
@@ -185,8 +212,12 @@ class ControlsReport(CheckReport):
         names = [method.row.name for method in self.networks[0].methods]
         panels = {}
         for answer, title in PANELS.items():
-            if any(answer in method.values for network in self.networks for method in network.methods):
-                panels[title] = {network.name: _intervals(network, names, answer) for network in self.networks}
+            if any(
+                answer in method.values for network in self.networks for method in network.methods
+            ):
+                panels[title] = {
+                    network.name: _intervals(network, names, answer) for network in self.networks
+                }
         about = f"{self.dataset}: one panel per question, a dot per method with its 95% interval, a colour per network."
         return charts.intervals(panels, names, about)
 
@@ -210,9 +241,13 @@ def _class_sentence(network: NetworkAnswers, best: MethodAnswers) -> str:
 
 def _use_sentence(network: NetworkAnswers, best: MethodAnswers) -> str:
     """Return what the pixels of the best map are worth to the network, beside the baselines."""
-    others = ", ".join(f"`{name}` {network.of(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE))
+    others = ", ".join(
+        f"`{name}` {network.of(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE)
+    )
     tau = _agreement(network, "use")
-    return NOTES["controls_use"].format(top=best.row.name, use=best.words("use"), others=others, tau=tau)
+    return NOTES["controls_use"].format(
+        top=best.row.name, use=best.words("use"), others=others, tau=tau
+    )
 
 
 def _shortcut_sentence(network: NetworkAnswers, used: MarkerUse) -> str:
@@ -265,11 +300,16 @@ def answers_by_network(board: Leaderboard, check: str) -> tuple[NetworkAnswers, 
             marked[without_marker(row.cell), row.name] = row
         else:
             unmarked.append(row)
-    networks = [_answers(of_network, marked, columns) for of_network in grouping.by_network(unmarked).values()]
+    networks = [
+        _answers(of_network, marked, columns)
+        for of_network in grouping.by_network(unmarked).values()
+    ]
     return tuple(sorted(networks, key=lambda network: network.used is None))
 
 
-def _answers(rows: Sequence[Row], marked: Mapping[NetworkAndMethod, Row], columns: CaseColumns) -> NetworkAnswers:
+def _answers(
+    rows: Sequence[Row], marked: Mapping[NetworkAndMethod, Row], columns: CaseColumns
+) -> NetworkAnswers:
     """Return the answers of the methods ``rows`` of a network; ``marked``: rows of networks trained with a marker."""
     methods = []
     uses = []
@@ -320,7 +360,9 @@ def _ratios(row: Row, columns: CaseColumns) -> list[Ratio]:
     return ratios
 
 
-def _marker_ratios(row: Row, with_marker: Row, columns: CaseColumns) -> tuple[list[Ratio], list[MarkerUse]]:
+def _marker_ratios(
+    row: Row, with_marker: Row, columns: CaseColumns
+) -> tuple[list[Ratio], list[MarkerUse]]:
     """Return sensitivity and specificity for the shortcut, and how often the network uses the marker.
 
     ``with_marker``: the same method on the network trained with the marker. Both lists are empty without a case.
@@ -334,7 +376,9 @@ def _marker_ratios(row: Row, with_marker: Row, columns: CaseColumns) -> tuple[li
     known_count = int(np.isfinite(change).sum())
     ratios = []
     if uses_marker.sum() >= MIN_USED * known_count:
-        ratios.append(Ratio("seen", with_marker, _wide(with_marker, columns, "marker"), uses_marker))
+        ratios.append(
+            Ratio("seen", with_marker, _wide(with_marker, columns, "marker"), uses_marker)
+        )
     ratios.append(Ratio("spared", row, 1 - _wide(row, columns, "marker"), effect <= chance))
     return ratios, [MarkerUse(int(uses_marker.sum()), known_count, len(with_marker.runs))]
 
@@ -369,7 +413,11 @@ def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Interval, RowSamples] |
 
 
 def _ends_of_one_run(
-    name: str, part: FloatArray, whole: FloatArray, findings: NDArray[np.str_], patients: NDArray[np.str_]
+    name: str,
+    part: FloatArray,
+    whole: FloatArray,
+    findings: NDArray[np.str_],
+    patients: NDArray[np.str_],
 ) -> tuple[float | None, float | None]:
     """Return the interval over patients of the mean over findings, from (K,) values."""
     names = [*np.unique(findings)]
@@ -379,7 +427,9 @@ def _ends_of_one_run(
     return mean.low, mean.high
 
 
-def _ends_over_runs(name: str, theta: FloatArray, left_out: FloatArray) -> tuple[float | None, float | None]:
+def _ends_over_runs(
+    name: str, theta: FloatArray, left_out: FloatArray
+) -> tuple[float | None, float | None]:
     """Return the interval over runs and patients; that of a share stays within 0 and 1."""
     if name in SHARES:
         interval = mrmc.interval(theta, left_out)

@@ -32,7 +32,9 @@ class Protocols(Check):
     def evaluate(self, method: str, seed: int) -> Result:
         """Return the score under each rule, and a row per case with a column per rule and trait."""
         maps = self.maps(method, self.runs)
-        all_cases = CaseStore(self.runs, {method: maps}).cases(Cell(dataset="", method=method, alignment="aligned"))
+        all_cases = CaseStore(self.runs, {method: maps}).cases(
+            Cell(dataset="", method=method, alignment="aligned")
+        )
         cases = with_truth(all_cases)
         plain_cases = with_truth(make_cases(self.runs, maps, "conventional"))
         columns_of = scored(cases, self.findings, seed)
@@ -43,10 +45,16 @@ class Protocols(Check):
         for rule, of_rule in values.items():
             is_known = np.isfinite(of_rule).astype(np.float64)
             has_bound = rule in WITH_EXACT_BOUND
-            columns.append(Column(rule, "none", np.nan_to_num(of_rule), is_known, is_share=has_bound))
-        case_scores = scores(estimate(columns, case_index(cases), self.findings, seed), self.findings)
+            columns.append(
+                Column(rule, "none", np.nan_to_num(of_rule), is_known, is_share=has_bound)
+            )
+        case_scores = scores(
+            estimate(columns, case_index(cases), self.findings, seed), self.findings
+        )
         pooled = pooled_rules(all_cases, self.findings, seed)
-        pooled_scores = [Score("mean", rule, total, n=len(cases)) for rule, (total, _) in pooled.items()]
+        pooled_scores = [
+            Score("mean", rule, total, n=len(cases)) for rule, (total, _) in pooled.items()
+        ]
         row_columns = dict(values)
         for rule, (_, without_patient) in pooled.items():
             row_columns[rule] = np.array([without_patient[case.patient_id] for case in cases])

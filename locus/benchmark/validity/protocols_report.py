@@ -30,7 +30,16 @@ from locus.core.types import FloatArray
 
 REFERENCE = "IoU > .3"
 """The rule of the leaderboards."""
-PUBLISHED = ("IoU > .1", REFERENCE, "IoU > .5", "IoBB > .1", "IoBB > .5", "pointing", "mask IoU", "MaxBoxAccV2")
+PUBLISHED = (
+    "IoU > .1",
+    REFERENCE,
+    "IoU > .5",
+    "IoBB > .1",
+    "IoBB > .5",
+    "pointing",
+    "mask IoU",
+    "MaxBoxAccV2",
+)
 """Rules that papers use: the first sentence counts reversals among them."""
 TRIED = "The share grows with the number of rules tried. `Holm`: corrected over the pairs of a network and the rules."
 USUAL = (
@@ -50,7 +59,9 @@ MAX_NAMED = 6
 """Most rules in a sentence."""
 NOTE = NOTES["rules"].format(reference=REFERENCE)
 CUTS = "chosen on other patients, for each finding, unless the rule names another"
-TRAITS_NOTE = NOTES["traits"].format(first=", ".join(TRAITS[:-1]), last=TRAITS[-1], factor=MIN_TRAIT_FACTOR)
+TRAITS_NOTE = NOTES["traits"].format(
+    first=", ".join(TRAITS[:-1]), last=TRAITS[-1], factor=MIN_TRAIT_FACTOR
+)
 
 Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 """Head and rows of a table."""
@@ -80,7 +91,12 @@ class ProtocolsReport(CheckReport):
         places = range(len(rule_order))
         curves = [
             Line2D(
-                places, ranks[rule_order, method], color=colour, label=network.methods[method], marker="o", markersize=3
+                places,
+                ranks[rule_order, method],
+                color=colour,
+                label=network.methods[method],
+                marker="o",
+                markersize=3,
             )
             for method, colour in zip(best, PALETTE, strict=False)
         ]
@@ -130,7 +146,9 @@ class ProtocolsReport(CheckReport):
         yield self._reversed_pairs()
         rules = networks[0].rules
         tau = _tau(networks)
-        least_alike_first = [rule for rule in tau.argsort(kind="stable").tolist() if rules[rule] != REFERENCE]
+        least_alike_first = [
+            rule for rule in tau.argsort(kind="stable").tolist() if rules[rule] != REFERENCE
+        ]
         alike = [rule for rule in reversed(least_alike_first) if tau[rule] >= MIN_ALIKE_TAU]
         unlike = [rule for rule in least_alike_first if tau[rule] < MAX_UNLIKE_TAU]
         yield f"Rules that rank methods like `{REFERENCE}` (tau ≥ {MIN_ALIKE_TAU:g}): {_named(rules, alike)}."
@@ -140,7 +158,9 @@ class ProtocolsReport(CheckReport):
         """Return how many pairs of methods two published rules reverse; with several training runs, also with one."""
         networks = self.comparisons
         pair_count = sum(len(network.pairs) for network in networks)
-        of_check = [record for record in self.leaderboard.records if record.cell.protocol == self.check]
+        of_check = [
+            record for record in self.leaderboard.records if record.cell.protocol == self.check
+        ]
         run_count = len({record.cell.seed for record in of_check})
         with_one_run = ""
         if run_count > 1:
@@ -200,7 +220,9 @@ def _compared(rows: Sequence[Row], columns: CaseColumns, rules: tuple[str, ...])
 
 def _trait_means(rows: Sequence[Row], columns: CaseColumns, trait: str) -> list[float]:
     """Return the mean of a trait over the cases and training runs of each row."""
-    return [float(np.nanmean(columns.wide([record.key for record in row.runs], trait))) for row in rows]
+    return [
+        float(np.nanmean(columns.wide([record.key for record in row.runs], trait))) for row in rows
+    ]
 
 
 def _entries(rows: Sequence[Row], columns: CaseColumns, rule: str) -> list[RowSamples]:
@@ -231,7 +253,9 @@ def _reversed(networks: Sequence[Comparisons], rules: Sequence[str]) -> int:
 
 def _tau(networks: Sequence[Comparisons]) -> FloatArray:
     """Return (rules,) the agreement with the reference, mean over networks."""
-    return np.asarray(np.mean([network.tau[network.rules.index(REFERENCE)] for network in networks], axis=0))
+    return np.asarray(
+        np.mean([network.tau[network.rules.index(REFERENCE)] for network in networks], axis=0)
+    )
 
 
 def _named(rules: Sequence[str], chosen: Sequence[int], most: int = MAX_NAMED) -> str:
@@ -256,7 +280,9 @@ def _rules(networks: Sequence[Comparisons]) -> Cells:
         best = Counter(network.methods[int(network.means[rule].argmax())] for network in networks)
         best_methods = ", ".join(f"{method} ({count})" for method, count in best.most_common())
         shares = (significant[rule], reversed_plain[rule], reversed_adjusted[rule])
-        rows.append((rules[rule], f"{tau[rule]:.2f}", best_methods, *(f"{share:.0%}" for share in shares)))
+        rows.append(
+            (rules[rule], f"{tau[rule]:.2f}", best_methods, *(f"{share:.0%}" for share in shares))
+        )
     head = ("rule", "tau", "best methods", "significant pairs", f"reversed to {REFERENCE}", "Holm")
     return head, tuple(rows)
 
@@ -266,7 +292,11 @@ def _by_number(networks: Sequence[Comparisons]) -> Cells:
     rules = networks[0].rules
     pair_count = sum(len(network.pairs) for network in networks)
     plain, _ = _signs(networks)
-    sets = {f"{REFERENCE} and pointing": (REFERENCE, "pointing"), "that papers use": PUBLISHED, "all": rules}
+    sets = {
+        f"{REFERENCE} and pointing": (REFERENCE, "pointing"),
+        "that papers use": PUBLISHED,
+        "all": rules,
+    }
     rows = []
     for words, chosen in sets.items():
         plain_of_set = plain[[rules.index(rule) for rule in chosen]]
@@ -293,7 +323,11 @@ def _against(networks: Sequence[Comparisons]) -> Cells:
 
 def _pairs(networks: Sequence[Comparisons]) -> Cells:
     """Return the pairs that most pairs of rules reverse, with what differs between the maps."""
-    pairs = [(network, number, _sides(network, number)) for network in networks for number in range(len(network.pairs))]
+    pairs = [
+        (network, number, _sides(network, number))
+        for network in networks
+        for number in range(len(network.pairs))
+    ]
     pairs.sort(key=lambda pair: -min(map(len, pair[2])))
     rows = []
     for network, number, (first_better, second_better) in pairs[:MAX_DRAWN]:
@@ -321,7 +355,10 @@ def _sides(network: Comparisons, pair: int) -> tuple[list[int], list[int]]:
 
 def _difference(network: Comparisons, first: str, second: str) -> str:
     """Return the traits of the maps of two methods that differ by a large factor."""
-    factors = network.traits[:, network.methods.index(first)] / network.traits[:, network.methods.index(second)]
+    factors = (
+        network.traits[:, network.methods.index(first)]
+        / network.traits[:, network.methods.index(second)]
+    )
     words = []
     for trait, factor in zip(TRAITS, factors.tolist(), strict=True):
         if not 1 / MIN_TRAIT_FACTOR < factor < MIN_TRAIT_FACTOR:

@@ -25,12 +25,23 @@ from locus.datasets.io import pd
 from locus.datasets.io.images import SUFFIXES
 from locus.datasets.io.shapes import COLUMNS as SHAPE_COLUMNS
 from locus.datasets.io.shapes import Shape, of_cells, of_segmentation
-from locus.datasets.io.tables import check_links, numbers, raise_if_any, read_csv, read_json, read_text
+from locus.datasets.io.tables import (
+    check_links,
+    numbers,
+    raise_if_any,
+    read_csv,
+    read_json,
+    read_text,
+)
 
 log = logging.getLogger(__name__)
 BoxFormat = Literal["xyxy", "xywh"]
 EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
-    "xyxy": [("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("x_min", "y_min", "x_max", "y_max")],
+    "xyxy": [
+        ("x0", "y0", "x1", "y1"),
+        ("x1", "y1", "x2", "y2"),
+        ("x_min", "y_min", "x_max", "y_max"),
+    ],
     "xywh": [("x", "y", "w", "h"), ("x", "y", "width", "height")],
 }
 """Column names of a box, by format."""
@@ -70,7 +81,11 @@ TOOLS = {"shapes": "LabelMe", "data": "Label Studio", "_via_img_metadata": "VIA"
 
 
 def read_boxes(
-    path: Path, image: str = "image", skip_unknown: bool = False, folder: Path | None = None, readers: bool = False
+    path: Path,
+    image: str = "image",
+    skip_unknown: bool = False,
+    folder: Path | None = None,
+    readers: bool = False,
 ) -> pd.DataFrame:
     """Return a row per mark: ``ROW``, ``fractions``, ``shape`` and ``reader``.
 
@@ -105,7 +120,9 @@ def read_boxes(
     if unknown:
         problem = f"{path} has {len(unknown)} annotations that are not read: {examples(unknown)}"
         if not skip_unknown:
-            raise DataError(f"{problem}; correct or remove them, or use the option skip_unknown=True to leave them out")
+            raise DataError(
+                f"{problem}; correct or remove them, or use the option skip_unknown=True to leave them out"
+            )
         log.warning("%s; they are left out", problem)
     if rows.empty:
         raise DataError(f"{path} has no boxes: add some or remove it")
@@ -123,7 +140,9 @@ def read_table(
     """
     table = read_csv(path, ())
     if "PredictionString" in table:
-        raise DataError(f"{path} is a competition's submission (PredictionString), which is not read: {ONE_ROW}")
+        raise DataError(
+            f"{path} is a competition's submission (PredictionString), which is not read: {ONE_ROW}"
+        )
     for heading, column in {image: "image", **COLUMNS}.items():
         if column not in table:
             table = table.rename(columns={heading: column})
@@ -131,7 +150,9 @@ def read_table(
         table = table[table["Target"] == "1"].assign(finding="Pneumonia")
     for column in ("image", "finding"):
         if column not in table:
-            raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table))}: {ONE_ROW}")
+            raise DataError(
+                f"{path} has no column {column!r}; it has: {', '.join(map(str, table))}: {ONE_ROW}"
+            )
     is_no_finding = table["finding"].str.lower().isin(NO_FINDING_WORDS) & (table["finding"] != "")
     table = table[~is_no_finding]
     if not readers:
@@ -140,10 +161,14 @@ def read_table(
         table = table.assign(**{LINE: table.index + 2})
     fields = [unread_field(row) for row in table.to_dict("records")]
     problems = [
-        f"row {number + 1} ({field})" for number, field in zip(table.index.tolist(), fields, strict=True) if field
+        f"row {number + 1} ({field})"
+        for number, field in zip(table.index.tolist(), fields, strict=True)
+        if field
     ]
     if unknown is None:
-        raise_if_any(path, problems, "boxes with a field that is not read", "; correct or remove them")
+        raise_if_any(
+            path, problems, "boxes with a field that is not read", "; correct or remove them"
+        )
     else:
         unknown += problems
     is_read = np.array([not field for field in fields], dtype=bool)
@@ -169,8 +194,13 @@ def _refuse_several_readers(path: Path, table: pd.DataFrame) -> None:
     for column in table.columns.intersection([*READERS]):
         readers = table.groupby("image")[column].nunique()
         if (readers > 1).any():
-            image, advice = readers.idxmax(), "use --dataset folder:readers=True, or keep one reader's boxes"
-            raise DataError(f"{path} has boxes of {readers.max()} readers ({column}) in the image {image}: {advice}")
+            image, advice = (
+                readers.idxmax(),
+                "use --dataset folder:readers=True, or keep one reader's boxes",
+            )
+            raise DataError(
+                f"{path} has boxes of {readers.max()} readers ({column}) in the image {image}: {advice}"
+            )
 
 
 def edges_in(table: pd.DataFrame) -> list[tuple[BoxFormat, tuple[str, str, str, str]]]:
@@ -178,7 +208,9 @@ def edges_in(table: pd.DataFrame) -> list[tuple[BoxFormat, tuple[str, str, str, 
     boxes = []
     for box_format, alternatives in EDGES.items():
         boxes += [(box_format, columns) for columns in alternatives if {*columns} <= {*table}]
-    without_width = [(box_format, columns) for box_format, columns in boxes if "width" not in columns]
+    without_width = [
+        (box_format, columns) for box_format, columns in boxes if "width" not in columns
+    ]
     return without_width or boxes
 
 
@@ -236,13 +268,19 @@ def _with_edges(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         is_other = ~np.isclose(box, first_box, rtol=0.01).all(axis=1)
         if is_other.any():
             both = f"{', '.join(first_columns)} contradict {', '.join(columns)}: remove one of them"
-            raise DataError(f"{path}: in {is_other.sum()} rows, first row {is_other.argmax() + 1}, {both}")
+            raise DataError(
+                f"{path}: in {is_other.sum()} rows, first row {is_other.argmax() + 1}, {both}"
+            )
     edges = dict(zip(ROW[2:6], first_box.T, strict=True))
     return table[["image", "finding"]].assign(**edges, **image_sizes(path, table, first_columns))
 
 
 def read_coco(
-    file: Path, index: Path | None = None, unknown: list[str] | None = None, shapes: bool = False, readers: bool = False
+    file: Path,
+    index: Path | None = None,
+    unknown: list[str] | None = None,
+    shapes: bool = False,
+    readers: bool = False,
 ) -> pd.DataFrame:
     """Return a row per annotation: image, finding, x, y, w, h, score, and width and height of its image.
 
@@ -281,7 +319,9 @@ def read_coco(
         table = _coco_boxes(rows, file)
         if shapes:
             table["shape"] = pd.Series([_shape(row, file) for row in rows], dtype=object)
-            table["reader"] = [next((str(row[name]) for name in READERS if name in row), "") for row in rows]
+            table["reader"] = [
+                next((str(row[name]) for name in READERS if name in row), "") for row in rows
+            ]
         if has_names:
             if not all(isinstance(name, str) for name in (*image_ids, *category_ids)):
                 raise DataError(f"{file}: {IDS}")
@@ -296,7 +336,9 @@ def read_coco(
             height=np.array([image.get("height") or np.nan for image in row_images], np.float64),
         )
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
-        raise DataError(f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): {COCO}") from error
+        raise DataError(
+            f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): {COCO}"
+        ) from error
 
 
 def _refuse_other_tools(first: Any, file: Path) -> None:
@@ -305,10 +347,14 @@ def _refuse_other_tools(first: Any, file: Path) -> None:
         return
     for key, tool in TOOLS.items():
         if key in first:
-            raise DataError(f"{file} is written by {tool}, whose JSON is not read: export COCO, Pascal VOC or YOLO")
+            raise DataError(
+                f"{file} is written by {tool}, whose JSON is not read: export COCO, Pascal VOC or YOLO"
+            )
 
 
-def _read_annotations(rows: list[dict[str, Any]], unknown: list[str], shapes: bool) -> list[dict[str, Any]]:
+def _read_annotations(
+    rows: list[dict[str, Any]], unknown: list[str], shapes: bool
+) -> list[dict[str, Any]]:
     """Return the annotations that are read; the others are added to ``unknown``."""
     read = []
     for row in rows:
@@ -366,20 +412,26 @@ def _refuse_corners(file: Path, rows: list[dict[str, Any]]) -> None:
     corners = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     sizes = np.prod(boxes[:, 2:], axis=1)
     if len(rows) and np.isclose(corners, areas).all() and not np.isclose(sizes, areas).any():
-        raise DataError(f"{file} has boxes whose area is that of corners (xyxy): write COCO's x, y, width, height")
+        raise DataError(
+            f"{file} has boxes whose area is that of corners (xyxy): write COCO's x, y, width, height"
+        )
 
 
 def _by_id(entries: list[dict[str, Any]], file: Path) -> dict[str, dict[str, Any]]:
     """Return id -> entry. Ids are compared as text, because some tools write 3 and others "3"."""
     by_id = {str(_whole(entry["id"])): entry for entry in entries}
     if len(by_id) < len(entries):
-        raise DataError(f"{file} has {len(entries) - len(by_id)} repeated ids: give each image and category its own")
+        raise DataError(
+            f"{file} has {len(entries) - len(by_id)} repeated ids: give each image and category its own"
+        )
     return by_id
 
 
 def _read_folder(folder: Path, unknown: list[str]) -> pd.DataFrame:
     """Return the boxes of a folder with files of one kind. An image is called as its file, without suffix."""
-    candidates = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".txt", ".json"))
+    candidates = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".txt", ".json")
+    )
     files = [path for path in candidates if not is_hidden(path, folder)]
     check_links(files, folder)
     class_lists = [path for path in files if path.name in ("classes.txt", "obj.names")]
@@ -390,12 +442,18 @@ def _read_folder(folder: Path, unknown: list[str]) -> pd.DataFrame:
         if path not in class_lists:
             files_by_suffix.setdefault(path.suffix.lower(), []).append(path)
     if len(files_by_suffix) > 1:
-        listing = " and ".join(f"{len(paths)} {suffix}" for suffix, paths in files_by_suffix.items())
+        listing = " and ".join(
+            f"{len(paths)} {suffix}" for suffix, paths in files_by_suffix.items()
+        )
         raise DataError(f"{folder} has {listing} files: keep those of one kind of annotation in it")
     if ".json" in files_by_suffix:
-        raise DataError(f"{folder} has JSON files, as LabelMe writes them: export COCO, Pascal VOC or YOLO")
+        raise DataError(
+            f"{folder} has JSON files, as LabelMe writes them: export COCO, Pascal VOC or YOLO"
+        )
     if not files_by_suffix:
-        raise DataError(f"{folder} has no files of boxes: it must contain Pascal VOC (.xml) or YOLO (.txt) files")
+        raise DataError(
+            f"{folder} has no files of boxes: it must contain Pascal VOC (.xml) or YOLO (.txt) files"
+        )
     is_voc = ".xml" in files_by_suffix
     if is_voc:
         rows = _voc_rows(files_by_suffix[".xml"], folder, unknown)
@@ -426,7 +484,10 @@ def _voc_rows(files: Iterable[Path], folder: Path, unknown: list[str]) -> list[t
             for element in root:
                 if element.tag != "object" and element.find("bndbox") is not None:
                     unknown.append(f"{file.name} (<{element.tag}>)")
-            size = [float(root.findtext(f"size/{side}") or "nan") or np.nan for side in ("width", "height")]
+            size = [
+                float(root.findtext(f"size/{side}") or "nan") or np.nan
+                for side in ("width", "height")
+            ]
             for element in root.iter("object"):
                 name, edges = _voc_object(element)
                 problem = _voc_problem(element, name, edges)
@@ -441,7 +502,10 @@ def _voc_rows(files: Iterable[Path], folder: Path, unknown: list[str]) -> list[t
 
 def _voc_object(element: ElementTree.Element) -> tuple[str, list[float]]:
     """Return the name of an object and the edges of its box; nan where they are missing."""
-    edges = [float(element.findtext(f"bndbox/{edge}") or "nan") for edge in ("xmin", "ymin", "xmax", "ymax")]
+    edges = [
+        float(element.findtext(f"bndbox/{edge}") or "nan")
+        for edge in ("xmin", "ymin", "xmax", "ymax")
+    ]
     return element.findtext("name", "").strip(), edges
 
 
@@ -456,13 +520,19 @@ def _voc_problem(element: ElementTree.Element, name: str, edges: Sequence[float]
     return f"{name}: {field}" if field else ""
 
 
-def _yolo_rows(files: Iterable[Path], folder: Path, class_lists: Sequence[Path]) -> list[tuple[Any, ...]]:
+def _yolo_rows(
+    files: Iterable[Path], folder: Path, class_lists: Sequence[Path]
+) -> list[tuple[Any, ...]]:
     """Return the lines of YOLO files: edges as fractions of the image's sides."""
     path_of_list = {tuple(read_text(path).strip().splitlines()): path for path in class_lists}
     if not path_of_list:
-        raise DataError(f"{folder} has no classes.txt: write the name of each class on a line of its own")
+        raise DataError(
+            f"{folder} has no classes.txt: write the name of each class on a line of its own"
+        )
     if len(path_of_list) > 1:
-        raise DataError(f"{' and '.join(map(str, path_of_list.values()))} list different classes: remove one of them")
+        raise DataError(
+            f"{' and '.join(map(str, path_of_list.values()))} list different classes: remove one of them"
+        )
     ((classes, class_list),) = path_of_list.items()
     rows = []
     for file in files:
@@ -471,7 +541,9 @@ def _yolo_rows(files: Iterable[Path], folder: Path, class_lists: Sequence[Path])
                 finding, x, y, w, h = _yolo_box(line, classes)
             except (ValueError, IndexError):
                 expected = f"a class of {class_list.name}, and centre, width and height of a box"
-                raise DataError(f"line {number} of {file} is {line[:80]!r}, expected {expected}") from None
+                raise DataError(
+                    f"line {number} of {file} is {line[:80]!r}, expected {expected}"
+                ) from None
             edges = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
             rows.append((_name(file, folder), finding, *edges, np.nan, np.nan))
     return rows
@@ -498,7 +570,9 @@ def refuse_other_frames(table: pd.DataFrame, frames: Sequence[tuple[int, int]], 
         height, width = sizes[row]
         both = f"{table_width:.0f}x{table_height:.0f} there and {width:.0f}x{height:.0f} in the data set"
         image = table["image"].iloc[row]
-        raise DataError(f"{file} has {int(is_wrong.sum())} boxes in images of another size: {image} is {both}")
+        raise DataError(
+            f"{file} has {int(is_wrong.sum())} boxes in images of another size: {image} is {both}"
+        )
 
 
 class Names:
@@ -560,7 +634,9 @@ class Names:
                     continue
                 if len(images) > 1:
                     candidates = f"{len(images)} images ({examples(sorted(images))})"
-                    raise DataError(f"the name {name!r} fits {candidates}: write their names with folder and suffix")
+                    raise DataError(
+                        f"the name {name!r} fits {candidates}: write their names with folder and suffix"
+                    )
                 return next(iter(images))
         return None
 

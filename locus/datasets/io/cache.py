@@ -64,15 +64,23 @@ class PixelCache:
         self._tasks: dict[int, Future[None]] = {}
         """Row -> the task of ``_pool`` that decodes it."""
         self._pool: ProcessPoolExecutor | None = None
-        self._missing_at_break = len(data) + 1  # rows that were missing when a process of the pool last ended
+        self._missing_at_break = (
+            len(data) + 1
+        )  # rows that were missing when a process of the pool last ended
         path = Path(folder) / f"{content_key(data, size)}-{size}.npy"
-        self._path, self._state_file, self._reasons = path, path.with_suffix(".rows"), path.with_suffix(".bad")
+        self._path, self._state_file, self._reasons = (
+            path,
+            path.with_suffix(".rows"),
+            path.with_suffix(".bad"),
+        )
         shape = (max(len(data), 1), size, size)
         with _lock(path):
             if not self._open(shape):
                 _create(path, self._state_file, self._reasons, shape)
                 if not self._open(shape):
-                    raise DataError(f"the cache {path} was written but cannot be read: choose another --cache_dir")
+                    raise DataError(
+                        f"the cache {path} was written but cannot be read: choose another --cache_dir"
+                    )
         self._check_share_of_bad()
         if not len(self._missing()):
             self.report()
@@ -97,7 +105,11 @@ class PixelCache:
         damaged = [row for row in decoded if checksum(self.images[row]) != self.states[row]]
         self._checked[unchecked] = True
         if damaged:
-            log.warning("the cache %s is damaged in %d images; decoding them again", self._path, len(damaged))
+            log.warning(
+                "the cache %s is damaged in %d images; decoding them again",
+                self._path,
+                len(damaged),
+            )
             self.states[damaged] = MISSING
 
     def complete(self) -> NDArray[np.uint8]:
@@ -138,11 +150,19 @@ class PixelCache:
             return False
         try:
             self.images = np.load(self._path, mmap_mode="r+")
-            if self._state_file.stat().st_size != 4 * len(self.images):  # numpy would extend a truncated file
+            if self._state_file.stat().st_size != 4 * len(
+                self.images
+            ):  # numpy would extend a truncated file
                 raise ValueError(f"{self._state_file.name} has the wrong size")
-            self.states = np.memmap(self._state_file, np.uint32, "r+", shape=shape[:1])[: len(self._data)]
+            self.states = np.memmap(self._state_file, np.uint32, "r+", shape=shape[:1])[
+                : len(self._data)
+            ]
         except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
-            log.warning("the cache %s is damaged (%s); decoding its images again", self._path, one_line(error))
+            log.warning(
+                "the cache %s is damaged (%s); decoding its images again",
+                self._path,
+                one_line(error),
+            )
             return False
         self._checked = np.zeros(len(self.states), bool)
         return self.images.shape == shape and self.images.dtype == np.uint8
@@ -171,7 +191,9 @@ class PixelCache:
     def _start(self, row: int) -> None:
         """Decode the missing rows in new processes: those in ``order`` first, and alone if ``row`` is one of them."""
         self.close()
-        rows = self._missing() if self.order is None else self.order[self.states[self.order] <= BEGUN]
+        rows = (
+            self._missing() if self.order is None else self.order[self.states[self.order] <= BEGUN]
+        )
         rows = rows if row in rows else self._missing()
         count = min(self._workers or limits.cpus(), max(len(rows) // IMAGES_PER_PROCESS, 1))
         log.info("decoding %d images, processes: %d", len(rows), count)
@@ -192,7 +214,9 @@ class PixelCache:
                 with _pool(1, self) as pool:
                     pool.submit(_decode, [row]).result()
             except BrokenProcessPool:
-                self._mark_bad(row, f"cannot decode {self._named(row)}: its decoder crashed or was killed")
+                self._mark_bad(
+                    row, f"cannot decode {self._named(row)}: its decoder crashed or was killed"
+                )
             self._check_share_of_bad()
 
     def decode(self, row: int) -> None:
@@ -227,7 +251,9 @@ class PixelCache:
         for reason in bad[:MAX_LISTED_IMAGES]:
             log.warning("skipped: %s", reason)
         if len(bad) > MAX_LISTED_IMAGES:
-            log.warning("skipped: %d more, listed in %s", len(bad) - MAX_LISTED_IMAGES, self._reasons)
+            log.warning(
+                "skipped: %d more, listed in %s", len(bad) - MAX_LISTED_IMAGES, self._reasons
+            )
 
     def _check_share_of_bad(self) -> None:
         """Raise ``DataError`` if the share of bad images exceeds ``max_bad``."""
@@ -235,7 +261,9 @@ class PixelCache:
         if unreadable > self._max_bad * count:
             bad = self.bad()
             allowed = f"--max_bad_images allows a share of {self._max_bad:g}"
-            raise DataError(f"{unreadable} of {count} images cannot be read ({allowed}): {examples(bad.values())}")
+            raise DataError(
+                f"{unreadable} of {count} images cannot be read ({allowed}): {examples(bad.values())}"
+            )
 
 
 def checksum(row: NDArray[np.uint8]) -> int:

@@ -44,7 +44,10 @@ READERS = {
 ``OTHERS`` reads lossless JPEG, JPEG-LS and 12-bit JPEG. gdcm is not used even if it is installed, because a damaged
 file may crash it (``docs/data_setup.md``).
 """
-OTHERS, INSTALL = "pylibjpeg", "pip install 'locus-cxr[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
+OTHERS, INSTALL = (
+    "pylibjpeg",
+    "pip install 'locus-cxr[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)",
+)
 BROKEN_PIXELS = (
     ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError,
     ValueError,
@@ -79,7 +82,9 @@ def _reader(path: Path, file: Any, syntax: Any) -> str:
 
     word = READERS.get(syntax, OTHERS)
     if word not in get_decoder(syntax).available_plugins:
-        raise DataError(f"cannot decode {path}: no decoder for {syntax.name} is installed: {INSTALL}")
+        raise DataError(
+            f"cannot decode {path}: no decoder for {syntax.name} is installed: {INSTALL}"
+        )
     if word == OTHERS:
         announced = (file.Rows, file.Columns)
         size = coded_size(next(encaps.generate_frames(file.PixelData, number_of_frames=1)))
@@ -113,7 +118,11 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
     from pydicom.pixels import processing
 
     table = file.get("ModalityLUTSequence")
-    values = _looked_up(pixels, table[0]) if table else np.asarray(processing.apply_modality_lut(pixels, file))
+    values = (
+        _looked_up(pixels, table[0])
+        if table
+        else np.asarray(processing.apply_modality_lut(pixels, file))
+    )
     if file.get("VOILUTSequence"):
         output = _looked_up(values, file.VOILUTSequence[0]).astype(np.float64)
     elif (window := _window(file)) is not None:
@@ -130,7 +139,11 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
 def _looked_up(values: NDArray[Any], item: Any) -> NDArray[np.integer]:
     """Return the ``values`` by a lookup table, whose entries have one or two bytes, whatever its descriptor says."""
     count, first = item.LUTDescriptor[0] or 2**16, item.LUTDescriptor[1]
-    data = item.LUTData if isinstance(item.LUTData, bytes) else np.asarray(item.LUTData, "<u2").tobytes()
+    data = (
+        item.LUTData
+        if isinstance(item.LUTData, bytes)
+        else np.asarray(item.LUTData, "<u2").tobytes()
+    )
     entries = np.frombuffer(data, "<u2" if len(data) >= 2 * count else np.uint8)[:count]
     return entries[np.clip(values.astype(np.int64) - first, 0, len(entries) - 1)]
 
@@ -141,7 +154,10 @@ def _padding(pixels: NDArray[Any], file: Any) -> NDArray[np.bool_]:
     if first in (None, ""):
         return np.zeros(pixels.shape, bool)
     last = file.get("PixelPaddingRangeLimit")
-    ends = sorted(_as_stored(int(value), pixels.dtype) for value in (first, first if last in (None, "") else last))
+    ends = sorted(
+        _as_stored(int(value), pixels.dtype)
+        for value in (first, first if last in (None, "") else last)
+    )
     return np.asarray((pixels >= ends[0]) & (pixels <= ends[1]))
 
 
@@ -157,9 +173,13 @@ def _as_stored(value: int, kind: np.dtype[Any]) -> int:
 def _window(file: Any) -> tuple[int, float, float] | None:
     """Return number, centre and width of the file's first window with a width above 0; None if it has none."""
     tags = (file.get(word) for word in ("WindowCenter", "WindowWidth"))
-    centres, widths = ([] if value in (None, "") else [*map(float, np.atleast_1d(value))] for value in tags)
+    centres, widths = (
+        [] if value in (None, "") else [*map(float, np.atleast_1d(value))] for value in tags
+    )
     windows = zip(itertools.count(), centres, widths, strict=False)
-    return next((window for window in windows if window[2] > 0 and all(map(math.isfinite, window))), None)
+    return next(
+        (window for window in windows if window[2] > 0 and all(map(math.isfinite, window))), None
+    )
 
 
 def _between(values: NDArray[Any], file: Any, index: int, centre: float, width: float) -> Values:
@@ -171,7 +191,9 @@ def _between(values: NDArray[Any], file: Any, index: int, centre: float, width: 
     if width < 1 and file.VOILUTFunction == "LINEAR":
         file.VOILUTFunction = "LINEAR_EXACT"  # LINEAR has one unit less than the width
     output = np.asarray(processing.apply_windowing(values, file, index), np.float64)
-    ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file, index)
+    ends = processing.apply_windowing(
+        np.array([centre - 100 * width, centre + 100 * width]), file, index
+    )
     return output, float(ends[0]), float(ends[1])
 
 
@@ -192,7 +214,9 @@ def library() -> ModuleType:
     require_extra("dicom", "pydicom", "reading DICOM files")
     import pydicom
 
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its tracebacks are replaced by one error here
+    logging.getLogger("pydicom").setLevel(
+        logging.CRITICAL
+    )  # its tracebacks are replaced by one error here
     return pydicom
 
 
@@ -202,7 +226,9 @@ def header(path: Path, content: bytes | None = None) -> Header:
     Raises ``DataError`` with the path and the reason if it is broken.
     """
     with _opened(path, content, stop_before_pixels=True, specific_tags=list(HEADER)) as file:
-        meta: dict[str, Any] = {word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)}
+        meta: dict[str, Any] = {
+            word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)
+        }
         age = years(str(file.get("PatientAge") or ""))
         meta |= {} if math.isnan(age) else {"age": age}
         return Header(_frame(path, file), str(file.get("PatientID") or ""), meta)
@@ -226,9 +252,14 @@ def _opened(path: Path, content: bytes | None = None, **options: Any) -> Iterato
     """Yield the data set of a file, or of its ``content``, and convert any error of a broken one to ``DataError``."""
     errors = library().errors
     if content is None and path.exists() and not path.is_file():
-        raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
+        raise DataError(
+            f"cannot decode {path}: it is not a regular file"
+        )  # a pipe would wait forever
     try:
-        with warnings.catch_warnings(), path.open("rb") if content is None else io.BytesIO(content) as stream:
+        with (
+            warnings.catch_warnings(),
+            path.open("rb") if content is None else io.BytesIO(content) as stream,
+        ):
             warnings.simplefilter("ignore", UserWarning)  # harmless violations of the standard
             _refuse_bomb(path, stream)
             yield library().dcmread(stream, **options)
@@ -236,10 +267,14 @@ def _opened(path: Path, content: bytes | None = None, **options: Any) -> Iterato
         raise DataError(f"image file {path} not found") from None
     except errors.InvalidDicomError:
         start = (content or path.read_bytes())[:2]
-        advice = ", or it has no meta information: write it again with one" * (start in (b"\2\0", b"\x08\0"))
+        advice = ", or it has no meta information: write it again with one" * (
+            start in (b"\2\0", b"\x08\0")
+        )
         raise DataError(f"cannot decode {path}: it is not a DICOM file{advice}") from None
     except (*BROKEN, errors.BytesLengthException) as error:
-        raise DataError(f"cannot decode {path}: {one_line(error) or type(error).__name__}") from error
+        raise DataError(
+            f"cannot decode {path}: {one_line(error) or type(error).__name__}"
+        ) from error
 
 
 def _refuse_bomb(path: Path, file: BinaryIO) -> None:
@@ -250,12 +285,16 @@ def _refuse_bomb(path: Path, file: BinaryIO) -> None:
     reader = library().filereader
     reader.read_preamble(file, force=False)
     meta = reader._read_file_meta_info(file)  # leaves the stream where the compressed data starts
-    packed = file.read(2 * limits.MAX_IMAGE_PIXELS) if meta.get("TransferSyntaxUID") == DEFLATED else b""
+    packed = (
+        file.read(2 * limits.MAX_IMAGE_PIXELS) if meta.get("TransferSyntaxUID") == DEFLATED else b""
+    )
     file.seek(0)
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     count = len(stream.decompress(packed, 2 * limits.MAX_IMAGE_PIXELS))
     if stream.unconsumed_tail or count >= 2 * limits.MAX_IMAGE_PIXELS:
-        raise DataError(f"cannot decode {path}: its content is larger than {2 * limits.MAX_IMAGE_PIXELS:,} bytes")
+        raise DataError(
+            f"cannot decode {path}: its content is larger than {2 * limits.MAX_IMAGE_PIXELS:,} bytes"
+        )
 
 
 def _frame(path: Path, file: Any) -> tuple[int, int]:
@@ -263,7 +302,10 @@ def _frame(path: Path, file: Any) -> tuple[int, int]:
     height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
     count = int(file.get("NumberOfFrames") or 1)
     if not 0 < height * width <= limits.MAX_IMAGE_PIXELS:
-        size, allowed = f"{height}x{width} pixels", f"1 to {limits.MAX_IMAGE_PIXELS:,} pixels in all are allowed"
+        size, allowed = (
+            f"{height}x{width} pixels",
+            f"1 to {limits.MAX_IMAGE_PIXELS:,} pixels in all are allowed",
+        )
         raise DataError(f"cannot decode {path}: its size is {size}; {allowed}")
     if count != 1:
         raise DataError(f"cannot decode {path}: it has {count} frames, expected one")
@@ -273,17 +315,23 @@ def _frame(path: Path, file: Any) -> tuple[int, int]:
 def _gray(path: Path, file: Any, frame: tuple[int, int]) -> NDArray[np.uint8]:
     pixels = stored(path, file)
     if pixels.shape[:2] != frame:
-        raise DataError(f"cannot decode {path}: its pixel data has the shape {pixels.shape}, the header says {frame}")
+        raise DataError(
+            f"cannot decode {path}: its pixel data has the shape {pixels.shape}, the header says {frame}"
+        )
     kind = file.PhotometricInterpretation
     if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom converts colours to RGB
-        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        return np.asarray(
+            cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8
+        )
     if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
         supported = "MONOCHROME1, MONOCHROME2 and 8-bit colour"
         raise DataError(f"cannot decode {path}: its pixels are {kind}; supported are {supported}")
     values, low, high = windowed(pixels, file)
     if not np.isfinite(values).all():
         raise DataError(f"cannot decode {path}: rescaling gives values that are not finite numbers")
-    grey = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
+    grey = (
+        np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
+    )
     grey = 255 - grey if kind == "MONOCHROME1" else grey
     grey[_padding(pixels, file)] = 0
     return np.rint(grey).astype(np.uint8)
@@ -302,8 +350,12 @@ def read_headers(
     good: dict[str, Header] = {}
     bad, read = [], dict[str, Any]()
     if len(files) - len(cached) > ANNOUNCED_FILE_COUNT:
-        log.info("%s: reading the headers of %d files%s", root, len(files), ", once" if cache else "")
-    for image, path in tqdm(files.items(), desc="read headers", unit="file", leave=False, disable=None):
+        log.info(
+            "%s: reading the headers of %d files%s", root, len(files), ", once" if cache else ""
+        )
+    for image, path in tqdm(
+        files.items(), desc="read headers", unit="file", leave=False, disable=None
+    ):
         name, stamp = path.relative_to(root).as_posix(), content_stamp(path)
         row = cached.get(name)
         try:
@@ -327,6 +379,8 @@ def _header(path: Path, stamp: tuple[int, ...]) -> Header:
 def _load_table(table: Path) -> dict[str, Any]:
     """Return file name -> its stamp, three numbers, and header; empty if the table is missing or broken."""
     try:
-        return TypeAdapter(dict[str, tuple[int, int, int, Header]]).validate_json(table.read_bytes())
+        return TypeAdapter(dict[str, tuple[int, int, int, Header]]).validate_json(
+            table.read_bytes()
+        )
     except (OSError, ValueError):
         return {}

@@ -45,11 +45,15 @@ def fetch(word: str, root: Path | str | None) -> None:
     """
     origin = REGISTRY.get(normalize_data_set(word)).origin
     if not isinstance(origin, Kaggle):
-        raise NotAvailableError(f"--download works only for data sets on Kaggle, not for {word!r}: {origin}")
+        raise NotAvailableError(
+            f"--download works only for data sets on Kaggle, not for {word!r}: {origin}"
+        )
     root = root_of(word, root)
     target = root.resolve()
     if target.exists() and not target.is_dir():
-        raise BadValueError(f"--data_root_dir {root} is not a folder: give a new or an empty folder")
+        raise BadValueError(
+            f"--data_root_dir {root} is not a folder: give a new or an empty folder"
+        )
     if target.is_dir() and any(target.iterdir()):
         log.info("%s already has files; skipping the download", root)
         return
@@ -65,7 +69,9 @@ def fetch(word: str, root: Path | str | None) -> None:
 
 
 def _program() -> str:
-    program = shutil.which("kaggle") or shutil.which("kaggle", path=str(Path(sys.executable).parent))
+    program = shutil.which("kaggle") or shutil.which(
+        "kaggle", path=str(Path(sys.executable).parent)
+    )
     if program is None:
         raise NotAvailableError("Kaggle's client is not installed: pip install kaggle")
     return program
@@ -74,10 +80,16 @@ def _program() -> str:
 def _run(program: str, origin: Kaggle, folder: Path) -> None:
     """Download the archive to ``folder``. The client prints to the terminal."""
     words = [origin.kind, "download", origin.name]
-    status = subprocess.run([program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False).returncode
+    status = subprocess.run(
+        [program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False
+    ).returncode
     if status or not (folder / origin.archive).is_file():
         page = f"https://www.kaggle.com/{origin.kind}/{origin.name}"
-        rules = f", and its account must accept the rules at {page}/rules" if origin.kind == "competitions" else ""
+        rules = (
+            f", and its account must accept the rules at {page}/rules"
+            if origin.kind == "competitions"
+            else ""
+        )
         raise NotAvailableError(
             f"`kaggle {' '.join(words)}` did not download {origin.archive} (status {status}, see above): it requires a "
             "key from https://www.kaggle.com/settings/api in ~/.kaggle/access_token, ~/.kaggle/kaggle.json or "
@@ -94,4 +106,6 @@ def _unpack(archive: Path, folder: Path) -> None:
             content.extractall(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         archive.unlink(missing_ok=True)
-        raise DataError(f"the archive {archive.name} is broken ({error}) and was removed: try again") from error
+        raise DataError(
+            f"the archive {archive.name} is broken ({error}) and was removed: try again"
+        ) from error

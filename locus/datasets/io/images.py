@@ -25,7 +25,15 @@ DICOM = (".dcm", ".dicom")
 SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
 KINDS: tuple[Literal["PNG", "JPEG"], ...] = ("PNG", "JPEG")
 """Allowed formats, detected by content."""
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 """Errors that reading a broken file may raise."""
 JPEG_END, PADDING = b"\xff\xd9", b"\xff\x00" * 16
 ROWS_PER_STEP = 256
@@ -47,7 +55,11 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
         pixels, turn = _gray(image), _turn(image)
         if image.format == "PNG" and not pixels[-1].any():
             _refuse_half(path, Path(path).read_bytes() if content is None else content)
-        if image.format == "JPEG" and (pixels[-1] == pixels[-1, 0]).all() and not image.info.get("progressive"):
+        if (
+            image.format == "JPEG"
+            and (pixels[-1] == pixels[-1, 0]).all()
+            and not image.info.get("progressive")
+        ):
             _refuse_half_jpeg(path, Path(path).read_bytes() if content is None else content)
         return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
@@ -61,7 +73,9 @@ def frame(path: Path | str, content: bytes | None = None) -> tuple[int, int]:
     with _opened(path, content) as image:
         if image.format == "PNG" and b"eXIf" in (content or Path(path).read_bytes()):
             image.load()  # the orientation may be behind the pixels
-        return (image.width, image.height) if _turn(image) in SIDEWAYS else (image.height, image.width)
+        return (
+            (image.width, image.height) if _turn(image) in SIDEWAYS else (image.height, image.width)
+        )
 
 
 TURNS = dict(enumerate((Image.Transpose(n) for n in (0, 3, 1, 5, 4, 6, 2)), start=2))
@@ -97,12 +111,16 @@ def is_dicom(path: Path | str) -> bool:
 def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Image]:
     """Open the file, or its ``content``, as an image. The content decides the format, not the extension."""
     if content is None and Path(path).exists() and not Path(path).is_file():
-        raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
+        raise DataError(
+            f"cannot decode {path}: it is not a regular file"
+        )  # a pipe would wait forever
     try:
         with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
             if image.width * image.height > limits.MAX_IMAGE_PIXELS:
                 limit = f"above the limit of {limits.MAX_IMAGE_PIXELS:,} pixels"
-                raise DataError(f"cannot decode {path}: its size, {image.height}x{image.width} pixels, is {limit}")
+                raise DataError(
+                    f"cannot decode {path}: its size, {image.height}x{image.width} pixels, is {limit}"
+                )
             yield image
     except FileNotFoundError:
         raise DataError(f"image file {path} not found") from None
@@ -112,7 +130,9 @@ def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Im
         raise DataError(f"cannot decode {path}: {error}") from error
 
 
-def open_image(source: Path | str | io.BytesIO, formats: tuple[Literal["PNG", "JPEG"], ...]) -> Image.Image:
+def open_image(
+    source: Path | str | io.BytesIO, formats: tuple[Literal["PNG", "JPEG"], ...]
+) -> Image.Image:
     """Open an image of one of the ``formats`` with Pillow, which detects the format by content.
 
     All code uses this function, because Pillow's readers of other formats may start programs (Ghostscript for EPS) or
@@ -126,7 +146,14 @@ def find(folder: Path, *patterns: str) -> dict[str, str]:
 
     Raises ``DataError`` for two files of one name and for a link that is not usable.
     """
-    subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
+    subfolders = sorted(
+        {
+            subfolder
+            for pattern in patterns
+            for subfolder in folder.glob(pattern)
+            if subfolder.is_dir()
+        }
+    )
     files: dict[str, str] = {}
     links = []
     for subfolder in subfolders:
@@ -135,7 +162,9 @@ def find(folder: Path, *patterns: str) -> dict[str, str]:
                 if entry.name.lower().endswith(SUFFIXES):
                     if entry.name in files:
                         both = f"{files[entry.name]} and {entry.path}"
-                        raise DataError(f"there are two files {entry.name}, {both}: remove one of them")
+                        raise DataError(
+                            f"there are two files {entry.name}, {both}: remove one of them"
+                        )
                     files[entry.name] = entry.path
                     links += [Path(entry.path)] if entry.is_symlink() else []
     check_links([*subfolders, *links], folder)
@@ -153,7 +182,9 @@ def _refuse_half(path: Path | str, content: bytes) -> None:
     expected = height * (1 + -(-width * bits * {2: 3, 4: 2, 6: 4}.get(colour, 1) // 8))
     count = len(zlib.decompressobj().decompress(packed, expected))
     if count < expected and not interlaced:
-        raise DataError(f"cannot decode {path}: it is truncated ({count} of {expected} bytes of pixels)")
+        raise DataError(
+            f"cannot decode {path}: it is truncated ({count} of {expected} bytes of pixels)"
+        )
 
 
 def _refuse_half_jpeg(path: Path | str, content: bytes) -> None:

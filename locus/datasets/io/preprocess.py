@@ -36,7 +36,8 @@ def one(sample: Sample, name: str) -> Sample:
         frame=(side, side),
         read=lambda: jf(sample.read()),
         source=_source(sample.source),
-        read_masks=read_masks and (lambda: {finding: square(mask, side) for finding, mask in read_masks().items()}),
+        read_masks=read_masks
+        and (lambda: {finding: square(mask, side) for finding, mask in read_masks().items()}),
         read_without=read_without and (lambda finding: jf(read_without(finding))),
     )
 
@@ -57,7 +58,9 @@ def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
     >>> square(np.array([[1], [2]]), 2, 9).tolist()
     [[1, 9], [2, 9]]
     """
-    return np.pad(image, ((0, side - image.shape[0]), (0, side - image.shape[1])), constant_values=value)
+    return np.pad(
+        image, ((0, side - image.shape[0]), (0, side - image.shape[1])), constant_values=value
+    )
 
 
 class Prepared(DatasetWrapper):

@@ -61,7 +61,9 @@ class RunLengthMask:
         high = np.searchsorted(self.start, self.stop + height, side="right")
         neighbours = np.maximum(high - low, 0)
         left = np.repeat(np.arange(run_count), neighbours)
-        position = np.arange(neighbours.sum()) - np.repeat(np.cumsum(neighbours) - neighbours, neighbours)
+        position = np.arange(neighbours.sum()) - np.repeat(
+            np.cumsum(neighbours) - neighbours, neighbours
+        )
         right = position + np.repeat(low, neighbours)
         is_next_column = self.start[right] // height - self.start[left] // height == 1
         indices = (left[is_next_column], right[is_next_column])
@@ -83,13 +85,21 @@ def decode(packed: Any, where: str) -> RunLengthMask:
         height, width = (int(side) for side in packed["size"])
         counts = packed["counts"]
         lengths = _unpacked(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
-        fills_image = bool(lengths.ndim == 1 and (lengths >= 0).all() and lengths.sum() == height * width)
+        fills_image = bool(
+            lengths.ndim == 1 and (lengths >= 0).all() and lengths.sum() == height * width
+        )
     except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise DataError(f"{where} is not a run-length mask ({type(error).__name__}: {error})") from error
+        raise DataError(
+            f"{where} is not a run-length mask ({type(error).__name__}: {error})"
+        ) from error
     if min(height, width) <= 0 or max(height, width) > MAX_SIDE:
-        raise DataError(f"{where} has the size {height}x{width}: 1 to {MAX_SIDE} pixels per side are allowed")
+        raise DataError(
+            f"{where} has the size {height}x{width}: 1 to {MAX_SIDE} pixels per side are allowed"
+        )
     if not fills_image:
-        problem = f"the run lengths of {where} are negative or do not add up to {height}x{width} pixels"
+        problem = (
+            f"the run lengths of {where} are negative or do not add up to {height}x{width} pixels"
+        )
         raise DataError(f"{problem}: the file is damaged, so download or write it again")
     return _cut_at_columns((height, width), lengths)
 
@@ -105,11 +115,17 @@ def relative(text: str, size: tuple[int, int], where: str) -> RunLengthMask:
     try:
         lengths = np.array(text.split(), np.int64)
     except (ValueError, OverflowError) as error:
-        raise DataError(f"{where} is not a run-length mask: {text[:40]!r} must be whole numbers") from error
+        raise DataError(
+            f"{where} is not a run-length mask: {text[:40]!r} must be whole numbers"
+        ) from error
     if not lengths.size or lengths.size % 2 or lengths.min() < 0:
-        raise DataError(f"{where} is not a run-length mask: {text[:40]!r} must be pairs of a distance and a length")
+        raise DataError(
+            f"{where} is not a run-length mask: {text[:40]!r} must be pairs of a distance and a length"
+        )
     if lengths.sum() > size[0] * size[1]:
-        raise DataError(f"the runs of {where} end at pixel {lengths.sum()}, beyond its {size[0]}x{size[1]} pixels")
+        raise DataError(
+            f"the runs of {where} end at pixel {lengths.sum()}, beyond its {size[0]}x{size[1]} pixels"
+        )
     return _cut_at_columns(size, lengths)
 
 
@@ -117,7 +133,13 @@ def _unpacked(text: str) -> Ints:
     """Decode COCO's text of run lengths: five bits a character, lowest first; from the fourth on as differences."""
     symbols = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
     last = np.flatnonzero(symbols & 32 == 0)
-    if not symbols.size or symbols.min() < 0 or symbols.max() > 63 or last.size == 0 or last[-1] != symbols.size - 1:
+    if (
+        not symbols.size
+        or symbols.min() < 0
+        or symbols.max() > 63
+        or last.size == 0
+        or last[-1] != symbols.size - 1
+    ):
         raise ValueError("broken text of counts")
     first = np.concatenate([[0], last[:-1] + 1])
     width = last - first + 1
@@ -140,7 +162,9 @@ def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> RunLengthMask:
     is_filled = last > first
     first, last = first[is_filled], last[is_filled]
     column_counts = (last - 1) // height - first // height + 1
-    piece = np.arange(column_counts.sum()) - np.repeat(np.cumsum(column_counts) - column_counts, column_counts)
+    piece = np.arange(column_counts.sum()) - np.repeat(
+        np.cumsum(column_counts) - column_counts, column_counts
+    )
     column_start = (np.repeat(first // height, column_counts) + piece) * height
     start = np.maximum(np.repeat(first, column_counts), column_start)
     stop = np.minimum(np.repeat(last, column_counts), column_start + height)

@@ -111,7 +111,9 @@ class Ellipse(Shape):
         [[3.0, 1.0, 7.0, 9.0]]
         """
         cosine, sine = np.cos(np.deg2rad(self.angle)), np.sin(np.deg2rad(self.angle))
-        half = np.hypot(*np.array([[cosine, sine], [sine, cosine]]).T * np.array(self.radii)[:, None])
+        half = np.hypot(
+            *np.array([[cosine, sine], [sine, cosine]]).T * np.array(self.radii)[:, None]
+        )
         centre = np.array(self.centre)
         return np.array([[*(centre - half), *(centre + half)]])
 
@@ -181,7 +183,9 @@ def of_segmentation(value: Any, where: str) -> Shape:
     if isinstance(value, Mapping):
         return RunLengths(rle.decode(value, where), where)
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
-        raise DataError(f"{where} has the segmentation {str(value)[:60]!r}: {ADVICE['polygon']}, or {ADVICE['rle']}")
+        raise DataError(
+            f"{where} has the segmentation {str(value)[:60]!r}: {ADVICE['polygon']}, or {ADVICE['rle']}"
+        )
     return Polygons(tuple(_ring(ring, where) for ring in value))
 
 
@@ -209,7 +213,9 @@ def of_cells(cells: Mapping[str, str], folder: Path, where: str) -> Shape | None
 def _existing(folder: Path, text: str, where: str) -> Path:
     path = folder / text
     if Path(text).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{where} has the mask {text!r}, which is not in {folder}: give a path in that folder")
+        raise DataError(
+            f"{where} has the mask {text!r}, which is not in {folder}: give a path in that folder"
+        )
     if not path.is_file():
         raise DataError(f"{where} has the mask {text!r}, and there is no file {path}")
     return path
@@ -234,7 +240,9 @@ def _ring(values: Any, where: str) -> FloatArray:
     try:
         numbers = np.asarray(values, np.float64).ravel()
     except (TypeError, ValueError):
-        raise DataError(f"{where} has a polygon that is no list of numbers: {ADVICE['polygon']}") from None
+        raise DataError(
+            f"{where} has a polygon that is no list of numbers: {ADVICE['polygon']}"
+        ) from None
     if numbers.size % 2 or not np.isfinite(numbers).all():
         raise DataError(f"{where} has a polygon of {numbers.size} numbers: {ADVICE['polygon']}")
     if numbers.size < 6:
@@ -248,4 +256,6 @@ def _ellipse(numbers: Sequence[float], where: str) -> Ellipse:
         text = " ".join(f"{number:g}" for number in numbers)
         raise DataError(f"{where} has the ellipse {text}: {ADVICE['ellipse']}")
     x, y, first_radius, second_radius, *angle = numbers
-    return Ellipse(centre=(x, y), radii=(first_radius, second_radius), angle=angle[0] if angle else 0.0)
+    return Ellipse(
+        centre=(x, y), radii=(first_radius, second_radius), angle=angle[0] if angle else 0.0
+    )

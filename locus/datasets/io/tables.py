@@ -47,7 +47,12 @@ COPY = "copy the folder with its files (cp -rL), or download it with snapshot_do
 TABLES = (".csv", ".txt", ".json", ".xml")
 """Extensions of tables and lists."""
 
-AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
+AS_TEXT: dict[str, Any] = {
+    "dtype": str,
+    "keep_default_na": False,
+    "skipinitialspace": True,
+    "index_col": False,
+}
 AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"
 OTHERS = {";": "semicolons", "\t": "tabs"}
 """Cell separators of unsupported tables."""
@@ -89,7 +94,9 @@ def below(root: Path, cell: str, table: Path) -> Path:
     """
     longest = max((len(name.encode()) for name in Path(cell).parts), default=0)
     if not cell or "\0" in cell:
-        raise DataError(f"{table} has the path {cell[:40]!r}, which is empty or contains a NUL character: correct it")
+        raise DataError(
+            f"{table} has the path {cell[:40]!r}, which is empty or contains a NUL character: correct it"
+        )
     if len(cell) > MAX_CELL_LENGTH or longest > MAX_NAME_BYTES:
         limit = f"at most {MAX_CELL_LENGTH} characters, and {MAX_NAME_BYTES} bytes per name, are allowed"
         raise DataError(f"{table} has the path {cell[:40]!r}…, which is too long: {limit}")
@@ -105,16 +112,22 @@ def check_links(paths: Iterable[Path], root: Path) -> None:
     somebody's archive could lead to any text file of this machine.
     """
     paths = list(paths)
-    folders = {above for folder in {path.parent for path in paths} for above in (folder, *folder.parents)}
+    folders = {
+        above for folder in {path.parent for path in paths} for above in (folder, *folder.parents)
+    }
     for path in (*sorted(above for above in folders if root in above.parents), *paths):
         if not path.is_symlink():
             continue
         try:
             mode, end = path.stat().st_mode, path.resolve()
         except (OSError, RuntimeError) as error:  # missing, too long or in a circle
-            raise DataError(f"cannot follow the link {path} ({one_line(error)}): {NO_LINK}") from error
+            raise DataError(
+                f"cannot follow the link {path} ({one_line(error)}): {NO_LINK}"
+            ) from error
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise DataError(f"the link {path} leads to {end}, which is neither a file nor a folder: {NO_LINK}")
+            raise DataError(
+                f"the link {path} leads to {end}, which is neither a file nor a folder: {NO_LINK}"
+            )
         suffix = path.suffix.lower()
         if stat.S_ISREG(mode) and suffix in TABLES and end.suffix.lower() != suffix:
             raise DataError(f"the link {path} leads to {end}, which is not a {suffix} file: {COPY}")
@@ -144,7 +157,9 @@ def read_text(path: Path) -> str:
     Raises ``DataError`` for a file that is missing, not regular, too large or not UTF-8.
     """
     try:
-        if path.is_relative_to(PACKAGE) or path.parent == xrv_folder():  # a user's could unpack to any size
+        if (
+            path.is_relative_to(PACKAGE) or path.parent == xrv_folder()
+        ):  # a user's could unpack to any size
             if path.suffix == ".zip":
                 with zipfile.ZipFile(path) as archive:
                     return archive.read(archive.namelist()[0]).decode()
@@ -153,7 +168,9 @@ def read_text(path: Path) -> str:
         return limits.require_size(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end]
-        raise DataError(f"{path} is not UTF-8 text ({wrong!r}; is it Latin-1?): {AS_CSV}") from error
+        raise DataError(
+            f"{path} is not UTF-8 text ({wrong!r}; is it Latin-1?): {AS_CSV}"
+        ) from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -167,16 +184,24 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
     header = _header(path, text, needed)
     columns = range(len(header) + MAX_SPARE_CELLS)
     try:
-        table = pd.read_csv(io.StringIO(text), header=None, names=columns, **AS_TEXT).iloc[1:].fillna("")
+        table = (
+            pd.read_csv(io.StringIO(text), header=None, names=columns, **AS_TEXT)
+            .iloc[1:]
+            .fillna("")
+        )
     except ValueError as error:  # errors of pandas are ValueErrors
         wide = "Expected" in str(error)
-        raise DataError(f"{path} {WIDE}" if wide else f"cannot read {path}: {one_line(error)}") from error
+        raise DataError(
+            f"{path} {WIDE}" if wide else f"cannot read {path}: {one_line(error)}"
+        ) from error
     if (table.iloc[:, len(header) :] != "").to_numpy().any():
         raise DataError(f"{path} {WIDE}")
     table = table.iloc[:, : len(header)].set_axis(header, axis=1).reset_index(drop=True)
     for column in needed:
         if column not in header:
-            raise DataError(f"{path} has no column {column!r}; it has: {', '.join(header)}{hint and f'; {hint}'}")
+            raise DataError(
+                f"{path} has no column {column!r}; it has: {', '.join(header)}{hint and f'; {hint}'}"
+            )
     return table
 
 
@@ -185,17 +210,30 @@ def _header(path: Path, text: str, needed: Sequence[str]) -> list[str]:
     if "\0" in text:
         raise DataError(f"{path} is not UTF-8 text: {AS_CSV}")
     try:
-        cells = next(filter(None, csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)), [])
+        cells = next(
+            filter(None, csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)), []
+        )
     except csv.Error:  # a cell of more than 131,072 letters
         cells = [""] * (MAX_COLUMNS + 1)
     if not any(map(str.strip, cells)):
-        raise DataError(f"{path} is empty: its first line must name the columns ({', '.join(needed)} …)")
-    if separators := [word for mark, word in OTHERS.items() if len(cells) == 1 and mark in cells[0]]:
+        raise DataError(
+            f"{path} is empty: its first line must name the columns ({', '.join(needed)} …)"
+        )
+    if separators := [
+        word for mark, word in OTHERS.items() if len(cells) == 1 and mark in cells[0]
+    ]:
         raise DataError(f"{path} separates cells with {separators[0]}: {AS_CSV}")
     if len(cells) > MAX_COLUMNS:
-        raise DataError(f"{path} has more than {MAX_COLUMNS} columns: it is not a table of this data set")
+        raise DataError(
+            f"{path} has more than {MAX_COLUMNS} columns: it is not a table of this data set"
+        )
     names = [cell.strip() for cell in cells]
-    raise_if_any(path, duplicates(filter(None, names)), "columns with the same name", "; give each its own name")
+    raise_if_any(
+        path,
+        duplicates(filter(None, names)),
+        "columns with the same name",
+        "; give each its own name",
+    )
     return [name or f"Unnamed: {number}" for number, name in enumerate(names)]
 
 
@@ -205,10 +243,14 @@ def read_list(path: Path) -> pd.DataFrame:
     Folders in the names are removed. Raises ``DataError`` for lines of different lengths and for files that are not
     text.
     """
-    cells = [line.split() for line in read_text(path).replace(",", " ").splitlines() if line.strip()]
+    cells = [
+        line.split() for line in read_text(path).replace(",", " ").splitlines() if line.strip()
+    ]
     widths = {len(row) for row in cells}
     if len(widths) > 1:
-        raise DataError(f"{path} has lines of {min(widths)} to {max(widths)} cells: give the same number in each line")
+        raise DataError(
+            f"{path} has lines of {min(widths)} to {max(widths)} cells: give the same number in each line"
+        )
     table = pd.DataFrame(cells, columns=range(max(widths, default=1)), dtype=str)
     table[0] = table[0].str.rsplit("/", n=1).str[-1]
     refuse_duplicates(path, table[0])
@@ -231,7 +273,9 @@ def unique_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise ValueError(f"the key {duplicates(key for key, _ in pairs)[0]!r} is given twice: keep one")
+        raise ValueError(
+            f"the key {duplicates(key for key, _ in pairs)[0]!r} is given twice: keep one"
+        )
     return content
 
 
@@ -292,7 +336,9 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
     raise_if_any(path, rows[rows.duplicated()].unique(), "duplicate rows", "; keep one of each")
 
 
-def refuse_unknown(path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding") -> None:
+def refuse_unknown(
+    path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding"
+) -> None:
     """Raise ``DataError`` for the first of the ``names`` that is not ``known``; ``kind``: a noun for the names."""
     for name in sorted(set(names) - set(known)):
         raise DataError(f"{path}: {UnknownNameError(kind, name, known)}")

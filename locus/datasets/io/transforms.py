@@ -45,7 +45,9 @@ AUGMENTS = {
     "none": Augment(),
     "flip": Augment(flip=True),
     "light": Augment(rotation=5, scale=0.05, translation=0.03, flip=True),
-    "affine_contrast": Augment(rotation=10, scale=0.15, translation=0.08, contrast=0.3, brightness=0.1),
+    "affine_contrast": Augment(
+        rotation=10, scale=0.15, translation=0.08, contrast=0.3, brightness=0.1
+    ),
     "siim": Augment(rotation=11.355, scale=0.2789, shear=1, translation=0.07357),
     "jf": Augment(rotation=15, scale=0.05, translation=0.05, fill=128 / 255),
     "has": Augment(hide=0.5),
@@ -106,7 +108,9 @@ def is_mixed(augment: str) -> bool:
     return _amounts(augment).cutmix > 0
 
 
-def mixed(images: Tensor, labels: Tensor, augment: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def mixed(
+    images: Tensor, labels: Tensor, augment: str, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Mix the images of a batch (N,3,H,W) and their labels (N,K). Source: Yun et al., ICCV 2019 (CutMix).
 
     A box with a uniform share of the area, clipped to the image, comes from another image of the batch; labels are
@@ -151,9 +155,13 @@ def _amounts(augment: str) -> Augment:
     for option, value in asdict(amounts).items():
         is_number = isinstance(value, int | float) and isinstance(value, bool) == (option == "flip")
         if not is_number or value < 0:
-            raise BadValueError(f"{augment!r} has {option}={value}: give a number of at least 0 (flip: True or False)")
+            raise BadValueError(
+                f"{augment!r} has {option}={value}: give a number of at least 0 (flip: True or False)"
+            )
     if max(amounts.hide, amounts.cutmix) > 1:
-        raise BadValueError(f"{augment!r} has a probability above 1: give hide and cutmix from 0 to 1")
+        raise BadValueError(
+            f"{augment!r} has a probability above 1: give hide and cutmix from 0 to 1"
+        )
     return amounts
 
 
@@ -178,11 +186,16 @@ def _augmented(images: Tensor, amounts: Augment, generator: torch.Generator | No
 
 def _chance(images: Tensor, generator: torch.Generator | None) -> Tensor:
     """Return (N,9) random numbers in [-1, 1)."""
-    return torch.rand((len(images), 9), generator=generator).to(images.device, non_blocking=True) * 2 - 1
+    return (
+        torch.rand((len(images), 9), generator=generator).to(images.device, non_blocking=True) * 2
+        - 1
+    )
 
 
 def _moved(images: Tensor, amounts: Augment, chance: Tensor) -> Tensor:
-    grid = functional.affine_grid(_matrices(chance, amounts), list(images.shape), align_corners=False)
+    grid = functional.affine_grid(
+        _matrices(chance, amounts), list(images.shape), align_corners=False
+    )
     return functional.grid_sample(images, grid, align_corners=False)
 
 

@@ -69,17 +69,30 @@ class Phantom(Dataset):
         self.apply(request, "the phantom")
         counts = {"train": train, "val": val, "test": test}
         self.options = draw.PhantomOptions(
-            draw.per_finding(prevalence, 0.18), draw.per_finding(conspicuity, 1), grain, clutter, draw.EDGES
+            draw.per_finding(prevalence, 0.18),
+            draw.per_finding(conspicuity, 1),
+            grain,
+            clutter,
+            draw.EDGES,
         )
         self.indices = _indices(counts, request)
-        about = {"source": "drawn by code", "drawing": draw.DRAWING, "seed": self.seed, "img_size": self.size}
+        about = {
+            "source": "drawn by code",
+            "drawing": draw.DRAWING,
+            "seed": self.seed,
+            "img_size": self.size,
+        }
         self.describe = {**about, "counts": counts, **asdict(self.options), "edges": [*draw.EDGES]}
         self.drawn_from = json_hash(self.describe)
 
     def apply(self, request: Request, title: str) -> None:
         """Set findings, split, seed and size of a ``request``. Raises ``BadValueError``."""
         self.findings = request.task({len(draw.FINDINGS): draw.FINDINGS}, title, len(draw.FINDINGS))
-        self.split, self.seed, self.size = request.split, request.seed, draw.check_size(request.img_size)
+        self.split, self.seed, self.size = (
+            request.split,
+            request.seed,
+            draw.check_size(request.img_size),
+        )
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -172,7 +185,8 @@ def _lungs(image: draw.Pixels, at: draw.Window, patient: draw.Patient) -> draw.P
         along = (at.q - top - half_height) / half_height
         dome = floor + 0.16 * (across * across * 0.5 - 0.6 * side * across - 0.25)
         field = np.minimum(
-            draw.inside(across * across + (along * along) ** 2, 0.25), draw.smooth((dome - at.q) * 14 + 0.5)
+            draw.inside(across * across + (along * along) ** 2, 0.25),
+            draw.smooth((dome - at.q) * 14 + 0.5),
         )
         np.maximum(alpha, field, out=alpha)
     draw.blend(image, at, alpha, 0.24 + 0.08 * air)
@@ -187,7 +201,12 @@ def _bones(image: draw.Pixels, at: draw.Window, alpha: draw.Pixels, patient: dra
     draw.add(image, at, draw.band(phase - np.rint(phase), 0.26) * alpha, 0.05 + 0.05 * contrast)
     rise, height = patient.anatomy["clavicles"]
     line = at.q + 0.72 - 0.06 * height + (out - out * out) * (0.25 + 0.2 * rise)
-    draw.add(image, at, draw.band(line, 0.045) * draw.smooth(out * 12) * draw.smooth((0.85 - out) * 8), 0.12)
+    draw.add(
+        image,
+        at,
+        draw.band(line, 0.045) * draw.smooth(out * 12) * draw.smooth((0.85 - out) * 8),
+        0.12,
+    )
 
 
 def _vessels(image: draw.Pixels, patient: draw.Patient) -> None:
@@ -208,9 +227,13 @@ def _mediastinum(image: draw.Pixels, at: draw.Window, patient: draw.Patient) -> 
     column = draw.smooth((0.13 + 0.05 * width + 0.03 * at.q - np.abs(at.p - 0.02)) * 12 + 0.5)
     draw.blend(image, at, column * 0.85, 0.60)
     draw.add(image, at, draw.band(at.p, 0.08) * draw.smooth(1 - at.q), 0.05)
-    bubble_box = _around(0.70 + 0.05 * bubble_x, patient.diaphragm[1] + 0.09, 0.05 + 0.03 * bubble_width, 0.03)
+    bubble_box = _around(
+        0.70 + 0.05 * bubble_x, patient.diaphragm[1] + 0.09, 0.05 + 0.03 * bubble_width, 0.03
+    )
     bubble = draw.window(image.shape[0], bubble_box, margin=0.3)
-    draw.blend(image, bubble, draw.inside(bubble.p * bubble.p + bubble.q * bubble.q, 0.3) * 0.6, 0.35)
+    draw.blend(
+        image, bubble, draw.inside(bubble.p * bubble.p + bubble.q * bubble.q, 0.3) * 0.6, 0.35
+    )
     heart, outline = patient.heart.outline(image.shape[0])
     draw.blend(image, heart, outline * 0.85, 0.62 + 0.06 * tone)
 
@@ -226,7 +249,11 @@ def _findings(image: draw.Pixels, patient: draw.Patient, options: draw.PhantomOp
         if lesion.finding == "Cardiomegaly":
             continue
         at, opacity = lesion.opacity(image.shape[0])
-        strength = draw.STRENGTH[lesion.finding] * patient.conspicuity * options.conspicuity[lesion.finding]
+        strength = (
+            draw.STRENGTH[lesion.finding]
+            * patient.conspicuity
+            * options.conspicuity[lesion.finding]
+        )
         part = image[at.rows, at.columns]
         room = WHITEST - part if strength > 0 else part + 0.1
         draw.add(image, at, opacity * np.maximum(room, 0) * 1.4, strength)
@@ -243,7 +270,9 @@ def _clutter(image: draw.Pixels, patient: draw.Patient, amount: float) -> None:
     for name in ("electrode 1", "electrode 2", "electrode 3"):
         presence, x, y = patient.anatomy[name]
         if presence < 0.2 * amount:
-            at = draw.window(size, _around(0.15 + 0.7 * x, 0.15 + 0.65 * y, 0.018, 0.018), margin=0.4)
+            at = draw.window(
+                size, _around(0.15 + 0.7 * x, 0.15 + 0.65 * y, 0.018, 0.018), margin=0.4
+            )
             draw.blend(image, at, draw.inside(at.p * at.p + at.q * at.q, 0.3), 0.9)
     presence, side, y = patient.anatomy["marker"]
     if presence < 0.8 * amount:
@@ -257,7 +286,9 @@ def strokes(image: draw.Pixels, at: draw.Window) -> None:
     draw.blend(image, at, np.maximum(upright + 0 * at.q, level + 0 * at.p), WHITEST)
 
 
-def _exposed(image: draw.Pixels, patient: draw.Patient, rng: np.random.Generator, grain: float) -> NDArray[np.uint8]:
+def _exposed(
+    image: draw.Pixels, patient: draw.Patient, rng: np.random.Generator, grain: float
+) -> NDArray[np.uint8]:
     contrast, brightness = patient.anatomy["exposure"]
     image = (image - 0.45) * (0.8 + 0.4 * contrast) + (0.39 + 0.12 * brightness)
     image += rng.standard_normal(image.shape, dtype=np.float32) * grain

@@ -157,7 +157,9 @@ class BoxStatistics:
 
 
 STATISTICS = Path(__file__).parents[1] / "lists" / "box_statistics.json"
-BOX_STATISTICS = {name: BoxStatistics(**row) for name, row in json.loads(STATISTICS.read_bytes()).items()}
+BOX_STATISTICS = {
+    name: BoxStatistics(**row) for name, row in json.loads(STATISTICS.read_bytes()).items()
+}
 """Statistics of NIH's 984 published boxes (BBox_List_2017.csv).
 
 The 10th, 50th and 90th percentiles are those of all boxes; the quartiles and the two extremes (of the smallest and
@@ -230,7 +232,9 @@ def effusion(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     t = np.clip((p + 1) / 2, 0, 1)
     t = np.maximum(t - 0.15, 0)
     level = -1 + (0.7 + 0.6 * texture[0, 0]) * t * (2 - t)
-    edges = np.minimum(np.minimum((q - level) * 2.5, (1 - q) * 6), np.minimum((p + 1) * 6, (1 - p) * 3))
+    edges = np.minimum(
+        np.minimum((q - level) * 2.5, (1 - q) * 6), np.minimum((p + 1) * 6, (1 - p) * 3)
+    )
     outline = smooth(edges + 0.5)
     return outline, outline
 
@@ -251,7 +255,9 @@ def _patchy(outline: Pixels, p: Pixels, q: Pixels, texture: Pixels) -> Look:
 
 def _both(p: Pixels, q: Pixels) -> Pixels:
     """Outline of two lobes, one in each lung, that meet over the hila."""
-    return inside(np.minimum((np.abs(p) - 0.55) ** 2 / 0.2025 + q * q, p * p * 2.4 + (q * 2.2) ** 2), 0.6)
+    return inside(
+        np.minimum((np.abs(p) - 0.55) ** 2 / 0.2025 + q * q, p * p * 2.4 + (q * 2.2) ** 2), 0.6
+    )
 
 
 def mass(p: Pixels, q: Pixels, texture: Pixels) -> Look:
@@ -259,7 +265,9 @@ def mass(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     radius2 = p * p + q * q
     for a, b in ((0, 1), (2, 3)):
         x, y = texture[a, b] - 0.5, texture[b, a] - 0.5
-        radius2 = np.minimum(radius2, ((p - x) ** 2 + (q - y) ** 2) / (1 - np.maximum(abs(x), abs(y))) ** 2)
+        radius2 = np.minimum(
+            radius2, ((p - x) ** 2 + (q - y) ** 2) / (1 - np.maximum(abs(x), abs(y))) ** 2
+        )
     outline = inside(radius2, 0.6)
     return outline, outline * (0.8 + 0.2 * noise(texture, p, q))
 
@@ -272,7 +280,9 @@ def nodule(p: Pixels, q: Pixels, texture: Pixels) -> Look:
 
 def pneumonia(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """A dense consolidation crossed by dark branches of air (air bronchograms)."""
-    return _consolidated(inside(np.minimum(p * p + q * q, ((p * p) ** 2 + (q * q) ** 2) * 1.1), 0.5), p, q, texture)
+    return _consolidated(
+        inside(np.minimum(p * p + q * q, ((p * p) ** 2 + (q * q) ** 2) * 1.1), 0.5), p, q, texture
+    )
 
 
 def pneumonia_both(p: Pixels, q: Pixels, texture: Pixels) -> Look:
@@ -289,12 +299,16 @@ def _consolidated(outline: Pixels, p: Pixels, q: Pixels, texture: Pixels) -> Loo
 def pneumothorax(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """A dark rim between the chest wall and the pleural line of the collapsed lung, which shines."""
     t, s = (1 - p) / 2, (1 - q) / 2
-    radius2 = t * t + s * s  # the collapsed lung is around the corner away from the wall and the apex
+    radius2 = (
+        t * t + s * s
+    )  # the collapsed lung is around the corner away from the wall and the apex
     lung = 0.35 + 0.25 * texture[0, 0]
     rim = np.minimum(np.minimum((radius2 - lung) * 5, (1.6 - radius2) * 3), np.minimum(s, t) * 8)
     edges = np.minimum(rim, np.minimum(1 - s, 1 - t) * 8)
     outline = smooth(edges + 0.5)
-    line = band(radius2 - lung, 0.1) * smooth(np.minimum(np.minimum(s, t), np.minimum(1 - s, 1 - t)) * 10)
+    line = band(radius2 - lung, 0.1) * smooth(
+        np.minimum(np.minimum(s, t), np.minimum(1 - s, 1 - t)) * 10
+    )
     return outline, outline - 1.2 * line
 
 
@@ -424,7 +438,12 @@ class Lesion:
         if not rows.size:
             return None
         x, y = at.columns.start, at.rows.start
-        return [x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1]
+        return [
+            x + int(columns[0]),
+            y + int(rows[0]),
+            x + int(columns[-1]) + 1,
+            y + int(rows[-1]) + 1,
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -472,7 +491,10 @@ def draw_patient(rng: np.random.Generator, options: PhantomOptions) -> Patient:
     """
     anatomy = {part: tuple(rng.random(count).tolist()) for part, count in PARTS.items()}
     chance, places = rng.random(12).tolist(), rng.random((10, 7))
-    textures, tissue = rng.random((10, 6, 6), dtype=np.float32), rng.random((9, 9), dtype=np.float32)
+    textures, tissue = (
+        rng.random((10, 6, 6), dtype=np.float32),
+        rng.random((9, 9), dtype=np.float32),
+    )
     present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < options.prevalence[f]]
     chosen = [(f, i) for i, f in enumerate(FINDINGS) if f in present]
     if "Nodule" in present and chance[8] < SECOND_NODULE:

@@ -29,7 +29,11 @@ def names() -> list[str]:
 
 def name(word: str) -> str:
     """Return the paper whose name begins with ``word``: ``wang`` is wang2017. Raises ``UnknownNameError``."""
-    matching = [word] if word in names() else [paper for paper in names() if word and paper.startswith(word)]
+    matching = (
+        [word]
+        if word in names()
+        else [paper for paper in names() if word and paper.startswith(word)]
+    )
     if len(matching) != 1:
         raise UnknownNameError("published paper", word, names())
     return matching[0]
@@ -39,8 +43,15 @@ def read(word: str) -> list[Record]:
     """Return the records of one paper. Raises ``UnknownNameError``, and ``DataError`` for a broken file."""
     file = FOLDER / f"{name(word)}.json"
     loaded = storage.content(file, ADVICE)
-    records = [storage.parse(one, file, ADVICE) for one in (loaded if isinstance(loaded, list) else [loaded])]
-    bad = (record.cell.method for record in records if record.reference is None or record.source != "paper")
+    records = [
+        storage.parse(one, file, ADVICE)
+        for one in (loaded if isinstance(loaded, list) else [loaded])
+    ]
+    bad = (
+        record.cell.method
+        for record in records
+        if record.reference is None or record.source != "paper"
+    )
     if unreferenced := list(bad):
         raise DataError(f"the record of {unreferenced[0]} in {file} has no reference: {ADVICE}")
     return records

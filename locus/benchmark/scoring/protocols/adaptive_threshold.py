@@ -40,19 +40,32 @@ class AdaptiveThreshold(base.Protocol):
     main = MAIN
     chooses_thresholds = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return ``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, means at each threshold source; a row per case."""
-        scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
+        scored, val_cases = (
+            base.of_findings(cases, findings),
+            base.of_findings(validation, findings),
+        )
         batch, index = RuleCases(scored), base.case_index(scored)
         validation_selector = RuleCases(val_cases).selector, base.case_index(val_cases)
         chosen_rules: ThresholdsBySource = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
-        chosen_rules |= score_thresholds.choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
-        columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
+        chosen_rules |= score_thresholds.choose(
+            (batch.selector, index), DEFAULT_INDEX, seed, validation_selector
+        )
+        columns = [
+            column
+            for key, indices in chosen_rules.items()
+            for column in _columns(batch, key, indices)
+        ]
         oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
         return Result(
             base.scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
             base.rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
-            score_thresholds.distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),
+            score_thresholds.distinct_thresholds(
+                chosen_rules, index, [list(rule) for rule in RULES]
+            ),
             base.failures(scored, batch.reasons),
         )
 
@@ -63,9 +76,13 @@ class RuleCases:
     def __init__(self, cases: Sequence[base.Case]) -> None:
         parts = [_under_rules(cases[part]) for part in base.batches(len(cases))]
         self.reasons = [reason for _, reasons in parts for reason in reasons]
-        self.threshold, self.iou, self.iobb, self.count = np.concatenate([tables for tables, _ in parts], 1)
+        self.threshold, self.iou, self.iobb, self.count = np.concatenate(
+            [tables for tables, _ in parts], 1
+        )
         """(N,R) each; nan, 0, nan and 0 without a map. IoBB is nan without a box."""
-        self.selector = score_thresholds.SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
+        self.selector = score_thresholds.SampledThresholds(
+            self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)]
+        )
 
 
 def _under_rules(cases: Sequence[base.Case]) -> tuple[FloatArray, list[str]]:
@@ -73,16 +90,28 @@ def _under_rules(cases: Sequence[base.Case]) -> tuple[FloatArray, list[str]]:
     ready = [case.load_surface for case in base.with_bar(cases)]
     surfaces = [heat for heat, _ in ready]
     thresholds, index = _rule_thresholds(surfaces)
-    boxes, truth = Boxes.from_surfaces(surfaces, thresholds), TruthBoxes.from_boxes([case.boxes for case in cases])
+    boxes, truth = (
+        Boxes.from_surfaces(surfaces, thresholds),
+        TruthBoxes.from_boxes([case.boxes for case in cases]),
+    )
     largest, (iou, _) = np.zeros(thresholds.shape), truth.overlaps(boxes.boxes, boxes.case_index)
     np.maximum.at(largest, (boxes.case_index, boxes.threshold_index), iou)
-    tables = (thresholds, largest, truth.union_iobb(boxes, thresholds.shape[1]), boxes.counts(*thresholds.shape))
-    return np.array([np.take_along_axis(table, index, 1) for table in tables]), [why for _, why in ready]
+    tables = (
+        thresholds,
+        largest,
+        truth.union_iobb(boxes, thresholds.shape[1]),
+        boxes.counts(*thresholds.shape),
+    )
+    return np.array([np.take_along_axis(table, index, 1) for table in tables]), [
+        why for _, why in ready
+    ]
 
 
 def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
     """Return the distinct thresholds (N,L) of each case, nan if no rule uses one, and each rule's index (N,R)."""
-    (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
+    (factor, which), (high, other) = (
+        np.unique(side, return_inverse=True) for side in np.array(RULES).T
+    )
     mean = np.array([np.nan if heat is None else heat.mean for heat in surfaces]).reshape(-1, 1)
     thresholds = np.concatenate([mean * factor, mean * 0 + high], 1)
     index = np.where(thresholds[:, which] < high[other], which, len(factor) + other)
@@ -97,17 +126,33 @@ def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[C
     iou, iobb = (score_thresholds.at_index(table, indices) for table in (batch.iou, batch.iobb))
     if key[1] == SHARED_SUFFIX:
         return [at.column(MAIN, iou >= IOU)]
-    sides = [(word, values, t) for word, values in (("iou", iou), ("iobb", iobb)) for t in OVERLAP_THRESHOLDS]
-    hits = [at.column(f"hit@{word}{t:g}".replace("0.", "."), values >= t) for word, values, t in sides]
+    sides = [
+        (word, values, t)
+        for word, values in (("iou", iou), ("iobb", iobb))
+        for t in OVERLAP_THRESHOLDS
+    ]
+    hits = [
+        at.column(f"hit@{word}{t:g}".replace("0.", "."), values >= t) for word, values, t in sides
+    ]
     means = [at.column("mean_iou", iou), at.column("mean_iobb", iobb, np.isfinite(iobb))]
     return [*hits, at.column("no_overlap", iou == 0), *means]
 
 
 def _row_columns(batch: RuleCases, chosen_rules: ThresholdsBySource) -> Mapping[str, ArrayLike]:
-    fixed, others = len(GRID), base.at_sources(chosen_rules, threshold=batch.threshold, iou=batch.iou)
+    fixed, others = (
+        len(GRID),
+        base.at_sources(chosen_rules, threshold=batch.threshold, iou=batch.iou),
+    )
     del others["fixed", ""]
     factor, high = np.tile(PUBLISHED_RULE, (len(batch.iou), 1)).T
     threshold, iou, iobb = (table[:, fixed] for table in (batch.threshold, batch.iou, batch.iobb))
     boxes = batch.count[:, fixed].astype(np.int64)
-    numbers = {"factor": factor, "high": high, "threshold": threshold, "boxes": boxes, "iou": iou, "iobb": iobb}
+    numbers = {
+        "factor": factor,
+        "high": high,
+        "threshold": threshold,
+        "boxes": boxes,
+        "iou": iou,
+        "iobb": iobb,
+    }
     return {**numbers, MAIN: iou >= IOU, **base.other_sources(others)}

@@ -23,7 +23,13 @@ from locus.benchmark.scoring import rechosen, score_thresholds
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.base import Case, Cases, Result
 from locus.benchmark.scoring.protocols.single_box import IOU
-from locus.benchmark.scoring.score_thresholds import COMPARED_DECIMALS, CROSS_FITTED, FITTED, FOLD_COUNT, ThresholdKey
+from locus.benchmark.scoring.score_thresholds import (
+    COMPARED_DECIMALS,
+    CROSS_FITTED,
+    FITTED,
+    FOLD_COUNT,
+    ThresholdKey,
+)
 from locus.benchmark.scoring.statistics import resample
 from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
@@ -91,7 +97,9 @@ class Added(base.Protocol):
     row_source: ClassVar[ThresholdKey] = CROSS_FITTED
     """Threshold source of the rows per case."""
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return the metrics, one row per case, and the main metric in resamples that choose everything again.
 
         Raises ``NotAvailableError`` if there are cases, but no finding has boxes of five other patients.
@@ -107,8 +115,12 @@ class Added(base.Protocol):
         choice, totals = self.choose(blends, index, folds)
         rows = blends.columns(choice)
         values = _values(rows)
-        columns = [self._column(name, values[name], is_scored) for name in (ALONE, COMBINED, ADDED, WEIGHT)]
-        found = scores([replace(e, samples=None) for e in estimate(columns, index, findings, seed)], findings)
+        columns = [
+            self._column(name, values[name], is_scored) for name in (ALONE, COMBINED, ADDED, WEIGHT)
+        ]
+        found = scores(
+            [replace(e, samples=None) for e in estimate(columns, index, findings, seed)], findings
+        )
         shares = {name: totals[name] for name in findings if name in totals}
         return Result(
             [_with_interval(_with_reason(score, lacking), shares, index) for score in found],
@@ -116,17 +128,24 @@ class Added(base.Protocol):
             self.thresholds(blends, index, choice),
             base.failures(scored, blends.reasons),
             remark="; ".join(lacking.values()),
-            resampled=tuple(_resamples("mean", ADDED, shares).round(RESAMPLE_DECIMALS).tolist()) if shares else (),
+            resampled=tuple(_resamples("mean", ADDED, shares).round(RESAMPLE_DECIMALS).tolist())
+            if shares
+            else (),
         )
 
     def _column(self, name: str, values: FloatArray, is_scored: Mask) -> Column:
-        return Column(name, self.row_source[0], np.where(is_scored, values, 0.0), is_scored.astype(np.float64))
+        return Column(
+            name, self.row_source[0], np.where(is_scored, values, 0.0), is_scored.astype(np.float64)
+        )
 
     def lacking(self, index: CaseIndex, folds: Index) -> dict[str, str]:
         """Return each finding without boxes of enough other patients -> the reason why it has no score."""
         reasons = {}
         for finding, mask in index.groups(shared=False).items():
-            others = [np.unique(index.patients[mask & (folds != fold)]).size for fold in np.unique(folds[mask])]
+            others = [
+                np.unique(index.patients[mask & (folds != fold)]).size
+                for fold in np.unique(folds[mask])
+            ]
             if min(others) < MIN_OTHER_PATIENTS:
                 reasons[finding] = (
                     f"{finding} has boxes of {min(others)} other patients: {ADDED} needs at least {MIN_OTHER_PATIENTS}"
@@ -135,30 +154,41 @@ class Added(base.Protocol):
 
     def priors(self, cases: Cases, index: CaseIndex, folds: Index) -> list[NDArray[np.float32]]:
         """Return the map of ``prior`` (side,side) of each case; the cases of a fold and finding share one array."""
-        maps: list[NDArray[np.float32]] = [np.zeros((PRIOR_SIDE, PRIOR_SIDE), np.float32)] * len(cases)
+        maps: list[NDArray[np.float32]] = [np.zeros((PRIOR_SIDE, PRIOR_SIDE), np.float32)] * len(
+            cases
+        )
         for mask in index.groups(shared=False).values():
             drawn = {
                 n: box_coverage(cases[n].boxes, cases[n].frame, (PRIOR_SIDE, PRIOR_SIDE))
                 for n in np.flatnonzero(mask).tolist()
             }
             for fold in np.unique(folds[mask]):
-                others = [of_case.astype(np.float32) for n, of_case in drawn.items() if folds[n] != fold]
+                others = [
+                    of_case.astype(np.float32) for n, of_case in drawn.items() if folds[n] != fold
+                ]
                 if others:
                     of_fold = np.mean(others, axis=0)
                     for n in np.flatnonzero(mask & (folds == fold)).tolist():
                         maps[n] = of_fold
         return maps
 
-    def choose(self, blends: "Blends", index: CaseIndex, folds: Index) -> tuple[Choice, dict[str, "Totals"]]:
+    def choose(
+        self, blends: "Blends", index: CaseIndex, folds: Index
+    ) -> tuple[Choice, dict[str, "Totals"]]:
         """Return the choice for each case on the other folds, and the totals of resamples that make it again."""
         parts = [(folds == fold, folds != fold) for fold in np.unique(folds)]
         return blends.choose(index, parts), blends.chosen_again(index, folds)
 
-    def thresholds(self, blends: "Blends", index: CaseIndex, choice: Choice) -> dict[ThresholdSource, ChosenByFinding]:
+    def thresholds(
+        self, blends: "Blends", index: CaseIndex, choice: Choice
+    ) -> dict[ThresholdSource, ChosenByFinding]:
         """Return source -> finding -> weight and thresholds; ``oracle`` are those that all cases choose."""
         everywhere = np.ones(len(index), dtype=bool)
         oracle = blends.choose(index, [(everywhere, everywhere)]) if len(index) else choice
-        return {self.row_source[0]: _by_finding(choice, index), "oracle": _by_finding(oracle, index)}
+        return {
+            self.row_source[0]: _by_finding(choice, index),
+            "oracle": _by_finding(oracle, index),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,14 +202,20 @@ class Fitted(Added):
 
     def lacking(self, index: CaseIndex, folds: Index) -> dict[str, str]:
         """Return each finding without a choice -> the reason why it has no score."""
-        absent = [str(name) for name in np.unique(index.findings) if not self.chosen.get(str(name), {}).get(WEIGHT)]
+        absent = [
+            str(name)
+            for name in np.unique(index.findings)
+            if not self.chosen.get(str(name), {}).get(WEIGHT)
+        ]
         return {name: f"the other suite has no weight and thresholds of {name}" for name in absent}
 
     def priors(self, cases: Cases, index: CaseIndex, folds: Index) -> list[NDArray[np.float32]]:
         """Return the map of ``prior`` (side,side) of each case."""
         return [self.maps[case.finding] for case in cases]
 
-    def choose(self, blends: "Blends", index: CaseIndex, folds: Index) -> tuple[Choice, dict[str, "Totals"]]:
+    def choose(
+        self, blends: "Blends", index: CaseIndex, folds: Index
+    ) -> tuple[Choice, dict[str, "Totals"]]:
         """Return the given choice, and the totals of resamples in which it stays."""
         choice = Choice(
             weight=np.rint(np.nan_to_num(self._of(WEIGHT, index)) * 10).astype(np.int64),
@@ -191,10 +227,16 @@ class Fitted(Added):
 
     def _of(self, name: str, index: CaseIndex) -> FloatArray:
         """Return a number of the choice for each case (N,); nan without one."""
-        values = {finding: numbers[name][0] for finding, numbers in self.chosen.items() if numbers.get(name)}
+        values = {
+            finding: numbers[name][0]
+            for finding, numbers in self.chosen.items()
+            if numbers.get(name)
+        }
         return score_thresholds.of_findings(values, index)
 
-    def thresholds(self, blends: "Blends", index: CaseIndex, choice: Choice) -> dict[ThresholdSource, ChosenByFinding]:
+    def thresholds(
+        self, blends: "Blends", index: CaseIndex, choice: Choice
+    ) -> dict[ThresholdSource, ChosenByFinding]:
         """Return the given weight and thresholds of the scored findings."""
         return {self.row_source[0]: _by_finding(choice, index)}
 
@@ -238,7 +280,9 @@ class Blends:
     A candidate is a case at a weight; case n at weight k is candidate 11·n + k of the ``traces``.
     """
 
-    def __init__(self, cases: Cases, priors: Sequence[NDArray[np.float32]], is_scored: Mask) -> None:
+    def __init__(
+        self, cases: Cases, priors: Sequence[NDArray[np.float32]], is_scored: Mask
+    ) -> None:
         """Trace C of the ``cases`` with the maps ``priors`` at all weights; only those of ``is_scored`` (N,)."""
         self.is_scored = is_scored
         self.reasons: list[str] = []
@@ -263,7 +307,9 @@ class Blends:
         if not self.is_scored[n]:
             return [EMPTY] * len(WEIGHTS)
         if own is None:
-            self.is_valid[n] = reason == base.FLAT  # a flat map changes no order of positions: C is P
+            self.is_valid[n] = (
+                reason == base.FLAT
+            )  # a flat map changes no order of positions: C is P
             others = of_prior if self.is_valid[n] else EMPTY
             return [of_prior, *[others] * (MAP_ALONE - 1), EMPTY]
         return Placed.of(own, prior).traces(of_prior)
@@ -299,12 +345,16 @@ class Blends:
         groups = self.groups(index)
         for cases, chosen_on in parts:
             best = {
-                name: _best(self.iou[mask & chosen_on]) for name, mask in groups.items() if (mask & chosen_on).any()
+                name: _best(self.iou[mask & chosen_on])
+                for name, mask in groups.items()
+                if (mask & chosen_on).any()
             }
             if not best:
                 continue
             _, hits, quality = np.mean([*best.values()], axis=0).round(COMPARED_DECIMALS)
-            weight = np.lexsort((-quality[: len(WEIGHTS)], -hits[: len(WEIGHTS)]))[0]  # stable: then the smaller one
+            weight = np.lexsort((-quality[: len(WEIGHTS)], -hits[: len(WEIGHTS)]))[
+                0
+            ]  # stable: then the smaller one
             choice.weight[cases] = weight
             for name, (thresholds, _, _) in best.items():
                 scored = cases & groups[name]
@@ -324,10 +374,23 @@ class Blends:
         boxes, iou = self.boxes(choice.weight, choice.combined)
         boxes[~self.is_valid] = np.nan
         edges = dict(zip(("x0", "y0", "x1", "y1"), boxes.T, strict=True))
-        of_prior = {"threshold_prior": choice.prior, "iou_prior": self.boxes(PRIOR_ALONE, choice.prior)[1]}
-        of_map = {"threshold_alone": choice.alone, "iou_alone": self.boxes(MAP_ALONE, choice.alone)[1]}
+        of_prior = {
+            "threshold_prior": choice.prior,
+            "iou_prior": self.boxes(PRIOR_ALONE, choice.prior)[1],
+        }
+        of_map = {
+            "threshold_alone": choice.alone,
+            "iou_alone": self.boxes(MAP_ALONE, choice.alone)[1],
+        }
         weight = np.where(self.is_scored, WEIGHTS[choice.weight], np.nan)
-        return {WEIGHT: weight, "threshold": choice.combined, **edges, "iou": iou * self.is_valid, **of_prior, **of_map}
+        return {
+            WEIGHT: weight,
+            "threshold": choice.combined,
+            **edges,
+            "iou": iou * self.is_valid,
+            **of_prior,
+            **of_map,
+        }
 
     def chosen_again(self, index: CaseIndex, folds: Index) -> dict[str, "Totals"]:
         """Return finding -> the totals of resamples that choose the weight and the thresholds again on other folds."""
@@ -341,7 +404,8 @@ class Blends:
         if not of_findings:
             return {}
         hits, quality = (
-            resample.mean(np.stack(of), 0) for of in zip(*(a.score for a in of_findings.values()), strict=True)
+            resample.mean(np.stack(of), 0)
+            for of in zip(*(a.score for a in of_findings.values()), strict=True)
         )
         score = hits[..., : len(WEIGHTS)].round(6) + 1e-7 * quality[..., : len(WEIGHTS)]
         weight = np.nan_to_num(score, nan=-1.0).argmax(-1)  # (folds,B)
@@ -378,7 +442,9 @@ class ChosenAgain:
         return Totals(combined, combined - prior, alone, weights, self.cases.sum(0))
 
 
-def _choose_thresholds_again(iou: FloatArray, times: NDArray[np.float32], is_in_fold: Mask) -> ChosenAgain:
+def _choose_thresholds_again(
+    iou: FloatArray, times: NDArray[np.float32], is_in_fold: Mask
+) -> ChosenAgain:
     """Choose the thresholds of each fold of one finding on the other folds, in all resamples.
 
     ``iou`` (n,12,T), ``times`` (B,n), ``is_in_fold`` (n,folds). Each fold is counted once per resample; the counts of
@@ -391,7 +457,10 @@ def _choose_thresholds_again(iou: FloatArray, times: NDArray[np.float32], is_in_
     cases = np.stack([times[:, mask].sum(1) for mask in is_in_fold.T]).astype(np.float64)
     of_others = counts.sum(0) - counts
     threshold = of_others.argmax(-1)[..., None]
-    most, tested = (np.take_along_axis(of, threshold, axis=-1)[..., 0].astype(np.float64) for of in (of_others, counts))
+    most, tested = (
+        np.take_along_axis(of, threshold, axis=-1)[..., 0].astype(np.float64)
+        for of in (of_others, counts)
+    )
     hits = np.floor(most + part / 8)  # the counts are sums and differences of single precision
     whole = np.broadcast_to((cases.sum(0) - cases)[..., None], most.shape)
     score = resample.ratio(hits, whole), resample.ratio((most - hits) / part, whole)
@@ -415,12 +484,16 @@ class Totals:
 
     def share(self, name: str) -> FloatArray:
         """Return the metric (B,); nan in a resample without a case."""
-        return np.asarray(resample.ratio(getattr(self, name).astype(np.float64), self.cases.astype(np.float64)))
+        return np.asarray(
+            resample.ratio(getattr(self, name).astype(np.float64), self.cases.astype(np.float64))
+        )
 
 
 def _values(rows: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Return metric -> values (N,) from the columns of the rows: hits of M, of C, of C minus those of P, the weight."""
-    alone, combined, prior = ((rows[name] > IOU).astype(np.float64) for name in ("iou_alone", "iou", "iou_prior"))
+    alone, combined, prior = (
+        (rows[name] > IOU).astype(np.float64) for name in ("iou_alone", "iou", "iou_prior")
+    )
     return {ALONE: alone, COMBINED: combined, ADDED: combined - prior, WEIGHT: rows[WEIGHT]}
 
 
@@ -432,7 +505,9 @@ def _with_fixed_values(values: Mapping[str, FloatArray], index: CaseIndex) -> di
     groups = index.groups(shared=False).items()
     totals = {}
     for name, mask in groups:
-        combined, added, alone, weight = (times[:, mask] @ values[one][mask] for one in METRICS_OF_TOTALS)
+        combined, added, alone, weight = (
+            times[:, mask] @ values[one][mask] for one in METRICS_OF_TOTALS
+        )
         totals[name] = Totals(combined, added, alone, weight, times[:, mask].sum(1))
     return totals
 
@@ -441,7 +516,9 @@ def _resamples(finding: str, metric: str, totals: Mapping[str, Totals]) -> Float
     """Return a metric of a finding, or the mean over findings with a drawn case, in each resample (B,)."""
     if finding != "mean":
         return totals[finding].share(metric)
-    return np.nan_to_num(resample.mean(np.stack([of_finding.share(metric) for of_finding in totals.values()]), 0))
+    return np.nan_to_num(
+        resample.mean(np.stack([of_finding.share(metric) for of_finding in totals.values()]), 0)
+    )
 
 
 def _with_interval(score: Score, totals: Mapping[str, Totals], index: CaseIndex) -> Score:
@@ -457,7 +534,9 @@ def _with_interval(score: Score, totals: Mapping[str, Totals], index: CaseIndex)
     if error == 0 and score.metric != ADDED:
         return score
     reach = NormalDist().inv_cdf((1 + resample.LEVEL) / 2) * error
-    low, high = np.clip([score.value - reach, score.value + reach], -1 if score.metric == ADDED else 0, 1).tolist()
+    low, high = np.clip(
+        [score.value - reach, score.value + reach], -1 if score.metric == ADDED else 0, 1
+    ).tolist()
     return Score(*score._replace(low=low, high=high))  # rounded
 
 
@@ -470,11 +549,19 @@ def _with_reason(score: Score, lacking: Mapping[str, str]) -> Score:
 
 def _by_finding(choice: Choice, index: CaseIndex) -> dict[str, dict[str, list[float]]]:
     """Return finding -> the distinct weights and thresholds of its cases, ascending; none if it is not scored."""
-    columns: dict[str, Any] = {COMBINED: choice.combined, "prior": choice.prior, ALONE: choice.alone}
-    columns = {WEIGHT: np.where(np.isfinite(choice.combined), WEIGHTS[choice.weight], np.nan), **columns}
+    columns: dict[str, Any] = {
+        COMBINED: choice.combined,
+        "prior": choice.prior,
+        ALONE: choice.alone,
+    }
+    columns = {
+        WEIGHT: np.where(np.isfinite(choice.combined), WEIGHTS[choice.weight], np.nan),
+        **columns,
+    }
     return {
         finding: {
-            name: np.unique(values[mask & np.isfinite(values)].round(6)).tolist() for name, values in columns.items()
+            name: np.unique(values[mask & np.isfinite(values)].round(6)).tolist()
+            for name, values in columns.items()
         }
         for finding, mask in index.groups(shared=False).items()
     }

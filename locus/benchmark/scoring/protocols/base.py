@@ -17,7 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsBySource, at_index
-from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex, Resampled, by_patient, resample_over
+from locus.benchmark.scoring.statistics.resample import (
+    SHARED_SUFFIX,
+    CaseIndex,
+    Resampled,
+    by_patient,
+    resample_over,
+)
 from locus.benchmark.scoring.statistics.summary import NO_DENOMINATOR, Column, estimate, scores
 from locus.benchmark.scoring.surface import Surface, min_max, surface
 from locus.benchmark.scoring.surface.trace import GivenBoxes
@@ -97,12 +103,22 @@ class Case:
         """The submitted boxes or the surface of the map, and ""; or None and the reason for the miss."""
         if self.submitted_boxes is None:
             return self.load_surface
-        return (GivenBoxes.from_rows(self.submitted_boxes), "") if len(self.submitted_boxes) else (None, NO_BOX)
+        return (
+            (GivenBoxes.from_rows(self.submitted_boxes), "")
+            if len(self.submitted_boxes)
+            else (None, NO_BOX)
+        )
 
 
-def labelled_pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[tuple[Sample, str, float]]:
+def labelled_pairs(
+    samples: Sequence[Sample], findings: Sequence[str]
+) -> list[tuple[Sample, str, float]]:
     """Return all pairs of image and finding with their labels."""
-    return [(s, finding, label) for s in samples for finding, label in zip(findings, s.labels.tolist(), strict=True)]
+    return [
+        (s, finding, label)
+        for s in samples
+        for finding, label in zip(findings, s.labels.tolist(), strict=True)
+    ]
 
 
 def make_case(
@@ -165,10 +181,22 @@ class Result:
         Where a score has several threshold sources, only the cross-fitted one is shown.
         """
         chosen = {(one.metric, one.finding): one for one in self.scores}
-        chosen |= {(one.metric, one.finding): one for one in self.scores if one.threshold_source == "cross-fitted"}
+        chosen |= {
+            (one.metric, one.finding): one
+            for one in self.scores
+            if one.threshold_source == "cross-fitted"
+        }
         ordered = sorted(chosen.values(), key=lambda one: one.finding != "mean")
-        lines = [_in_words(one) for one in ordered if one.finding == "mean" or one.metric == self.scores[0].metric]
-        failed = [f"{len(self.failed)} cases without a usable map count as misses"] if self.failed else []
+        lines = [
+            _in_words(one)
+            for one in ordered
+            if one.finding == "mean" or one.metric == self.scores[0].metric
+        ]
+        failed = (
+            [f"{len(self.failed)} cases without a usable map count as misses"]
+            if self.failed
+            else []
+        )
         return "\n".join([*lines, *failed, *filter(None, [self.remark])])
 
     __repr__ = __str__
@@ -203,7 +231,9 @@ class Protocol(ABC):
     """True if it accepts boxes instead of maps."""
 
     @abstractmethod
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Score one method.
 
         Args:
@@ -226,13 +256,17 @@ def of_findings(cases: Cases, findings: Sequence[str]) -> list[Case]:
 
 def with_bar(cases: Cases) -> Iterable[Case]:
     """Return the cases, with a bar on a terminal that shows how many are done if that takes more than two seconds."""
-    bar: Iterable[Case] = tqdm(cases, desc="score maps", unit="map", leave=False, delay=2, disable=None)
+    bar: Iterable[Case] = tqdm(
+        cases, desc="score maps", unit="map", leave=False, delay=2, disable=None
+    )
     return bar
 
 
 def case_index(cases: Cases) -> CaseIndex:
     """Return the finding, patient and training run of the cases."""
-    return CaseIndex.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
+    return CaseIndex.of(
+        [c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases]
+    )
 
 
 def finite_map(case: Case) -> tuple[FloatArray | None, str]:
@@ -253,18 +287,30 @@ def _scaled(case: Case) -> tuple[Surface | None, str]:
 
 def batches(n_cases: int) -> Iterator[slice]:
     """Yield slices of at most ``MAX_CASES_IN_MEMORY`` cases; one empty slice if there are no cases."""
-    return (slice(start, start + MAX_CASES_IN_MEMORY) for start in range(0, max(n_cases, 1), MAX_CASES_IN_MEMORY))
+    return (
+        slice(start, start + MAX_CASES_IN_MEMORY)
+        for start in range(0, max(n_cases, 1), MAX_CASES_IN_MEMORY)
+    )
 
 
 def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return (image, finding, reason) of each failed case; a flat map or a missing submission is not a failure."""
     misses = ("", FLAT, NO_BOX, NOT_GIVEN)
-    return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in misses]
+    return [
+        (c.image_id, c.finding, why)
+        for c, why in zip(cases, reasons, strict=True)
+        if why not in misses
+    ]
 
 
 def common_columns(case: Case, reason: str) -> Mapping[str, Any]:
     """Return the first columns of every row of every protocol."""
-    return {"image": case.image_id, "patient": case.patient_id, "finding": case.finding, "reason": reason}
+    return {
+        "image": case.image_id,
+        "patient": case.patient_id,
+        "finding": case.finding,
+        "reason": reason,
+    }
 
 
 def result_of(
@@ -298,7 +344,9 @@ class AtThreshold:
         """Store the source and ``has_threshold`` (N,); a case without a threshold does not count."""
         self.key, self.has_threshold = key, has_threshold
 
-    def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0, is_share: bool = True) -> Column:
+    def column(
+        self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0, is_share: bool = True
+    ) -> Column:
         """Return the column of a metric at this source: numerators ``part`` (N,), denominators ``whole`` (N,).
 
         ``is_share``: whether each case has a value in [0,1]; see ``Column``.
@@ -316,7 +364,11 @@ class AtThreshold:
 
 
 def scores_with_optimism(
-    columns: Sequence[Column], index: CaseIndex, findings: Sequence[str], seed: int, oracles: Mapping[str, Oracle]
+    columns: Sequence[Column],
+    index: CaseIndex,
+    findings: Sequence[str],
+    seed: int,
+    oracles: Mapping[str, Oracle],
 ) -> list[Score]:
     """Return the scores of the ``columns``, then oracle − cross-fitted of each metric of ``oracles``.
 
@@ -330,16 +382,24 @@ def scores_with_optimism(
     each). These two have no interval, and neither has an oracle whose threshold is shared or was chosen for another
     metric.
     """
-    samples = {metric: _resampled(oracle, index, findings, seed) for metric, oracle in oracles.items() if len(index)}
+    samples = {
+        metric: _resampled(oracle, index, findings, seed)
+        for metric, oracle in oracles.items()
+        if len(index)
+    }
     estimates = [
-        replace(e, samples=samples.get(e.metric), mean_interval=False) if e.threshold_source == "oracle" else e
+        replace(e, samples=samples.get(e.metric), mean_interval=False)
+        if e.threshold_source == "oracle"
+        else e
         for e in estimate(columns, index, findings, seed)
     ]
     by_key = {(e.metric, e.threshold_source): e for e in estimates}
     for metric, (name, *_) in oracles.items():
         for suffix in ("", SHARED_SUFFIX):
             best, gap = by_key[metric + suffix, "oracle"], by_key[metric + suffix, "cross-fitted"]
-            estimates.append(replace(best, metric=name + suffix, value=best.value - gap.value, samples=None))
+            estimates.append(
+                replace(best, metric=name + suffix, value=best.value - gap.value, samples=None)
+            )
     return scores(estimates, findings)
 
 
@@ -347,23 +407,40 @@ def _resampled(oracle: Oracle, index: CaseIndex, findings: Sequence[str], seed: 
     """Resample an oracle for each finding, with new thresholds in each resample: the mean over its D parts."""
     _, numerator, denominator = oracle
     flat = numerator.reshape(len(numerator), -1).astype(np.float64)
-    sums = by_patient(flat, np.repeat(denominator[:, None], flat.shape[1], 1), index.findings, index.patients, findings)
+    sums = by_patient(
+        flat,
+        np.repeat(denominator[:, None], flat.shape[1], 1),
+        index.findings,
+        index.patients,
+        findings,
+    )
     parts = numerator.shape[1:]
-    return resample_over(sums, lambda values: values.reshape(*values.shape[:-1], *parts).max(-1).mean(-1), seed)
+    return resample_over(
+        sums, lambda values: values.reshape(*values.shape[:-1], *parts).max(-1).mean(-1), seed
+    )
 
 
-def at_sources(chosen: ThresholdsBySource, **tables: NDArray[np.generic]) -> dict[ThresholdKey, dict[str, FloatArray]]:
+def at_sources(
+    chosen: ThresholdsBySource, **tables: NDArray[np.generic]
+) -> dict[ThresholdKey, dict[str, FloatArray]]:
     """Return, for each threshold source, the values (N,) of the ``tables`` (N,T) at each case's chosen index."""
-    return {key: {name: at_index(table, at) for name, table in tables.items()} for key, at in chosen.items()}
+    return {
+        key: {name: at_index(table, at) for name, table in tables.items()}
+        for key, at in chosen.items()
+    }
 
 
-def other_sources(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+def other_sources(
+    columns: Mapping[ThresholdKey, Mapping[str, FloatArray]],
+) -> dict[str, FloatArray]:
     """Return the row columns of the other sources, such as ``threshold_oracle``, ``iou_oracle``.
 
     A threshold for all findings has columns only if it is cross-fitted. All rows of a protocol have the same columns:
     those of ``validation`` are empty without validation cases.
     """
-    never = {name: np.full(len(column), np.nan) for name, column in next(iter(columns.values())).items()}
+    never = {
+        name: np.full(len(column), np.nan) for name, column in next(iter(columns.values())).items()
+    }
     return {
         f"{name}_{threshold_source}{suffix}": column
         for threshold_source, suffix in dict.fromkeys([*columns, (VALIDATION, "")])
@@ -372,9 +449,14 @@ def other_sources(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> d
     }
 
 
-def rows(cases: Sequence[Case], reasons: Sequence[str], columns: Mapping[str, ArrayLike]) -> list[dict[str, Any]]:
+def rows(
+    cases: Sequence[Case], reasons: Sequence[str], columns: Mapping[str, ArrayLike]
+) -> list[dict[str, Any]]:
     """Return one row per case: the common columns, then the (N,) ``columns`` as plain numbers, None for nan."""
-    plain = [[None if value != value else value for value in np.asarray(part).tolist()] for part in columns.values()]
+    plain = [
+        [None if value != value else value for value in np.asarray(part).tolist()]
+        for part in columns.values()
+    ]
     own_values = (dict(zip(columns, values, strict=True)) for values in zip(*plain, strict=True))
     begun = map(common_columns, cases, reasons)
     return [{**begin, **values} for begin, values in zip(begun, own_values, strict=True)]

@@ -42,24 +42,42 @@ class CheXlocalize(base.Protocol):
     chooses_thresholds = True
     counts_false_alarms = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return the mask IoUs at each threshold source, ``hit_rate`` and ``optimism``; a row per case with truth."""
         true, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
-        scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
-        batch, all_index, index = SegmentedCases(scored), base.case_index(scored), base.case_index(true)
-        validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), base.case_index(val_cases)
-        chosen = score_thresholds.choose((batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector)
+        scored = [
+            *true,
+            *(case for case in cases if case.finding in findings and not len(case.boxes)),
+        ]
+        batch, all_index, index = (
+            SegmentedCases(scored),
+            base.case_index(scored),
+            base.case_index(true),
+        )
+        validation_selector = (
+            SegmentedCases(val_cases).selector(len(val_cases)),
+            base.case_index(val_cases),
+        )
+        chosen = score_thresholds.choose(
+            (batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector
+        )
         fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
         chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         columns = []
         for key, indices in chosen.items():
-            columns += _columns(batch, base.AtThreshold(key, _chosen_mask(key, indices, all_index)), indices, word)
+            columns += _columns(
+                batch, base.AtThreshold(key, _chosen_mask(key, indices, all_index)), indices, word
+            )
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
         both = batch.truth * batch.drawn
         oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
         return Result(
-            base.scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
+            base.scores_with_optimism(
+                columns, all_index, findings, seed, {f"mask_iou{word}": oracle}
+            ),
             base.rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
             score_thresholds.distinct_thresholds(chosen, index, THRESHOLDS.round(6).tolist()),
             base.failures(scored, batch.reasons),
@@ -83,7 +101,9 @@ class SegmentedCases:
 
     def selector(self, true: int) -> score_thresholds.SampledThresholds:
         """Return the selector for the first ``true`` cases, which have truth; it maximizes the mean IoU."""
-        return score_thresholds.SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
+        return score_thresholds.SampledThresholds(
+            np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU]
+        )
 
 
 def _segmented(case: base.Case) -> tuple[FloatArray, float, bool, bool, str]:
@@ -98,11 +118,15 @@ def _segmented(case: base.Case) -> tuple[FloatArray, float, bool, bool, str]:
 def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
     """Return a mask (N,) of the cases with a threshold; a case without truth has one if its finding has one."""
     chosen_cases, n = np.isfinite(indices), len(indices)
-    follow = np.isin(index.findings[n:], index.findings[:n][chosen_cases]) | (key[0] != "validation")
+    follow = np.isin(index.findings[n:], index.findings[:n][chosen_cases]) | (
+        key[0] != "validation"
+    )
     return np.append(chosen_cases, follow)
 
 
-def _columns(batch: SegmentedCases, at: base.AtThreshold, indices: FloatArray, word: str) -> list[Column]:
+def _columns(
+    batch: SegmentedCases, at: base.AtThreshold, indices: FloatArray, word: str
+) -> list[Column]:
     """Return the columns of one threshold source; a threshold shared by all findings only has the main metric."""
     of_true = score_thresholds.at_index(batch.iou[: len(indices)], indices)
     overlap = np.append(of_true, np.zeros(len(batch.iou) - len(indices)))
@@ -119,4 +143,9 @@ def _row_columns(
     thresholds = np.column_stack([np.tile(THRESHOLDS.round(6), (n, 1)), batch.otsu[:n]])
     columns = base.at_sources(chosen, threshold=thresholds, iou=batch.iou[:n])
     kinds = ["box" if case.read_mask is None else "mask" for case in true]
-    return {"truth": kinds, **columns.pop(CROSS_FITTED), "hit_rate": batch.hit[:n], **base.other_sources(columns)}
+    return {
+        "truth": kinds,
+        **columns.pop(CROSS_FITTED),
+        "hit_rate": batch.hit[:n],
+        **base.other_sources(columns),
+    }

@@ -15,11 +15,31 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures, rows
+from locus.benchmark.scoring.protocols.base import (
+    Case,
+    Cases,
+    Protocol,
+    Result,
+    case_index,
+    failures,
+    rows,
+)
 from locus.benchmark.scoring.protocols.single_box import DEFAULT_THRESHOLD, IOU
 from locus.benchmark.scoring.score_thresholds import ExactThresholds, cross_fitted
-from locus.benchmark.scoring.statistics.resample import Resampled, Sums, bootstrap_draws, mean, ratio
-from locus.benchmark.scoring.statistics.summary import NO_DENOMINATOR, Column, Estimate, estimate, scores
+from locus.benchmark.scoring.statistics.resample import (
+    Resampled,
+    Sums,
+    bootstrap_draws,
+    mean,
+    ratio,
+)
+from locus.benchmark.scoring.statistics.summary import (
+    NO_DENOMINATOR,
+    Column,
+    Estimate,
+    estimate,
+    scores,
+)
 from locus.benchmark.scoring.surface import Surface, all_boxes
 from locus.benchmark.scoring.surface.trace import GivenBoxes, trace
 from locus.core.errors import NotAvailableError
@@ -39,7 +59,9 @@ class ConfidenceProtocol(Protocol):
     judges = "confidences"
     takes_boxes = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return ``left_out`` and the scores of ``measure``; a row per positive and negative."""
         of_interest = [case for case in cases if case.finding in findings]
         judged, left_out = _populations(of_interest)
@@ -60,18 +82,30 @@ def _populations(of_interest: Sequence[Case]) -> tuple[list[Case], Column]:
 
     Raises ``NotAvailableError`` for a map without the classifier's probability.
     """
-    is_judged = np.array([len(case.boxes) > 0 or case.label == 0 for case in of_interest], dtype=bool)
+    is_judged = np.array(
+        [len(case.boxes) > 0 or case.label == 0 for case in of_interest], dtype=bool
+    )
     chosen = [case for case, keep in zip(of_interest, is_judged, strict=True) if keep]
-    if any(case.submitted_boxes is None and case.map is not None and case.probability is None for case in chosen):
-        raise NotAvailableError("boxes of maps need the classifier's probabilities: give them with --predictions FILE")
+    if any(
+        case.submitted_boxes is None and case.map is not None and case.probability is None
+        for case in chosen
+    ):
+        raise NotAvailableError(
+            "boxes of maps need the classifier's probabilities: give them with --predictions FILE"
+        )
     return chosen, Column("left_out", "none", ~is_judged, np.ones(len(of_interest)))
 
 
-def left_out_scores(cases: Cases, findings: Sequence[str], seed: int = 0) -> list[tuple[float, dict[str, float]]]:
+def left_out_scores(
+    cases: Cases, findings: Sequence[str], seed: int = 0
+) -> list[tuple[float, dict[str, float]]]:
     """Return the main scores of ``detection`` and ``froc``, means over findings, and without each patient."""
     judged, _ = _populations([case for case in cases if case.finding in findings])
     batch = BoxCases(judged, findings, seed)
-    hits = [HITS["iou.3"](boxes, case.boxes) for case, (boxes, _) in zip(judged, batch.boxes, strict=True)]
+    hits = [
+        HITS["iou.3"](boxes, case.boxes)
+        for case, (boxes, _) in zip(judged, batch.boxes, strict=True)
+    ]
     precision = [_precision_sums(batch, numbers, MAIN_AP_IOU) for numbers in batch.numbers]
     sensitivity = [_froc_sums(batch, numbers, hits, "") for numbers in batch.numbers]
     out, people = [], np.unique([case.patient_id for case in judged]).tolist()
@@ -87,8 +121,13 @@ class BoxCases:
 
     def __init__(self, cases: Sequence[Case], findings: Sequence[str], seed: int) -> None:
         self.cases, self.seed = cases, seed
-        listed = [[n for n, case in enumerate(cases) if case.finding == finding] for finding in findings]
-        self.numbers = [np.array(sorted(part, key=lambda n: cases[n].image_id), dtype=np.int64) for part in listed]
+        listed = [
+            [n for n, case in enumerate(cases) if case.finding == finding] for finding in findings
+        ]
+        self.numbers = [
+            np.array(sorted(part, key=lambda n: cases[n].image_id), dtype=np.int64)
+            for part in listed
+        ]
         """Indices of each finding's cases."""
         self.reasons = [case.prediction[1] for case in cases]
         """(N,) reasons for missing boxes."""
@@ -105,10 +144,16 @@ class BoxCases:
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
         """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``single_box``."""
-        traces = ((trace(case.prediction[0] if len(case.boxes) else None), case.boxes) for case in self.cases)
+        traces = (
+            (trace(case.prediction[0] if len(case.boxes) else None), case.boxes)
+            for case in self.cases
+        )
         selector = ExactThresholds(IOU, traces)
         thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT_THRESHOLD, self.seed)
-        return [_boxes(case, threshold) for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)]
+        return [
+            _boxes(case, threshold)
+            for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)
+        ]
 
     @cached_property
     def overlaps(self) -> list[FloatArray]:
@@ -129,7 +174,9 @@ class BoxCases:
         """Sum values (N,) of the cases by finding: (F,)."""
         return np.array([values[numbers].sum() for numbers in self.numbers], dtype=np.int64)
 
-    def flat(self, numbers: Index, values: Callable[[int], NDArray[Any]]) -> tuple[Index, NDArray[Any]]:
+    def flat(
+        self, numbers: Index, values: Callable[[int], NDArray[Any]]
+    ) -> tuple[Index, NDArray[Any]]:
         """Concatenate the ``values`` of the cases ``numbers``: indices (D,) of the cases, and values (D,)."""
         arrays = [values(n) for n in numbers.tolist()]
         return np.repeat(numbers, [len(one) for one in arrays]), np.concatenate([[], *arrays])
@@ -139,13 +186,19 @@ class BoxCases:
         """Columns of the rows per case: number of truth boxes, number of boxes, highest confidence."""
         best = np.array([confidence.max(initial=-1) for _, confidence in self.boxes])
         counts = np.array([len(boxes) for boxes, _ in self.boxes], dtype=np.int64)
-        return {"truths": self.truths, "boxes": counts, "confidence": np.where(best < 0, np.nan, best)}
+        return {
+            "truths": self.truths,
+            "boxes": counts,
+            "confidence": np.where(best < 0, np.nan, best),
+        }
 
     def sums(self, numbers: Index, blocks: Sequence[FloatArray]) -> Sums:
         """Return sums by patient from ``blocks`` (P,M) of columns over the cases ``numbers``, for resampling."""
         columns = np.concatenate(blocks, 1)
         counts = np.bincount(self.patients[numbers], minlength=len(columns)).astype(np.float64)
-        whole = np.broadcast_to(counts[:, None], columns.shape)  # a scale that cancels in ratios of columns
+        whole = np.broadcast_to(
+            counts[:, None], columns.shape
+        )  # a scale that cancels in ratios of columns
         return Sums(columns[:, None], whole[:, None])
 
     def per_patient(self, numbers: Index, values: NDArray[Any]) -> FloatArray:
@@ -165,7 +218,9 @@ class BoxCases:
 
     def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
         """Resample a ``statistic`` (..., M) -> (...) of each finding's columns over patients: (F,)."""
-        samples = [bootstrap_draws(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
+        samples = [
+            bootstrap_draws(sums, self.seed).over(statistic)[0] for sums in each if self.cases
+        ]
         return Resampled.join(samples) if samples else None
 
 
@@ -207,7 +262,9 @@ class Detection(ConfidenceProtocol):
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """Return ``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` in a row follows VOC at the main threshold."""
         estimates = [e for above in AP_IOU for e in _average_precisions(batch, above)]
-        hits = np.array([voc_matches(overlap, MAIN_AP_IOU).sum() for overlap in batch.overlaps], dtype=np.int64)
+        hits = np.array(
+            [voc_matches(overlap, MAIN_AP_IOU).sum() for overlap in batch.overlaps], dtype=np.int64
+        )
         return estimates, {**batch.row_columns, "hits": hits}
 
 
@@ -248,7 +305,9 @@ def coco_matches(overlap: FloatArray, at_least: float) -> Hits:
     for n, row in enumerate(overlap):
         candidates = np.flatnonzero(free & (row >= min(at_least, 1 - 1e-10)))
         if len(candidates):
-            best = candidates[row[candidates] == row[candidates].max()][-1]  # the source takes the last of equal ones
+            best = candidates[row[candidates] == row[candidates].max()][
+                -1
+            ]  # the source takes the last of equal ones
             free[best], true[n] = False, True
     return true
 
@@ -296,7 +355,9 @@ def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
     if not truths:
         return np.nan
     _, true, rank = ranked(batch, numbers, coco_matches, at_least, MAX_BOXES)
-    last = np.flatnonzero(np.diff(rank, append=-1))  # boxes with equal confidences are counted together
+    last = np.flatnonzero(
+        np.diff(rank, append=-1)
+    )  # boxes with equal confidences are counted together
     hits = true.cumsum().astype(np.float64)[last]
     precision = hits / (last + 1 + np.spacing(1))
     envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
@@ -334,25 +395,40 @@ class Froc(ConfidenceProtocol):
 
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """Return ``froc@iou.3`` … and their seven rates; ``hits`` in a row counts truth boxes hit by IoU."""
-        pairs = [(boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)]
+        pairs = [
+            (boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)
+        ]
         hits = {word: [hit(*pair) for pair in pairs] for word, hit in HITS.items()}
         ends = [(word, suffix) for word in HITS for suffix in ("", ALL_IMAGES_SUFFIX)]
-        estimates = [e for word, suffix in ends for e in _froc_estimates(batch, hits[word], word, suffix)]
+        estimates = [
+            e for word, suffix in ends for e in _froc_estimates(batch, hits[word], word, suffix)
+        ]
         by_iou = np.array([hit.any(0).sum() for hit in hits["iou.3"]], dtype=np.int64)
         return estimates, {**batch.row_columns, "hits": by_iou}
 
 
-def _froc_estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str) -> list[Estimate]:
+def _froc_estimates(
+    batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str
+) -> list[Estimate]:
     """Return the mean of the seven rates, then each of them."""
-    metric, reason, n = f"froc@{word}", NO_DENOMINATOR if suffix else NO_NEGATIVE, batch.totals(batch.truths)
+    metric, reason, n = (
+        f"froc@{word}",
+        NO_DENOMINATOR if suffix else NO_NEGATIVE,
+        batch.totals(batch.truths),
+    )
     sums = [_froc_sums(batch, numbers, hits, suffix) for numbers in batch.numbers]
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
     is_main = metric + suffix == Froc.main
     samples = batch.resampled(sums, mean_sensitivity) if is_main else None
-    whole = Estimate(metric + suffix, batch.threshold_source, curve.mean(1), n, samples, reason=reason)
+    whole = Estimate(
+        metric + suffix, batch.threshold_source, curve.mean(1), n, samples, reason=reason
+    )
     names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
     by_rate = zip(names, curve.T, strict=True)
-    return [whole, *(replace(whole, metric=name, value=value, samples=None) for name, value in by_rate)]
+    return [
+        whole,
+        *(replace(whole, metric=name, value=value, samples=None) for name, value in by_rate),
+    ]
 
 
 def sensitivities(columns: Any) -> Any:
@@ -365,7 +441,12 @@ def sensitivities(columns: Any) -> Any:
     [0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0]
     """
     size = (columns.shape[-1] - 2) // 2
-    hit, false, truths, images = columns[..., :size], columns[..., size:-2], columns[..., -2:-1], columns[..., -1:]
+    hit, false, truths, images = (
+        columns[..., :size],
+        columns[..., size:-2],
+        columns[..., -2:-1],
+        columns[..., -1:],
+    )
     rates = np.array(RATES, dtype=columns.dtype)[:, None]
     allowed = false[..., None, :] <= rates * images[..., None, :] * RATE_TOLERANCE
     most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)
@@ -390,7 +471,10 @@ def _froc_sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: st
 
     true_cases, true_keys = batch.flat(numbers, first)
     at = np.unique(true_keys)
-    counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(*batch.flat(numbers, false), at)]
+    counted = [
+        batch.cumulative(true_cases, true_keys, at),
+        batch.cumulative(*batch.flat(numbers, false), at),
+    ]
     images = (suffix == ALL_IMAGES_SUFFIX) | ~batch.positive[numbers]
     totals = [batch.per_patient(numbers, counts) for counts in (batch.truths[numbers], images)]
     return batch.sums(numbers, [*counted, *totals])

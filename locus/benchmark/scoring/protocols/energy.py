@@ -26,13 +26,17 @@ class Energy(base.Protocol):
     name = "energy"
     main = "energy"
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return ``energy`` and ``no_energy``; a row per case with a truth box."""
         scored = base.of_findings(cases, findings)
         shares = [_share(case) for case in base.with_bar(scored)]
         energy, reasons = zip(*shares, strict=True) if shares else ((), ())
         kinds = ["box" if case.read_mask is None else "mask" for case in scored]
-        return base.result_of(scored, reasons, _columns(energy), {"truth": kinds, "energy": energy}, findings, seed)
+        return base.result_of(
+            scored, reasons, _columns(energy), {"truth": kinds, "energy": energy}, findings, seed
+        )
 
 
 def inside(heat: Surface, boxes: ArrayLike) -> float:
@@ -43,7 +47,10 @@ def inside(heat: Surface, boxes: ArrayLike) -> float:
     0.5
     """
     clipped, (height, width) = clip(boxes, heat.frame), heat.frame
-    x, y = np.unique([0, width, *clipped[:, 0::2].flat]), np.unique([0, height, *clipped[:, 1::2].flat])
+    x, y = (
+        np.unique([0, width, *clipped[:, 0::2].flat]),
+        np.unique([0, height, *clipped[:, 1::2].flat]),
+    )
     cells = heat.integrals(y, x)
     return _ratio(cells[covered(clipped, x, y)].sum(), cells.sum())
 
@@ -73,4 +80,7 @@ def _columns(shares: Sequence[float]) -> list[Column]:
     values = np.array(shares, dtype=np.float64)
     missing = np.isnan(values)
     absent = Column("no_energy", "none", missing, np.ones(len(values)))
-    return [Column("energy", "none", np.where(missing, 0, values), (~missing).astype(np.float64)), absent]
+    return [
+        Column("energy", "none", np.where(missing, 0, values), (~missing).astype(np.float64)),
+        absent,
+    ]

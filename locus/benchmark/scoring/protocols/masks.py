@@ -41,7 +41,9 @@ class Masks(base.Protocol):
     chooses_thresholds = True
     judges = "masks"
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return the four metrics at each threshold source, and ``cnr``; a row per case."""
         scored, others = (
             [c for c in part if c.finding in findings and (len(c.boxes) or c.label == 0)]
@@ -54,19 +56,30 @@ class Masks(base.Protocol):
         metrics, of_training = pixels.metrics, training.metrics
         for metric in ("dice", "iou") if pixels.has_truth.all() else metrics:
             of_scored = metrics[metric]
-            ratios, others_ratios = (Ratios(*(side[:, :-1] for side in of)) for of in (of_scored, of_training[metric]))
+            ratios, others_ratios = (
+                Ratios(*(side[:, :-1] for side in of)) for of in (of_scored, of_training[metric])
+            )
             of_training_part = others_ratios, training_index
-            chosen = score_thresholds.choose((ratios, index), THRESHOLD_STEPS // 2, seed, of_training_part)
-            chosen = {key: at for key, at in chosen.items() if not key[1]}  # one threshold per finding
+            chosen = score_thresholds.choose(
+                (ratios, index), THRESHOLD_STEPS // 2, seed, of_training_part
+            )
+            chosen = {
+                key: at for key, at in chosen.items() if not key[1]
+            }  # one threshold per finding
             chosen |= {("fixed", ""): np.full(len(scored), float(len(levels) - 1))}
             columns += _columns(metric, of_scored, chosen)
             if metric in (self.main, "iou"):
-                table |= {metric: score_thresholds.at_index(ratio(*of_scored), chosen[CROSS_FITTED])}
+                table |= {
+                    metric: score_thresholds.at_index(ratio(*of_scored), chosen[CROSS_FITTED])
+                }
         estimates = [
             replace(one, samples=None) if one.threshold_source == "oracle" else one
             for one in estimate(columns, index, findings, seed)
         ]
-        rows, failed = base.rows(scored, pixels.reasons, table), base.failures(scored, pixels.reasons)
+        rows, failed = (
+            base.rows(scored, pixels.reasons, table),
+            base.failures(scored, pixels.reasons),
+        )
         return Result(scores(estimates, findings), rows, {}, failed)
 
 
@@ -81,12 +94,16 @@ class Ratios:
 
     def best(self, subset: NDArray[np.int64]) -> float:
         """Return the index of the threshold with the largest ratio of the sums over the ``subset``."""
-        return float(np.nan_to_num(ratio(self.part[subset].sum(0), self.whole[subset].sum(0))).argmax())
+        return float(
+            np.nan_to_num(ratio(self.part[subset].sum(0), self.whole[subset].sum(0))).argmax()
+        )
 
 
 def _levels(cases: Cases) -> FloatArray:
     """Return the thresholds (T+1,): equal steps between the smallest and the largest value of all maps, then .5."""
-    maps = {id(case.map): values for case in cases if (values := base.finite_map(case)[0]) is not None}
+    maps = {
+        id(case.map): values for case in cases if (values := base.finite_map(case)[0]) is not None
+    }
     low = min((float(values.min()) for values in maps.values()), default=0.0)
     high = max((float(values.max()) for values in maps.values()), default=1.0)
     return np.append(np.linspace(low, high, THRESHOLD_STEPS + 1)[1:-1], FIXED_THRESHOLD)
@@ -118,7 +135,11 @@ class PixelCounts:
         for n, case in enumerate(cases):
             values, reason = base.finite_map(case)
             reasons.append(reason)
-            mask = sampled_truth(case) if len(case.boxes) else np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool)
+            mask = (
+                sampled_truth(case)
+                if len(case.boxes)
+                else np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool)
+            )
             truth[n] = mask.sum()
             if values is None:
                 continue
@@ -127,31 +148,55 @@ class PixelCounts:
                 picture = resample(values, grid, (MAP_SIDE, MAP_SIDE)).astype(np.float64)
                 shared = {id(case.map): (picture, np.searchsorted(levels[order], picture))}
             picture, below = shared[id(case.map)]
-            counts = (np.bincount(part, minlength=len(levels) + 1) for part in (below[mask], below.ravel()))
+            counts = (
+                np.bincount(part, minlength=len(levels) + 1)
+                for part in (below[mask], below.ravel())
+            )
             inside[n, order], above[n, order] = (part[::-1].cumsum()[::-1][1:] for part in counts)
             if mask.any() and not mask.all() and picture.min() < picture.max():
                 cnr[n] = contrast_to_noise(picture[mask], picture[~mask])
         measured = np.isfinite(cnr)
-        column = Column("cnr", "none", np.where(measured, cnr, 0), measured.astype(np.float64), is_share=False)
-        return cls(inside, above, truth, np.array([len(c.boxes) > 0 for c in cases], dtype=bool), column, reasons)
+        column = Column(
+            "cnr", "none", np.where(measured, cnr, 0), measured.astype(np.float64), is_share=False
+        )
+        return cls(
+            inside,
+            above,
+            truth,
+            np.array([len(c.boxes) > 0 for c in cases], dtype=bool),
+            column,
+            reasons,
+        )
 
     @property
     def metrics(self) -> Mapping[str, tuple[FloatArray, FloatArray]]:
         """Metric -> numerators and denominators (N,T+1), whose sums over cases are divided."""
-        both, positive = self.above + self.truth[:, None], np.repeat(self.has_truth[:, None], self.above.shape[1], 1)
+        both, positive = (
+            self.above + self.truth[:, None],
+            np.repeat(self.has_truth[:, None], self.above.shape[1], 1),
+        )
         one, counted = np.ones_like(both), positive.astype(np.float64)
         dice = np.where(positive, np.nan_to_num(ratio(2 * self.inside, both)), 0)
         iou = np.where(positive, np.nan_to_num(ratio(self.inside, both - self.inside)), 0)
         empty_is_1 = np.where(positive, dice, self.above == 0), one
-        return {"dice": (dice, counted), "iou": (iou, counted), POOLED: (2 * self.inside, both), EMPTY_IS_1: empty_is_1}
+        return {
+            "dice": (dice, counted),
+            "iou": (iou, counted),
+            POOLED: (2 * self.inside, both),
+            EMPTY_IS_1: empty_is_1,
+        }
 
 
 def sampled_truth(case: base.Case) -> NDArray[np.bool_]:
     """Return the truth (224,224) of a case at the centres of the pixels: its mask or, without one, its boxes."""
     mask, (height, width) = case.mask, case.frame
     if mask is None:
-        return interior(case.boxes * MAP_SIDE / [width, height, width, height], (MAP_SIDE, MAP_SIDE))
-    rows, columns = (((np.arange(MAP_SIDE) + 0.5) * side / MAP_SIDE).astype(np.int64) for side in case.frame)
+        return interior(
+            case.boxes * MAP_SIDE / [width, height, width, height], (MAP_SIDE, MAP_SIDE)
+        )
+    rows, columns = (
+        ((np.arange(MAP_SIDE) + 0.5) * side / MAP_SIDE).astype(np.int64) for side in case.frame
+    )
     return mask[np.ix_(rows, columns)]
 
 
@@ -166,9 +211,15 @@ def contrast_to_noise(inside: ArrayLike, outside: ArrayLike) -> float:
     return abs(float(first.mean() - second.mean())) / noise if noise else float("nan")
 
 
-def _columns(metric: str, pair: tuple[FloatArray, FloatArray], chosen: ThresholdsBySource) -> list[Column]:
-    parts = {key: [score_thresholds.at_index(side, at) for side in pair] for key, at in chosen.items()}
+def _columns(
+    metric: str, pair: tuple[FloatArray, FloatArray], chosen: ThresholdsBySource
+) -> list[Column]:
+    parts = {
+        key: [score_thresholds.at_index(side, at) for side in pair] for key, at in chosen.items()
+    }
     return [
-        base.AtThreshold(key, np.isfinite(chosen[key])).column(metric, np.nan_to_num(part), np.nan_to_num(whole))
+        base.AtThreshold(key, np.isfinite(chosen[key])).column(
+            metric, np.nan_to_num(part), np.nan_to_num(whole)
+        )
         for key, (part, whole) in parts.items()
     ]

@@ -20,7 +20,10 @@ STEP = 0.01
 LEVELS = pixels.score_thresholds(STEP)
 DEFAULT_INDEX = len(LEVELS) // 2
 """The index of .5."""
-VARIANTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
+VARIANTS = {
+    "maxboxacc": ("largest", 0.5),
+    **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)},
+}
 """Variant with a separate score threshold -> counted contour, and δ."""
 V2 = list(VARIANTS)[1:]
 METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{variant: [variant] for variant in V2}}
@@ -49,18 +52,34 @@ class MaxBox(base.Protocol):
     geometry = "pixels"
     chooses_thresholds = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each source, their optimism; a row per case."""
-        scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
+        scored, val_cases = (
+            base.of_findings(cases, findings),
+            base.of_findings(validation, findings),
+        )
         batch, index = SweptCases(scored), base.case_index(scored)
         val_batch, val_index = SweptCases(val_cases), base.case_index(val_cases)
         chosen: dict[str, ThresholdsBySource] = {}
         for variant, selector in batch.selectors.items():
             validation_selector = val_batch.selectors[variant], val_index
-            chosen[variant] = score_thresholds.choose((selector, index), DEFAULT_INDEX, seed, validation_selector)
-            chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
-        hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
-        oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
+            chosen[variant] = score_thresholds.choose(
+                (selector, index), DEFAULT_INDEX, seed, validation_selector
+            )
+            chosen[variant] |= {
+                ("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)),
+                ("otsu", ""): batch.otsu,
+            }
+        hits = {
+            metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1)
+            for metric in OPTIMISM_METRICS
+        }
+        oracles = {
+            metric: (name, hits[metric], np.ones(len(scored)))
+            for metric, name in OPTIMISM_METRICS.items()
+        }
         return Result(
             base.scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
             base.rows(scored, batch.reasons, _row_columns(batch, chosen)),
@@ -90,7 +109,10 @@ class SweptCases:
         """(N,T,4) boxes of the largest contour, in the case's frame."""
         ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
         pairs = {variant: (ious[kind], limit) for variant, (kind, limit) in VARIANTS.items()}
-        self.selectors = {v: score_thresholds.SampledThresholds(iou >= limit, iou) for v, (iou, limit) in pairs.items()}
+        self.selectors = {
+            v: score_thresholds.SampledThresholds(iou >= limit, iou)
+            for v, (iou, limit) in pairs.items()
+        }
         """Variant -> selector by the IoU of the largest contour's box, or of any contour's box."""
         self.otsu = np.array(otsu, dtype=np.float64)
         """(N,) index of each map's Otsu threshold."""
@@ -100,11 +122,26 @@ def _curves(case: base.Case) -> tuple[FloatArray, FloatArray, FloatArray, int, s
     """Return boxes (T,4), their overlaps (T,), the best overlaps (T,), Otsu's index, and the reason for a miss."""
     values, reason = map_224(case)
     if values is None:
-        return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
-    contours, truth = pixels.Contours(values, STEP), pixels.to_pixel_boxes(case.boxes, case.frame) + pixels.PIXEL
+        return (
+            np.full((len(LEVELS), 4), np.nan),
+            np.zeros(len(LEVELS)),
+            np.zeros(len(LEVELS)),
+            DEFAULT_INDEX,
+            reason,
+        )
+    contours, truth = (
+        pixels.Contours(values, STEP),
+        pixels.to_pixel_boxes(case.boxes, case.frame) + pixels.PIXEL,
+    )
     boxes = contours.largest()
     largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
-    return scale_boxes(boxes, (pixels.MAP_SIDE, pixels.MAP_SIDE), case.frame), largest, best, _otsu(values), reason
+    return (
+        scale_boxes(boxes, (pixels.MAP_SIDE, pixels.MAP_SIDE), case.frame),
+        largest,
+        best,
+        _otsu(values),
+        reason,
+    )
 
 
 def _otsu(values: NDArray[np.float32]) -> int:
@@ -122,7 +159,9 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsBySource]) -> lis
             if key[1] != SHARED_SUFFIX or metric in OPTIMISM_METRICS:
                 at = [(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
                 hits = [score_thresholds.at_index(*pair) for pair in at]
-                columns.append(base.AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
+                columns.append(
+                    base.AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0))
+                )
     return columns
 
 
@@ -133,13 +172,17 @@ def _thresholds_by_variant(
     out: dict[ThresholdSource, dict[str, dict[str, list[object]]]] = {}
     rounded = LEVELS.round(6).tolist()
     for variant, indices in chosen.items():
-        for threshold_source, by_finding in score_thresholds.distinct_thresholds(indices, index, rounded).items():
+        for threshold_source, by_finding in score_thresholds.distinct_thresholds(
+            indices, index, rounded
+        ).items():
             for finding, levels in by_finding.items():
                 out.setdefault(threshold_source, {}).setdefault(finding, {})[variant] = levels
     return out
 
 
-def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsBySource]) -> dict[str, ArrayLike]:
+def _row_columns(
+    batch: SweptCases, chosen: Mapping[str, ThresholdsBySource]
+) -> dict[str, ArrayLike]:
     """Return MaxBoxAcc's box at its cross-fitted threshold, and whether any box hits at V2's thresholds."""
     main = chosen["maxboxacc"]
     sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
@@ -147,7 +190,10 @@ def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsBySource]) ->
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
     columns = base.at_sources(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
     threshold, overlap = columns.pop(CROSS_FITTED).values()
-    hits = {v: score_thresholds.at_index(batch.selectors[v].hits, chosen[v][CROSS_FITTED]) > 0 for v in V2}
+    hits = {
+        v: score_thresholds.at_index(batch.selectors[v].hits, chosen[v][CROSS_FITTED]) > 0
+        for v in V2
+    }
     any_box = {variant.replace("maxboxaccv2", "any"): hit for variant, hit in hits.items()}
     numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
     return {**numbers, **any_box, **base.other_sources(columns)}

@@ -29,15 +29,23 @@ class MeanIou(base.Protocol):
     geometry = "pixels"
     judges = "raw"
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return ``miou@raw`` per finding and their mean; a row per case with truth."""
         scored = base.of_findings(cases, findings)
-        values, reasons = zip(*map(_of_case, base.with_bar(scored)), strict=True) if scored else ((), ())
-        column = Column(self.main, "fixed", np.array(values, dtype=np.float64), np.ones(len(scored)))
+        values, reasons = (
+            zip(*map(_of_case, base.with_bar(scored)), strict=True) if scored else ((), ())
+        )
+        column = Column(
+            self.main, "fixed", np.array(values, dtype=np.float64), np.ones(len(scored))
+        )
         return base.result_of(scored, reasons, [column], {self.main: values}, findings, seed)
 
 
-def mean_iou(values: ArrayLike, boxes: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> float:
+def mean_iou(
+    values: ArrayLike, boxes: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment
+) -> float:
     """Return the mean IoU of a raw map (h,w) above ``LEVELS`` with the union of boxes (M,4) in the ``frame`` (H, W).
 
     >>> mean_iou([[0.0, 0.35]], [[2, 0, 4, 1]], (1, 4), "conventional")  # .0, .0875, .2625, .35: two pixels, then one
@@ -45,7 +53,9 @@ def mean_iou(values: ArrayLike, boxes: ArrayLike, frame: tuple[int, int], grid: 
     """
     picture, truth = to_frame(values, frame, grid), interior(boxes, frame)
     above = [picture > level for level in LEVELS]
-    return float(np.mean([(cells & truth).sum() / max((cells | truth).sum(), 1) for cells in above]))
+    return float(
+        np.mean([(cells & truth).sum() / max((cells | truth).sum(), 1) for cells in above])
+    )
 
 
 def _of_case(case: base.Case) -> tuple[float, str]:

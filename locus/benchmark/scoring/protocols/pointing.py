@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
+from locus.benchmark.scoring.protocols.base import (
+    Case,
+    Cases,
+    Protocol,
+    Result,
+    case_index,
+    failures,
+)
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.core.frames import as_boxes, holds
 from locus.core.types import FloatArray
@@ -33,12 +40,18 @@ class Pointing(Protocol):
     main = "pointing"
     takes_boxes = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return ``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
         scored = base.of_findings(cases, findings)
-        reasons, *values = zip(*map(_of_case, base.with_bar(scored)), strict=True) if scored else [()] * 6
+        reasons, *values = (
+            zip(*map(_of_case, base.with_bar(scored)), strict=True) if scored else [()] * 6
+        )
         table = dict(zip(("x", "y", "distance", *METRICS), map(np.array, values), strict=True))
-        columns = [Column(metric, "none", table[metric], np.ones(len(scored))) for metric in METRICS]
+        columns = [
+            Column(metric, "none", table[metric], np.ones(len(scored))) for metric in METRICS
+        ]
         return base.result_of(scored, reasons, columns, table, findings, seed)
 
 
@@ -58,7 +71,13 @@ def _of_case(case: Case) -> tuple[str, float, float, float, bool, bool]:
     if prediction is None:
         return reason, np.nan, np.nan, np.nan, False, False
     away = distance(prediction.peak, case.boxes)
-    return reason, *prediction.peak, away, away == 0, away <= TOLERANCE_SHARE * case.frame[1] + PIXEL_ROUNDING
+    return (
+        reason,
+        *prediction.peak,
+        away,
+        away == 0,
+        away <= TOLERANCE_SHARE * case.frame[1] + PIXEL_ROUNDING,
+    )
 
 
 TOLERANCE_PIXELS = 20
@@ -81,14 +100,20 @@ class PointingRule(Protocol):
     def credit(points: FloatArray, boxes: FloatArray, frame: tuple[int, int]) -> FloatArray:
         """Return the credit (P,) of ``points`` (P,2) x, y for the truth ``boxes`` (M,4) in the ``frame`` (H, W)."""
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return the mean credit; a row per case with truth."""
         scored = base.of_findings(cases, findings)
         predictions, reasons = (
-            zip(*(case.prediction for case in base.with_bar(scored)), strict=True) if scored else ((), ())
+            zip(*(case.prediction for case in base.with_bar(scored)), strict=True)
+            if scored
+            else ((), ())
         )
         credit = [
-            0.0 if answer is None else float(self.credit(np.array([answer.peak]), case.boxes, case.frame)[0])
+            0.0
+            if answer is None
+            else float(self.credit(np.array([answer.peak]), case.boxes, case.frame)[0])
             for case, answer in zip(scored, predictions, strict=True)
         ]
         index, names = case_index(scored), ["all"] if self.pools else findings
@@ -97,7 +122,9 @@ class PointingRule(Protocol):
         column = Column(self.main, "none", np.array(credit), np.ones(len(scored)))
         found = scores(estimate([column], index, names, seed), names)
         found = [score for score in found if score.finding != "all"]
-        return Result(found, base.rows(scored, reasons, {self.main: credit}), {}, failures(scored, reasons))
+        return Result(
+            found, base.rows(scored, reasons, {self.main: credit}), {}, failures(scored, reasons)
+        )
 
 
 class PointingPooled(PointingRule):
@@ -126,7 +153,9 @@ class PointingFirstBox(PointingRule):
     @staticmethod
     def credit(points: FloatArray, boxes: FloatArray, frame: tuple[int, int]) -> FloatArray:
         """Return the number of boxes for points in or near the first one."""
-        wide = boxes[:1] + np.array([-TOLERANCE_PIXELS, -TOLERANCE_PIXELS, TOLERANCE_PIXELS, TOLERANCE_PIXELS])
+        wide = boxes[:1] + np.array(
+            [-TOLERANCE_PIXELS, -TOLERANCE_PIXELS, TOLERANCE_PIXELS, TOLERANCE_PIXELS]
+        )
         return np.asarray(len(boxes) * holds(wide, points)[0].astype(np.float64))
 
 

@@ -31,19 +31,30 @@ class PxAP(base.Protocol):
     main = "pxap"
     geometry = "pixels"
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return ``pxap`` per finding; rows with the ``pxap`` of each case and its share of truth pixels."""
         scored = base.of_findings(cases, findings)
         histograms = [counted(case) for case in base.with_bar(scored)]
         counts, reasons = [count for count, _ in histograms], [reason for _, reason in histograms]
-        n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
+        n = np.array(
+            [sum(case.finding == finding for case in scored) for finding in findings],
+            dtype=np.int64,
+        )
         sums = patient_counts(counts, base.case_index(scored), findings) if scored else None
         resampled = None if sums is None else resample_over(sums, pooled_precision, seed)
         value = np.full(len(findings), np.nan) if resampled is None else resampled.value
-        columns = {"pxap": [average_precision(c) for c in counts], "truth": [c[1].sum() / c.sum() for c in counts]}
+        columns = {
+            "pxap": [average_precision(c) for c in counts],
+            "truth": [c[1].sum() / c.sum() for c in counts],
+        }
         estimate = Estimate("pxap", "none", value, n, resampled)
         return Result(
-            scores([estimate], findings), base.rows(scored, reasons, columns), {}, base.failures(scored, reasons)
+            scores([estimate], findings),
+            base.rows(scored, reasons, columns),
+            {},
+            base.failures(scored, reasons),
         )
 
 
@@ -65,7 +76,9 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
     83.33333333333333
     """
     pairs = zip(maps, masks, strict=True)
-    counts = (histogram(np.asarray(values), np.asarray(mask, dtype=bool), step) for values, mask in pairs)
+    counts = (
+        histogram(np.asarray(values), np.asarray(mask, dtype=bool), step) for values, mask in pairs
+    )
     return float(average_precision(sum(counts, np.zeros((2, 1)))) * 100)
 
 
@@ -78,7 +91,11 @@ def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float)
         raise BadValueError(f"{wrong}: scale the map to [0, 1] and give both the same shape")
     bins = len(edges) - 1
     index = np.searchsorted(edges, array.ravel(), side="right") - 1
-    return np.bincount(index + bins * mask.ravel(), minlength=2 * bins).reshape(2, bins).astype(np.float64)
+    return (
+        np.bincount(index + bins * mask.ravel(), minlength=2 * bins)
+        .reshape(2, bins)
+        .astype(np.float64)
+    )
 
 
 def average_precision(counts: NDArray[np.floating]) -> FloatArray:

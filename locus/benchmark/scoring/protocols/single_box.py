@@ -18,7 +18,12 @@ from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.protocols.pointing import distance
-from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, Indexed, ThresholdKey, ThresholdsBySource
+from locus.benchmark.scoring.score_thresholds import (
+    CROSS_FITTED,
+    Indexed,
+    ThresholdKey,
+    ThresholdsBySource,
+)
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
@@ -60,7 +65,9 @@ class SingleBox(base.Protocol):
     row_source: ClassVar[ThresholdKey] = CROSS_FITTED
     """Threshold source of the rows per case."""
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return all metrics for each threshold source, and one row per case at its threshold of ``row_source``."""
         return self.evaluate_draws([cases], findings, seed, validation)
 
@@ -75,16 +82,26 @@ class SingleBox(base.Protocol):
         """
         val_cases = base.of_findings(validation, findings)
         on_validation = CaseBatch(val_cases).selector, base.case_index(val_cases)
-        parts = [self._at_thresholds(base.of_findings(cases, findings), seed, on_validation) for cases in draws]
+        parts = [
+            self._at_thresholds(base.of_findings(cases, findings), seed, on_validation)
+            for cases in draws
+        ]
         first, index = parts[0], base.case_index(parts[0].batch.cases)
-        oracle = ("optimism", _stacked([part.oracle_hits(index) for part in parts]), np.ones(len(index)))
+        oracle = (
+            "optimism",
+            _stacked([part.oracle_hits(index) for part in parts]),
+            np.ones(len(index)),
+        )
         columns = _mean_columns([part.columns for part in parts])
         scores = base.scores_with_optimism(columns, index, findings, seed, {MAIN: oracle})
         rows = first.rows
         if len(parts) > 1:
             scores += _draw_errors([part.hits(MAIN) for part in parts], index.findings, findings)
             rows = rows | _mean_hits(parts)
-        curves = [hits_by_threshold(part.batch.selector.hits(CURVE_THRESHOLDS), index.findings) for part in parts]
+        curves = [
+            hits_by_threshold(part.batch.selector.hits(CURVE_THRESHOLDS), index.findings)
+            for part in parts
+        ]
         return Result(
             scores,
             base.rows(first.batch.cases, first.batch.reasons, rows),
@@ -93,7 +110,9 @@ class SingleBox(base.Protocol):
             np.mean(curves, axis=0).round(6).tolist(),
         )
 
-    def _at_thresholds(self, scored: Sequence[base.Case], seed: int, on_validation: Indexed) -> "ScoredDraw":
+    def _at_thresholds(
+        self, scored: Sequence[base.Case], seed: int, on_validation: Indexed
+    ) -> "ScoredDraw":
         """Return the cases of one draw at the thresholds of all sources."""
         batch = CaseBatch(scored)
         chosen = self.choose((batch.selector, base.case_index(scored)), seed, on_validation)
@@ -108,17 +127,27 @@ class SingleBox(base.Protocol):
 class ScoredDraw:
     """N cases of one draw at the thresholds of all sources; ``row_source`` is that of the rows per case."""
 
-    def __init__(self, batch: "CaseBatch", chosen: ThresholdsBySource, row_source: ThresholdKey) -> None:
+    def __init__(
+        self, batch: "CaseBatch", chosen: ThresholdsBySource, row_source: ThresholdKey
+    ) -> None:
         self.batch = batch
         self.chosen = chosen
         self.row_source = row_source
-        self.boxes_at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
-        counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
+        self.boxes_at = {
+            key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()
+        }
+        counts = _count_boxes(
+            batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX}
+        )
         pairs = [(boxes, counts.get(key)) for key, boxes in self.boxes_at.items()]
-        columns = [column for boxes, of_boxes in pairs for column in _columns(boxes, of_boxes, batch.truth)]
+        columns = [
+            column for boxes, of_boxes in pairs for column in _columns(boxes, of_boxes, batch.truth)
+        ]
         columns.append(Column("pointing", "none", batch.pointing, np.ones(len(batch.cases))))
         reach = np.array([largest_iou(case) for case in batch.cases], dtype=np.float64)
-        columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
+        columns.append(
+            Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64))
+        )
         self.columns = columns
         self.rows = dict(_row_columns(batch, self.boxes_at, counts, row_source))
         """Name of a column of the rows per case -> its values (N,)."""
@@ -139,7 +168,9 @@ class ScoredDraw:
 def _stacked(tables: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """Stack the tables (N,M) of D draws to (N,D,M'), padded without hits."""
     width = max(table.shape[1] for table in tables)
-    return np.stack([np.pad(table, ((0, 0), (0, width - table.shape[1]))) for table in tables], axis=1)
+    return np.stack(
+        [np.pad(table, ((0, 0), (0, width - table.shape[1]))) for table in tables], axis=1
+    )
 
 
 def _mean_columns(draws: Sequence[Sequence[Column]]) -> list[Column]:
@@ -154,18 +185,27 @@ def _mean_columns(draws: Sequence[Sequence[Column]]) -> list[Column]:
 
 def _mean_hits(draws: Sequence[ScoredDraw]) -> dict[str, FloatArray]:
     """Return the columns of hits as means (N,) over draws."""
-    return {f"{MEAN_PREFIX}{name}": np.mean([draw.hits(name) for draw in draws], axis=0) for name in HIT_COLUMNS}
+    return {
+        f"{MEAN_PREFIX}{name}": np.mean([draw.hits(name) for draw in draws], axis=0)
+        for name in HIT_COLUMNS
+    }
 
 
-def _draw_errors(hits: Sequence[FloatArray], of_case: NDArray[np.str_], findings: Sequence[str]) -> list[Score]:
+def _draw_errors(
+    hits: Sequence[FloatArray], of_case: NDArray[np.str_], findings: Sequence[str]
+) -> list[Score]:
     """Return the standard error of the mean over D draws, per finding and of the mean over findings.
 
     ``hits``: D arrays (N,). ``of_case``: finding of each case.
     """
     present = [finding for finding in findings if (of_case == finding).any()]
-    shares = np.array([[of_draw[of_case == finding].mean() for finding in present] for of_draw in hits])
+    shares = np.array(
+        [[of_draw[of_case == finding].mean() for finding in present] for of_draw in hits]
+    )
     values = dict(zip([*present, "mean"], [*shares.T, shares.mean(1)], strict=True))
-    errors = {name: float(of_draws.std(ddof=1) / np.sqrt(len(hits))) for name, of_draws in values.items()}
+    errors = {
+        name: float(of_draws.std(ddof=1) / np.sqrt(len(hits))) for name, of_draws in values.items()
+    }
     return [Score(name, DRAW_ERROR, error, n=len(hits)) for name, error in errors.items()]
 
 
@@ -203,7 +243,10 @@ class CaseBatch:
         def traces() -> Iterator[tuple[Trace, FloatArray]]:
             shared: dict[tuple[int, tuple[int, int]], TracedMap] = {}
             for case in base.with_bar(cases):
-                key = id(case.map), case.frame  # cases of a baseline share one array, and so its surface
+                key = (
+                    id(case.map),
+                    case.frame,
+                )  # cases of a baseline share one array, and so its surface
                 traced = shared.get(key) or _traced(case)
                 if isinstance(case.map, np.ndarray):
                     shared[key] = traced
@@ -230,11 +273,17 @@ class BoxesAtThreshold(base.AtThreshold):
         self.thresholds, self.boxes = thresholds, batch.selector.boxes(thresholds)
         self.iou, self.iobb = batch.truth.overlaps(self.boxes, np.arange(len(thresholds)))
         box_centres = zip(self.boxes, batch.centres, strict=True)
-        self.center = np.array([holds(box, centres).any() for box, centres in box_centres], dtype=bool)
+        self.center = np.array(
+            [holds(box, centres).any() for box, centres in box_centres], dtype=bool
+        )
 
     def hits(self) -> dict[str, NDArray[np.bool_]]:
         """Return metric -> (N,) hits."""
-        return {f"hit@{m}.{tenth}": getattr(self, m) > tenth / 10 for m, tenths in TENTHS.items() for tenth in tenths}
+        return {
+            f"hit@{m}.{tenth}": getattr(self, m) > tenth / 10
+            for m, tenths in TENTHS.items()
+            for tenth in tenths
+        }
 
 
 def largest_iou(case: base.Case) -> float:
@@ -262,7 +311,9 @@ def _count_boxes(batch: CaseBatch, chosen: ThresholdsBySource) -> dict[Threshold
     thresholds = np.stack(list(chosen.values()), 1)
     hits, counts = np.zeros(thresholds.shape), np.zeros(thresholds.shape)
     for part in base.batches(len(batch.cases)):
-        boxes = Boxes.from_surfaces((case.prediction[0] for case in batch.cases[part]), thresholds[part])
+        boxes = Boxes.from_surfaces(
+            (case.prediction[0] for case in batch.cases[part]), thresholds[part]
+        )
         truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[part]])
         hits[part] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
         counts[part] = boxes.counts(*thresholds[part].shape)
@@ -320,7 +371,9 @@ def otsu(heat: Surface) -> float:
     values, weights = heat.values.ravel(), (rows.T * columns).ravel()
     lowest = values.min()
     is_lowest = values == lowest
-    others = np.flatnonzero(~is_lowest)  # most values of a mask and of a rectified map are the lowest one
+    others = np.flatnonzero(
+        ~is_lowest
+    )  # most values of a mask and of a rectified map are the lowest one
     order = others[np.argsort(values[others])]
     ascending = np.append(lowest, values[order])
     return float(_split(ascending, np.append(weights[is_lowest].sum(), weights[order])))

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, batches, result_of, with_bar
+from locus.benchmark.scoring.protocols.base import (
+    Case,
+    Cases,
+    Protocol,
+    Result,
+    batches,
+    result_of,
+    with_bar,
+)
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.core.types import FloatArray
@@ -15,7 +23,11 @@ from locus.core.types import FloatArray
 BOX_LEVELS = (60 / 255, 180 / 255)
 IOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 IOBB = (0.1, 0.25, 0.5, 0.75, 0.9)
-METRICS = [f"{measure}{t:g}".replace("0.", ".") for measure, above in (("iou", IOU), ("iobb", IOBB)) for t in above]
+METRICS = [
+    f"{measure}{t:g}".replace("0.", ".")
+    for measure, above in (("iou", IOU), ("iobb", IOBB))
+    for t in above
+]
 
 
 class Wang(Protocol):
@@ -35,7 +47,9 @@ class Wang(Protocol):
     main = "acc@iou.3"
     counts_false_alarms = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
+    ) -> Result:
         """Return ``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, source ``fixed``; a row per image × finding."""
         scored = [case for case in cases if case.finding in findings]
         truths = Counter({case.image_id: 0 for case in scored})
@@ -45,13 +59,23 @@ class Wang(Protocol):
         counted = [_counted(scored[part]) for part in batches(len(scored))]
         counts = np.concatenate([part for part, _, _ in counted], 1)
         reasons = [why for *_, part in counted for why in part]
-        numbers = {name: np.concatenate([part[name] for _, part, _ in counted]) for name in counted[0][1]}
+        numbers = {
+            name: np.concatenate([part[name] for _, part, _ in counted]) for name in counted[0][1]
+        }
         truth_counts = numbers["truths"].astype(np.float64)
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
-        columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
+        columns = [
+            Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts)
+            for i, m in enumerate(METRICS)
+        ]
         false = zip(METRICS, counts[1].T, strict=True)
-        columns += [Column(f"afp@{m}", "fixed", part, image_truths, shared=True, is_share=False) for m, part in false]
-        return result_of(scored, reasons, columns, numbers, findings, seed, {"fixed": list(BOX_LEVELS)})
+        columns += [
+            Column(f"afp@{m}", "fixed", part, image_truths, shared=True, is_share=False)
+            for m, part in false
+        ]
+        return result_of(
+            scored, reasons, columns, numbers, findings, seed, {"fixed": list(BOX_LEVELS)}
+        )
 
 
 def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]], list[str]]:
@@ -72,7 +96,9 @@ def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
     [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
     """
     pooled = Boxes(boxes.boxes, boxes.case_index, np.zeros_like(boxes.case_index))
-    counts = [truth.match_counts(pooled, measure, above, 1) for measure, above in enumerate((IOU, IOBB))]
+    counts = [
+        truth.match_counts(pooled, measure, above, 1) for measure, above in enumerate((IOU, IOBB))
+    ]
     return np.concatenate([match_counts[:, :, 0] for match_counts in counts], -1)
 
 
@@ -81,4 +107,6 @@ def _best(boxes: Boxes, truth: TruthBoxes) -> dict[str, FloatArray]:
     out = np.full((2, len(truth.count)), -1.0)
     for best, overlap in zip(out, truth.overlaps(boxes.boxes, boxes.case_index), strict=True):
         np.maximum.at(best, boxes.case_index, overlap)
-    return dict(zip(("iou", "iobb"), np.where((out < 0) | (truth.count == 0), np.nan, out), strict=True))
+    return dict(
+        zip(("iou", "iobb"), np.where((out < 0) | (truth.count == 0), np.nan, out), strict=True)
+    )

@@ -24,7 +24,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from locus.benchmark.scoring.statistics import resample
-from locus.benchmark.scoring.statistics.resample import LEVEL, MIN_PATIENTS, CaseGroups, Sums, holm, mean
+from locus.benchmark.scoring.statistics.resample import (
+    LEVEL,
+    MIN_PATIENTS,
+    CaseGroups,
+    Sums,
+    holm,
+    mean,
+)
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray
 
@@ -142,7 +149,9 @@ class VarianceParts:
         these deviations.
         """
         scale = np.asarray(weights) ** 2 / sizes
-        run_df = np.maximum(np.asarray(sizes) - 1, 1)  # one run: its variance over runs is unknown and counts as 0
+        run_df = np.maximum(
+            np.asarray(sizes) - 1, 1
+        )  # one run: its variance over runs is unknown and counts as 0
         # the covariance of a network's mean with itself exceeds that between its runs by run_spread / (S (S − 1))
         patients = jackknife - (run_spread * scale / run_df).sum(-1)
         return cls(
@@ -245,7 +254,9 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
         gaps = values - values.mean(-1, keepdims=True)
         shared = gaps @ gaps.swapaxes(-1, -2) * (1 - 1 / values.shape[-1])
         alone = shared[..., range(count), range(count)]
-        return np.maximum(alone[..., first] + alone[..., second] - 2 * shared[..., first, second], 0)
+        return np.maximum(
+            alone[..., first] + alone[..., second] - 2 * shared[..., first, second], 0
+        )
 
     gaps = scores[first] - scores[second]
     squares = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1)
@@ -298,14 +309,20 @@ def method_effect(differences: Sequence[Row], draws: float = 0.0) -> MrmcEstimat
     rows = _same_patients(differences)
     runs = [len(scores) for scores, _ in rows]
     if len(rows) < 2 or min(runs) < 2:
-        raise BadValueError(f"networks with {runs} training runs: give two or more networks with two or more runs each")
+        raise BadValueError(
+            f"networks with {runs} training runs: give two or more networks with two or more runs each"
+        )
     weights = [1 / len(rows)] * len(rows)
     equal = all(map(_is_zero, rows))
     return _estimate(rows, weights, lowest=-1, equal=equal, draws=draws)
 
 
 def _student(
-    rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False, draws: float = 0.0
+    rows: Sequence[CheckedRow],
+    weights: Sequence[float],
+    lowest: float,
+    equal: bool = False,
+    draws: float = 0.0,
 ) -> MrmcEstimate:
     """Return the weighted sum with its interval over runs and patients; nan if a row has one run."""
     if min(len(scores) for scores, _ in rows) == 1:
@@ -322,7 +339,9 @@ def _estimate(
     return estimate
 
 
-def _intervals(parts: VarianceParts, patients: int, lowest: float, equal: NDArray[np.bool_]) -> list[MrmcEstimate]:
+def _intervals(
+    parts: VarianceParts, patients: int, lowest: float, equal: NDArray[np.bool_]
+) -> list[MrmcEstimate]:
     """Return N intervals by Student's t, clipped to ``lowest`` and 1; p is at least that of a sign-flip test.
 
     ``equal``: (N,) True where nothing differs.
@@ -334,7 +353,9 @@ def _intervals(parts: VarianceParts, patients: int, lowest: float, equal: NDArra
     p = 2 * special.stdtr(df, -np.abs(mean) / np.where(varied, error, 1))
     p = np.maximum(p, max(2.0 ** (1 - patients), np.finfo(float).tiny))
     estimates: list[MrmcEstimate] = []
-    for fields in zip(mean.tolist(), low.tolist(), high.tolist(), df.tolist(), p.tolist(), strict=True):
+    for fields in zip(
+        mean.tolist(), low.tolist(), high.tolist(), df.tolist(), p.tolist(), strict=True
+    ):
         number = len(estimates)
         if equal[number]:
             estimates.append(NO_DIFFERENCE)
@@ -381,11 +402,15 @@ def _checked(row: Row) -> CheckedRow:
         shapes = f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}"
         raise BadValueError(f"{shapes}: give (S,) and (S, P) with P of 2 or more")
     if not (np.isfinite(scores).all() and np.isfinite(left_out).all() and len(scores)):
-        raise BadValueError("a score or jackknife value is NaN or infinite: leave out that training run or patient")
+        raise BadValueError(
+            "a score or jackknife value is NaN or infinite: leave out that training run or patient"
+        )
     return scores, left_out
 
 
-def leave_one_out(numerator: FloatArray, denominator: FloatArray, groups: CaseGroups) -> tuple[FloatArray, FloatArray]:
+def leave_one_out(
+    numerator: FloatArray, denominator: FloatArray, groups: CaseGroups
+) -> tuple[FloatArray, FloatArray]:
     """Return the means (M,) over findings of ratios of sums over cases, and the same with each patient left out (M,P).
 
     Thresholds are not chosen again. If leaving out a patient leaves a finding without cases, the
@@ -446,7 +471,9 @@ def over_patients(first: Sums, second: Sums) -> list[MrmcEstimate]:
     second_means = resample.over_findings(resample.bootstrap_draws(second))
     gap = first_means - second_means
     shape = first.numerator.shape
-    repeated = Sums(np.broadcast_to(second.numerator, shape), np.broadcast_to(second.denominator, shape))
+    repeated = Sums(
+        np.broadcast_to(second.numerator, shape), np.broadcast_to(second.denominator, shape)
+    )
     p_values = resample.sign_flip(first, repeated).tolist()
     ends = resample.interval(gap).tolist()
     return [
@@ -475,7 +502,9 @@ Gaps = Mapping[tuple[int, int], MrmcEstimate | None]
 def gaps_between(rows: Sequence[RowSamples]) -> Gaps:
     """Return ``compared`` of all pairs of rows."""
     pairs = [*itertools.combinations(range(len(rows)), 2)]
-    has_same_runs = all(row.runs == rows[0].runs and row.jackknife.shape[1] >= MIN_PATIENTS for row in rows)
+    has_same_runs = all(
+        row.runs == rows[0].runs and row.jackknife.shape[1] >= MIN_PATIENTS for row in rows
+    )
     if len(rows) > 1 and has_same_runs:
         theta = np.stack([row.theta for row in rows])
         jackknife = np.stack([row.jackknife for row in rows])
@@ -513,7 +542,9 @@ def _verdict(row: int, others: Mapping[int, MrmcEstimate | None], p: FloatArray)
         return Verdict(None)
     better = [n for n, gap in others.items() if gap is not None and gap.value > 0 and p[n] <= ALPHA]
     best = better[0] if better else None
-    if row > 0 and best is None:  # no row is significantly better: say how much better the top row is
+    if (
+        row > 0 and best is None
+    ):  # no row is significantly better: say how much better the top row is
         best = 0
     return Verdict(
         significantly_worse=bool(better),

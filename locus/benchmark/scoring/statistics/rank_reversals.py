@@ -18,8 +18,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples, compared, gaps_between, leave_one_out
-from locus.benchmark.scoring.statistics.resample import LEVEL, CaseGroups, CaseIndex, Sums, holm, mean, ratio, weights
+from locus.benchmark.scoring.statistics.mrmc import (
+    ALPHA,
+    RowSamples,
+    compared,
+    gaps_between,
+    leave_one_out,
+)
+from locus.benchmark.scoring.statistics.resample import (
+    LEVEL,
+    CaseGroups,
+    CaseIndex,
+    Sums,
+    holm,
+    mean,
+    ratio,
+    weights,
+)
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray, generator
 
@@ -50,7 +65,9 @@ def agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) ->
     """
     names = [name for name in one if name in other]
     if len(names) < 2:
-        raise BadValueError(f"the two data sets share {len(names)} rows: comparing rankings requires at least 2")
+        raise BadValueError(
+            f"the two data sets share {len(names)} rows: comparing rankings requires at least 2"
+        )
     rows = [one[name] for name in names]
     other_rows = [other[name] for name in names]
     means = np.array([row.theta.mean() for row in rows])
@@ -125,7 +142,9 @@ def _drawn_means(rows: Sequence[RowSamples], seed: int) -> FloatArray:
     theta = np.concatenate([row.theta for row in rows])
     jackknife = np.concatenate([row.jackknife for row in rows])
     left_out = jackknife.mean(1, keepdims=True) - jackknife
-    by_patient = theta[:, None] + (patients - 1) * left_out  # shifted pseudo-values of all runs, (S, P)
+    by_patient = (
+        theta[:, None] + (patients - 1) * left_out
+    )  # shifted pseudo-values of all runs, (S, P)
     drawn = weights(patients, seed, DRAW_COUNT) @ (by_patient.T / patients)
     drawn_by_row = np.split(drawn, np.cumsum([len(row.runs) for row in rows])[:-1], axis=1)
     random = generator(seed, "trainings")
@@ -134,7 +153,9 @@ def _drawn_means(rows: Sequence[RowSamples], seed: int) -> FloatArray:
     for row, of_row in zip(rows, drawn_by_row, strict=True):
         if row.runs not in shares:
             count = len(row.runs)
-            shares[row.runs] = random.multinomial(count, np.full(count, 1 / count), DRAW_COUNT) / count
+            shares[row.runs] = (
+                random.multinomial(count, np.full(count, 1 / count), DRAW_COUNT) / count
+            )
         means.append((of_row * shares[row.runs]).sum(1))
     return np.stack(means, 1)
 
@@ -217,25 +238,34 @@ def two_rows(
     return rows
 
 
-def entries(values: FloatArray, groups: CaseGroups, runs: Sequence[tuple[str, ...]]) -> list[RowSamples]:
+def entries(
+    values: FloatArray, groups: CaseGroups, runs: Sequence[tuple[str, ...]]
+) -> list[RowSamples]:
     """Return the scores of methods from their values (cases, methods × runs), nan for a case that is left out."""
     is_known = np.isfinite(values)
     theta, left_out = leave_one_out(np.where(is_known, values, 0), is_known, groups)
     return split(theta, left_out, runs)
 
 
-def split(theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...]]) -> list[RowSamples]:
+def split(
+    theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...]]
+) -> list[RowSamples]:
     """Return the scores of each method from those of all its runs (methods × runs), and those without each patient."""
     ends = np.cumsum([len(names) for names in runs])[:-1]
     parts = zip(runs, np.split(theta, ends), np.split(left_out, ends), strict=True)
-    return [RowSamples(names, theta_of_row, left_out_of_row) for names, theta_of_row, left_out_of_row in parts]
+    return [
+        RowSamples(names, theta_of_row, left_out_of_row)
+        for names, theta_of_row, left_out_of_row in parts
+    ]
 
 
 def differences(entries: Sequence[RowSamples]) -> tuple[FloatArray, FloatArray]:
     """Return the difference and p-value (pairs,) of each pair of rows; 0 and 1 if it cannot be tested."""
     gaps = gaps_between(entries)
     estimates = [gaps[pair] for pair in itertools.combinations(range(len(entries)), 2)]
-    values = [(0.0, 1.0) if estimate is None else (estimate.value, estimate.p) for estimate in estimates]
+    values = [
+        (0.0, 1.0) if estimate is None else (estimate.value, estimate.p) for estimate in estimates
+    ]
     value, p = np.array(values).T
     return value, p
 
@@ -322,4 +352,6 @@ def corrected_best(sums: Sums, seed: int = 0) -> float:
 
 def _means(sums: Sums, patients: NDArray[np.int64]) -> FloatArray:
     """Return the mean over findings (M,) of some patients."""
-    return np.asarray(mean(ratio(sums.numerator[patients].sum(0), sums.denominator[patients].sum(0)), 0))
+    return np.asarray(
+        mean(ratio(sums.numerator[patients].sum(0), sums.denominator[patients].sum(0)), 0)
+    )

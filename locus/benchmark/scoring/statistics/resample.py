@@ -65,7 +65,10 @@ class CaseIndex:
 
     @classmethod
     def of(
-        cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None
+        cls,
+        findings: Sequence[str],
+        patients: Sequence[str],
+        trainings: Sequence[int] | None = None,
     ) -> "CaseIndex":
         """Create an index; by default, all maps are of one training run."""
         if trainings is None:
@@ -109,11 +112,17 @@ class Sums:
     @property
     def without(self) -> FloatArray:
         """(P,F,M) value without each patient (jackknife)."""
-        return ratio(self.numerator.sum(0) - self.numerator, self.denominator.sum(0) - self.denominator)
+        return ratio(
+            self.numerator.sum(0) - self.numerator, self.denominator.sum(0) - self.denominator
+        )
 
 
 def by_patient(
-    numerator: ArrayLike, denominator: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]
+    numerator: ArrayLike,
+    denominator: ArrayLike,
+    findings: ArrayLike,
+    patients: ArrayLike,
+    names: Sequence[str],
 ) -> Sums:
     """Sum numerators and denominators (N,M) of cases by patient (sorted) and finding.
 
@@ -131,7 +140,9 @@ def by_patient(
     patient_of = np.asarray(patients, dtype=str)
     if part.shape != whole.shape or not len(part) == len(finding_of) == len(patient_of):
         shapes = f"{part.shape}, {whole.shape}, {finding_of.shape} and {patient_of.shape}"
-        raise BadValueError(f"arrays of shapes {shapes} do not match: give one row, finding and patient per case")
+        raise BadValueError(
+            f"arrays of shapes {shapes} do not match: give one row, finding and patient per case"
+        )
     return CaseGroups.of(finding_of, patient_of, names).sums(part, whole)
 
 
@@ -148,7 +159,12 @@ class CaseGroups(NamedTuple):
     findings: int
 
     @classmethod
-    def of(cls, findings: NDArray[np.str_], patients: NDArray[np.str_], names: Sequence[str] | None = None) -> Self:
+    def of(
+        cls,
+        findings: NDArray[np.str_],
+        patients: NDArray[np.str_],
+        names: Sequence[str] | None = None,
+    ) -> Self:
         """Group cases by patient, sorted, and by the findings ``names`` (None: all, sorted); others are left out."""
         if names is None:
             names = np.unique(findings).tolist()
@@ -178,7 +194,9 @@ class CaseGroups(NamedTuple):
 
 def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
     """Return ``numerator`` / ``denominator``; nan for a denominator of 0."""
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+    return np.divide(
+        numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +307,9 @@ def _totals(whole: Samples, times: Samples) -> Samples:
 
     The shorter result is used only if float32 adds exactly, so that both give the same bits.
     """
-    is_exact = whole.size and whole.shape[1] * whole.max() < 2**24 and (whole == np.rint(whole)).all()
+    is_exact = (
+        whole.size and whole.shape[1] * whole.max() < 2**24 and (whole == np.rint(whole)).all()
+    )
     if is_exact and (whole == whole[:1]).all():
         return whole[:1] @ times
     return whole @ times
@@ -375,7 +395,10 @@ def intervals(resampled: Sequence[Resampled]) -> list[FloatArray]:
     ends[np.concatenate(has_enough)] = ends_of_enough
     last_indices = np.cumsum([part.value.size for part in resampled])[:-1]
     ends_of_parts = np.split(ends, last_indices)
-    return [rows.reshape(*part.value.shape, 2) for rows, part in zip(ends_of_parts, resampled, strict=True)]
+    return [
+        rows.reshape(*part.value.shape, 2)
+        for rows, part in zip(ends_of_parts, resampled, strict=True)
+    ]
 
 
 def _samples_of(resampled: Resampled, mask: NDArray[np.bool_]) -> Samples:
@@ -462,13 +485,22 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     differ the test is exact, else p = (1 + flips at least as extreme) / (1 + 10,000). nan without cases. Raises
     ``BadValueError`` if the sums have different patients, findings, columns or cases.
     """
-    if first.numerator.shape != second.numerator.shape or (first.denominator != second.denominator).any():
+    if (
+        first.numerator.shape != second.numerator.shape
+        or (first.denominator != second.denominator).any()
+    ):
         shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
-        raise BadValueError(f"cannot compare scores of different cases ({shapes}): score both on the same cases")
+        raise BadValueError(
+            f"cannot compare scores of different cases ({shapes}): score both on the same cases"
+        )
     gaps = first.numerator - second.numerator
     whole = first.denominator.sum(0)
-    changes = mean(ratio(gaps, np.broadcast_to(whole, gaps.shape)), 1)  # (P,M) of the mean over findings
-    size = mean(ratio(np.abs(gaps).sum(0), whole), 0)  # (M,) of what is added: the scale of its rounding
+    changes = mean(
+        ratio(gaps, np.broadcast_to(whole, gaps.shape)), 1
+    )  # (P,M) of the mean over findings
+    size = mean(
+        ratio(np.abs(gaps).sum(0), whole), 0
+    )  # (M,) of what is added: the scale of its rounding
     p = (1 + _extreme(changes, size, _coins(len(gaps), FLIPS, seed))) / (1 + FLIPS)
     has_difference = (gaps != 0).any(1)
     few_differ = has_difference.sum(0) <= MAX_EXACT_PATIENTS
@@ -509,7 +541,9 @@ def _extreme(changes: FloatArray, size: FloatArray, coins: NDArray[np.int8]) -> 
 
 @functools.lru_cache(maxsize=2)
 def _coins(patients: int, throws: int, seed: int) -> NDArray[np.int8]:
-    return generator(seed, "sign flips").integers(0, 2, (throws, patients), dtype=np.int8) * np.int8(2) - np.int8(1)
+    return generator(seed, "sign flips").integers(
+        0, 2, (throws, patients), dtype=np.int8
+    ) * np.int8(2) - np.int8(1)
 
 
 @functools.cache

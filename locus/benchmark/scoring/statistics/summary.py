@@ -80,14 +80,18 @@ class Estimate:
     """True for a difference of two estimates: its interval has no width if both are equal in every case."""
 
 
-def sums(columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str]) -> resample.Sums:
+def sums(
+    columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str]
+) -> resample.Sums:
     """Sum M columns over the cases of ``index`` by patient and by the findings ``names``: (P,F,M)."""
     numerator = np.stack([column.numerator for column in columns], 1)
     denominator = np.stack([column.denominator for column in columns], 1)
     return resample.by_patient(numerator, denominator, index.findings, index.patients, names)
 
 
-def estimate(columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
+def estimate(
+    columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int
+) -> list[Estimate]:
     """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
     if not len(index):
         undefined = np.full(len(names), np.nan)
@@ -174,13 +178,17 @@ def _scores(of: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]
     if not of.is_difference:  # without any variation there is no interval
         ends = np.where(ends[:, :1] == ends[:, 1:], np.nan, ends)
     rows = zip([*names, "mean"], values.tolist(), counts.tolist(), ends, strict=True)
-    return [_score(of, finding, value, n, ends_of_score) for finding, value, n, ends_of_score in rows]
+    return [
+        _score(of, finding, value, n, ends_of_score) for finding, value, n, ends_of_score in rows
+    ]
 
 
 def _score(of: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
     """Return one score; without a value it has the reason of the estimate."""
     if not np.isfinite(value):
-        return Score(finding, of.metric, n=n, threshold_source=of.threshold_source, reason=of.reason)
+        return Score(
+            finding, of.metric, n=n, threshold_source=of.threshold_source, reason=of.reason
+        )
     low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
     return Score(finding, of.metric, value, low, high, n, of.threshold_source)
 

@@ -5,6 +5,12 @@
 ``batch``     boxes and traces of many cases in flat arrays, their overlaps, and the thresholds at which a box hits
 """
 
-from locus.benchmark.scoring.surface.bilinear import Surface, all_boxes, as_heat_map, min_max, surface
+from locus.benchmark.scoring.surface.bilinear import (
+    Surface,
+    all_boxes,
+    as_heat_map,
+    min_max,
+    surface,
+)
 
 __all__ = ["Surface", "all_boxes", "as_heat_map", "min_max", "surface"]

@@ -37,7 +37,19 @@ def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-de
         for i in range(h):
             for k in range(rows[i], rows[i + 1]):
                 root = parent[k]
-                _grow(f, y, x, height, width, levels[n], i, begin[k], end[k], edges[root], out[first + peak[root]])
+                _grow(
+                    f,
+                    y,
+                    x,
+                    height,
+                    width,
+                    levels[n],
+                    i,
+                    begin[k],
+                    end[k],
+                    edges[root],
+                    out[first + peak[root]],
+                )
     return out[:count].copy(), index[:count].copy(), highest[:count].copy()
 
 
@@ -82,7 +94,10 @@ def _join(f, i, t, begin, end, parent, rows):  # type: ignore[no-untyped-def]  #
 @compiled
 def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Join opposite corners, columns ``upper`` of row i - 1 and ``lower`` of row i, if the saddle is above t."""
-    above, below = (f[i - 1, upper] - t) * (f[i, lower] - t), (f[i - 1, lower] - t) * (f[i, upper] - t)
+    above, below = (
+        (f[i - 1, upper] - t) * (f[i, lower] - t),
+        (f[i - 1, lower] - t) * (f[i, upper] - t),
+    )
     if above > below:  # the saddle without a division
         _union(parent, a, b)
 
@@ -126,15 +141,28 @@ def _grow(f, y, x, height, width, t, i, begin, end, edges, box):  # type: ignore
     h, w = f.shape
     if begin == edges[0]:
         here, j = f[i, begin], begin
-        box[0] = min(box[0], x[j] - (here - t) / (here - f[i, j - 1]) * (x[j] - x[j - 1]) if j > 0 else 0.0)
+        box[0] = min(
+            box[0], x[j] - (here - t) / (here - f[i, j - 1]) * (x[j] - x[j - 1]) if j > 0 else 0.0
+        )
     if end - 1 == edges[2]:
         here, j = f[i, end - 1], end - 1
-        box[2] = max(box[2], x[j] + (here - t) / (here - f[i, j + 1]) * (x[j + 1] - x[j]) if j < w - 1 else width)
+        box[2] = max(
+            box[2],
+            x[j] + (here - t) / (here - f[i, j + 1]) * (x[j + 1] - x[j]) if j < w - 1 else width,
+        )
     if i == edges[1]:
         for j in range(begin, end):
             here = f[i, j]
-            box[1] = min(box[1], y[i] - (here - t) / (here - f[i - 1, j]) * (y[i] - y[i - 1]) if i > 0 else 0.0)
+            box[1] = min(
+                box[1],
+                y[i] - (here - t) / (here - f[i - 1, j]) * (y[i] - y[i - 1]) if i > 0 else 0.0,
+            )
     if i == edges[3]:
         for j in range(begin, end):
             here = f[i, j]
-            box[3] = max(box[3], y[i] + (here - t) / (here - f[i + 1, j]) * (y[i + 1] - y[i]) if i < h - 1 else height)
+            box[3] = max(
+                box[3],
+                y[i] + (here - t) / (here - f[i + 1, j]) * (y[i + 1] - y[i])
+                if i < h - 1
+                else height,
+            )

@@ -42,11 +42,16 @@ def follow(first, pieces, of, thresholds, out):  # type: ignore[no-untyped-def] 
 @compiled
 def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return IoU and IoBB of a box with a truth box."""
-    width, height = min(box[2], truth[2]) - max(box[0], truth[0]), min(box[3], truth[3]) - max(box[1], truth[1])
+    width, height = (
+        min(box[2], truth[2]) - max(box[0], truth[0]),
+        min(box[3], truth[3]) - max(box[1], truth[1]),
+    )
     if not (width > 0 and height > 0):
         return 0.0, 0.0
     overlap, box_area = width * height, (box[2] - box[0]) * (box[3] - box[1])
-    return overlap / (box_area + (truth[2] - truth[0]) * (truth[3] - truth[1]) - overlap), overlap / box_area
+    return overlap / (
+        box_area + (truth[2] - truth[0]) * (truth[3] - truth[1]) - overlap
+    ), overlap / box_area
 
 
 @compiled
@@ -132,7 +137,10 @@ class TruthBoxes:
     @classmethod
     def from_boxes(cls, boxes: Sequence[FloatArray]) -> "TruthBoxes":
         """Concatenate the ``boxes`` of the cases, (M,4) each."""
-        return cls(offsets_of([len(one) for one in boxes]), np.concatenate([np.zeros((0, 4)), *map(as_boxes, boxes)]))
+        return cls(
+            offsets_of([len(one) for one in boxes]),
+            np.concatenate([np.zeros((0, 4)), *map(as_boxes, boxes)]),
+        )
 
     @property
     def count(self) -> Index:
@@ -144,7 +152,9 @@ class TruthBoxes:
         iou, iobb = overlaps(self.offsets, self.boxes, boxes, case_index)
         return iou, iobb
 
-    def match_counts(self, boxes: "Boxes", measure: int, above: Sequence[float], n_thresholds: int) -> FloatArray:
+    def match_counts(
+        self, boxes: "Boxes", measure: int, above: Sequence[float], n_thresholds: int
+    ) -> FloatArray:
         """Count hit truth boxes, and boxes without a hit, of each case at each of L score thresholds: (2,N,L,D).
 
         A hit has an IoU (``measure`` 0) or IoBB (``measure`` 1) above each of the D values of ``above``.
@@ -173,12 +183,18 @@ class Boxes:
     """(P,) 0 … L-1."""
 
     @classmethod
-    def from_surfaces(cls, surfaces: Iterable[Surface | GivenBoxes | None], thresholds: FloatArray) -> "Boxes":
+    def from_surfaces(
+        cls, surfaces: Iterable[Surface | GivenBoxes | None], thresholds: FloatArray
+    ) -> "Boxes":
         """Compute the boxes at the (N,L) ``thresholds`` of each case; none without a surface or at nan."""
         finite = np.where(np.isnan(thresholds), np.inf, thresholds)
-        by_case = [_boxes_at(prediction, row) for prediction, row in zip(surfaces, finite, strict=True)]
+        by_case = [
+            _boxes_at(prediction, row) for prediction, row in zip(surfaces, finite, strict=True)
+        ]
         case_index = np.repeat(np.arange(len(by_case)), [len(boxes) for boxes, _ in by_case])
-        boxes, threshold_index = (np.concatenate([none, *(one[n] for one in by_case)]) for n, none in enumerate(NO_BOX))
+        boxes, threshold_index = (
+            np.concatenate([none, *(one[n] for one in by_case)]) for n, none in enumerate(NO_BOX)
+        )
         return cls(boxes, case_index, threshold_index)
 
     def offsets(self, n_cases: int, n_thresholds: int) -> Index:
@@ -188,18 +204,25 @@ class Boxes:
 
     def counts(self, n_cases: int, n_thresholds: int) -> FloatArray:
         """Return the number of boxes (N,L) of each case at each threshold."""
-        counts = np.bincount(self.case_index * n_thresholds + self.threshold_index, minlength=n_cases * n_thresholds)
+        counts = np.bincount(
+            self.case_index * n_thresholds + self.threshold_index, minlength=n_cases * n_thresholds
+        )
         return counts.reshape(n_cases, n_thresholds).astype(np.float64)
 
 
 NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
 
 
-def _boxes_at(prediction: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
+def _boxes_at(
+    prediction: Surface | GivenBoxes | None, thresholds: FloatArray
+) -> tuple[FloatArray, Index]:
     """Return the boxes (M,4) at ``thresholds`` (L,) and the index (M,) of their threshold; none at infinity."""
     if isinstance(prediction, Surface):
         return components(prediction, thresholds)[:2]
-    boxes, finite = NO_BOX[0] if prediction is None else prediction.boxes, np.flatnonzero(np.isfinite(thresholds))
+    boxes, finite = (
+        NO_BOX[0] if prediction is None else prediction.boxes,
+        np.flatnonzero(np.isfinite(thresholds)),
+    )
     return np.tile(boxes, (len(finite), 1)), np.repeat(finite, len(boxes))
 
 
@@ -233,10 +256,16 @@ class Traces:
             file.seek(0)
         except OSError as error:
             where = f"{tempfile.gettempdir()}: {error.strerror or error}"
-            raise WriteError(f"cannot write traces in {where}; free space, or set TMPDIR to another folder") from error
+            raise WriteError(
+                f"cannot write traces in {where}; free space, or set TMPDIR to another folder"
+            ) from error
         self.offsets = offsets_of(counts)
         """(N+1,) offsets of each case's pieces."""
-        rows = np.memmap(file, mode="c") if size > MAX_TRACE_BYTES else np.frombuffer(bytearray(file.read()), np.uint8)
+        rows = (
+            np.memmap(file, mode="c")
+            if size > MAX_TRACE_BYTES
+            else np.frombuffer(bytearray(file.read()), np.uint8)
+        )
         self.rows = np.asarray(rows).view(np.float64).reshape(-1, NUMBERS_PER_PIECE)
         """(P,NUMBERS) low and high threshold of each piece, edges at the beginning, their limits at the end."""
 
@@ -250,7 +279,13 @@ class Traces:
         Thresholds below a case's first critical one give its first box; thresholds above its highest value nan.
         """
         out = np.full((*thresholds.shape, 4), np.nan)
-        follow(self.offsets, self.rows, case_index, np.require(thresholds, requirements=["C", "W"]), out)
+        follow(
+            self.offsets,
+            self.rows,
+            case_index,
+            np.require(thresholds, requirements=["C", "W"]),
+            out,
+        )
         return out
 
 
@@ -275,7 +310,11 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
     >>> hit_intervals(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
     [[0.0, 0.75]]
     """
-    return _union(np.concatenate([np.zeros((0, 2)), *(_of_one(traced, box, above) for box in as_boxes(truth))]))
+    return _union(
+        np.concatenate(
+            [np.zeros((0, 2)), *(_of_one(traced, box, above) for box in as_boxes(truth))]
+        )
+    )
 
 
 def _of_one(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
@@ -283,14 +322,20 @@ def _of_one(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
     piece, low, high = _cut(traced, truth)
     move = traced.stop - traced.start
     boxes = [traced.start[piece] + part[:, None] * move[piece] for part in (low, high)]
-    overlap = _product(*(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes))
+    overlap = _product(
+        *(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes)
+    )
     box_area = _product(*(_sides(b[:, :2], b[:, 2:]) for b in boxes))
-    excess = (1 + above) * overlap - above * box_area - np.array([above * area(truth)[0], 0, 0])[:, None]
+    excess = (
+        (1 + above) * overlap - above * box_area - np.array([above * area(truth)[0], 0, 0])[:, None]
+    )
     ends = np.sort(np.stack([np.zeros_like(low), *_roots(*excess), np.ones_like(low)]), 0)  # (4, n)
     middle = (ends[1:] + ends[:-1]) / 2
     part = low * (1 - ends) + high * ends
     at = traced.thresholds[piece] * (1 - part) + traced.thresholds[piece + 1] * part
-    is_hit = (excess[0] + middle * (excess[1] + middle * excess[2]) > 0) & (at[1:] > at[:-1])  # (3, n)
+    is_hit = (excess[0] + middle * (excess[1] + middle * excess[2]) > 0) & (
+        at[1:] > at[:-1]
+    )  # (3, n)
     return np.stack([at[:-1][is_hit], at[1:][is_hit]], 1)
 
 
@@ -318,7 +363,9 @@ def _product(first: FloatArray, last: FloatArray) -> FloatArray:
 def _roots(c: FloatArray, b: FloatArray, a: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the roots of c + b·u + a·u² in [0,1]; 0 or 1 if there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        stable = -(b + np.copysign(np.sqrt(b * b - 4 * a * c), b)) / 2  # avoids cancellation; nan without a real root
+        stable = (
+            -(b + np.copysign(np.sqrt(b * b - 4 * a * c), b)) / 2
+        )  # avoids cancellation; nan without a real root
         first, second = stable / a, c / stable
     return tuple(np.clip(np.nan_to_num(root), 0, 1) for root in (first, second))  # type: ignore[return-value]
 

@@ -82,7 +82,9 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
     shape = (array.shape[0], array.shape[1])
     (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
     if rows is not None and columns is not None:
-        array = np.clip(rows @ array @ columns.T, array.min(), array.max())  # keeps a constant map constant
+        array = np.clip(
+            rows @ array @ columns.T, array.min(), array.max()
+        )  # keeps a constant map constant
     return Surface(np.ascontiguousarray(array), y, x, frame)
 
 
@@ -97,7 +99,10 @@ def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[A
     inside = [np.unique(np.clip(c, 0, side)) for c, side in zip(centres, frame, strict=True)]
     if all(map(np.array_equal, centres, inside)):
         return (centres[0], None), (centres[1], None)
-    y, x = ((vertices, interpolation_weights(c, vertices)) for c, vertices in zip(centres, inside, strict=True))
+    y, x = (
+        (vertices, interpolation_weights(c, vertices))
+        for c, vertices in zip(centres, inside, strict=True)
+    )
     return y, x
 
 
@@ -159,11 +164,15 @@ def as_heat_map(values: ArrayLike) -> FloatArray:
         values = values.detach().cpu().double().numpy()
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape:
-        raise BadValueError(f"the heat map has the shape {array.shape}, not (h, w): pass one finding of one image")
+        raise BadValueError(
+            f"the heat map has the shape {array.shape}, not (h, w): pass one finding of one image"
+        )
     bad = ~np.isfinite(array)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise BadValueError(f"the heat map has NaN or infinite values, the first at ({row}, {column})")
+        raise BadValueError(
+            f"the heat map has NaN or infinite values, the first at ({row}, {column})"
+        )
     return array
 
 
@@ -178,7 +187,9 @@ def all_boxes(heat: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArr
     return boxes[order], peaks[order]
 
 
-def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+def components(
+    heat: Surface, thresholds: ArrayLike
+) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
     """Return boxes (M,4) of all components at ``thresholds`` (T,), their threshold index (M,) and peak (M,).
 
     Unlike in ``all_boxes``, boxes are not sorted within a threshold. A peak is the row-major index of the highest
@@ -196,7 +207,9 @@ def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArra
     return boxes, index, positions
 
 
-def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> NDArray[np.float32]:
+def to_frame(
+    values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment
+) -> NDArray[np.float32]:
     """Interpolate a map bilinearly at the pixel centres of a frame; its values are not scaled.
 
     Args:
@@ -218,7 +231,9 @@ def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) 
     return resample(array, resolve(grid, (array.shape[0], array.shape[1]), frame), frame)
 
 
-def boxes(values: ArrayLike, threshold: float, frame: tuple[int, int], grid: Grid | Alignment) -> FloatArray:
+def boxes(
+    values: ArrayLike, threshold: float, frame: tuple[int, int], grid: Grid | Alignment
+) -> FloatArray:
     """Return the boxes of a heat map above a threshold, computed exactly on its bilinear surface.
 
     Each connected component of the surface above the threshold gives its outer box; a ring gives one box.
@@ -241,5 +256,7 @@ def boxes(values: ArrayLike, threshold: float, frame: tuple[int, int], grid: Gri
         [[10.0, 10.0, 20.0, 20.0]]
     """
     if not np.isfinite(threshold):
-        raise BadValueError(f"the score threshold is {threshold}: give a finite number, in the unit of the map")
+        raise BadValueError(
+            f"the score threshold is {threshold}: give a finite number, in the unit of the map"
+        )
     return all_boxes(surface(values, frame, grid), threshold)[0]

@@ -86,7 +86,9 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
     values, begin = f.ravel(), joined.ravel()
     strides, last = np.array([1, w, 1, w]), np.array([0, 0, w - 1, h - 1])
     steps = np.array([-1, -w, 1, w])  # arrays: a function is compiled anew for each constant
-    edges = [np.empty((0, 4)) for _ in range(0)]  # numba infers the type of an empty list from its elements
+    edges = [
+        np.empty((0, 4)) for _ in range(0)
+    ]  # numba infers the type of an empty list from its elements
     for n in range(4):
         by_distance = _by_distance(vertices[n], knots[n].size, strides[n], last[n])
         edges.append(_edge(values, begin, knots[n], reach[n], by_distance, steps[n]))
@@ -107,7 +109,12 @@ def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     """Return, for each edge, the vertices that join before the next column or row; others never define the edge."""
     left, top, right, bottom = reach[0][:-1], reach[1][:-1], reach[2][-2::-1], reach[3][-2::-1]
     above, below = joined > np.expand_dims(top, 1), joined > np.expand_dims(bottom, 1)
-    return np.flatnonzero(joined > left), np.flatnonzero(above), np.flatnonzero(joined > right), np.flatnonzero(below)
+    return (
+        np.flatnonzero(joined > left),
+        np.flatnonzero(above),
+        np.flatnonzero(joined > right),
+        np.flatnonzero(below),
+    )
 
 
 @compiled
@@ -144,8 +151,12 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
                 waiting[n] = n
             count, begun = waiting.size, np.int64(0)
             while upper > reach[k]:
-                count, begun, following = _begin(starts, waiting, count, active, begun, upper, reach[k])
-                lower, edge, end, begun = _next(f, steep, active[:begun], knots[k], upper, following, reach[k])
+                count, begun, following = _begin(
+                    starts, waiting, count, active, begun, upper, reach[k]
+                )
+                lower, edge, end, begun = _next(
+                    f, steep, active[:begun], knots[k], upper, following, reach[k]
+                )
                 if number + 1 == len(out):
                     out = np.concatenate((out, out))
                 out[number], number = (upper, lower, edge, end), number + 1
@@ -197,7 +208,9 @@ def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-unty
     n_active = 0
     for i in active:
         behind = (f[best] - upper) * slope - (f[i] - upper) * steep[i]
-        if min(behind, (f[best] - least) * slope - (f[i] - least) * steep[i]) <= CLEAR_MARGIN * (1 + steep[i]):
+        if min(behind, (f[best] - least) * slope - (f[i] - least) * steep[i]) <= CLEAR_MARGIN * (
+            1 + steep[i]
+        ):
             active[n_active], n_active = i, n_active + 1
     return lower, position, x - (f[best] - lower) * slope, n_active
 
@@ -219,8 +232,12 @@ def _merged(edges, shift, sign):  # type: ignore[no-untyped-def]  # noqa: ANN001
             high = min(high, edges[n][at[n], 0])
         for n in range(4):
             upper, lower, last, first = edges[n][at[n]]
-            start[n, count] = shift[n] + sign[n] * (first + (low - lower) / (upper - lower) * (last - first))
-            stop[n, count] = shift[n] + sign[n] * (first + (high - lower) / (upper - lower) * (last - first))
+            start[n, count] = shift[n] + sign[n] * (
+                first + (low - lower) / (upper - lower) * (last - first)
+            )
+            stop[n, count] = shift[n] + sign[n] * (
+                first + (high - lower) / (upper - lower) * (last - first)
+            )
             at[n] -= upper == high
         count += 1
         thresholds[count] = high
@@ -257,7 +274,9 @@ def trace(prediction: "Surface | GivenBoxes | None") -> Trace:
         return Trace(np.array([0.0, 1.0]), prediction.boxes[:1], prediction.boxes[:1])
     if prediction is None or prediction.flat or prediction.span[1] <= 0:
         return EMPTY
-    thresholds, start, stop = pieces(prediction.values, prediction.y, prediction.x, *prediction.frame, 0.0)
+    thresholds, start, stop = pieces(
+        prediction.values, prediction.y, prediction.x, *prediction.frame, 0.0
+    )
     return Trace(thresholds, start.T, stop.T)
 
 
@@ -273,7 +292,9 @@ class GivenBoxes:
     @classmethod
     def from_rows(cls, rows: FloatArray) -> "GivenBoxes":
         """Sort ``rows`` (M,5) of xyxy and confidence; equal ones in a random order that depends on edges alone."""
-        keys = np.array([hashlib.sha256(row.tobytes()).hexdigest() for row in rows[:, :4] + 0.0], dtype=str)
+        keys = np.array(
+            [hashlib.sha256(row.tobytes()).hexdigest() for row in rows[:, :4] + 0.0], dtype=str
+        )
         ordered = rows[np.lexsort((keys, -rows[:, 4]))]
         return cls(ordered[:, :4], ordered[:, 4])
 

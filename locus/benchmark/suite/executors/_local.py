@@ -20,7 +20,12 @@ from locus.core.startup import checkout_importable
 log = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")
 """Not fork: a fork of a process that has used torch may hang."""
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 """Environment variables from which libraries read their number of threads when they are loaded."""
 
 
@@ -141,7 +146,9 @@ class StepProcess:
     def kill(self) -> None:
         """Kill the process and its children at once."""
         if self.process.pid is not None and self.process.is_alive():
-            with contextlib.suppress(ProcessLookupError):  # it has not created its process group yet
+            with contextlib.suppress(
+                ProcessLookupError
+            ):  # it has not created its process group yet
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
@@ -182,10 +189,14 @@ def _serve(pipe: Connection, output: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for stream in (1, 2):
         os.dup2(output.fileno(), stream)
-    sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2))
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2)
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore SIGINT
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # background jobs of a shell ignore SIGINT
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         while True:
             step: Step = pipe.recv()

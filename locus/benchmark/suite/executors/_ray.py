@@ -30,7 +30,12 @@ class RayCluster(Executor):
     name: ClassVar[str] = "ray"
 
     def __init__(
-        self, jobs: int, address: str | None = None, gpus: float = 0, memory: float | None = None, retries: int = 3
+        self,
+        jobs: int,
+        address: str | None = None,
+        gpus: float = 0,
+        memory: float | None = None,
+        retries: int = 3,
     ) -> None:
         """Check the options; nothing starts yet. Raises ``NotAvailableError`` without Ray, ``BadValueError``."""
         super().__init__(jobs)
@@ -39,7 +44,9 @@ class RayCluster(Executor):
 
         for option, value in (("gpus", gpus), ("memory", memory or 0), ("retries", retries)):
             if not isinstance(value, int | float) or value < 0:
-                raise BadValueError(f"--executor ray:{option}={value} is invalid: use a number of 0 or more")
+                raise BadValueError(
+                    f"--executor ray:{option}={value} is invalid: use a number of 0 or more"
+                )
         self.ray, self.address = ray, address
         wanted = {"num_gpus": gpus, "max_retries": retries, "retry_exceptions": False}
         self.wanted = wanted if memory is None else {**wanted, "memory": round(memory * GIB)}
@@ -59,26 +66,48 @@ class RayCluster(Executor):
         """Connect to the cluster, or start one. Raises ``LocusError`` if there is none at the address."""
         if self.ray.is_initialized():
             return
-        alone: dict[str, Any] = {"num_cpus": max(os.cpu_count() or 1, self.jobs), "include_dashboard": False}
+        alone: dict[str, Any] = {
+            "num_cpus": max(os.cpu_count() or 1, self.jobs),
+            "include_dashboard": False,
+        }
         try:
-            self.ray.init(self.address or "local", logging_level=logging.WARNING, **({} if self.address else alone))
+            self.ray.init(
+                self.address or "local",
+                logging_level=logging.WARNING,
+                **({} if self.address else alone),
+            )
         except (ConnectionError, RuntimeError, ValueError) as error:
-            problem = f"no Ray cluster at {self.address}" if self.address else "Ray cannot start on this machine"
+            problem = (
+                f"no Ray cluster at {self.address}"
+                if self.address
+                else "Ray cannot start on this machine"
+            )
             raise LocusError(f"{problem}: {one_line(error)}") from error
 
     def start(self, step: Step) -> None:
         """Submit the step to Ray."""
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        variables = {**dict.fromkeys(THREAD_VARIABLES, str(step.threads)), **passed, "PYTHONPATH": paths}
-        options = {**self.wanted, "name": step.id, "num_cpus": step.threads, "runtime_env": {"env_vars": variables}}
+        variables = {
+            **dict.fromkeys(THREAD_VARIABLES, str(step.threads)),
+            **passed,
+            "PYTHONPATH": paths,
+        }
+        options = {
+            **self.wanted,
+            "name": step.id,
+            "num_cpus": step.threads,
+            "runtime_env": {"env_vars": variables},
+        }
         task = self.ray.remote(_run_step).options(**options).remote(step, str(Path.cwd()))
         self._steps[task], self._begun[task] = step, time.monotonic()
 
     def wait(self) -> tuple[Step, LocusError | None]:
         """Block until a step ends; return it with its error, None if it succeeded."""
         oldest = next(iter(self._steps))
-        ended, _ = self.ray.wait([*self._steps], num_returns=1, timeout=self.left(self._begun[oldest]))
+        ended, _ = self.ray.wait(
+            [*self._steps], num_returns=1, timeout=self.left(self._begun[oldest])
+        )
         task = ended[0] if ended else oldest
         step = self._steps.pop(task)
         if not ended:

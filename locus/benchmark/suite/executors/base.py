@@ -98,12 +98,16 @@ class Executor(ABC):
 
         Never below 0.
         """
-        return None if self.minutes is None else max(0.0, begun + 60 * self.minutes - time.monotonic())
+        return (
+            None if self.minutes is None else max(0.0, begun + 60 * self.minutes - time.monotonic())
+        )
 
     def overdue(self, step: Step) -> LocusError:
         """The error of a step that was stopped at its time limit."""
         problem = f"{step.id} took more than {self.minutes:g} minutes and was stopped"
-        return LocusError(f"{problem}: run it again, with a larger --step_minutes if it needs more time")
+        return LocusError(
+            f"{problem}: run it again, with a larger --step_minutes if it needs more time"
+        )
 
 
 def _terminate(*_: object) -> None:
@@ -172,7 +176,9 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
         yield event
 
 
-def run_with_progress(steps: Sequence[Step], executor: Executor, echo: Callable[[str], None]) -> Iterator[Event]:
+def run_with_progress(
+    steps: Sequence[Step], executor: Executor, echo: Callable[[str], None]
+) -> Iterator[Event]:
     """Run ``steps`` and yield their events: with a progress bar on a terminal, else with a line per event."""
     total = len({step.id for step in steps})
     is_terminal = sys.stderr.isatty()
@@ -186,7 +192,11 @@ def run_with_progress(steps: Sequence[Step], executor: Executor, echo: Callable[
             else:
                 running = [name for name in running if name != event.step.id]
                 ended[event.kind] += 1
-            counts = {"running": len(running), "waiting": total - len(running) - ended.total(), **ended}
+            counts = {
+                "running": len(running),
+                "waiting": total - len(running) - ended.total(),
+                **ended,
+            }
             state = ", ".join(f"{count} {kind}" for kind, count in counts.items())
             line = f"  {event.kind}: {event.step.id}"
             if event.reason:
