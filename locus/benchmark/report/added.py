@@ -55,10 +55,8 @@ def table(board: Leaderboard, complete: bool = True) -> Table:
     columns = (
         TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
         TableColumn("method", lambda row: row.name),
-        *(
-            TableColumn(name, lambda row, name=name: short(row.share(name)))
-            for name in (ALONE, COMBINED)
-        ),  # type: ignore[misc]
+        TableColumn(ALONE, lambda row: short(row.share(ALONE))),
+        TableColumn(COMBINED, lambda row: short(row.share(COMBINED))),
         TableColumn(ADDED, lambda row: signed_interval(row.scores[ADDED]), "interval"),
         TableColumn(WEIGHT, lambda row: short(row.share(WEIGHT))),
         TableColumn("verdict", verdict),
