@@ -338,9 +338,11 @@ def _of_callables(
             "the network rejects a batch of two images: its features and head must accept any number"
         )
     if ours is not None:
-        find_head.require_stable(
-            lambda images: find_head.attempt(module, model, images), image, ours
-        )  # type: ignore[arg-type,return-value]
+
+        def logits_again(images: Tensor) -> Any:
+            return find_head.attempt(module, model, images)
+
+        find_head.require_stable(logits_again, image, ours)
     if logits is not None:
         find_head.require_same(
             ours,
