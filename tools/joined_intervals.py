@@ -2,7 +2,8 @@
 
     python tools/joined_intervals.py
 
-It reads ``curves.parquet`` and ``cases*.parquet`` of ``results/nih-sample`` and ``results/nih-heldout``. Each resample
+First run the suite ``nih-sample``, which fine-tunes the networks of ``supervised``. The script reads
+``curves.parquet`` and ``cases*.parquet`` of ``results/nih-sample`` and ``results/nih-heldout``. Each resample
 of patients (within each part) chooses the threshold of each finding and fold again, at 200 thresholds. Intervals are
 for new patients and training runs: Student's t on the variance between runs plus that between patients.
 """
@@ -19,6 +20,7 @@ from safetensors import safe_open
 from scipy import stats
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+TUNED = RESULTS.parent / "runs" / "suites" / "nih-sample" / "supervised"
 PARTS = ("nih-sample", "nih-heldout")
 LEVELS = (".1", ".3", ".5")
 FOLDS, DRAWS, SEEDS = 5, 1000, (0, 1, 2)
@@ -30,18 +32,24 @@ Found = tuple[pd.DataFrame, Array, Array, Array, Array, Mapping[str, Array]]
 
 
 def rows_of(part: str) -> pd.DataFrame:
-    """Return the rows per case of a part, all training runs."""
+    """Return the rows per case of a part, all training runs, with cross-fitted thresholds."""
     files = [
         RESULTS / part / name
         for name in ("cases.parquet", "cases-seed1.parquet", "cases-seed2.parquet")
     ]
-    columns = ["model_id", "method", "image", "patient", "finding", "threshold", "iou"]
+    columns = ["key", "model_id", "method", "image", "patient", "finding", "threshold", "iou"]
+    about = pd.read_parquet(RESULTS / part / "cells.parquet")
+    is_fitted = [
+        "fitted_on" in json.loads(record)["cell"].get("data", {}) for record in about["record"]
+    ]
+    fitted_keys = about["key"][is_fitted].astype(str)
     wanted = [
         ("method", "in", ["fullgrad", "prior", "fixed_box", "supervised", "supervised:boxes=5"])
     ]
     rows = pd.concat([pd.read_parquet(file, filters=wanted) for file in files])
     means = [name for name in rows.columns if name.startswith("mean_hit@iou")]
     rows = rows[columns + means].assign(part=part)
+    rows = rows[~rows["key"].astype(str).isin(fitted_keys)]
     for name in ("model_id", "method", "image", "patient", "finding"):
         rows[name] = rows[name].astype(str)
     return rows
@@ -275,8 +283,8 @@ def five_boxes(index: pd.DataFrame, weights: Array, findings: Array) -> Array:
 
 
 def described(name: str) -> dict[str, Any]:
-    """Return what a file of fine-tuned weights says about its cases."""
-    with safe_open(RESULTS / "nih-sample" / "weights" / "supervised" / name, "numpy") as file:
+    """Return what a file of fine-tuned weights, made by a run of the suite, says about its cases."""
+    with safe_open(TUNED / name, "numpy") as file:
         return dict(json.loads(file.metadata()["locus"]))
 
 

@@ -16,7 +16,7 @@ from locus.benchmark.suite import cells, join, plan
 from locus.benchmark.suite.finalize import describe
 from locus.config import RunConfig
 from locus.core.files import json_hash
-from locus.core.names import BLIND, MAIN, MAIN_PROTOCOL, duplicates
+from locus.core.names import ADDED, BLIND, MAIN, MAIN_PROTOCOL, duplicates
 from tools.recipes import with_table
 from tools.site.readme import with_answer
 
@@ -139,6 +139,8 @@ def test_the_committed_records_are_the_cells_of_the_suite(name):
     expected = {cell.key for job in without_images or planned for cell in job.cells}
     if name in JOINED:
         expected = {join.cell_of(suite, of_parts).key for of_parts in join.parts(suite, records.published()).values()}
+    if suite.private_images:  # protocols that were added after its images were scored
+        expected -= {cell.key for job in planned for cell in job.cells if cell.protocol == ADDED}
     assert {record.key for record in existing if record.source == "run"} == expected
     assert {record.key for record in existing if record.source == "paper"} == {record.key for record in suite.published}
 
@@ -180,7 +182,7 @@ def test_the_pictures_of_a_page_are_a_hit_and_a_miss_of_its_best_method(name):
 
 def test_results_stay_small():
     files = [file for file in (ROOT / "results").rglob("*") if file.is_file() and "weights" not in file.parts]
-    assert len(files) <= 150
+    assert len(files) <= 160
     assert sum(file.stat().st_size for file in files) < 45e6
     assert max(file.stat().st_size for file in files) < 12e6
 

@@ -521,11 +521,10 @@ def _store(model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags) -> Cas
         return GridCases(model.trained, model.grid)
     explained = []
     for cell in cells:
-        if (
-            cell.protocol not in (names.CLASSIFICATION, *validity.names())
-            and cell.method not in names.WITHOUT_MAP
-        ):
-            explained.append(SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method)
+        method = SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method
+        is_of_check = cell.protocol in (names.CLASSIFICATION, *validity.names())
+        if not is_of_check and method not in names.WITHOUT_MAP:
+            explained.append(method)
     return stored_cases(model, list(dict.fromkeys(explained)), flags)
 
 

@@ -62,6 +62,8 @@ def suite_page(
     """
     name, homes = folder.name, (folder, description.maps_of or folder)
     drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
+    has_methods = any(data.leaderboard.methods for data in datasets)
+    is_drawn = description.has_maps and (has_methods or description.maps_of is not None)
     gallery = f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
     return render(
         "suite.html",
@@ -71,7 +73,7 @@ def suite_page(
         drawn_in=drawn_in.name,
         gallery=_link(drawn_in / GALLERY, folder),
         examples=_link(drawn_in / EXAMPLES, folder),
-        gallery_command=f"{gallery}{description.gallery_flags}" if description.has_maps else "",
+        gallery_command=f"{gallery}{description.gallery_flags}" if is_drawn else "",
         missing=page.cells_without_score(records),
         command=description.command,
     )

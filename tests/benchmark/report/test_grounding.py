@@ -148,7 +148,7 @@ def test_a_model_is_counted_once_by_its_highest_result_whatever_its_settings_abl
         paper("third", 0.8, n="not stated"),
     ]
     (board,) = leaderboards([Record(cell=region, scores=(REGION,)), *results], CaseFolders(Path("absent")))
-    (line,) = grounding.GroundingReport(board).sentences()
+    (line,) = grounding.GroundingSection(board).sentences()
     assert "3 published models, each counted once by its highest result: 1 above it, 1 below it and 1 not compared" in line
 
 
@@ -161,7 +161,7 @@ def test_the_draw_of_papers_that_cannot_be_listed_is_named(published):
 
 def test_readers_of_vindr_are_named_beside_pneumonia(published):
     boards = leaderboards(published, CaseFolders(ROOT / "results/grounding"))
-    (line,) = {text for board in boards if "rsna" in board.dataset for text in grounding.GroundingReport(board).sentences()}
+    (line,) = {text for board in boards if "rsna" in board.dataset for text in grounding.GroundingSection(board).sentences()}
     assert "One radiologist against another on VinDr-CXR (Consolidation): .710." in line
 
 
