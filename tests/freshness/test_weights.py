@@ -33,8 +33,9 @@ def test_every_published_network_has_a_small_file_with_the_weights_that_were_sco
         assert (model.id, tuple(opening.checkpoint(file).digest for file in files)) in scored
         settings = [plan.settings_hash(config, model.init) for config in model.trainings]
         assert [backbones.described(file)["settings"] for file in files] == settings
-    initial = {*folder.glob(f"{plan.INITIAL}*")}
-    assert len({*folder.glob("*.safetensors")} - initial) == sum(len(model.trainings) for model in rounded) + len(given)
+    initial, final = ({*folder.glob(f"{prefix}*")} for prefix in (plan.INITIAL, plan.FINAL))
+    assert all(backbones.described(file)["locus"]["config"]["partition"] == "all" for file in final)
+    assert len({*folder.glob("*.safetensors")} - initial - final) == sum(len(model.trainings) for model in rounded) + len(given)
     starts = {plan.settings_hash(model.init, None) for model in rounded if model.init is not None}
     assert {backbones.described(file)["settings"] for file in initial} <= starts
 

@@ -212,7 +212,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
     """Write the weights of the training runs in ``runs_dir`` that were rounded to float16, and a card about them.
 
     Only those with ``PUBLISHED_SEED`` are published. Their initial weights are written as float32. Files of runs that
-    are elsewhere stay; files of models that are no longer planned are removed.
+    are elsewhere and of networks trained on all images stay; files of models that are no longer planned are removed.
     """
     weights_folder = folder / WEIGHTS_FOLDER
     trained = [model for model in models if model.external is None and model.grid is None]
@@ -235,7 +235,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
                 weights.publish(start.folder, file, settings_hash(start.config, None))
     if trained:
         for file in list(weights_folder.glob(f"*{backbones.SUFFIX}")):
-            if file.name not in names:
+            if file.name not in names and not file.name.startswith(plan.FINAL):
                 file.unlink()
     if any(weights_folder.glob(f"*{backbones.SUFFIX}")):
         weights.write_card(weights_folder)

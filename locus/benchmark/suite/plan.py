@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from locus.benchmark.opening import ExternalModel
 
 SUITES = cli.CONFIGS / "suites"
+FINAL = "final-"
+"""Prefix of files of weights that were trained by the suite's recipe on all of its images, to be scored on others."""
 INITIAL = "init-"
 """Begin of the names of files with initial weights."""
 OF_A_MODEL = ("methods", "protocols")
