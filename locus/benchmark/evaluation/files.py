@@ -379,11 +379,11 @@ class Geometry:
         if not self.is_square:
             return self.grid
         stride = SQUARES[self.declared](frame) / min(shape)
-        height, width = (
+        down, right = (
             (side - count * stride) / 2 + (stride - 1) / 2
             for side, count in zip(frame, shape, strict=True)
         )
-        return Grid(size=frame, stride=(stride, stride), offset=(height, width))
+        return Grid(size=frame, stride=(stride, stride), offset=(down, right))
 
     def covering(self, values: Map, frame: tuple[int, int]) -> Map:
         """Return a map of the central square with its lowest value around it, up to the edges of the image.

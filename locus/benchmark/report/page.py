@@ -202,9 +202,7 @@ class Description:
     answers_first: bool = False
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     can_be_run: bool = False
-    """Whether a reader can run its networks on its images and add results: else no such command is shown."""
-    has_maps: bool = False
-    """Whether ``benchmark.gallery`` can draw its maps."""
+    """Whether a reader can run its networks on its images, add results and draw maps: else no such command is shown."""
     gallery_flags: str = ""
     """Flags of ``benchmark.gallery`` with which it finds the maps, other than ``--results``; a space comes first."""
     pictures: Mapping[str, str] = field(default_factory=dict)

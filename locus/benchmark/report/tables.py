@@ -63,7 +63,7 @@ def suite_page(
     name, homes = folder.name, (folder, description.maps_of or folder)
     drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
     has_methods = any(data.leaderboard.methods for data in datasets)
-    is_drawn = description.has_maps and (has_methods or description.maps_of is not None)
+    is_drawn = description.can_be_run and (has_methods or description.maps_of is not None)
     gallery = f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
     return render(
         "suite.html",

@@ -70,7 +70,6 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
             about=f"{entry.about} {origin}",
             listed=frozenset(record.key for record in published),
             can_be_run=entry.boxes is None,
-            has_maps=entry.boxes is None,
             gallery_flags=" --trust True" if names_code else "",
         )
         datasets = tables.write(

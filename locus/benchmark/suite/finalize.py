@@ -34,7 +34,6 @@ from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split, weig
 from locus.config import FolderFlags, RunConfig
 from locus.core.errors import BadValueError, require_name
 from locus.core.files import atomic
-from locus.core.names import MAIN_PROTOCOL
 from locus.core.types import Sample
 from locus.core.user_code import runs_code
 
@@ -263,8 +262,6 @@ def describe(suite: Suite, folder: Path) -> Description:
     """Return the texts on the pages of a suite in ``folder``."""
     other = folder.parent / (suite.training_runs_of or "")
     maps_of = other if other in records.suites(folder.parent) else None
-    is_drawn = MAIN_PROTOCOL in suite.protocols_or_check or maps_of is not None
-    can_be_run = not suite.truths and not suite.joins and not suite.private_images
     checkout = folder.parents[1]
     return Description(
         title=suite.title,
@@ -275,8 +272,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         maps_of=maps_of,
         checks=validity.reports(),
         answers_first=bool(suite.truths),
-        can_be_run=can_be_run,
-        has_maps=is_drawn and can_be_run,
+        can_be_run=not suite.truths and not suite.joins and not suite.private_images,
         pictures={
             path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()
         },

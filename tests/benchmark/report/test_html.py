@@ -120,7 +120,7 @@ def test_page_whose_networks_nobody_can_run_offers_no_command_for_them(page, tmp
     shutil.copytree(page.parent, folder)
     words = {}
     for can_be_run in (True, False):
-        tables.write(folder, Description("t", command="python -m benchmark.run --suite demo", can_be_run=can_be_run, has_maps=can_be_run))
+        tables.write(folder, Description("t", command="python -m benchmark.run --suite demo", can_be_run=can_be_run))
         text = (folder / "index.html").read_text()
         words[can_be_run] = ["benchmark.gallery" in text, "path/to/file.py:MyCAM" in text]
     assert words == {True: [True, True], False: [False, False]}
