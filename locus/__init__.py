@@ -5,26 +5,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from locus.arrays import score
     from locus.backbones import Classifier, build, wrap
-    from locus.benchmark.drawing import overlay
-    from locus.benchmark.evaluation.arrays import score
     from locus.benchmark.evaluation.evaluate import evaluate
     from locus.benchmark.evaluation.result import rules
-    from locus.benchmark.explain.batch import explain
     from locus.benchmark.records import Record
-    from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
     from locus.core.frames import Grid, iobb, iou
     from locus.datasets.base import Dataset
+    from locus.drawing import overlay
+    from locus.explaining.batch import explain
     from locus.methods import GradientMethod, Method
+    from locus.scoring.surface.bilinear import boxes, to_frame
 
 PUBLIC = {
     "locus.backbones": ("build", "wrap"),
-    "locus.benchmark.drawing": ("overlay",),
-    "locus.benchmark.evaluation.arrays": ("score",),
+    "locus.drawing": ("overlay",),
+    "locus.arrays": ("score",),
     "locus.benchmark.evaluation.evaluate": ("evaluate",),
     "locus.benchmark.evaluation.result": ("rules",),
-    "locus.benchmark.explain.batch": ("explain",),
-    "locus.benchmark.scoring.surface.bilinear": ("boxes", "to_frame"),
+    "locus.explaining.batch": ("explain",),
+    "locus.scoring.surface.bilinear": ("boxes", "to_frame"),
     "locus.core.frames": ("Grid", "iou", "iobb"),
     "locus.methods": ("GradientMethod", "Method"),
 }

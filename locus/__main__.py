@@ -13,7 +13,7 @@ ENTRY_POINTS = {
     "run": ("locus.benchmark.run", "run suites and write their tables"),
     "score": ("locus.benchmark.score", "score your own heat maps or boxes"),
     "audit": ("locus.benchmark.audit", "compare published numbers with boxes that see no image"),
-    "check": ("locus.benchmark.check.__main__", "test a method, a data set or a network"),
+    "check": ("locus.benchmark.check", "test a method, a data set or a network"),
     "compare": ("locus.benchmark.compare", "compare two results folders or two rows"),
     "gallery": ("locus.benchmark.gallery", "write a page with the maps of all methods"),
     "export": ("locus.benchmark.export", "export tables and weights"),

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder"
         )
     log.info("opening the network")  # imports torch
-    from locus.benchmark.pictures import explained
+    from locus.benchmark.heatmaps import explained
 
     write = explained.write_pictures if config.image_path is None else explained.write_overlay
     return write(config, cli.say)

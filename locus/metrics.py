@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from locus.benchmark.evaluation.arrays import GridLike, score
-from locus.benchmark.scoring import protocols
+from locus.arrays import GridLike, score
 from locus.core.errors import BadValueError, require_extra
 from locus.core.frames import Grid
 from locus.core.names import require_findings
+from locus.scoring import protocols
 
 require_extra("train", "torchmetrics", "locus.metrics")
 from torchmetrics import Metric  # noqa: E402  # an extra

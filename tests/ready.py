@@ -9,22 +9,22 @@ import pydantic
 
 from locus import config, datasets, methods
 from locus.benchmark.maps import method_code
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.adaptive_threshold import AdaptiveThreshold
-from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.training.metrics import areas, descending
 from locus.core.parser import parser_of
+from locus.scoring import protocols
+from locus.scoring.protocols.adaptive_threshold import AdaptiveThreshold
+from locus.scoring.protocols.base import Case
+from locus.scoring.protocols.single_box import SingleBox
 
 ENTRY_POINTS = (
     "locus.benchmark.suite.external",
     "benchmark.gallery",
-    "locus.benchmark.pictures.explained",
+    "locus.benchmark.heatmaps.explained",
     "locus.benchmark.report.page",
     "locus.benchmark.report.tables",
     "locus.benchmark.suite.comparison",
-    "locus.benchmark.suite.executors._local",
-    "locus.benchmark.suite.executors",
+    "locus.benchmark.executors._local",
+    "locus.benchmark.executors",
     "locus.benchmark.suite.run",
     "locus.benchmark.suite.score",
     "locus.benchmark.suite.cells",

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from torch import tensor
 
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.training.metrics import scores
+from locus.scoring import protocols
+from locus.scoring.protocols.base import Case
 
 SHAPES = (8, 6), (130, 130)
 COMMANDS = (
-    "locus.benchmark.pictures.explained",
+    "locus.benchmark.heatmaps.explained",
     "locus.benchmark.suite.run",
     "locus.benchmark.training.run",
 )

@@ -20,13 +20,13 @@ from locus.backbones import Classifier
 from locus.benchmark import records
 from locus.benchmark.records import Record, cases, curves
 from locus.benchmark.records.curves import IOU_SCALE, THRESHOLDS, Curves
-from locus.benchmark.scoring.protocols import base, single_box
-from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.suite import plan
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, load_split
 from locus.core.names import MAIN_PROTOCOL
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
+from locus.scoring.protocols import base, single_box
+from locus.scoring.protocols.base import Case
 
 POOLINGS = ("PCAM", "LSE")
 METHOD = "fullgrad"

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.benchmark.evaluation import scorer
-from locus.benchmark.scoring.protocols import base, single_box
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.score import finished_runs, scored_model
 from locus.core.names import MAIN_PROTOCOL
 from locus.core.types import FloatArray, generator, patient_folds
+from locus.scoring.protocols import base, single_box
 
 THRESHOLDS = np.arange(1000) / 1000
 FOLDS, DRAWS, HALVES, BOOTSTRAPPED = 5, 2000, 200, 40

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from locus.benchmark.report.grouping import by_network
-from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples, gaps_between, verdicts
-from locus.benchmark.scoring.statistics.resample import holm
 from locus.benchmark.suite.finalize import tables_of
 from locus.core.types import FloatArray, generator
+from locus.scoring.statistics.mrmc import ALPHA, RowSamples, gaps_between, verdicts
+from locus.scoring.statistics.resample import holm
 
 RUNS = 3
 FOLDERS = tuple(Path("results") / suite for suite in ("phantom", "nih-sample", "nih-heldout"))

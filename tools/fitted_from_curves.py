@@ -26,16 +26,16 @@ from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.cases import GridCases
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, Record, cases
-from locus.benchmark.scoring import score_thresholds
-from locus.benchmark.scoring.protocols.single_box import TENTHS
-from locus.benchmark.scoring.statistics.resample import CaseIndex
-from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.benchmark.suite import cells, fitted, plan
 from locus.benchmark.suite.fitted import Fit
 from locus.benchmark.suite.plan import Suite
 from locus.core.errors import BadValueError
 from locus.core.names import BLIND, MAIN, MAIN_PROTOCOL
 from locus.core.types import FloatArray
+from locus.scoring import score_thresholds
+from locus.scoring.protocols.single_box import TENTHS
+from locus.scoring.statistics.resample import CaseIndex
+from locus.scoring.statistics.summary import Column, estimate, scores
 
 METHOD = "fullgrad"
 STEPS = 200

@@ -11,11 +11,11 @@ import time
 from collections.abc import Sequence
 
 from locus.benchmark import records
-from locus.benchmark.maps.floor_resamples import resampled_scores
+from locus.benchmark.baselines.floor_resamples import resampled_scores
 from locus.benchmark.records import Record, cases, floors
-from locus.benchmark.scoring.protocols.base import Case, make_case
-from locus.benchmark.scoring.rechosen import RESAMPLES
 from locus.core.names import MAIN_PROTOCOL, PRIOR
+from locus.scoring.protocols.base import Case, make_case
+from locus.scoring.rechosen import RESAMPLES
 from tools.floors import NO_MAP, truth_of
 
 

@@ -16,15 +16,15 @@ import pandas as pd
 
 from locus import datasets
 from locus.benchmark import records
+from locus.benchmark.baselines.fold_draws import over_fold_draws
 from locus.benchmark.maps import subgroups
-from locus.benchmark.maps.fold_draws import over_fold_draws
 from locus.benchmark.records import Record, cases
-from locus.benchmark.scoring.protocols.base import Result, make_case
-from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.suite import plan
 from locus.benchmark.training.runs import load_split
 from locus.core.names import BLIND, FIXED_BOX, MAIN, MAIN_PROTOCOL
 from locus.core.types import Sample
+from locus.scoring.protocols.base import Result, make_case
+from locus.scoring.protocols.single_box import SingleBox
 
 GROUPS = ("size", "view", "sex", "age", "co_occurrence", "classifier_correct")
 NO_BOX = np.zeros((1, 5))

@@ -211,7 +211,7 @@ def _misfit(A: Tensor, reason: str) -> BadValueError:
 
 def _refuse(A: Tensor) -> Tensor:
     raise NotAvailableError(
-        "this network has an opaque head, so model.head is not available: use locus.benchmark.explain"
+        "this network has an opaque head, so model.head is not available: use locus.explaining"
     )
 
 

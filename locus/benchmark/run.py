@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import locus.core  # noqa: F401  # first: it says that an interpreter lacks the packages
-from locus.benchmark import records
-from locus.benchmark.suite import cells, executors
+from locus.benchmark import executors, records
+from locus.benchmark.suite import cells
 from locus.benchmark.suite.run import Outcome, run
 from locus.config import RunConfig
 from locus.core import cli, limits

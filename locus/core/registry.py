@@ -288,8 +288,8 @@ class Registry:
 METHODS = Registry("locus.methods", "method", variable=PLUGINS, group="locus.methods")
 """Heat-map methods: those of Locus, those in the folder of ``--plugins``, and those that other packages declare."""
 DATASETS = Registry("locus.datasets", "data set")
-PROTOCOLS = Registry("locus.benchmark.scoring.protocols", "protocol")
-CHECKS = Registry("locus.benchmark.validity", "check")
+PROTOCOLS = Registry("locus.scoring.protocols", "protocol")
+CHECKS = Registry("locus.benchmark.checks", "check")
 
 
 def build(parts: Mapping[str, Callable[..., Any]], kind: str, spec: str, **given: Any) -> Any:

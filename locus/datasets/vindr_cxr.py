@@ -2,7 +2,7 @@
 
 The tables have one row per reader and finding. ``readings`` returns the boxes of each reader, ``agreed`` merges those
 of enough readers, and ``VindrCxr`` is the data set; its docstring describes files, options, splits and licence.
-``locus.benchmark.suite.readers`` scores the readers against each other.
+``locus.benchmark.evaluation.readers`` scores the readers against each other.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class VindrCxr(_files.FileDataset):
     Boxes: x_min, y_min, x_max, y_max as edges in the **frame of the DICOM file**, whose size varies; clipped at the
     image's edge. Overlapping boxes of several readers are merged by averaging their edges; merged boxes of fewer than
     ``votes`` readers are not truth, so a label may be 1 without a box. ``readings(i)`` returns the boxes of each
-    reader; suites use them for the row ``readers``, an upper bound of scores (``locus.benchmark.suite.readers``).
+    reader; suites use them for the row ``readers``, an upper bound of scores (``locus.benchmark.evaluation.readers``).
 
     Official split: PhysioNet's, with the consensus images as test. Kaggle's test images have no public labels, so its
     split is random. Patients are not published: each image counts as one. Option ``whole=True``: all images are test,

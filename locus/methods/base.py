@@ -6,7 +6,7 @@
 ``AttentionMethod``  a map over the patches from a transformer's attention
 ``require_whole_number``, ``require_positive``  checks of options
 
-What a method may read is described in ``locus.methods.evidence``; ``locus.benchmark.explain`` runs methods.
+What a method may read is described in ``locus.methods.evidence``; ``locus.explaining`` runs methods.
 """
 
 import math
@@ -54,7 +54,7 @@ class Method:
     name: ClassVar[str]
     """Name on the command line, in records and in tables."""
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    """Inputs that ``locus.benchmark.explain`` must provide: a subset of ``locus.methods.evidence.NEEDS``."""
+    """Inputs that ``locus.explaining`` must provide: a subset of ``locus.methods.evidence.NEEDS``."""
     costly: ClassVar[bool] = False
     """True if the method costs far more than a forward pass although its ``needs`` are cheap."""
     rectified: ClassVar[bool] = False

@@ -7,7 +7,7 @@ are the logits (N,K); ``G`` = dS/dA (N,K,C,h,w) is the gradient of the logit, no
 ``Gradients``  all of ``G``, and the sums of it that methods need, without storing ``G`` if the head has a closed form
 ``Attention``  attention matrices of a vision transformer and their gradients
 
-These are interfaces: ``locus.benchmark.explain`` computes them.
+These are interfaces: ``locus.explaining`` computes them.
 """
 
 from abc import ABC, abstractmethod

@@ -7,10 +7,10 @@ from torch import nn
 from locus import backbones
 from locus.backbones.find_head import find_model_spec, observe
 from locus.backbones.layers import ModelSpec
-from locus.benchmark.check.method import state
-from locus.benchmark.explain.batch import explain
+from locus.benchmark.inspect.method import state
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+from locus.explaining.batch import explain
 
 
 def image(channels=3, side=64):

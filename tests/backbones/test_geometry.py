@@ -6,7 +6,7 @@ from torch import nn
 
 from locus import backbones
 from locus.backbones import extractors, grids
-from locus.benchmark.check.method import state
+from locus.benchmark.inspect.method import state
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid
 

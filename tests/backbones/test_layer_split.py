@@ -7,7 +7,7 @@ from torch import nn
 from locus import backbones
 from locus.backbones import layers
 from locus.backbones.layers import path
-from locus.benchmark.check.method import state
+from locus.benchmark.inspect.method import state
 from locus.core.errors import NotAvailableError, UnknownNameError
 from locus.core.frames import Grid
 

@@ -8,10 +8,10 @@ from torch.utils.checkpoint import checkpoint
 from locus import backbones
 from locus.backbones import grids
 from locus.benchmark import opening
-from locus.benchmark.explain.batch import explain
 from locus.config import NetworkFlags
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+from locus.explaining.batch import explain
 
 GRID = Grid((64, 64), (4, 4), (1.5, 1.5))
 

@@ -5,7 +5,7 @@ import torch
 import torchvision
 
 from locus import backbones
-from locus.benchmark.explain.batch import explain
+from locus.explaining.batch import explain
 
 METHODS = ["cam", "gradcam", "hirescam"]
 

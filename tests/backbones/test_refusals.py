@@ -8,9 +8,9 @@ from torch.nn import functional
 
 import locus
 from locus.backbones import weight_files
-from locus.benchmark.explain.batch import explain
 from locus.core.errors import BadValueError, DataError, NotAvailableError
 from locus.core.frames import Grid
+from locus.explaining.batch import explain
 
 BANDS = list(range(8))
 

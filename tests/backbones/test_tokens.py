@@ -6,9 +6,9 @@ from torch import nn
 
 from locus import backbones
 from locus.backbones import grids, layers
-from locus.benchmark.explain.batch import explain
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+from locus.explaining.batch import explain
 
 VIT, SWIN = "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"
 MORE = ["deit_tiny_distilled_patch16_224", "vit_medium_patch16_reg4_gap_256", "swinv2_tiny_window8_256", SWIN]

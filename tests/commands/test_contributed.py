@@ -9,8 +9,8 @@ import pytest
 
 from locus import backbones, load_dataset
 from locus.benchmark import records, run
-from locus.benchmark.check.__main__ import main as check
-from locus.benchmark.check.results import accepted
+from locus.benchmark.inspect import main as check
+from locus.benchmark.inspect.results import accepted
 from locus.benchmark.maps import method_code
 from locus.benchmark.records import Score, cases
 from locus.core.errors import DataError

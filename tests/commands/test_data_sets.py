@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from locus import datasets, heatmap
-from locus.benchmark.check import __main__ as checks
+from locus.benchmark import check as checks
 from locus.benchmark.records import load
 from locus.benchmark.training.runs import identity
 from locus.config import TrainConfig

@@ -16,13 +16,13 @@ from safetensors import safe_open
 import locus
 from locus import datasets, heatmap
 from locus.backbones import weight_files
+from locus.benchmark import check as check
 from locus.benchmark import opening, records, run, score
-from locus.benchmark.check import __main__ as check
 from locus.benchmark.maps import store
-from locus.benchmark.scoring import protocols
 from locus.core import user_code
 from locus.datasets.io import preprocess
 from locus.datasets.phantom.patient import FINDINGS
+from locus.scoring import protocols
 from tests.benchmark.test_opening import FILE
 
 pytestmark = pytest.mark.commands

@@ -11,11 +11,11 @@ from matplotlib import colormaps
 from PIL import Image
 
 from locus import backbones, heatmap
-from locus.benchmark.drawing import blend
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
 from locus.core.cli import build
 from locus.core.files import write_json
+from locus.drawing import blend
 from tests.datasets.trees import write_dicom
 
 pytestmark = pytest.mark.commands

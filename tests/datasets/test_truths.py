@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from locus import datasets
-from locus.benchmark.maps.fixed_region import training_samples
+from locus.benchmark.baselines.fixed_region import training_samples
 from locus.core.errors import DataError, NoImagesError, NotAvailableError
 from locus.datasets import rsna_pneumonia, splits
 from locus.datasets.io import rle, tables

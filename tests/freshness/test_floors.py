@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark import records
-from locus.benchmark.maps.floor_resamples import resampled_scores
+from locus.benchmark.baselines.floor_resamples import resampled_scores
 from locus.benchmark.records import floors
 from tools import floor_resamples
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from locus.benchmark import records
-from locus.benchmark.check import method
+from locus.benchmark.inspect import method
 from locus.benchmark.suite import plan
 from locus.core.names import BLIND
 from tests.gallery import pictures, scores_of

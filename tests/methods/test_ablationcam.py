@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.benchmark.explain.batch import collect_evidence, explain
+from locus.explaining.batch import collect_evidence, explain
 from locus.methods import ablationcam
 
 

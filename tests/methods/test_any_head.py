@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from locus import methods
-from locus.benchmark.explain.batch import explain
+from locus.explaining.batch import explain
 
 pytestmark = pytest.mark.contract
 WORDS = [word for word in methods.names() if methods.get(word).needs <= {"features", "gradients", "class_maps", "head"} and word != "pcam"]

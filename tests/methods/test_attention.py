@@ -8,8 +8,8 @@ import torch
 import torchvision
 
 from locus import backbones
-from locus.benchmark.explain.batch import collect_evidence, explain
 from locus.core.errors import NotAvailableError
+from locus.explaining.batch import collect_evidence, explain
 from locus.methods.attention import LastAttention
 from locus.methods.chefer import Chefer
 from locus.methods.evidence import Attention

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from locus.benchmark.explain.batch import explain
+from locus.explaining.batch import explain
 
 pytestmark = pytest.mark.byhand
 A = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])

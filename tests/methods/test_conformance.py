@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from locus import methods
-from locus.benchmark.check import method as conformance
-from locus.benchmark.check.method import _asked
-from locus.benchmark.check.question import Question, on_model
+from locus.benchmark.inspect import method as conformance
+from locus.benchmark.inspect.method import _asked
+from locus.benchmark.inspect.question import Question, on_model
 from tests.methods import planted
 
 FILE = Path(__file__).with_name("planted.py")

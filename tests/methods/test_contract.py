@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from locus import methods
-from locus.benchmark.check import method as conformance
-from locus.benchmark.explain.batch import explain
+from locus.benchmark.inspect import method as conformance
 from locus.core.errors import BadValueError, UnknownNameError
+from locus.explaining.batch import explain
 
 HUNDREDS = {"forwards", "pixels"}
 """Needs of methods that take hundreds of forward passes per image."""

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from locus import methods
-from locus.benchmark.explain.batch import explain
 from locus.core.errors import NotAvailableError
+from locus.explaining.batch import explain
 
 
 @pytest.mark.oracle

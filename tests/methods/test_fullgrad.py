@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from locus import backbones
-from locus.benchmark.explain.batch import collect_evidence, explain
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid
+from locus.explaining.batch import collect_evidence, explain
 from locus.methods.fullgrad import spanned
 
 

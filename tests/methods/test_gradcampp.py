@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from locus import methods
-from locus.benchmark.explain.batch import collect_evidence, run_method
+from locus.explaining.batch import collect_evidence, run_method
 from locus.methods.gradcampp import GradCAMpp
 
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from locus import methods
-from locus.benchmark.explain.batch import explain
 from locus.config import CheckConfig, HeatmapConfig
 from locus.core import cli, parser, registry
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
+from locus.explaining.batch import explain
 from locus.methods import FAST_NEEDS
 from tests.warm import Running
 

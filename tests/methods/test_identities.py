@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from locus import backbones, methods
-from locus.benchmark.explain.batch import collect_evidence, explain, run_method
+from locus.explaining.batch import collect_evidence, explain, run_method
 from locus.methods.gradcam import GradCAM
 
 SUM_TO_ONE = ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from locus.benchmark.explain.batch import collect_evidence, explain, run_method
 from locus.core.frames import Grid, interpolation
+from locus.explaining.batch import collect_evidence, explain, run_method
 from locus.methods.fusion import divide_by_maximum, finest
 from locus.methods.layercam import LayerCAM
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.benchmark.explain.batch import explain
+from locus.explaining.batch import explain
 
 grad_cam = pytest.importorskip("pytorch_grad_cam")
 ClassifierOutputTarget = pytest.importorskip("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget

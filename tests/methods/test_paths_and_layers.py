@@ -10,9 +10,9 @@ from torchcam.methods import RefineCAM as Package
 
 from locus import backbones, methods
 from locus.backbones import layers
-from locus.benchmark.explain.batch import collect_evidence, explain, run_method
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+from locus.explaining.batch import collect_evidence, explain, run_method
 from locus.methods.expected_gradients import expected
 
 

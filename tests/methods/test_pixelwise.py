@@ -5,7 +5,7 @@ import torch
 from captum import attr
 
 from locus import methods
-from locus.benchmark.explain.batch import collect_evidence, run_method
+from locus.explaining.batch import collect_evidence, run_method
 
 EVERY = ["saliency", "integrated_gradients:steps=4", "smoothgrad:samples=3", "occlusion"]
 
@@ -116,7 +116,7 @@ def test_an_image_that_is_not_finite_gets_maps_of_nan_and_others_do_not(model, t
 
 LIMITS = {
     "locus.methods._pixelwise.MAX_BATCH_PIXELS": 2 * 48 * 40,
-    "locus.benchmark.explain.evidence.PooledEvidence.max_batch": lambda self, what: {"backward": 2}[what],
+    "locus.explaining.evidence.PooledEvidence.max_batch": lambda self, what: {"backward": 2}[what],
 }
 
 

@@ -8,9 +8,9 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 from torch import nn
 
 from locus import backbones, methods
-from locus.benchmark.explain.batch import build_methods, collect_evidence, explain, maps_of
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+from locus.explaining.batch import build_methods, collect_evidence, explain, maps_of
 from locus.methods.deeplift import contributions_to
 
 WORDS = ["lrp", "deeplift"]

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from locus import backbones, methods
-from locus.benchmark.explain.batch import explain
 from locus.core.frames import Grid
+from locus.explaining.batch import explain
 from locus.methods.rise import Masks
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from locus import methods
-from locus.benchmark.explain._passes import forward_batch_size
-from locus.benchmark.explain.batch import collect_evidence, run_method
+from locus.explaining._passes import forward_batch_size
+from locus.explaining.batch import collect_evidence, run_method
 from locus.methods.scorecam import flat, on_the_grid
 
 E = np.e

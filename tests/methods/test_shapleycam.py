@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.benchmark.explain.batch import explain
 from locus.core.frames import Grid
+from locus.explaining.batch import explain
 
 
 @pytest.mark.oracle

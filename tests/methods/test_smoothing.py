@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.benchmark.explain.batch import explain
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid
+from locus.explaining.batch import explain
 from locus.methods.smoothing import _mirrored
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from locus.benchmark.scoring.surface import all_boxes
 from locus.core.frames import Grid
+from locus.scoring.surface import all_boxes
 
 SHIFTS = (None, (-11, 9), (8, -12))
 """Shifts of the ``placed`` grids from the conventional one, in pixels of an input of 96."""

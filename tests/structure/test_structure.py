@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from locus.backbones.pooling import ATTENTIONS, POOLINGS
-from locus.benchmark.suite.executors import EXECUTORS
+from locus.benchmark.executors import EXECUTORS
 from locus.benchmark.training.losses import LOSSES
 from locus.config import RunConfig, TrainConfig
 from locus.core import errors, parser
@@ -24,7 +24,7 @@ FILES = [*sorted(path for package in ("locus", "tools") for path in (ROOT / pack
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
 REGISTRIES = (METHODS, DATASETS, PROTOCOLS)
 ENTRY_POINTS = (
-    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.export",
+    "main", "heatmap", "benchmark.run", "benchmark.check", "benchmark.export",
     "benchmark.score", "benchmark.compare", "benchmark.gallery",
     "benchmark.audit",
 )  # fmt: skip
@@ -79,7 +79,7 @@ def test_the_flags_import_only_core():
 
 def test_class_names_are_unique():
     """Parts may share the name of their paper: attention ``CAM``, method ``CAM``."""
-    parts = {"locus/datasets", "locus/methods", "locus/benchmark/scoring/protocols", "locus/backbones"}
+    parts = {"locus/datasets", "locus/methods", "locus/scoring/protocols", "locus/backbones"}
     names = collections.Counter(
         node.name
         for path in FILES

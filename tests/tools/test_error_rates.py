@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.statistics.mrmc import RowSamples
+from locus.scoring.statistics.mrmc import RowSamples
 from tools.error_rates import FOLDERS, REPETITIONS, rows_of_networks, simulate
 
 ROOT = Path(__file__).resolve().parents[2]

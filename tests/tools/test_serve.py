@@ -15,12 +15,12 @@ from PIL import Image
 
 from locus import backbones
 from locus.backbones import weight_files
-from locus.benchmark.explain.batch import explain
-from locus.benchmark.scoring.surface import bilinear, min_max
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
 from locus.core.frames import Grid
 from locus.datasets.io import transforms
+from locus.explaining.batch import explain
+from locus.scoring.surface import bilinear, min_max
 from tests.browser import answers
 from tests.datasets.trees import write_dicom
 from tools.serve import __main__ as run_command

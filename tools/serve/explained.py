@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from locus.backbones import Classifier
-from locus.benchmark.pictures.explained import (
+from locus.benchmark.heatmaps.explained import (
     ADVICE,
     ExplainedImage,
     Explainer,

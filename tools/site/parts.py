@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from locus import methods
-from locus.benchmark.scoring import protocols
 from locus.core.errors import NotAvailableError
+from locus.scoring import protocols
 
 LITERAL = re.compile(r"``(.+?)``")
 """Code in a docstring; Markdown has one backtick."""

@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 
 import locus
 from locus import datasets
-from locus.benchmark.drawing import add_box, extent
-from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.score_thresholds import ExactThresholds
-from locus.benchmark.scoring.surface.batch import Traces
-from locus.benchmark.scoring.surface.trace import trace
 from locus.core.frames import iou
 from locus.core.types import FloatArray
+from locus.drawing import add_box, extent
+from locus.scoring.protocols.base import Case
+from locus.scoring.score_thresholds import ExactThresholds
+from locus.scoring.surface.batch import Traces
+from locus.scoring.surface.trace import trace
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH, PREDICTED, INK = "#d55e00", "#0072b2", "#1d2733"

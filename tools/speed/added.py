@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
 
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import Case, with_truth
 from locus.core import limits
 from locus.core.names import ADDED, MAIN_PROTOCOL
 from locus.core.parser import AtLeast, AtMost
+from locus.scoring import protocols
+from locus.scoring.protocols.base import Case, with_truth
 from tools.speed import timing
 from tools.speed.scoring import BOXES, IMAGES, cases
 from tools.speed.timing import compared, table

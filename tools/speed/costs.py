@@ -8,9 +8,9 @@ from typing import Annotated
 import torch
 
 from locus import backbones, methods
-from locus.benchmark.explain.batch import explain
 from locus.core.errors import NotAvailableError
 from locus.core.parser import AtLeast
+from locus.explaining.batch import explain
 from tools.speed import timing
 from tools.speed.timing import NOTHING, short, table
 

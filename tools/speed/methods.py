@@ -18,10 +18,10 @@ from torch.nn.functional import interpolate
 
 from locus import backbones
 from locus.backbones import Classifier
-from locus.benchmark.explain.batch import explain
 from locus.benchmark.training.hardware import configure_torch
 from locus.core.errors import BadValueError, LocusError
 from locus.core.parser import AtLeast
+from locus.explaining.batch import explain
 from tools.speed import timing
 from tools.speed.timing import Time, compared, short, table
 

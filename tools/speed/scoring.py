@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.scoring import pixels, protocols
-from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.surface import surface
-from locus.benchmark.scoring.surface.bilinear import components
 from locus.core import limits
 from locus.core.errors import LocusError
 from locus.core.frames import Grid, iou
 from locus.core.parser import AtLeast, AtMost
 from locus.core.types import FloatArray, generator
+from locus.scoring import pixels, protocols
+from locus.scoring.protocols.base import Case
+from locus.scoring.surface import surface
+from locus.scoring.surface.bilinear import components
 from tools.speed import timing
 from tools.speed.timing import compared, short, table
 

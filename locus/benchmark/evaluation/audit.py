@@ -23,9 +23,6 @@ from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report import grounding, literature
 from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits
 from locus.benchmark.report.table import as_text
-from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.single_box import SingleBox
-from locus.benchmark.scoring.statistics.resample import Gap
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
@@ -36,6 +33,9 @@ from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
 from locus.datasets.io.tables import read_csv
 from locus.datasets.nih import BOXED
+from locus.scoring.protocols.base import Case
+from locus.scoring.protocols.single_box import SingleBox
+from locus.scoring.statistics.resample import Gap
 
 log = logging.getLogger(__name__)
 OVERLAP_THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
@@ -345,7 +345,7 @@ def _rule(file: Path, heading: str) -> str:
 
 def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
     """Return the hits of ``fixed_box`` as means over draws of the patient folds, as in the tables of the suites."""
-    from locus.benchmark.maps.fold_draws import over_fold_draws  # imports torch
+    from locus.benchmark.baselines.fold_draws import over_fold_draws  # imports torch
 
     result = SingleBox().evaluate_draws(over_fold_draws(FIXED_BOX, cases), findings)
     rows = pd.DataFrame(result.rows)

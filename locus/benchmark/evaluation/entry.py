@@ -19,10 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from locus import datasets
+from locus.arrays import Answers, Frame, Pair
 from locus.benchmark.evaluation import files
-from locus.benchmark.evaluation.arrays import Answers, Frame, Pair
 from locus.benchmark.evaluation.files import Geometry, fits_better
-from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.config import ScoreConfig
 from locus.core.errors import BadValueError, DataError, examples, require_name
 from locus.core.files import file_hash, json_hash
@@ -33,6 +32,7 @@ from locus.datasets.base import Dataset
 from locus.datasets.io import annotations
 from locus.datasets.io.annotations import BoxFormat, Names
 from locus.datasets.io.tables import read_csv, refuse_duplicates
+from locus.scoring.protocols.base import LazyMap
 
 log = logging.getLogger(__name__)
 NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"

@@ -24,12 +24,10 @@ from locus import methods as method_registry
 from locus.backbones import Classifier, weight_files
 from locus.benchmark.evaluation.result import Evaluation
 from locus.benchmark.evaluation.scorer import NetworkScorer, ScoredModel, write_records
-from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
 from locus.benchmark.maps.runs import ModelRun, with_random_weights
 from locus.benchmark.opening import load
 from locus.benchmark.records import Cell
-from locus.benchmark.scoring import protocols as protocol_registry
 from locus.benchmark.training import hardware
 from locus.benchmark.training.data import decode
 from locus.benchmark.training.evaluate import (
@@ -50,7 +48,9 @@ from locus.datasets.base import Dataset, RelabeledDataset, Samples
 from locus.datasets.io import preprocess
 from locus.datasets.io.cache import PixelCache
 from locus.datasets.splits import check_patients
+from locus.explaining.batch import check_model
 from locus.methods.base import Method
+from locus.scoring import protocols as protocol_registry
 
 log = logging.getLogger(__name__)
 Model = Classifier | Path | str

@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from locus.benchmark.evaluation.arrays import Pair, as_map
-from locus.benchmark.scoring.protocols.base import LazyMap
+from locus.arrays import Pair, as_map
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
 from locus.core.files import is_hidden
@@ -38,6 +37,7 @@ from locus.datasets.base import Dataset
 from locus.datasets.io import rle
 from locus.datasets.io.annotations import Names, refuse_unknown_images
 from locus.datasets.io.images import open_image
+from locus.scoring.protocols.base import LazyMap
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.generic]

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from locus import methods as method_registry
-from locus.benchmark import records, validity
+from locus.benchmark import checks, records
 from locus.benchmark.evaluation.scorer import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
@@ -29,14 +29,14 @@ from locus.benchmark.report.grouping import POINTING, Interval, Row, by_score, n
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
 from locus.benchmark.report.table import as_text
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
-from locus.benchmark.scoring.rules import rule_values, scored
-from locus.benchmark.scoring.statistics.rank_reversals import two_rows
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
 from locus.core.names import CLASSIFICATION, CLASSIFIER, IN_TABLES, MAIN, MAIN_PROTOCOL, match
 from locus.core.registry import named
+from locus.scoring import protocols
+from locus.scoring.protocols.base import Case, case_index, with_truth
+from locus.scoring.rules import rule_values, scored
+from locus.scoring.statistics.rank_reversals import two_rows
 
 COLUMNS = ("method", "metric", "value", "low", "high", "n", "protocol")
 CASE_COLUMNS = (
@@ -348,9 +348,7 @@ class Evaluation:
                     shutil.copyfile(file, target / file.name)
         tables.write(
             target,
-            Description(
-                self.name, f"Evaluated from Python: {self.name}.", checks=validity.reports()
-            ),
+            Description(self.name, f"Evaluated from Python: {self.name}.", checks=checks.reports()),
         )
         return target
 

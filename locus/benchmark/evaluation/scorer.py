@@ -34,13 +34,16 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from locus import methods
-from locus.benchmark import validity
-from locus.benchmark.evaluation.arrays import Pair
+from locus.arrays import Pair
+from locus.benchmark import checks
+from locus.benchmark.baselines.boxes import Prior
+from locus.benchmark.baselines.fixed_region import fixed_cases
+from locus.benchmark.baselines.fold_draws import over_fold_draws
+from locus.benchmark.checks.base import Check
 from locus.benchmark.evaluation.entry import ExternalEntry
 from locus.benchmark.evaluation.files import MAX_CACHED_BYTES
 from locus.benchmark.evaluation.supervised import Supervised
 from locus.benchmark.maps import SHUFFLED_METHOD, code_of, method_code, subgroups
-from locus.benchmark.maps.baselines import Prior
 from locus.benchmark.maps.cases import (
     CaseStore,
     GridCases,
@@ -48,22 +51,13 @@ from locus.benchmark.maps.cases import (
     shuffled_cases,
     training_cases,
 )
-from locus.benchmark.maps.fixed_region import fixed_cases
-from locus.benchmark.maps.fold_draws import over_fold_draws
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.records import write as write_record
 from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.record import join
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.protocols.base import Case, Result
-from locus.benchmark.scoring.protocols.single_box import SingleBox
-from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsBySource
-from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD, SHARED_SUFFIX
 from locus.benchmark.training import metrics, provenance
-from locus.benchmark.validity.base import Check
 from locus.config import EngineFlags
 from locus.core import limits, names
 from locus.core.errors import LocusError, NotAvailableError, WriteError
@@ -71,6 +65,12 @@ from locus.core.frames import Grid
 from locus.core.types import Sample
 from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
+from locus.scoring import protocols
+from locus.scoring.protocols import base
+from locus.scoring.protocols.base import Case, Result
+from locus.scoring.protocols.single_box import SingleBox
+from locus.scoring.score_thresholds import Indexed, ThresholdsBySource
+from locus.scoring.statistics.resample import ONE_BLAS_THREAD, SHARED_SUFFIX
 
 log = logging.getLogger(__name__)
 MODEL = "external"
@@ -468,20 +468,21 @@ class NetworkScorer:
             name: code_of(model.code, method_code(name)) for name in {cell.method for cell in cells}
         }
         store = _store(model, cells, flags)
-        checks = {}
-        for name in dict.fromkeys(
-            cell.protocol for cell in cells if cell.protocol in validity.names()
-        ):
+        check_names = dict.fromkeys(
+            cell.protocol for cell in cells if cell.protocol in checks.names()
+        )
+        prepared = {}
+        for name in check_names:
             check_cells = [cell for cell in cells if cell.protocol == name]
             method_names = list(dict.fromkeys(cell.method for cell in check_cells))
-            checks[name] = validity.get(name)(
+            prepared[name] = checks.get(name)(
                 trained=model.trained,
                 methods=method_names,
                 folder=model.maps,
                 flags=flags,
                 max_images=check_cells[0].images,
             )
-        return cls(model=model, cells=cells, code=code, store=store, checks=checks, **fields)
+        return cls(model=model, cells=cells, code=code, store=store, checks=prepared, **fields)
 
     def score(self, cell: Cell) -> Scored:
         """Return the fields of the record of a cell, and its rows per case."""
@@ -522,7 +523,7 @@ def _store(model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags) -> Cas
     explained = []
     for cell in cells:
         method = SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method
-        is_of_check = cell.protocol in (names.CLASSIFICATION, *validity.names())
+        is_of_check = cell.protocol in (names.CLASSIFICATION, *checks.names())
         if not is_of_check and method not in names.WITHOUT_MAP:
             explained.append(method)
     return stored_cases(model, list(dict.fromkeys(explained)), flags)

@@ -22,13 +22,13 @@ from locus import backbones
 from locus.backbones import Classifier
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell
-from locus.benchmark.scoring.protocols.base import Case, make_case
 from locus.core.errors import NotAvailableError
 from locus.core.files import atomic
 from locus.core.frames import box_coverage
 from locus.core.registry import options
 from locus.core.types import Sample, generator, patient_folds
 from locus.datasets.io import transforms
+from locus.scoring.protocols.base import Case, make_case
 
 FOLDS = 5
 FROZEN_STAGES = 3

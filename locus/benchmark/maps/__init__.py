@@ -11,7 +11,7 @@ runs. A method without maps for a model has a file with the reason.
 
 Records and stored maps contain the hash of the code of their method (``method_code``) and of their network, so that
 those of changed code are not reused. The code that runs methods, networks and layers is not included: it has a version
-number, ``locus.benchmark.explain.VERSION``.
+number, ``locus.explaining.VERSION``.
 """
 
 from pathlib import Path
@@ -29,13 +29,13 @@ SAME_CODE = {names.UNTRAINED: UNTRAINED_METHOD, names.SHUFFLED: SHUFFLED_METHOD}
 """Row -> the method whose code makes its maps."""
 BENCHMARK = Path(__file__).resolve().parents[1]
 NOT_METHODS = {
-    names.FIXED_BOX: BENCHMARK / "maps/baselines.py",
-    **dict.fromkeys(names.OF_TRAINING_PART, BENCHMARK / "maps/fixed_region.py"),
-    names.PRIOR: BENCHMARK / "maps/baselines.py",
-    names.UPPER_BOUND: BENCHMARK / "maps/baselines.py",
+    names.FIXED_BOX: BENCHMARK / "baselines/boxes.py",
+    **dict.fromkeys(names.OF_TRAINING_PART, BENCHMARK / "baselines/fixed_region.py"),
+    names.PRIOR: BENCHMARK / "baselines/boxes.py",
+    names.UPPER_BOUND: BENCHMARK / "baselines/boxes.py",
     **dict.fromkeys(names.SUPERVISED, BENCHMARK / "evaluation/supervised.py"),
-    names.READERS: BENCHMARK / "suite/readers.py",
-    names.SECOND_READERS: BENCHMARK / "suite/readers.py",
+    names.READERS: BENCHMARK / "evaluation/readers.py",
+    names.SECOND_READERS: BENCHMARK / "evaluation/readers.py",
 }
 """Row that is computed without a method -> the file that computes it."""
 

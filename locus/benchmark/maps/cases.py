@@ -11,20 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from locus.benchmark.baselines.boxes import FloatMap, Prior, Truth, fixed_boxes
+from locus.benchmark.baselines.fixed_region import fixed_cases, training_samples
 from locus.benchmark.maps import SHUFFLED_METHOD, subgroups
-from locus.benchmark.maps.baselines import FloatMap, Prior, Truth, fixed_boxes
-from locus.benchmark.maps.fixed_region import fixed_cases, training_samples
 from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
-from locus.benchmark.scoring.protocols.base import (
-    Case,
-    LazyMap,
-    labelled_pairs,
-    make_case,
-    with_truth,
-)
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid, conventional
 from locus.core.names import (
@@ -40,6 +33,13 @@ from locus.core.types import FloatArray, Sample, generator
 from locus.datasets.base import Dataset
 from locus.methods.center import Center
 from locus.methods.noise import Noise
+from locus.scoring.protocols.base import (
+    Case,
+    LazyMap,
+    labelled_pairs,
+    make_case,
+    with_truth,
+)
 
 
 @dataclass

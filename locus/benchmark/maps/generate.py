@@ -3,7 +3,7 @@
 A ``MapRequest`` has a method or baseline, the networks, the images in batches, the file of the maps, and their key: a
 hash of everything that they depend on. ``requests_of`` lists the maps that the methods of a model need,
 ``load_or_generate`` returns them. ``generate`` computes and writes them batch by batch, with one forward pass per batch
-for all fast methods. How a batch is explained is in ``locus.benchmark.explain``, the files are in ``store``.
+for all fast methods. How a batch is explained is in ``locus.explaining``, the files are in ``store``.
 """
 
 import hashlib
@@ -22,15 +22,8 @@ from tqdm import tqdm
 
 from locus import methods
 from locus.backbones import Classifier
-from locus.benchmark.explain import VERSION
-from locus.benchmark.explain.batch import (
-    MethodMaps,
-    apply_engine_flags,
-    collect_evidence,
-    run_methods,
-)
+from locus.benchmark.baselines.boxes import BASELINES, Prior, Truth
 from locus.benchmark.maps import UNTRAINED_METHOD, method_code
-from locus.benchmark.maps.baselines import BASELINES, Prior, Truth
 from locus.benchmark.maps.runs import ModelRun, select_samples, untrained
 from locus.benchmark.maps.store import (
     Index,
@@ -41,7 +34,6 @@ from locus.benchmark.maps.store import (
     read,
     write_unsupported,
 )
-from locus.benchmark.scoring.protocols import reads_absent_findings
 from locus.config import MAPS, EngineFlags, TrainConfig, flags_with
 from locus.core import registry, user_code
 from locus.core.errors import (
@@ -56,8 +48,16 @@ from locus.core.files import json_hash
 from locus.core.names import UNTRAINED
 from locus.core.types import Sample, generator
 from locus.datasets.io import transforms
+from locus.explaining import VERSION
+from locus.explaining.batch import (
+    MethodMaps,
+    collect_evidence,
+    prepare_model,
+    run_methods,
+)
 from locus.methods.base import Method
 from locus.methods.evidence import Evidence
+from locus.scoring.protocols import reads_absent_findings
 
 log = logging.getLogger(__name__)
 BATCH_SIZE = 32
@@ -356,7 +356,11 @@ class _Networks:
         """Return evidence for a batch of one training run's images, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:
-            self.models[run] = apply_engine_flags(run.model(device), self.flags)
+            self.models[run] = prepare_model(
+                run.model(device),
+                channels_last=self.flags.channels_last,
+                compiled=self.flags.compile,
+            )
         images = transforms.evaluation()(torch.from_numpy(run.pixels[list(rows)]).to(device))
         return collect_evidence(
             self.models[run],

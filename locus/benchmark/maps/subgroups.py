@@ -26,13 +26,13 @@ from scipy.special import log_softmax
 from sklearn.metrics import roc_curve
 
 from locus.benchmark.records.record import Subgroup
-from locus.benchmark.scoring.statistics import summary
-from locus.benchmark.scoring.statistics.resample import CaseIndex
-from locus.benchmark.scoring.statistics.summary import Column, Estimate, estimate
 from locus.core.frames import area
 from locus.core.names import MAIN, MEAN_PREFIX
 from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray, Sample
+from locus.scoring.statistics import summary
+from locus.scoring.statistics.resample import CaseIndex
+from locus.scoring.statistics.summary import Column, Estimate, estimate
 
 CaseLabels = Mapping[tuple[str, str], str]
 """(image, finding) -> group of a case, without cases of unknown group."""

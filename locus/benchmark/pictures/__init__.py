@@ -1,5 +1,5 @@
-"""Pictures: heat maps, overlays, and the gallery of a suite.
+"""Pictures: cases with their heat maps, and the gallery of a suite.
 
-``explained`` explains images and writes the files of ``heatmap.py``, ``panels`` draws cases, and ``gallery`` draws the
-stored maps of a suite. Charts of scores are in ``locus.benchmark.report.charts``.
+``panels`` draws cases, and ``gallery`` draws the stored maps of a suite. ``locus.benchmark.heatmaps`` writes the files
+of ``heatmap.py``. Charts of scores are in ``locus.benchmark.report.charts``.
 """

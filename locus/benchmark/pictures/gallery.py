@@ -29,21 +29,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from locus.benchmark.drawing import COLOURS, PREDICTED, TRUTH, draw_panel
 from locus.benchmark.pictures.panels import UNDATED, save_figure
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report import grouping
 from locus.benchmark.report.grouping import NOT_RANKED, Row, is_method, main_score
 from locus.benchmark.report.table import render
 from locus.benchmark.report.tables import EXAMPLES, GALLERY, PAGE
-from locus.benchmark.scoring.protocols.base import FLAT, Case
-from locus.benchmark.scoring.surface import min_max
-from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.config import FolderFlags, PageConfig
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
 from locus.core.names import MAIN
 from locus.core.types import Echo, Sample
+from locus.drawing import COLOURS, PREDICTED, TRUTH, draw_panel
+from locus.scoring.protocols.base import FLAT, Case
+from locus.scoring.surface import min_max
+from locus.scoring.surface.bilinear import boxes, to_frame
 
 DRAWN = "phantom"
 """Data set with images drawn by code; images of other data sets are not shown on pages that are published."""

@@ -3,7 +3,7 @@
 ``prepare_case``  the content of the figure of one case, a ``CasePicture``
 ``save``, ``save_methods``  the figure of a case with one method, or with several
 
-``locus.benchmark.drawing`` draws a panel.
+``locus.drawing`` draws a panel.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.drawing import COLOURS, draw_panel, extent
-from locus.benchmark.scoring.surface import min_max
-from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.core.files import atomic
 from locus.core.frames import Alignment, Grid, iou, resize_image
 from locus.core.types import FloatArray, Sample
+from locus.drawing import COLOURS, draw_panel, extent
+from locus.scoring.surface import min_max
+from locus.scoring.surface.bilinear import boxes, to_frame
 
 if TYPE_CHECKING:  # matplotlib is slow to import, and an overlay does without it
     from matplotlib.figure import Figure

@@ -29,12 +29,12 @@ from locus.benchmark.report.grouping import (
     by_score,
     runs_words,
 )
-from locus.benchmark.scoring.rechosen import as_jackknife
-from locus.benchmark.scoring.statistics import mrmc
-from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
-from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, holm
 from locus.core.errors import BadValueError
 from locus.core.names import ADDED, BLIND, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.scoring.rechosen import as_jackknife
+from locus.scoring.statistics import mrmc
+from locus.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
+from locus.scoring.statistics.resample import MIN_PATIENTS, holm
 
 MAX_DIFFERENCE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""

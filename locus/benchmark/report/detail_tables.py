@@ -1,7 +1,7 @@
 """Tables below the main one: those of other protocols, then the breakdowns.
 
 ``NAMES`` are the first columns; ``score`` and ``count`` make others. ``of_protocol`` makes the table of a protocol: all
-its means. The scores come from ``locus.benchmark.scoring.protocols``. The breakdowns show the main metric by threshold,
+its means. The scores come from ``locus.scoring.protocols``. The breakdowns show the main metric by threshold,
 by training run and by group of cases.
 """
 

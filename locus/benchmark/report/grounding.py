@@ -24,9 +24,9 @@ from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
 from locus.benchmark.report.literature import MARKS, MEAN, PLACES
 from locus.benchmark.report.section import Section
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
-from locus.benchmark.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
 from locus.core.scores import Score
+from locus.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
 
 
 class Rule(NamedTuple):

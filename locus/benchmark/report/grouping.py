@@ -25,7 +25,6 @@ from locus.benchmark.records.record import (
     Record,
     describe,
 )
-from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core import names
 from locus.core.errors import examples
 from locus.core.names import (
@@ -36,6 +35,7 @@ from locus.core.names import (
     backbone_words,
 )
 from locus.core.scores import Score
+from locus.scoring.statistics.mrmc import ALPHA, RowSamples
 
 COLUMNS = names.HIT_COLUMNS
 """Columns of hits, 0 or 1 in each row per case; `leaderboard` fills other columns, and `main_table` shows both."""

@@ -23,12 +23,12 @@ from locus.benchmark.report.case_columns import (
     read_columns,
 )
 from locus.benchmark.report.grouping import Interval, Row, by_network, by_score, counted
-from locus.benchmark.scoring.statistics.mrmc import RowSamples
-from locus.benchmark.scoring.statistics.resample import ratio
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
 from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
+from locus.scoring.statistics.mrmc import RowSamples
+from locus.scoring.statistics.resample import ratio
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""

@@ -32,10 +32,10 @@ from locus.benchmark.report.table import (
     signed_short,
 )
 from locus.benchmark.report.table import share as value
-from locus.benchmark.scoring.statistics import resample
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import Score
 from locus.core.types import FloatArray
+from locus.scoring.statistics import resample
 
 COLUMNS = (*IOU, *IOBB)
 MARKS = {"above": " ↑", "level": " =", "below": " ↓", "": ""}

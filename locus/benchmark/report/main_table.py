@@ -35,8 +35,6 @@ from locus.benchmark.report.table import (
     signed_interval,
     tabulated,
 )
-from locus.benchmark.scoring.statistics.rank_reversals import corrected_best
-from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
 from locus.core.files import csv_text
 from locus.core.names import (
     ADDED,
@@ -48,6 +46,8 @@ from locus.core.names import (
     UPPER_BOUND,
     UPPER_BOUND_AND_PEOPLE,
 )
+from locus.scoring.statistics.rank_reversals import corrected_best
+from locus.scoring.statistics.resample import MIN_PATIENTS
 
 if TYPE_CHECKING:
     import pandas as pd

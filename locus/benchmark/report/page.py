@@ -26,7 +26,6 @@ from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.primary import Primary
 from locus.benchmark.report.section import CheckReport, Section
 from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
-from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core.cli import CONFIGS
 from locus.core.names import (
     ADDED,
@@ -37,6 +36,7 @@ from locus.core.names import (
     SUPERVISED,
     UPPER_BOUND,
 )
+from locus.scoring.statistics.mrmc import ALPHA, RowSamples
 
 DRAWN = {
     "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",

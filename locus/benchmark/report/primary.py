@@ -18,9 +18,9 @@ import pydantic
 from locus.benchmark.report.grouping import Comparison, Row
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import NOTHING, Table, of_interval
-from locus.benchmark.scoring.statistics.mrmc import ALPHA
-from locus.benchmark.scoring.statistics.resample import holm
 from locus.core.names import BLIND
+from locus.scoring.statistics.mrmc import ALPHA
+from locus.scoring.statistics.resample import holm
 
 MAX_CONTRASTS = 3
 Floor = Literal["prior", "fixed_box"]

@@ -35,12 +35,12 @@ from locus.benchmark.report.table import (
     render,
     short,
 )
-from locus.benchmark.scoring.statistics.mrmc import RowSamples
-from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
-from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.cli import CONFIGS
 from locus.core.files import write_text
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
+from locus.scoring.statistics.mrmc import RowSamples
+from locus.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
+from locus.scoring.statistics.resample import ONE_BLAS_THREAD
 
 PAGE = "index.html"
 GALLERY, EXAMPLES = "gallery.html", "examples.svg"

@@ -21,7 +21,6 @@ from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.grouping import grouped
-from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import SUITES, ModelPlan, Suite
 from locus.benchmark.training import runs
@@ -32,6 +31,7 @@ from locus.core.errors import BadValueError, DataError
 from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, normalize_data_set
 from locus.core.registry import options as options_of
 from locus.core.user_code import refuse_code, runs_code
+from locus.scoring import protocols
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")

@@ -31,21 +31,21 @@ from locus.benchmark.report.case_columns import (
 )
 from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
-from locus.benchmark.scoring.statistics import resample
-from locus.benchmark.scoring.statistics.mrmc import over_patients, with_draw_error
-from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
-from locus.benchmark.scoring.statistics.resample import (
+from locus.benchmark.suite import cells
+from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
+from locus.core.files import csv_text, write_text
+from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
+from locus.core.types import Echo, FloatArray
+from locus.scoring.statistics import resample
+from locus.scoring.statistics.mrmc import over_patients, with_draw_error
+from locus.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
+from locus.scoring.statistics.resample import (
     MIN_PATIENTS,
     CaseGroups,
     CaseIndex,
     holm,
     mean,
 )
-from locus.benchmark.suite import cells
-from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
-from locus.core.files import csv_text, write_text
-from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
-from locus.core.types import Echo, FloatArray
 
 COLUMNS = (MAIN, "hit@iou.1", "hit@iou.5", "hit@iobb.5", "mean_iou", "pointing")
 """Compared columns; the main column also by finding."""

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from locus import backbones, datasets
-from locus.benchmark import records, validity
-from locus.benchmark.check.results import accepted
+from locus.benchmark import checks, records
+from locus.benchmark.inspect.results import accepted
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import typed_folder_flags
 from locus.benchmark.records import Cell, Record
@@ -25,7 +25,6 @@ from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
 from locus.benchmark.report.tables import EXAMPLES
-from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
@@ -36,6 +35,7 @@ from locus.core.errors import BadValueError, require_name
 from locus.core.files import atomic
 from locus.core.types import Sample
 from locus.core.user_code import runs_code
+from locus.scoring.statistics.resample import ONE_BLAS_THREAD
 
 log = logging.getLogger(__name__)
 PUBLISHED_SEED = 0
@@ -255,7 +255,7 @@ def tables_of(folder: Path) -> list[DatasetTables]:
             listed=None if suite.joins else cells.keys(suite),
             is_primary=None if suite.primary is None else suite.primary.has,
         )
-    return [DatasetTables(board, validity.reports()) for board in boards]
+    return [DatasetTables(board, checks.reports()) for board in boards]
 
 
 def describe(suite: Suite, folder: Path) -> Description:
@@ -270,7 +270,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         rank_methods=tuple(suite.rank_methods),
         primary=suite.primary,
         maps_of=maps_of,
-        checks=validity.reports(),
+        checks=checks.reports(),
         answers_first=bool(suite.truths),
         can_be_run=not suite.truths and not suite.joins and not suite.private_images,
         pictures={

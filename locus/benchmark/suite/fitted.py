@@ -20,25 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus import datasets
+from locus.arrays import Pair
 from locus.benchmark import records
-from locus.benchmark.evaluation import scorer
-from locus.benchmark.evaluation.arrays import Pair
-from locus.benchmark.evaluation.scorer import CaseSource
-from locus.benchmark.maps.baselines import (
+from locus.benchmark.baselines.boxes import (
     ALLOWED_CANDIDATES,
     CANDIDATE_SIDES,
     HIT_IOU,
     MIN_PATIENTS,
     Prior,
 )
+from locus.benchmark.evaluation import scorer
+from locus.benchmark.evaluation.scorer import CaseSource
 from locus.benchmark.maps.runs import images_of
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.grouping import first_names
-from locus.benchmark.scoring import score_thresholds
-from locus.benchmark.scoring.protocols.added import ChosenByFinding, Fitted
-from locus.benchmark.scoring.protocols.base import Case, Protocol
-from locus.benchmark.scoring.protocols.single_box import SingleBox
-from locus.benchmark.scoring.score_thresholds import FITTED, Indexed, ThresholdsBySource
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
@@ -48,6 +43,11 @@ from locus.core.errors import DataError, LeakError, NotAvailableError
 from locus.core.frames import as_boxes, box_coverage, conventional, iou
 from locus.core.names import ADDED, FIXED_BOX, MAIN_PROTOCOL, PRIOR
 from locus.core.types import FloatArray, Sample
+from locus.scoring import score_thresholds
+from locus.scoring.protocols.added import ChosenByFinding, Fitted
+from locus.scoring.protocols.base import Case, Protocol
+from locus.scoring.protocols.single_box import SingleBox
+from locus.scoring.score_thresholds import FITTED, Indexed, ThresholdsBySource
 
 CHOSEN_ON_ALL = "oracle"
 """Source of the thresholds that a suite chose on all its cases."""

@@ -19,14 +19,14 @@ from locus import backbones
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, Score, cases
 from locus.benchmark.report.grouping import listed
-from locus.benchmark.scoring.statistics.resample import CaseIndex
-from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.benchmark.suite.plan import Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import json_hash
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, PEOPLE
+from locus.scoring.statistics.resample import CaseIndex
+from locus.scoring.statistics.summary import Column, estimate, scores
 
 RECIPE = (
     "backbone",

@@ -21,8 +21,6 @@ from locus import backbones, methods
 from locus.benchmark.maps import code_of_config
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report.primary import Primary
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.pixels import MAP_SIDE
 from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
 from locus.config import DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
 from locus.core import cli, user_code
@@ -31,6 +29,8 @@ from locus.core.files import json_hash, safe_filename
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, duplicates
 from locus.core.registry import CHECKS
 from locus.core.user_code import runs_code
+from locus.scoring import protocols
+from locus.scoring.pixels import MAP_SIDE
 
 if TYPE_CHECKING:
     from locus.benchmark.opening import ExternalModel
@@ -285,7 +285,7 @@ class Suite(pydantic.BaseModel):
     """Methods whose mean represents each network in comparisons of networks; none: those that all its networks have,
     without baselines."""
     protocols: Annotated[list[ProtocolName], Distinct] | None = None
-    """Names of protocols; none: all in ``benchmark/scoring/protocols`` that need only maps."""
+    """Names of protocols; none: all in ``locus/scoring/protocols`` that need only maps."""
     papers: list[PaperName] = []
     """Papers of ``benchmark/records/papers`` whose numbers are shown with ours."""
     check: CheckName | None = None

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from locus import methods
 from locus.benchmark import records
+from locus.benchmark.executors import Executor, Step
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.grouping import counted
 from locus.benchmark.suite import cells, work
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder
-from locus.benchmark.suite.executors import Executor, Step
 from locus.benchmark.suite.plan import ModelPlan, RunPlan, Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import RunConfig, TrainConfig
@@ -408,7 +408,7 @@ def _run_steps(
     tasks: Tasks, runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, echo: Echo
 ) -> dict[str, str]:
     """Run all steps of ``tasks``; return model -> reason for each model that failed, at least in part."""
-    from locus.benchmark.suite.executors.base import (
+    from locus.benchmark.executors.base import (
         run_with_progress,
     )  # slow import, not for a dry run
 

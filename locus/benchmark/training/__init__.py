@@ -1,7 +1,7 @@
 """Training: a configuration becomes a folder with checkpoints, predictions and metrics.
 
-``fit`` is the entry point; ``run`` does the work. Explaining and scoring are in ``locus.benchmark.explain`` and
-``locus.benchmark.scoring``. Importing this package does not import torch.
+``fit`` is the entry point; ``run`` does the work. Explaining and scoring are in ``locus.explaining`` and
+``locus.scoring``. Importing this package does not import torch.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The machine of a run, from its flags: devices, threads, precision, memory and log file.
 
 Memory that runs out becomes an error with advice (``oom_as_error``). The number of CPUs and the limits of containers
-are read by ``locus.core.limits``; batch sizes for explaining are in ``locus.benchmark.explain._passes``.
+are read by ``locus.core.limits``; batch sizes for explaining are in ``locus.explaining._passes``.
 """
 
 import contextlib

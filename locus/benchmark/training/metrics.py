@@ -5,7 +5,7 @@
 ``choose``, ``decide``     decisions: a logit per finding as threshold, and ratios of counts per patient
 ``assess``       the content of metrics.json: thresholds from validation, and both splits with intervals
 
-The bootstrap itself is in ``locus.benchmark.scoring.statistics.resample``, plots are in ``plots``.
+The bootstrap itself is in ``locus.scoring.statistics.resample``, plots are in ``plots``.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,11 +22,11 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 from tqdm import tqdm
 
-from locus.benchmark.scoring.statistics import resample
 from locus.core.compiled import compiled
 from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
 from locus.datasets import base
+from locus.scoring.statistics import resample
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,17 +11,17 @@ from locus.benchmark.evaluation import entry
 from locus.benchmark.evaluation.files import Geometry
 from locus.benchmark.evaluation.scorer import EntryCases, score
 from locus.benchmark.records import Cell
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import make_case
-from locus.benchmark.scoring.protocols.detection import Detection
-from locus.benchmark.scoring.protocols.single_box import SingleBox
-from locus.benchmark.scoring.surface import min_max
-from locus.benchmark.scoring.surface.bilinear import boxes
 from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid, box_coverage, resample, resolve
 from locus.core.names import WITHOUT_TRAINING
 from locus.core.types import Sample
 from locus.datasets.base import Samples
+from locus.scoring import protocols
+from locus.scoring.protocols.base import make_case
+from locus.scoring.protocols.detection import Detection
+from locus.scoring.protocols.single_box import SingleBox
+from locus.scoring.surface import min_max
+from locus.scoring.surface.bilinear import boxes
 from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
 from tests.oracles import coco
 

@@ -10,13 +10,13 @@ from locus.benchmark import records
 from locus.benchmark.evaluation import entry, files
 from locus.benchmark.maps.store import compress
 from locus.benchmark.records import Record
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.suite import external
 from locus.core.errors import BadValueError, DataError, HeldError, LocusError
 from locus.core.frames import resolve
 from locus.core.types import Sample
 from locus.datasets.io.annotations import Names
+from locus.scoring import protocols
+from locus.scoring.protocols.base import Case
 from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
 
 TEN = pytest.mark.parametrize("seed", range(10))

@@ -8,12 +8,10 @@ import torch
 
 from locus.benchmark import records
 from locus.benchmark.evaluation.scorer import stored_cases
-from locus.benchmark.explain.batch import explain
 from locus.benchmark.maps.cases import make_cases
 from locus.benchmark.maps.generate import build_method, load_or_generate, make_request, requests_of, validation_requests
 from locus.benchmark.maps.runs import ModelRun, Untrained, select_samples, subset
 from locus.benchmark.maps.store import NotMadeError
-from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.score import finished_runs, score, scored_model
@@ -22,6 +20,8 @@ from locus.config import EngineFlags, RunConfig
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.types import Sample
 from locus.datasets.io import transforms
+from locus.explaining.batch import explain
+from locus.scoring import protocols
 
 FLAGS = EngineFlags()
 WORDS = ["cam", "pcam", "ablationcam", "saliency", "noise", "prior", "truth"]

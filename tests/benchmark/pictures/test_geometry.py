@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from locus.benchmark.report.table import FOLDER
-from locus.benchmark.scoring.surface import min_max
-from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.core.frames import Grid, iou
+from locus.scoring.surface import min_max
+from locus.scoring.surface.bilinear import boxes, to_frame
 from tests.browser import dom, needs_browser
 
 pytestmark = [pytest.mark.oracle, needs_browser]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.drawing import blend
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import MethodCases, SelectedCase
 from locus.benchmark.records import Cell, Record
-from locus.benchmark.scoring.protocols.base import Case
+from locus.drawing import blend
+from locus.scoring.protocols.base import Case
 
 KEY = ("a", "mass")
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from locus.benchmark import drawing
+from locus import drawing
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.core.types import Sample

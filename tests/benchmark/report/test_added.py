@@ -7,7 +7,7 @@ from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.report import added, comparisons
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.scoring.statistics.resample import holm
+from locus.scoring.statistics.resample import holm
 
 COUNT = 1000
 

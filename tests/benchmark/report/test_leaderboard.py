@@ -16,8 +16,8 @@ from locus.benchmark.report.grouping import COLUMNS, UNSOLVED, Comparison, Inter
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import DatasetTables, answer, notes
 from locus.benchmark.report.table import short
-from locus.benchmark.scoring.statistics import mrmc
 from locus.core.names import MAIN
+from locus.scoring.statistics import mrmc
 from tests.benchmark.report.given import leaderboard, texts
 from tests.benchmark.report.made_up import PATIENTS, cell, hits, training
 

@@ -8,9 +8,9 @@ from locus.benchmark.records import Cell, Record
 from locus.benchmark.report import comparisons, primary
 from locus.benchmark.report.grouping import Comparison, Interval, Row
 from locus.benchmark.report.primary import Analysis, Contrast, Primary
-from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.suite import plan
 from locus.core.errors import DataError, UnknownNameError
+from locus.scoring.statistics.mrmc import RowSamples
 
 PATIENTS, RUNS, DRAWS = 40, 3, 500
 METHODS = ("fullgrad", "cam", "gradcam", "layercam")

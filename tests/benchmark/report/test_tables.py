@@ -11,8 +11,8 @@ import pytest
 
 from locus.benchmark.records import Cell, Record, Score, load, pack, write
 from locus.benchmark.report import grouping, table, tables
-from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import Case
+from locus.scoring import protocols
+from locus.scoring.protocols.base import Case
 from tests.benchmark.report.given import leaderboard, texts
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")

@@ -7,10 +7,10 @@ import pytest
 
 from locus import methods
 from locus.benchmark import records
+from locus.benchmark.executors._local import Local
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Record
 from locus.benchmark.suite import cells, plan
-from locus.benchmark.suite.executors._local import Local
 from locus.benchmark.suite.run import record_failure
 from locus.benchmark.suite.run import run as run_suite
 from locus.config import RunConfig

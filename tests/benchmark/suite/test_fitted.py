@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from locus.benchmark.records import Cell
-from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.suite import fitted
 from locus.benchmark.suite.fitted import Fit, FittedBox
 from locus.core.errors import DataError, LeakError, NotAvailableError
 from locus.core.types import Sample
+from locus.scoring.protocols.base import Case
 
 FRAME = (32, 32)
 LEFT, RIGHT = [0.0, 8, 8, 24], [24.0, 8, 32, 24]  # so far apart that no box hits both

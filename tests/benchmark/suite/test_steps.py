@@ -9,9 +9,9 @@ import safetensors.numpy
 
 from locus import backbones
 from locus.benchmark import records
+from locus.benchmark.executors import Step
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask
-from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.run import check_parallel, model_steps
 from locus.config import RunConfig
 from locus.core.errors import BadValueError

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from locus import methods
-from locus.benchmark.scoring import protocols
+from locus.scoring import protocols
 from tools.site import source
 from tools.site.parts import pages
 from tools.site.pictures import draw_entries

@@ -1,5 +1,5 @@
 "use strict";
-// The exact geometry of a heat map's bilinear surface, as in benchmark/scoring/surface (bilinear.py).
+// The exact geometry of a heat map's bilinear surface, as in locus/scoring/surface (bilinear.py).
 const geometry = (() => {
   // Box coordinates of the vertices along one axis; without a grid those of interpolate(align_corners=False).
   function centres(count, side, grid, axis) {

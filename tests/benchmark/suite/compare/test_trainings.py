@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.statistics import mrmc
+from locus.scoring.statistics import mrmc
 
 SHARES = {"cam": (0.5, 0.6, 0.55), "layercam": (0.65, 0.7, 0.75)}
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
-from locus.benchmark.scoring.statistics.resample import interval, weights
 from locus.benchmark.training import metrics
 from locus.benchmark.training.metrics import Predictions, scores
+from locus.scoring.statistics.resample import interval, weights
 
 
 @pytest.mark.byhand

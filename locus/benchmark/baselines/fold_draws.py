@@ -1,0 +1,137 @@
+"""``prior`` and ``fixed_box`` with the patients in other folds, drawn several times.
+
+Their scores depend on the draw of the folds, so they are means over ``FOLD_DRAWS`` draws.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locus.benchmark.baselines.boxes import (
+    ALLOWED_CANDIDATES,
+    AREAS,
+    CANDIDATE_SIDES,
+    HIT_IOU,
+    Prior,
+)
+from locus.core.frames import as_boxes, box_coverage
+from locus.core.names import FIXED_BOX
+from locus.core.types import FloatArray, patient_folds
+from locus.scoring.protocols.base import Case, with_truth
+
+FOLD_DRAWS = 20
+"""Number of draws of the patient folds."""
+CASES_PER_BLOCK = 16
+"""Number of cases whose overlaps with all candidates are in memory at a time."""
+COMPARED_DECIMALS = 9
+"""Decimals to which sums of overlaps are compared; smaller differences are rounding."""
+FOLDS = Prior().folds
+SIDE = Prior().side
+
+
+def over_fold_draws(method: str, cases: Sequence[Case]) -> list[list[Case]]:
+    """Return the cases with truth of ``prior`` or ``fixed_box`` for each of ``FOLD_DRAWS`` draws of the patient folds.
+
+    Only the maps or boxes differ between draws. The first draw has the folds of seed 0, as the other baselines' files.
+    """
+    scored = with_truth(cases)
+    patients = [case.patient_id for case in scored]
+    findings = np.array([case.finding for case in scored])
+    fold = np.array([patient_folds(patients, FOLDS, seed) for seed in range(FOLD_DRAWS)])
+    redraw = _with_fixed_boxes if method == FIXED_BOX else _with_prior_maps
+    draws: list[list[Case]] = [list(scored) for _ in range(FOLD_DRAWS)]
+    for finding in np.unique(findings):
+        held = np.flatnonzero(findings == finding)
+        of_finding = [scored[n] for n in held]
+        for draw, redrawn in zip(draws, redraw(of_finding, fold[:, held]), strict=True):
+            for n, case in zip(held, redrawn, strict=True):
+                draw[n] = case
+    return draws
+
+
+def _with_prior_maps(cases: Sequence[Case], fold: NDArray[np.int64]) -> Iterator[list[Case]]:
+    """Yield the cases of one finding with the maps of each draw; ``fold``: (D,N) fold of each case."""
+    drawn = np.stack([box_coverage(case.boxes, case.frame, (SIDE, SIDE)) for case in cases]).astype(
+        np.float32
+    )
+    for of_draw in fold:
+        maps = [_mean_of(drawn[of_draw != number]) for number in range(FOLDS)]
+        # the cases of a fold share one array, so that its surface is made once
+        yield [
+            replace(case, map=maps[number])
+            for case, number in zip(cases, of_draw.tolist(), strict=True)
+        ]
+
+
+def _mean_of(drawn: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean map (side,side) of drawn boxes (N,side,side); zeros without any."""
+    return drawn.mean(0) if len(drawn) else np.zeros(drawn.shape[1:], dtype=np.float32)
+
+
+def _with_fixed_boxes(cases: Sequence[Case], fold: NDArray[np.int64]) -> Iterator[list[Case]]:
+    """Yield the cases of one finding with the box of each draw; ``fold``: (D,N) fold of each case."""
+    truths = [as_boxes(case.boxes) / _corners(case) for case in cases]
+    for boxes, of_draw in zip(choose_boxes(truths, fold), fold, strict=True):
+        redrawn = []
+        for case, number in zip(cases, of_draw, strict=True):
+            box = boxes[number] * _corners(case)
+            redrawn.append(replace(case, submitted_boxes=np.append(box, 1.0)[None]))
+        yield redrawn
+
+
+def _corners(case: Case) -> NDArray[np.int64]:
+    """Return (W, H, W, H) of the frame: the factors from shares of the frame to a box xyxy."""
+    height, width = case.frame
+    return np.array([width, height, width, height])
+
+
+def choose_boxes(truths: Sequence[FloatArray], fold: NDArray[np.int64]) -> FloatArray:
+    """Return the boxes (D,folds,4) of one finding, as shares of the frame, chosen as ``fixed_boxes`` does.
+
+    ``truths``: the truth boxes (M,4) of N cases, as shares of their frames. ``fold``: (D,N) fold of each case.
+    """
+    is_in_fold = (
+        (fold[:, None] == np.arange(FOLDS)[:, None]).reshape(-1, len(truths)).astype(np.float64)
+    )
+    hits = np.zeros((len(is_in_fold), int(ALLOWED_CANDIDATES.sum())))
+    total = np.zeros_like(hits)
+    for start in range(0, len(truths), CASES_PER_BLOCK):
+        block = slice(start, start + CASES_PER_BLOCK)
+        overlap = np.stack([overlaps_with_candidates(boxes) for boxes in truths[block]])
+        hits += is_in_fold[:, block] @ (overlap > HIT_IOU).astype(np.float64)
+        total += is_in_fold[:, block] @ overlap
+    hits_by_draw = hits.reshape(len(fold), FOLDS, -1)
+    total_by_draw = total.reshape(len(fold), FOLDS, -1)
+    pairs = zip(hits_by_draw, total_by_draw, strict=True)
+    best = np.stack([_best(hits_of_draw, total_of_draw) for hits_of_draw, total_of_draw in pairs])
+    side_along_x, side_along_y = np.nonzero(ALLOWED_CANDIDATES)
+    x = CANDIDATE_SIDES[side_along_x[best]]
+    y = CANDIDATE_SIDES[side_along_y[best]]
+    return np.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], axis=-1)
+
+
+def overlaps_with_candidates(boxes: FloatArray) -> FloatArray:
+    """Return the IoU (C,) of each candidate with its best truth box of (M,4)."""
+    of_boxes = []
+    for x0, y0, x1, y1 in boxes:
+        shared = np.outer(_shared_length(x0, x1), _shared_length(y0, y1))[ALLOWED_CANDIDATES]
+        union = AREAS[ALLOWED_CANDIDATES] + (x1 - x0) * (y1 - y0) - shared
+        of_boxes.append(shared / union)
+    return np.max(of_boxes, axis=0)
+
+
+def _shared_length(start: float, end: float) -> FloatArray:
+    """Return the length (S,) that each side of a candidate shares with a side of a box."""
+    first = np.maximum(CANDIDATE_SIDES[:, 0], start)
+    last = np.minimum(CANDIDATE_SIDES[:, 1], end)
+    return np.maximum(last - first, 0)
+
+
+def _best(hits: FloatArray, total: FloatArray) -> NDArray[np.int64]:
+    """Return the best candidate (folds,) on the cases of the other folds, from sums (folds,C) of each fold."""
+    of_others = hits.sum(0) - hits
+    overlap_of_others = (total.sum(0) - total).round(COMPARED_DECIMALS)
+    is_most = of_others == of_others.max(-1, keepdims=True)
+    return np.where(is_most, overlap_of_others, -np.inf).argmax(-1)

@@ -1,0 +1,294 @@
+"""Check results that someone else made on NIH, before their rows are merged into published results.
+
+``accepted``  the records that can be merged, with all their numbers computed again here from the boxes of their rows
+``run``       the check as a command
+
+Only the boxes come from a contribution. Other protocols, pointing on maps and the rows of baselines need the maps: they
+are left out, and the baselines beside the methods are those of the published suite.
+"""
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from locus import backbones, datasets, methods
+from locus.benchmark import records
+from locus.benchmark.maps import code_of, method_code
+from locus.benchmark.records import Record, Score, cases
+from locus.benchmark.records.record import CONTRIBUTED
+from locus.benchmark.report import grouping
+from locus.config import ResultsCheckConfig
+from locus.core.errors import DataError, examples
+from locus.core.names import BLIND, PRIOR, UNRANKED_METHODS
+from locus.core.types import Echo, FloatArray, Sample
+from locus.core.user_code import runs_code
+from locus.datasets.base import Dataset
+from locus.scoring.protocols.base import make_case
+from locus.scoring.protocols.single_box import SingleBox
+
+DATASET = "NIH"
+"""Data set of contributed results: everyone can compute those of the others."""
+KNOWN_FILES = re.compile(
+    r"(index|gallery)\.html|(examples|published)\.svg|leaderboard\.(csv|md|tex)|(cells|records|cases(-seed\d+)?)\.parquet"
+    r"|sources\.csv|(records/)?\.lock|records/(config\.yaml|cases/\w+/[^/]+\.parquet)"
+)
+"""Files that ``benchmark.score`` and ``benchmark.run`` write, without weights."""
+OF_BOXES = re.compile(r"patient|iou|iobb|mean_iou|center_inside|hit@\w+\.\d")
+"""Columns and metrics that follow from the boxes."""
+POINTING = "pointing"
+"""Column and metric that follow from submitted boxes: the centre of the box. For maps, the maps are needed."""
+CASE = ("image", "finding")
+GROUPS = ("size", "view", "sex", "age", "co_occurrence", "classifier_correct", "agreement")
+"""Columns that rows may have and that are left out."""
+DECLARED = "trained on (declared)"
+"""Name of the declared training data in ``Record.rests_on``."""
+TOLERANCE = 1e-4
+"""Largest difference of a number that was computed again: rows per case have single precision."""
+MAX_OUTSIDE = 0.01
+"""Largest distance in pixels by which a box in single precision may exceed its image."""
+Checked = tuple[Record, pd.DataFrame]
+"""A record and its rows per case."""
+
+
+def run(config: ResultsCheckConfig, echo: Echo) -> int:
+    """Check the results ``config.folder`` and ``echo`` its rows. Raises ``DataError`` if they cannot be merged."""
+    results = records.published() if config.results is None else Path(config.results)
+    for record, rows in accepted(Path(config.folder), results / config.suite):
+        of_suite = f" (of {config.suite})" if record.method in BLIND else ""
+        value = grouping.main_value(record)
+        echo(
+            f"{record.method}{of_suite}: {value} at IoU > .3, as computed again from {len(rows)} cases"
+        )
+    echo(f"{config.folder} can be merged into {config.suite}")
+    return 0
+
+
+def accepted(folder: Path, published: Path) -> list[Checked]:
+    """Return the records of methods by the main protocol in ``folder`` and their rows, then baselines beside them.
+
+    The suite's own records are left out. The baselines are those of the suite that see no image, beside each network.
+    ``published``: the folder of the suite. Raises ``DataError`` for a file that is unknown, a link or damaged, for
+    other images, boxes, code or cases, for the name of another method, and for a number that its boxes do not give.
+    """
+    _refuse_files(folder)
+    of_suite = grouping.main_records(records.load(published), DATASET)
+    own = {record.key: record for record in of_suite if CONTRIBUTED not in record.rests_on}
+    blind = {record.method: record for record in own.values() if record.method in BLIND}
+    given = [
+        record
+        for record in grouping.main_records(records.load(folder), DATASET)
+        if record.key not in own
+    ]
+    given = [record for record in given if grouping.is_method(record)]
+    if PRIOR not in blind or not given:
+        raise DataError(
+            f"{folder} has no method with a score on {DATASET} by single_box that {published} lacks"
+        )
+    reserved = {
+        _plain(name)
+        for name in (*UNRANKED_METHODS, *methods.names(), *(r.method for r in own.values()))
+    }
+    own_rows = {name: cases.read(record.cell, published) for name, record in blind.items()}
+    rows_of = {record.key: cases.read(record.cell, folder) for record in given}
+    for record in given:
+        problems = itertools.chain(
+            _declarations(record, blind[PRIOR], reserved),
+            _differences(rows_of[record.key], own_rows[PRIOR]),
+        )
+        _refuse_first(problems, record, folder)
+    listed = datasets.load(DATASET, split="test", images=False)
+    checked = []
+    for record in given:
+        rows = rows_of[record.key]
+        again, rows_again = _again(record, blind[PRIOR], rows, listed)
+        _refuse_first(_wrong_numbers(record, again, rows, rows_again), record, folder)
+        checked.append((again, rows_again))
+    return [*checked, *_beside(checked, blind, own_rows)]
+
+
+def _refuse_first(problems: Iterator[str], record: Record, folder: Path) -> None:
+    """Raise ``DataError`` with the first of the ``problems`` of a record."""
+    if problem := next(problems, ""):
+        raise DataError(f"{folder}: {record.method} {problem}")
+
+
+def _refuse_files(folder: Path) -> None:
+    """Raise ``DataError`` for links, and for files that Locus does not write into the folder of results."""
+    paths = sorted(folder.rglob("*"))
+    if links := [path.relative_to(folder).as_posix() for path in paths if path.is_symlink()]:
+        raise DataError(
+            f"{folder} has links ({examples(links)}): replace them by the files, or remove them"
+        )
+    names = [path.relative_to(folder).as_posix() for path in paths if not path.is_dir()]
+    if unknown := [name for name in names if KNOWN_FILES.fullmatch(name) is None]:
+        raise DataError(
+            f"{folder} has files that are not results ({examples(unknown)}): remove them"
+        )
+
+
+def _plain(name: str) -> str:
+    """Return a method's name without options, case, spaces and signs: what a reader takes for the same name."""
+    letters = unicodedata.normalize("NFKC", name.partition(":")[0]).casefold()
+    return re.sub(r"[\W_]+", "", letters)
+
+
+def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iterator[str]:
+    """Yield what a record says that cannot be: a name of others, the code of a method, images, a network, a date."""
+    cell, is_external = record.cell, "external" in record.cell.recipe
+    is_ours = (
+        not is_external
+        and record.method == cell.method
+        and cell.method.partition(":")[0] in methods.names()
+    )
+    if not is_ours and _plain(record.method) in reserved:
+        yield "is the name of a method or baseline of this benchmark: choose another name"
+    names_network = (
+        cell.backbone
+        or cell.global_pool
+        or cell.seed is not None
+        or cell.recipe.keys() != {"external"}
+    )
+    if is_external and names_network:
+        yield "was made elsewhere, so it cannot name a network of this benchmark"
+    if not ours.may_have_cases_of(record):
+        yield f"was scored on other images, labels or boxes than the {ours.rests_on['cases']} cases of the lists"
+    network = record.code.get("network", "")  # if it is not part of Locus
+    if not {"grid", "weights"} & cell.recipe.keys():
+        network = backbones.network_code({"name": cell.backbone})
+    method = record.code.get("method", "") if runs_code(cell.method) else method_code(cell.method)
+    if not is_external and record.code != code_of(network, method):
+        yield f"was computed by other code than this version (hashes {record.code}): run it again"
+    try:
+        datetime.fromisoformat(record.created)
+    except ValueError:
+        yield f"was created at {record.created!r}, which is not a date"
+
+
+def _differences(rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:
+    """Yield how the cases and columns of rows differ from those of the suite's own rows."""
+    pairs, own_pairs = _pairs(rows), _pairs(own_rows)
+    lacking, unknown = {*own_pairs} - {*pairs}, {*pairs} - {*own_pairs}
+    if unknown or lacking or len(pairs) > len(own_pairs):
+        first = examples(map(", ".join, sorted(unknown or lacking)))
+        yield f"lacks {len(lacking)} of {len(own_pairs)} cases and has {len(unknown)} others ({first})"
+    if columns := [name for name in rows if name not in (*own_rows, *cases.BOX, *GROUPS)]:
+        yield f"has columns that its protocol does not write ({examples(columns)})"
+
+
+def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    return [*zip(rows["image"], rows["finding"], strict=True)]
+
+
+def _again(record: Record, ours: Record, rows: pd.DataFrame, listed: Dataset) -> Checked:
+    """Return a record and its rows with nothing but what its boxes give and what its authors declare.
+
+    ``ours``: a record of the suite, whose counts and description of the images it gets.
+    """
+    samples = {sample.image_id: sample for sample in listed}
+    pairs = _pairs(rows)
+    boxes = rows.reindex(columns=[*cases.BOX]).to_numpy(np.float64)
+    scored = [
+        make_case(
+            samples[image],
+            finding,
+            1.0,
+            None,
+            "conventional",
+            submitted_boxes=_box(box, samples[image]),
+        )
+        for (image, finding), box in zip(pairs, boxes, strict=True)
+    ]
+    result = SingleBox().evaluate(scored, listed.findings, record.cell.data_seed)
+    points = (POINTING,) if record.cell.recipe.get("external", {}).get("kind") == "boxes" else ()
+    scores = [
+        score
+        for score in result.scores
+        if score.metric in points
+        or (score.threshold_source == "cross-fitted" and OF_BOXES.fullmatch(score.metric))
+    ]
+    computed = pd.DataFrame(result.rows)
+    columns = [
+        name
+        for name in computed
+        if name in (*CASE, *cases.BOX, *points) or OF_BOXES.fullmatch(str(name))
+    ]
+    declared = {DECLARED: record.rests_on[DECLARED]} if DECLARED in record.rests_on else {}
+    again = Record(
+        cell=record.cell,
+        method_name=record.method_name,
+        geometry=record.geometry,
+        code=record.code,
+        checkpoints=record.checkpoints,
+        versions=record.versions,
+        training=record.training,
+        scoring=record.scoring,
+        fingerprint=record.fingerprint,
+        created=record.created,
+        rests_on={**ours.rests_on, **declared},
+        data=ours.data,
+        scores=tuple(scores),
+    )
+    return again, computed[columns]
+
+
+def _box(box: FloatArray, sample: Sample) -> FloatArray:
+    """Return the box of a case as (1,5) with a confidence, or (0,5) without a box.
+
+    Raises ``DataError`` for a box that is not in its image.
+    """
+    if np.isnan(box).all():
+        return np.zeros((0, 5))
+    height, width = sample.frame
+    low, high = box[:2], box[2:]
+    if not (np.isfinite(box).all() and (low <= high).all() and (low >= -MAX_OUTSIDE).all()):
+        raise DataError(
+            f"the box of {sample.image_id} is {box.tolist()}: give x0 ≤ x1 and y0 ≤ y1 in its image"
+        )
+    if (high > np.array([width, height]) + MAX_OUTSIDE).any():
+        raise DataError(
+            f"the box of {sample.image_id} is {box.tolist()}, outside its image of {width}×{height} pixels"
+        )
+    return np.append(box, 1.0)[None]
+
+
+def _wrong_numbers(
+    record: Record, again: Record, rows: pd.DataFrame, rows_again: pd.DataFrame
+) -> Iterator[str]:
+    """Yield each number of ``again`` and its rows that the record or its rows have with another value."""
+    for score in again.scores:
+        given = record.find(score.metric, score.finding, score.threshold_source) or Score("", "")
+        if not _agree(given[2:6], score[2:6]):
+            theirs, ours = (
+                f"{one.value} [{one.low}, {one.high}], n = {one.n}" for one in (given, score)
+            )
+            yield f"says {score.metric} of {score.finding} is {theirs}, but its boxes give {ours}"
+    for name in rows_again.columns.intersection(rows.columns).drop([*CASE]):
+        for case, theirs, ours in zip(_pairs(rows), rows[name], rows_again[name], strict=True):
+            same = theirs == ours if isinstance(ours, str) else _agree([theirs], [ours])
+            if not same:
+                yield f"says {name} of {', '.join(case)} is {theirs}, but its box gives {ours}"
+
+
+def _agree(theirs: Sequence[object], ours: Sequence[object]) -> bool:
+    numbers = np.array([theirs, ours], dtype=np.float64)
+    return np.allclose(numbers[0], numbers[1], rtol=0, atol=TOLERANCE, equal_nan=True)
+
+
+def _beside(
+    checked: Sequence[Checked], blind: dict[str, Record], own_rows: dict[str, pd.DataFrame]
+) -> Iterator[Checked]:
+    """Yield the suite's rows of the baselines that see no image for each network of the ``checked`` methods."""
+    networks = {record.cell.without_method.key: record for record, _ in checked}
+    for record in networks.values():
+        for name, own in blind.items():
+            update = {
+                "cell": record.cell.model_copy(update={"method": name}),
+                "created": record.created,
+            }
+            yield own.model_copy(update=update), own_rows[name].drop(columns=["key", *cases.CELL])

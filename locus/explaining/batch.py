@@ -1,0 +1,567 @@
+"""Explain a batch: all methods share one forward pass and the gradients through the head.
+
+``check_images``, ``finding_positions``  check the model, images and findings before they are explained
+``collect_evidence``  runs the network
+``run_methods``       runs methods on the evidence, in parts that fit in memory
+``explain``           all of it, for the Python interface
+``build_methods``, ``maps_of``  the methods of a list of words, and their maps
+
+The evidence is in ``locus.explaining.evidence``.
+"""
+
+import itertools
+import logging
+import operator
+import traceback
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+
+from locus import methods as method_registry
+from locus.backbones import Classifier
+from locus.core.errors import (
+    BadValueError,
+    LocusError,
+    NotAvailableError,
+    UnknownNameError,
+    examples,
+    one_line,
+)
+from locus.core.frames import Grid
+from locus.core.names import find_finding
+from locus.core.user_code import ANYTHING
+from locus.drawing import as_grey, draw_panel
+from locus.explaining._passes import current_autocast, no_grad_no_autocast
+from locus.explaining.evidence import (
+    Draw,
+    LayerEvidence,
+    NetworkEvidence,
+    PooledEvidence,
+    require_cover,
+)
+from locus.methods.base import Method
+from locus.methods.evidence import NEEDS, Evidence
+from locus.methods.fusion import moved
+from locus.scoring.surface import min_max
+from locus.scoring.surface.bilinear import to_frame
+
+if TYPE_CHECKING:  # matplotlib is slow to import
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+PANEL_INCHES = 3.0
+"""Side of a panel of ``Maps.show``."""
+MAX_PLAUSIBLE_INPUT = 20.0
+"""Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
+NO_GRADIENT = ("not require grad", "not have been used in the graph", "torch.utils.checkpoint")
+"""Words of the errors of autograd for a network that does not pass on gradients."""
+FEATURE_MAP_NEEDS = frozenset({"features", "gradients", "class_maps", "head"})
+"""Needs of methods whose maps show one feature map."""
+ADVICE = "model.prepare(samples) returns images in the required form"
+
+
+@dataclass(frozen=True, eq=False)
+class MethodMaps:
+    """The maps of one method for a batch."""
+
+    maps: Tensor
+    """(N,K,h,w) float32."""
+    grid: Grid
+
+
+class ModifiedInputError(BadValueError):
+    """A method modified its inputs in place, so the maps of other methods would be wrong."""
+
+
+def run_method(method: Method, evidence: Evidence) -> MethodMaps:
+    """Return the maps of one method and their grid; the evidence can be used for other methods.
+
+    Raises ``LocusError`` if the method fails or does not support the model.
+    """
+    maps = run_methods({method.name: method}, evidence)[method.name]
+    if isinstance(maps, LocusError):
+        raise maps
+    return maps
+
+
+def run_methods(
+    methods: Mapping[str, Method], evidence: Evidence, guard: bool = True
+) -> dict[str, MethodMaps | LocusError]:
+    """Return, for each method in order, its maps or its error (``NotAvailableError`` if it is not supported).
+
+    Methods that use gradients run on parts of the batch that fit in memory. Of a network with several paths, the maps
+    of all paths are added on the finest grid. Raises ``ModifiedInputError`` after a method that modified the images or
+    the evidence, unless ``guard`` is False.
+    """
+    paths = getattr(evidence, "other_paths", ())
+    if paths:
+        whole = cast(NetworkEvidence, evidence)
+        first = run_methods(methods, replace(whole, other_paths=()), guard)
+        of_maps = {
+            name: method for name, method in methods.items() if method.needs & FEATURE_MAP_NEEDS
+        }
+        others = [run_methods(of_maps, whole.at(path), guard) for path in paths]
+        return {
+            name: _summed([answer, *(o[name] for o in others if name in o)])
+            for name, answer in first.items()
+        }
+    at_once = {name: method for name, method in methods.items() if "gradients" not in method.needs}
+    piecewise = {name: method for name, method in methods.items() if name not in at_once}
+    maps: dict[str, dict[int, list[Tensor]]] = {name: {} for name in methods}
+    errors: dict[str, LocusError] = {}
+    with no_grad_no_autocast():
+        parts = ((piecewise, *part) for part in (evidence.parts() if piecewise else ()))
+        for group, images, part in itertools.chain(
+            [(at_once, slice(0, len(evidence.images)), evidence)], parts
+        ):
+            for name in [name for name in group if name not in errors]:
+                try:
+                    maps[name].setdefault(images.start, []).append(_call(methods[name], part))
+                except LocusError as error:
+                    errors[name] = error
+                if guard and (modified := cast(NetworkEvidence, part).modified()):
+                    raise ModifiedInputError(
+                        f"the method {name!r} modifies its inputs in place ({', '.join(modified)}), which the caller "
+                        "and other methods read: work on a copy, such as A.clone()"
+                    )
+        return {
+            name: errors.get(name) or _joined(method, maps[name], evidence)
+            for name, method in methods.items()
+        }
+
+
+def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evidence) -> MethodMaps:
+    """Join the maps of all findings of some images, then the images."""
+    joined = torch.cat([torch.cat(list(chunks), 1) for chunks in maps.values()]).float()
+    grid = method.grid(evidence)
+    owner, is_of_the_map = (
+        f"the map of the method {method.name!r}",
+        bool(method.needs & FEATURE_MAP_NEEDS),
+    )
+    if is_of_the_map and grid == evidence.grid and joined.shape[-2:] != evidence.A.shape[-2:]:
+        h, w = evidence.A.shape[-2:]
+        raise BadValueError(
+            f"{owner} has the grid of A, but not its {h}x{w} positions: override grid(evidence)"
+        )
+    require_cover(grid, joined, owner)
+    return MethodMaps(joined, grid)
+
+
+def _summed(answers: Sequence[MethodMaps | LocusError]) -> MethodMaps | LocusError:
+    """Return the sum of the maps of several paths, the finest first, or the first error."""
+    if errors := [answer for answer in answers if isinstance(answer, LocusError)]:
+        return errors[0]
+    first, *others = cast(list[MethodMaps], answers)
+    shape = (first.maps.shape[-2], first.maps.shape[-1])
+    return MethodMaps(
+        first.maps + sum(moved(part.maps, part.grid, first.grid, shape) for part in others),
+        first.grid,
+    )
+
+
+def _call(method: Method, evidence: Evidence) -> Tensor:
+    """Return the maps of a method. Raises ``LocusError``, with the line where it failed."""
+    try:
+        return method(evidence)
+    except (LocusError, MemoryError):
+        raise
+    except ANYTHING as error:
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in NO_GRADIENT):
+            raise NotAvailableError(
+                f"the method {method.name!r} requires gradients, which this network does not pass on: some of its "
+                "layers run under no_grad, on integers or in checkpoints"
+            ) from error
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        raise LocusError(
+            f"the method {method.name!r} failed: {type(error).__name__}: {one_line(error)} "
+            f"({line.filename}, line {line.lineno}); "
+            f"to test it step by step, run `python -m benchmark.check method {method.name}`"
+        ) from error
+
+
+def prepare_model(model: Classifier, *, channels_last: bool, compiled: bool) -> Classifier:
+    """Return ``model``, with its weights in the channels-last format and its features compiled if asked for."""
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
+    if compiled:
+        model.extractor.compile()
+    return model
+
+
+def check_model(model: Any) -> None:
+    """Raise ``BadValueError`` unless ``model`` is a ``locus.backbones.Classifier``."""
+    if not isinstance(model, Classifier):
+        advice = "wrap it first: locus.wrap(network, findings=[...], img_size=...)"
+        raise BadValueError(
+            f"the model is a {type(model).__name__}, not a locus.backbones.Classifier: {advice}"
+        )
+
+
+def check_images(model: Classifier, images: Any, any_size: bool = False) -> None:
+    """Check that ``model`` can be explained on ``images``.
+
+    Args:
+        model: a built, loaded or wrapped network.
+        images: (N,C,H,W) float tensor, C the network's channels.
+        any_size: accept a size that differs from the training size of the network.
+
+    Raises:
+        BadValueError: if they are not a tensor, have a dtype, number of channels or size that the network does not
+            accept, or values that are not finite or not normalised.
+    """
+    check_batch(model, images)
+    if images.shape[1] == 1 and model.channels == 3:
+        advice = "images.expand(-1, 3, -1, -1) repeats a normalised channel"
+        raise BadValueError(
+            f"images have 1 channel, but the network requires 3: {advice}; {ADVICE}"
+        )
+    _check_values(model, images)
+    size = (images.shape[-2], images.shape[-1])
+    if not any_size and model.img_size is not None and size != (model.img_size, model.img_size):
+        actual, advice = (
+            f"{size[0]}x{size[1]}",
+            "resize them, or set any_size=True to explain them as they are",
+        )
+        raise BadValueError(
+            f"images have {actual} pixels, but the network was trained with {model.img_size}: {advice}; {ADVICE}"
+        )
+
+
+def check_batch(model: Classifier, images: Any) -> None:
+    """Raise ``BadValueError`` unless ``images`` are a (N,C,H,W) tensor with N at least 1 and the model's dtype."""
+    if not isinstance(images, Tensor):
+        advice = "use torch.from_numpy(array) for an array"
+        raise BadValueError(
+            f"images must be a torch.Tensor, not {type(images).__name__}: {advice}; {ADVICE}"
+        )
+    if images.is_sparse:
+        raise BadValueError("images are sparse: convert them with images.to_dense()")
+    if images.ndim != 4 or not images.numel():
+        shape = tuple(images.shape)
+        raise BadValueError(
+            f"images have the shape {shape}, but must be (N,3,H,W) with at least one image"
+        )
+    types = {weight.dtype for weight in model.parameters()} or {images.dtype}
+    if images.dtype not in types:
+        wanted = types.pop()
+        advice = f"convert them with images.to({wanted})" if images.is_floating_point() else ADVICE
+        raise BadValueError(
+            f"images are {images.dtype}, but the weights of the model are {wanted}: {advice}"
+        )
+
+
+def _check_values(model: Classifier, images: Tensor) -> None:
+    """Raise if ``images`` have values that are not finite or not normalised; warn if they may not be normalised."""
+    if not bool(images.isfinite().all()):
+        count = int((~images.isfinite()).flatten(1).any(1).sum())
+        raise BadValueError(f"{count} of {len(images)} images have NaN or infinite values")
+    low, high = (float(value) for value in images.aminmax())
+    if model.build_options is not None and max(-low, high) > MAX_PLAUSIBLE_INPUT:
+        raise BadValueError(
+            f"images have values of {low:.4g} to {high:.4g} and are not normalised (normalised values are within ±3): "
+            f"{ADVICE}"
+        )
+    if 0 <= low < high and (high <= 1 or high > MAX_PLAUSIBLE_INPUT):
+        log.warning(
+            "images have values of %.4g to %.4g: are they normalised? %s", low, high, ADVICE
+        )
+
+
+def finding_positions(
+    model: Classifier, findings: "Sequence[int | str] | str | None"
+) -> tuple[int, ...] | None:
+    """Return the indices of ``findings`` among the model's outputs; None (all findings) stays None.
+
+    Args:
+        model: a network; its ``findings`` are the names of its outputs.
+        findings: indices, names of findings (or their aliases), or one name.
+
+    Raises:
+        UnknownNameError: a name that the model does not have. BadValueError: a name if the model's outputs have none,
+            or a value that is neither an index nor a name.
+    """
+    if findings is None:
+        return None
+    if not isinstance(findings, str | list | tuple | range):
+        raise BadValueError(f"findings is {findings!r}: give a list of names or indices, in order")
+    return tuple(
+        _position(model, finding)
+        for finding in ([findings] if isinstance(findings, str) else findings)
+    )
+
+
+def _position(model: Classifier, finding: Any) -> int:
+    """Return the position of a finding, given by index or name, in the outputs of ``model``."""
+    if not isinstance(finding, str):
+        try:
+            return operator.index(finding)
+        except TypeError as error:
+            raise BadValueError(
+                f"finding {finding!r} is invalid: use an index, such as 0, or a name, such as 'Mass'"
+            ) from error
+    if not model.findings:
+        advice = "set model.findings in the order of the outputs, or use indices"
+        raise BadValueError(
+            f"finding {finding!r}: the outputs of this model have no names: {advice}"
+        )
+    if (name := find_finding(finding, model.findings)) is None:
+        raise UnknownNameError("finding", finding, model.findings)
+    return model.findings.index(name)
+
+
+def collect_evidence(
+    model: Classifier,
+    images: Tensor,
+    findings: Sequence[int] | None = None,
+    layer: str | None = None,
+    memory_gib: float = 2.0,
+    progress: bool = False,
+    needs: Set[str] = NEEDS,
+    draw: Draw | None = None,
+) -> NetworkEvidence:
+    """Run a forward pass and return its ``locus.methods.evidence.Evidence``.
+
+    Arguments are those of ``explain``, but ``findings`` are indices of outputs, not names. ``needs`` are the
+    inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if only attention, the forward
+    pass is delayed until something else is read. ``draw`` returns images of other patients.
+    """
+    check_batch(model, images)
+    if not isinstance(memory_gib, int | float) or not memory_gib > 0:
+        raise BadValueError(f"memory_gib is {memory_gib!r}: it must be a number above 0")
+    if not isinstance(layer, str | None):
+        raise BadValueError(f"layer is {layer!r}: give the name of a submodule, such as layer3")
+    only_attention, layer = (
+        layer is None and needs == {"attention"},
+        model.layer if layer is None else layer,
+    )
+    others: list[str] = []
+    if layer is not None:
+        layer, *others = _finest_first(model, layer, images)
+    with no_grad_no_autocast():
+        images = images.clone() if images.is_inference() else images.detach()
+    indices = None if findings is None else tuple(int(finding) for finding in findings)
+    rest = memory_gib, progress, current_autocast(images), collect_evidence
+    if layer is None:
+        evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest, draw=draw)
+    else:
+        evidence = LayerEvidence(
+            model, images, indices, layer, *rest, other_paths=tuple(others), draw=draw
+        )
+    return evidence if only_attention else evidence.run()
+
+
+def _finest_first(model: Classifier, layers: str, images: Tensor) -> list[str]:
+    """Return the layers joined by ``+``, that with the finest grid first."""
+    names, size = layers.split("+"), (images.shape[-2], images.shape[-1])
+    return (
+        sorted(names, key=lambda name: model.grid(size, name).stride) if len(names) > 1 else names
+    )
+
+
+class Maps(dict[str, Tensor]):
+    """Raw maps: name of a method -> (N,K,h,w) float32; ``grids[name]`` is their grid, ``logits`` is (N,K).
+
+    ``absent``: method that does not support the model -> reason. It has no map. ``images``: the (N,C,H,W) images.
+    ``findings``: the K names, ``output 0`` … if the outputs of the model have none.
+    """
+
+    def __init__(self, evidence: NetworkEvidence) -> None:
+        """Create an empty set of maps for a batch; the evidence is kept only if the network has not run."""
+        super().__init__()
+        self.grids: dict[str, Grid] = {}
+        self.absent: dict[str, str] = {}
+        self.images = evidence.images
+        self._names, self._requested = evidence.model.findings, evidence.requested
+        if evidence.given_outputs is None:
+            self._deferred = evidence
+        else:
+            self.logits = evidence.logits
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Logits of the requested findings, (N,K); runs a forward pass if all methods use only attention."""
+        return self._deferred.logits
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Names of the K findings, in their order."""
+        count = next((maps.shape[1] for maps in self.values()), len(self._names))
+        positions = self._requested if self._requested is not None else range(count)
+        return tuple(self._names[k] if self._names else f"output {k}" for k in positions)
+
+    def show(self, image: int = 0, finding: str | int | None = None) -> "Figure":
+        """Draw the maps of one image: the image, then each method's map over it.
+
+        Args:
+            image: index in the batch.
+            finding: a name of ``findings``, or its index; None: the finding with the highest logit.
+
+        Returns:
+            A matplotlib figure, which a notebook shows; ``figure.savefig("maps.png")`` writes it.
+
+        Raises:
+            UnknownNameError: for a finding that was not explained. BadValueError: for an index outside the batch.
+        """
+        from matplotlib.figure import Figure
+
+        if not 0 <= image < len(self.images):
+            raise BadValueError(
+                f"image {image} is not in the batch: use 0 to {len(self.images) - 1}"
+            )
+        position = self._position(image, finding)
+        pixels = as_grey(self.images[image])
+        frame = (pixels.shape[0], pixels.shape[1])
+        figure = Figure(figsize=(PANEL_INCHES * (len(self) + 1), PANEL_INCHES + 0.6), dpi=100)
+        axes = figure.subplots(1, len(self) + 1, squeeze=False)[0]
+        figure.subplots_adjust(0.01, 0.01, 0.99, 0.85, 0.03)
+        figure.suptitle(
+            f"{self.findings[position]}, logit {self.logits[image, position]:.2f}", fontsize=11
+        )
+        draw_panel(axes[0], frame, pixels)
+        for axis, (name, maps) in zip(axes[1:], self.items(), strict=True):
+            heat = to_frame(min_max(maps[image, position]), frame, self.grids[name])
+            draw_panel(axis, frame, pixels, heat)
+            axis.set_title(name, fontsize=9)
+        return figure
+
+    def _position(self, image: int, finding: str | int | None) -> int:
+        """Return the index of a finding among ``findings``."""
+        if finding is None:
+            return int(self.logits[image].argmax())
+        if isinstance(finding, str) and (name := find_finding(finding, self.findings)) is not None:
+            return self.findings.index(name)
+        if isinstance(finding, int) and 0 <= finding < len(self.findings):
+            return finding
+        raise UnknownNameError("finding", finding, self.findings)
+
+    def __repr__(self) -> str:
+        """Say what the maps are: ``Maps of 2 images, 1 findings (Mass): cam 7×7, gradcampp 7×7``."""
+        sizes = [f"{name} {maps.shape[-2]}×{maps.shape[-1]}" for name, maps in self.items()]
+        absent = f"; not supported: {', '.join(self.absent)}" if self.absent else ""
+        of = f"{len(self.images)} images, {len(self.findings)} findings ({examples(self.findings, 8)})"
+        return f"Maps of {of}: {', '.join(sizes) or 'none'}{absent}"
+
+
+def explain(
+    model: Classifier,
+    images: Tensor,
+    methods: str | Sequence[str | Method | type[Method]] = ("cam", "gradcampp"),
+    findings: Sequence[int | str] | str | None = None,
+    layer: str | None = None,
+    memory_gib: float = 2.0,
+    progress: bool = False,
+    any_size: bool = False,
+) -> Maps:
+    """Compute raw maps of several methods for a batch, with one shared forward pass.
+
+    The forward pass uses the caller's autocast; gradients and maps are float32. Methods that use only attention do not
+    need it.
+
+    Args:
+        model: a ``locus.backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is not changed.
+        images: (N,3,H,W) float, normalised, on the model's device: ``model.prepare(samples)``.
+        methods: names, ``path/to/file.py:Class``, classes or instances; maps do not depend on their order or number.
+            Unsupported methods are left out, and listed in ``.absent`` and in the log.
+        findings: indices of the model's outputs to explain, or names of its findings; all by default.
+        layer: an earlier layer (one of ``model.layer_names``, or any submodule whose output is a map).
+            None: ``model.layer``, which is the pooled map by default.
+        memory_gib: memory budget of gradients and forward passes; larger batches are split.
+        progress: show a bar while a slow method runs.
+        any_size: accept images whose size differs from that of the training images.
+
+    Returns:
+        ``Maps``: name -> (N,K,h,w) float32, K in the order of ``findings``; with ``.grids[name]`` and ``.logits``
+        (N,K). ``print(maps)`` says what they are, and ``maps.show()`` draws those of one image.
+
+    Raises:
+        UnknownNameError: for an unknown method or layer.
+        NotAvailableError: no method requested by name supports this model (``cam`` requires a linear head; a model
+            wrapped with a callable head has none).
+        BadValueError: for images of a wrong shape or size, values that are not normalised or not finite, and a finding
+            that the model does not have; see ``check_images``.
+
+    Example::
+
+        model = locus.load("demo-pcam")
+        samples = locus.load_dataset("phantom")[:4]
+        maps = locus.explain(model, model.prepare(samples), ["gradcam", "pcam"])
+        print(maps["gradcam"].shape)
+    """
+    check_model(model)
+    check_images(model, images, any_size)
+    positions = finding_positions(model, findings)
+    listed = [methods] if isinstance(methods, str) else methods
+    parts = build_methods(listed)
+    requested = [
+        method_registry.normalize_name(method) if isinstance(method, str) else method
+        for method in listed
+    ]
+    groups = [word for word in requested if word in method_registry.GROUPS]
+    of_groups = set(method_registry.expand(groups)).difference(requested)
+    needs = frozenset[str]().union(*(method.needs for method in parts.values()))
+    return maps_of(
+        parts,
+        collect_evidence(model, images, positions, layer, memory_gib, progress, needs),
+        of_groups,
+    )
+
+
+def maps_of(
+    methods: Mapping[str, Method],
+    evidence: NetworkEvidence,
+    optional: Set[str] = frozenset(),
+    guard: bool = True,
+) -> Maps:
+    """Return the maps of ``methods`` (name -> method) without checking the images; unsupported ones are ``absent``.
+
+    ``optional``: methods whose absence is no warning. ``guard``: see ``run_methods``. Raises ``NotAvailableError`` if
+    no method has maps and one of them is not optional.
+    """
+    maps = Maps(evidence)
+    refused: list[NotAvailableError] = []
+    for word, answer in run_methods(methods, evidence, guard).items():
+        if isinstance(answer, NotAvailableError):
+            maps.absent[word] = str(answer)
+            is_named = word not in optional
+            refused += [answer] if is_named else []
+            log.log(logging.WARNING if is_named else logging.INFO, "left out: %s: %s", word, answer)
+        elif isinstance(answer, LocusError):
+            raise answer
+        else:
+            maps[word], maps.grids[word] = answer.maps, answer.grid
+    if refused and not maps:
+        raise refused[0]
+    return maps
+
+
+def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
+    """Return name -> method, with groups (``fast``) expanded. Raises ``BadValueError`` if two methods share a name."""
+    if not isinstance(methods, list | tuple):
+        raise BadValueError(
+            f"methods is {methods!r}: give a list of names and classes, such as ['gradcam']"
+        )
+    words = [
+        word
+        for method in methods
+        for word in (method_registry.expand([method]) if isinstance(method, str) else [method])
+    ]
+    parts: dict[str, Method] = {}
+    for word, part in map(_named, dict.fromkeys(words)):
+        if word in parts:
+            modules = f"{type(parts[word]).__module__} and {type(part).__module__}"
+            raise BadValueError(f"two methods have the name {word!r} ({modules}): use one of them")
+        parts[word] = part
+    return parts
+
+
+def _named(method: str | Method | type[Method]) -> tuple[str, Method]:
+    """Return the name of a method (with its options, as in ``noise:seed=3``) and the method."""
+    if not isinstance(method, str):
+        part = method if isinstance(method, Method) else method()
+        return part.name, part
+    part = method_registry.build(method)
+    return (method if method.split(":")[0] == part.name else part.name), part

@@ -1,0 +1,380 @@
+"""Boxes, truth boxes and traces of many cases, concatenated, so that one compiled pass computes all overlaps.
+
+A loop over cases in Python would take longer than the overlaps. Case n has the entries ``first[n]`` to
+``first[n + 1]``; ``case_index`` is the case of each box. Boxes are xyxy. IoU and IoBB are defined as in
+``locus.core.frames``, except that they are 0 here for 0/0 and for boxes of nan.
+
+``TruthBoxes`` and ``Boxes``  truth boxes, and the boxes of all components at some thresholds, with their overlaps
+``Traces``                    the boxes of ``trace``, at any threshold of each case
+``hit_intervals``             the exact thresholds at which one case's box reaches an IoU with the truth
+"""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from locus.core.compiled import compiled
+from locus.core.errors import WriteError
+from locus.core.frames import area, as_boxes
+from locus.core.types import FloatArray
+from locus.scoring.surface.bilinear import Surface, components
+from locus.scoring.surface.trace import GivenBoxes, Trace
+
+
+@compiled
+def follow(first, pieces, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the boxes (n,T,4) of the cases ``of`` (n,) at ``thresholds`` (n,T); ``pieces`` (P,NUMBERS)."""
+    for n in range(of.size):
+        rows = pieces[first[of[n]] : first[of[n] + 1]]
+        for i in range(thresholds.shape[1]):
+            t = thresholds[n, i]
+            if len(rows) == 0 or not t < rows[-1, 1]:
+                continue
+            row = rows[max(np.searchsorted(rows[:, 0], t, side="right") - 1, 0)]
+            part = max((t - row[0]) / (row[1] - row[0]), 0.0)
+            for edge in range(4):
+                out[n, i, edge] = row[2 + edge] + part * (row[6 + edge] - row[2 + edge])
+
+
+@compiled
+def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return IoU and IoBB of a box with a truth box."""
+    width, height = (
+        min(box[2], truth[2]) - max(box[0], truth[0]),
+        min(box[3], truth[3]) - max(box[1], truth[1]),
+    )
+    if not (width > 0 and height > 0):
+        return 0.0, 0.0
+    overlap, box_area = width * height, (box[2] - box[0]) * (box[3] - box[1])
+    return overlap / (
+        box_area + (truth[2] - truth[0]) * (truth[3] - truth[1]) - overlap
+    ), overlap / box_area
+
+
+@compiled
+def overlaps(first, truth, boxes, case_index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the largest IoU and IoBB (2,P) of each box with a truth box of its case."""
+    out = np.zeros((2, case_index.size))
+    for p in range(case_index.size):
+        for m in range(first[case_index[p]], first[case_index[p] + 1]):
+            both = shares(boxes[p], truth[m])
+            out[0, p], out[1, p] = max(out[0, p], both[0]), max(out[1, p], both[1])
+    return out
+
+
+@compiled
+def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Count hit truth boxes and boxes without a hit (2,N,L,D); ``offsets[n * L + t]``: first box at threshold t."""
+    n_thresholds = out.shape[2]
+    for n in range(first.size - 1):
+        for t in range(n_thresholds):
+            met = np.zeros((first[n + 1] - first[n], above.size), np.bool_)
+            for p in range(offsets[n * n_thresholds + t], offsets[n * n_thresholds + t + 1]):
+                lone = np.ones(above.size, np.bool_)
+                for m in range(first[n], first[n + 1]):
+                    share = shares(boxes[p], truth[m])[measure]
+                    for d in range(above.size):
+                        if share > above[d]:
+                            met[m - first[n], d], lone[d] = True, False
+                for d in range(above.size):
+                    out[1, n, t, d] += lone[d]
+            for m in range(met.shape[0]):
+                for d in range(above.size):
+                    out[0, n, t, d] += met[m, d]
+
+
+@compiled
+def union_iobb(first, truth, boxes, offsets, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write (N,L) shares of the union of a case's boxes inside its truth's union, nan for 0/0."""
+    for n in range(out.shape[0]):
+        true = truth[first[n] : first[n + 1]]
+        for t in range(out.shape[1]):
+            at = n * out.shape[1] + t
+            out[n, t] = _union_iobb(boxes[offsets[at] : offsets[at + 1]], true)
+
+
+@compiled
+def _union_iobb(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    both = np.concatenate((boxes, truth))
+    x, y = np.sort(both[:, 0::2].copy().ravel()), np.sort(both[:, 1::2].copy().ravel())
+    predicted, inside = covered(boxes, x, y), covered(truth, x, y)
+    box_area, overlap = 0.0, 0.0
+    for i in range(y.size - 1):
+        for j in range(x.size - 1):
+            if predicted[i, j]:
+                cell = (y[i + 1] - y[i]) * (x[j + 1] - x[j])
+                box_area += cell
+                overlap += cell * inside[i, j]
+    return overlap / box_area if box_area > 0 else np.nan
+
+
+@compiled
+def covered(boxes, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return a mask (len(y) - 1, len(x) - 1) of the cells covered by any box (M,4); x and y include all edges."""
+    out = np.zeros((max(y.size - 1, 0), max(x.size - 1, 0)), np.bool_)
+    for m in range(len(boxes)):
+        left, right = np.searchsorted(x, boxes[m, 0]), np.searchsorted(x, boxes[m, 2])
+        top, bottom = np.searchsorted(y, boxes[m, 1]), np.searchsorted(y, boxes[m, 3])
+        out[top:bottom, left:right] = True
+    return out
+
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class TruthBoxes:
+    """Truth boxes of N cases."""
+
+    offsets: Index
+    """(N+1,) offsets of each case's boxes."""
+    boxes: FloatArray
+    """(M,4), each in the frame of its case."""
+
+    @classmethod
+    def from_boxes(cls, boxes: Sequence[FloatArray]) -> "TruthBoxes":
+        """Concatenate the ``boxes`` of the cases, (M,4) each."""
+        return cls(
+            offsets_of([len(one) for one in boxes]),
+            np.concatenate([np.zeros((0, 4)), *map(as_boxes, boxes)]),
+        )
+
+    @property
+    def count(self) -> Index:
+        """(N,) number of truth boxes of each case."""
+        return np.diff(self.offsets)
+
+    def overlaps(self, boxes: FloatArray, case_index: Index) -> tuple[FloatArray, FloatArray]:
+        """Return IoU (P,) and IoBB (P,) of boxes (P,4) with the best truth box of their case; 0 without one."""
+        iou, iobb = overlaps(self.offsets, self.boxes, boxes, case_index)
+        return iou, iobb
+
+    def match_counts(
+        self, boxes: "Boxes", measure: int, above: Sequence[float], n_thresholds: int
+    ) -> FloatArray:
+        """Count hit truth boxes, and boxes without a hit, of each case at each of L score thresholds: (2,N,L,D).
+
+        A hit has an IoU (``measure`` 0) or IoBB (``measure`` 1) above each of the D values of ``above``.
+        """
+        out = np.zeros((2, len(self.count), n_thresholds, len(above)))
+        offsets, limits = boxes.offsets(*out.shape[1:3]), np.asarray(above, dtype=np.float64)
+        matches(self.offsets, self.boxes, boxes.boxes, offsets, measure, limits, out)
+        return out
+
+    def union_iobb(self, boxes: "Boxes", n_thresholds: int) -> FloatArray:
+        """Return the share (N,L) of the union of a case's boxes inside the union of its truth boxes; nan for 0/0."""
+        out = np.full((len(self.count), n_thresholds), np.nan)
+        union_iobb(self.offsets, self.boxes, boxes.boxes, boxes.offsets(*out.shape), out)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Boxes of all components of N cases' surfaces at L thresholds, sorted by case and threshold."""
+
+    boxes: FloatArray
+    """(P,4), each in the frame of its case."""
+    case_index: Index
+    """(P,)."""
+    threshold_index: Index
+    """(P,) 0 … L-1."""
+
+    @classmethod
+    def from_surfaces(
+        cls, surfaces: Iterable[Surface | GivenBoxes | None], thresholds: FloatArray
+    ) -> "Boxes":
+        """Compute the boxes at the (N,L) ``thresholds`` of each case; none without a surface or at nan."""
+        finite = np.where(np.isnan(thresholds), np.inf, thresholds)
+        by_case = [
+            _boxes_at(prediction, row) for prediction, row in zip(surfaces, finite, strict=True)
+        ]
+        case_index = np.repeat(np.arange(len(by_case)), [len(boxes) for boxes, _ in by_case])
+        boxes, threshold_index = (
+            np.concatenate([none, *(one[n] for one in by_case)]) for n, none in enumerate(NO_BOX)
+        )
+        return cls(boxes, case_index, threshold_index)
+
+    def offsets(self, n_cases: int, n_thresholds: int) -> Index:
+        """Return the offsets (N·L+1,) of the boxes of each case and threshold."""
+        numbers = self.case_index * n_thresholds + self.threshold_index
+        return np.searchsorted(numbers, np.arange(n_cases * n_thresholds + 1))
+
+    def counts(self, n_cases: int, n_thresholds: int) -> FloatArray:
+        """Return the number of boxes (N,L) of each case at each threshold."""
+        counts = np.bincount(
+            self.case_index * n_thresholds + self.threshold_index, minlength=n_cases * n_thresholds
+        )
+        return counts.reshape(n_cases, n_thresholds).astype(np.float64)
+
+
+NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
+
+
+def _boxes_at(
+    prediction: Surface | GivenBoxes | None, thresholds: FloatArray
+) -> tuple[FloatArray, Index]:
+    """Return the boxes (M,4) at ``thresholds`` (L,) and the index (M,) of their threshold; none at infinity."""
+    if isinstance(prediction, Surface):
+        return components(prediction, thresholds)[:2]
+    boxes, finite = (
+        NO_BOX[0] if prediction is None else prediction.boxes,
+        np.flatnonzero(np.isfinite(thresholds)),
+    )
+    return np.tile(boxes, (len(finite), 1)), np.repeat(finite, len(boxes))
+
+
+def offsets_of(counts: Sequence[int]) -> Index:
+    """Return the offsets (N+1,) of N concatenated parts with these counts."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
+
+
+NUMBERS_PER_PIECE = 10
+"""Numbers per piece of a trace: the thresholds at which it begins and ends, and its box at both."""
+MAX_TRACE_BYTES = 2**27
+"""Bytes of traces in memory; more are in a temporary file."""
+
+
+class Traces:
+    """Traces of N cases; those above a size limit are stored in a temporary file.
+
+    The trace of a large map takes a megabyte: 10,000 would not fit in memory, and computing them again takes longer.
+    """
+
+    def __init__(self, traces: Iterable[Trace]) -> None:
+        """Store ``traces``, one after the other. Raises ``WriteError`` if a disk is full."""
+        counts = []
+        file = tempfile.SpooledTemporaryFile(MAX_TRACE_BYTES)  # noqa: SIM115  # deleted with the rows
+        try:
+            for trace in traces:
+                counts.append(len(trace.start))
+                ends = trace.thresholds[:-1], trace.thresholds[1:]
+                file.write(np.column_stack([*ends, trace.start, trace.stop]).tobytes())
+            size = file.tell()
+            file.seek(0)
+        except OSError as error:
+            where = f"{tempfile.gettempdir()}: {error.strerror or error}"
+            raise WriteError(
+                f"cannot write traces in {where}; free space, or set TMPDIR to another folder"
+            ) from error
+        self.offsets = offsets_of(counts)
+        """(N+1,) offsets of each case's pieces."""
+        rows = (
+            np.memmap(file, mode="c")
+            if size > MAX_TRACE_BYTES
+            else np.frombuffer(bytearray(file.read()), np.uint8)
+        )
+        self.rows = np.asarray(rows).view(np.float64).reshape(-1, NUMBERS_PER_PIECE)
+        """(P,NUMBERS) low and high threshold of each piece, edges at the beginning, their limits at the end."""
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.offsets) - 1
+
+    def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
+        """Return the exact boxes (n,T,4) of the highest vertex's component, at ``thresholds`` (n,T) of cases (n,).
+
+        Thresholds below a case's first critical one give its first box; thresholds above its highest value nan.
+        """
+        out = np.full((*thresholds.shape, 4), np.nan)
+        follow(
+            self.offsets,
+            self.rows,
+            case_index,
+            np.require(thresholds, requirements=["C", "W"]),
+            out,
+        )
+        return out
+
+
+EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
+PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
+"""Edges of the truth box that each of ``EDGES`` may pass."""
+
+
+def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
+    """Return the intervals (K,2) of thresholds at which the peak's box has IoU > ``above`` with any truth box (M,4).
+
+    Intervals [low, high) are disjoint and ascending. At a low end that is a root, the IoU equals ``above``.
+
+    Inside a piece of a trace, the edges of the box are linear in the threshold. Pieces are cut where an edge passes an
+    edge of the truth. Then the areas of the overlap and of the box are products of two linear functions, so IoU > d,
+    written as (1 + d) · overlap - d · area - d · truth > 0, is a quadratic inequality whose roots are the critical
+    thresholds. No grid or bisection is needed.
+
+    >>> from locus.scoring.surface import surface
+    >>> from locus.scoring.surface.trace import trace
+    >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))  # the square 15 ± 10·(1 - t)
+    >>> hit_intervals(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
+    [[0.0, 0.75]]
+    """
+    return _union(
+        np.concatenate(
+            [np.zeros((0, 2)), *(_of_one(traced, box, above) for box in as_boxes(truth))]
+        )
+    )
+
+
+def _of_one(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
+    """Return the intervals (K,2) for one truth box (4,); touching ones are not joined."""
+    piece, low, high = _cut(traced, truth)
+    move = traced.stop - traced.start
+    boxes = [traced.start[piece] + part[:, None] * move[piece] for part in (low, high)]
+    overlap = _product(
+        *(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes)
+    )
+    box_area = _product(*(_sides(b[:, :2], b[:, 2:]) for b in boxes))
+    excess = (
+        (1 + above) * overlap - above * box_area - np.array([above * area(truth)[0], 0, 0])[:, None]
+    )
+    ends = np.sort(np.stack([np.zeros_like(low), *_roots(*excess), np.ones_like(low)]), 0)  # (4, n)
+    middle = (ends[1:] + ends[:-1]) / 2
+    part = low * (1 - ends) + high * ends
+    at = traced.thresholds[piece] * (1 - part) + traced.thresholds[piece + 1] * part
+    is_hit = (excess[0] + middle * (excess[1] + middle * excess[2]) > 0) & (
+        at[1:] > at[:-1]
+    )  # (3, n)
+    return np.stack([at[:-1][is_hit], at[1:][is_hit]], 1)
+
+
+def _cut(traced: Trace, truth: FloatArray) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    """Cut pieces where an edge of the box passes one of the truth: piece (n,), and start and end within it."""
+    gap, move = truth[None, PASSED] - traced.start[:, EDGES], (traced.stop - traced.start)[:, EDGES]
+    cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
+    edge = np.zeros((len(cuts), 1))
+    cuts = np.sort(np.concatenate([edge, cuts, edge + 1], 1), 1)
+    piece, index = np.nonzero(np.diff(cuts, axis=1) > 0)
+    return piece, cuts[piece, index], cuts[piece, index + 1]
+
+
+def _sides(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return width and height (n,2), 0 if empty."""
+    return np.clip(high - low, 0, None)
+
+
+def _product(first: FloatArray, last: FloatArray) -> FloatArray:
+    """Return the coefficients (3,n) of the product of two linear sides, constant first."""
+    (w, h), (dw, dh) = first.T, (last - first).T
+    return np.array([w * h, w * dh + h * dw, dw * dh])
+
+
+def _roots(c: FloatArray, b: FloatArray, a: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the roots of c + b·u + a·u² in [0,1]; 0 or 1 if there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stable = (
+            -(b + np.copysign(np.sqrt(b * b - 4 * a * c), b)) / 2
+        )  # avoids cancellation; nan without a real root
+        first, second = stable / a, c / stable
+    return tuple(np.clip(np.nan_to_num(root), 0, 1) for root in (first, second))  # type: ignore[return-value]
+
+
+def _union(intervals: FloatArray) -> FloatArray:
+    """Return the union of intervals (K,2) as disjoint, ascending intervals; touching ones are joined."""
+    if not len(intervals):
+        return intervals
+    low, high = intervals[np.argsort(intervals[:, 0], kind="stable")].T
+    reach = np.maximum.accumulate(high)
+    new = np.concatenate([[True], low[1:] > reach[:-1]])
+    return np.stack([low[new], reach[np.concatenate([new[1:], [True]])]], 1)
