@@ -171,7 +171,7 @@ def model_name(config: TrainConfig) -> str:
     marker = marker_words(config.dataset)
     words = [config.backbone, config.global_pool, attention, *augment_words(config.augment), marker]
     words += [f"{config.img_size}px", f"seed{config.seed}"]
-    return "-".join(word.replace(":", "_") for word in words if word)
+    return "-".join(safe_filename(word) for word in words if word)
 
 
 def weights_file(config: TrainConfig) -> str:
