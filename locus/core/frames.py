@@ -323,7 +323,10 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
     array = np.asarray(values, dtype=np.float64)
     height, width = array.shape
     rows, columns = interpolation(grid, (height, width), conventional(grid.size, frame), frame)
-    return np.asarray(rows @ array @ columns.T, dtype=np.float32)
+    used_rows = rows.any(0)  # a map that shrinks has rows and columns without any weight
+    used_columns = columns.any(0)
+    used = array[np.ix_(used_rows, used_columns)]
+    return np.asarray(rows[:, used_rows] @ used @ columns[:, used_columns].T, dtype=np.float32)
 
 
 def interpolation(

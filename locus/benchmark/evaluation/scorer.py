@@ -20,7 +20,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -80,6 +80,8 @@ BASELINE_SIDE = Prior().side
 
 Noise in pixels would hit nothing, and take longer than all other maps together.
 """
+BAR_SECONDS = 1.0
+"""Seconds after which the bar of the cells moves, even if no cell is finished."""
 METRICS = ("auroc", "ap")
 LIBRARIES = ("torch", "timm", "numpy", "numba")
 Fields = dict[str, Any]
@@ -203,11 +205,19 @@ def _scored_in_threads(
             total=len(cells), desc=f"score {title}", unit="cell", leave=False, disable=None
         ) as bar,
     ):
-        done = []
-        for result in threads.map(lambda cell: _record(cell, score_cell, shared), cells):
-            done.append(result)
-            bar.update()
-    return done
+        results = [threads.submit(_record, cell, score_cell, shared) for cell in cells]
+        waiting = set(results)
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, BAR_SECONDS, FIRST_COMPLETED)
+                bar.update(len(finished))
+                bar.refresh()  # the elapsed time
+                for result in finished:
+                    result.result()  # raises the error of its thread
+        finally:
+            for result in results:
+                result.cancel()
+    return [result.result() for result in results]
 
 
 def _record(
