@@ -19,10 +19,9 @@ import pandas as pd
 
 from locus import backbones, datasets, methods
 from locus.benchmark import records
-from locus.benchmark.evaluation.scorer import MODEL
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Cell, Record, Score, cases
-from locus.benchmark.records.record import CONTRIBUTED
+from locus.benchmark.records.record import CONTRIBUTED, EXTERNAL_MODEL
 from locus.benchmark.report import grouping
 from locus.benchmark.scoring.protocols.base import make_case
 from locus.benchmark.scoring.protocols.single_box import SingleBox
@@ -158,7 +157,7 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
     )
     names_network = (
         any(value not in ("", None) for value in of_network)
-        or cell.model_id != MODEL
+        or cell.model_id != EXTERNAL_MODEL
         or cell.recipe.keys() != {"external"}
     )
     if is_external and names_network:
