@@ -29,7 +29,7 @@ NO_PATIENT = -1
 
 
 class LocalizationAccuracy(Metric):
-    """Share of cases hit by the box of a heat map, mean over findings; equal to ``locus.score``.
+    """Share of cases hit by the box of a heat map, mean over findings; that of ``locus.score`` for the same patients.
 
     A case is an image and a finding with truth boxes. ``compute`` returns metric -> value, such as ``hit@iou.3``, with
     thresholds chosen on other patients, and ``n``, the number of cases; without cases, the values are nan. States are
