@@ -56,7 +56,7 @@ from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.records import write as write_record
 from locus.benchmark.records.cases import write as write_cases
-from locus.benchmark.records.record import join
+from locus.benchmark.records.record import EXTERNAL_MODEL, join
 from locus.benchmark.training import metrics, provenance
 from locus.config import EngineFlags
 from locus.core import limits, names
@@ -73,8 +73,6 @@ from locus.scoring.score_thresholds import Indexed, ThresholdsBySource
 from locus.scoring.statistics.resample import ONE_BLAS_THREAD, SHARED_SUFFIX
 
 log = logging.getLogger(__name__)
-MODEL = "external"
-"""Model id of all records of external entries, whose networks are unknown."""
 BASELINE_SIDE = Prior().side
 """Side of the baselines' maps for entries of boxes, which have no grid, and the largest side of ``noise``.
 
@@ -348,7 +346,7 @@ def _entry_cells(
         dataset=entry.data.name,
         partition=str(entry.data.describe.get("partition", "")),
         split="test",
-        model_id=MODEL,
+        model_id=EXTERNAL_MODEL,
         alignment=entry.geometry.alignment,
         data={"findings": len(entry.data.findings)},
         recipe=entry.recipe,

@@ -12,11 +12,12 @@ import numpy as np
 
 from locus.benchmark import records
 from locus.benchmark.evaluation.entry import ExternalEntry, read
-from locus.benchmark.evaluation.scorer import MODEL, EntryCases, Rows, score
+from locus.benchmark.evaluation.scorer import EntryCases, Rows, score
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
 from locus.benchmark.records.cases import write as write_cases
+from locus.benchmark.records.record import EXTERNAL_MODEL
 from locus.benchmark.records.storage import unpacked_folder
 from locus.benchmark.report import tables
 from locus.benchmark.report.case_columns import CaseFolders, read_columns
@@ -98,7 +99,7 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
 
     Raises ``LocusError`` for an entry of boxes, and if its maps are missing or differ from the scored ones.
     """
-    name = config.suite.removesuffix(f"/{MODEL}")
+    name = config.suite.removesuffix(f"/{EXTERNAL_MODEL}")
     folder = Path(config.results or cells.UNPUBLISHED) / name
     all_records = cells.existing_records(folder) if name else []
     main_records = [record for record in all_records if record.cell.protocol == MAIN_PROTOCOL]
@@ -145,7 +146,7 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
         raise BadValueError(f"--entry {entry.name!r} is not a valid name: use letters or digits")
     folder = Path(config.results) / name
     existing = records.load(folder) if folder.is_dir() else []
-    if any(record.cell.model_id != MODEL for record in existing):
+    if any(record.cell.model_id != EXTERNAL_MODEL for record in existing):
         raise BadValueError(
             f"{folder} contains the results of a suite: choose another --entry or --results"
         )
