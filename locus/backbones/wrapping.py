@@ -246,8 +246,9 @@ def wrap(
             unknown, at 224.
         findings: names of the outputs, in order, with ``-`` for outputs to skip; or name -> column of the output.
         mean: mean of the grey values in [0, 1] in the images of ``module``, one number or one per channel. The model
-            takes images as ``prepare`` returns them and converts them. Default: ``module`` takes them unchanged, with
-            ImageNet's mean and standard deviation (of one grey channel: their means).
+            takes images as ``prepare`` returns them and converts them. Default: those that a network of timm states
+            (``pretrained_cfg``); else ``module`` takes images unchanged, with ImageNet's mean and standard deviation (of
+            one grey channel: their means).
         std: standard deviation of these grey values; mean and std require each other.
         outputs: ``sigmoid`` (independent findings), or ``softmax`` over all outputs, which exclude each other.
         target: explain each ``logit``, or its ``difference`` from the mean of all other logits.
@@ -289,6 +290,8 @@ def wrap(
     channels = channels or channels_of(module)
     if (mean is None) != (std is None):
         raise BadValueError("mean and std require each other: give both, or leave both out")
+    if mean is None:
+        mean, std = _stated_statistics(module, channels)
     rescale = None if mean is None or std is None else normalised(mean, std, channels)
     if isinstance(features, str | None) and isinstance(head, str | None):
         trace = find_head.observe(module, channels, img_size)
@@ -307,6 +310,17 @@ def wrap(
             model.head.num_classes = model.head.num_classes or num_classes
     model.rescale, model.name = rescale, type(module).__name__
     return model.set_outputs(names, img_size)
+
+
+def _stated_statistics(
+    module: nn.Module, channels: int
+) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+    """Return mean and standard deviation of grey values that a network of timm states; None for other networks."""
+    config = getattr(module, "pretrained_cfg", None) or {}
+    mean, std = config.get("mean"), config.get("std")
+    if mean is None or std is None or len(mean) not in (1, channels):
+        return None, None
+    return mean, std
 
 
 def _of_callables(

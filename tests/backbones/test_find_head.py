@@ -10,6 +10,7 @@ from locus.backbones.layers import ModelSpec
 from locus.benchmark.inspect.method import state
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
 from locus.explaining.batch import explain
 
 
@@ -105,7 +106,7 @@ def test_a_network_has_these_features_head_grid_and_logits(build, spec, grid):
     torch.manual_seed(0)
     network = build().eval()
     found = find_model_spec(observe(network, 3, 64))
-    model, expected = backbones.wrap(network, img_size=64), network(image())
+    model, expected = backbones.wrap(network, img_size=64, mean=IMAGENET_MEAN, std=IMAGENET_STD), network(image())
     stride, offset = grid
     assert found == spec
     assert model.grid((64, 64)) == Grid((64, 64), (stride, stride), (offset, offset))

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 
 from locus import backbones
 from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 from locus.core.frames import Grid
-from locus.core.types import GRAY_MEAN, GRAY_STD, Sample
+from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Sample
 from locus.datasets.io import transforms
 
 
@@ -113,3 +114,10 @@ def test_a_wrapped_network_of_one_channel_gets_images_of_one_channel(statistics,
     expected = net((torch.from_numpy(pixels)[None, None] / 255 - mean) / std)
     assert torch.allclose(model(images), expected, atol=1e-5)
     assert torch.allclose(model(transforms.evaluation()(torch.from_numpy(pixels)[None])), expected, atol=1e-5)
+
+
+def test_a_network_of_timm_gets_grey_values_as_it_states_them():
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=2, depth=1)
+    model = backbones.wrap(network, findings=["a", "b"], img_size=224)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    torch.testing.assert_close(model.rescale((1 - mean) / std), torch.ones(1, 3, 1, 1))  # its mean and standard deviation are .5
