@@ -247,8 +247,8 @@ def wrap(
         findings: names of the outputs, in order, with ``-`` for outputs to skip; or name -> column of the output.
         mean: mean of the grey values in [0, 1] in the images of ``module``, one number or one per channel. The model
             takes images as ``prepare`` returns them and converts them. Default: those that a network of timm states
-            (``pretrained_cfg``); else ``module`` takes images unchanged, with ImageNet's mean and standard deviation (of
-            one grey channel: their means).
+            (``pretrained_cfg``); else ``module`` takes images unchanged, with ImageNet's mean and standard deviation
+            (of one grey channel: their means).
         std: standard deviation of these grey values; mean and std require each other.
         outputs: ``sigmoid`` (independent findings), or ``softmax`` over all outputs, which exclude each other.
         target: explain each ``logit``, or its ``difference`` from the mean of all other logits.
