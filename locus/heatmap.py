@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise BadValueError(
                 f"--model {network.model} has no data set of its own: add --image or --image_path"
             )
-        folder = runs.write_external(network, Path(config.runs))
+        from locus.benchmark.training.external import write_external  # imports torch
+
+        folder = write_external(network, Path(config.runs))
         config = replace(
             config, checkpoint=str(folder), model=None, findings=(), trust=True
         )  # the user typed its name

@@ -34,9 +34,10 @@ from locus.benchmark.training.evaluate import (
     MAX_SAMPLED,
     predict,
     predictions_csv,
+    read_predictions,
     require_independent,
 )
-from locus.benchmark.training.runs import identity, read_predictions, recipe_of_weights, shared_cell
+from locus.benchmark.training.runs import identity, recipe_of_weights
 from locus.config import EngineFlags, TrainConfig
 from locus.core import cli, names
 from locus.core.errors import BadValueError
@@ -203,7 +204,7 @@ def _cells(
 ) -> Iterator[Cell]:
     """Yield the cells of the methods and baselines for each protocol or check, that of the classifier first."""
     recipe = recipe_of_weights(run.config, run.digest, [run.config.fold])
-    shared = shared_cell(run.config, model.id, recipe, run.config.global_pool)
+    shared = Cell.of_network(run.config, model.id, recipe, run.config.global_pool)
     if run.predict_all:
         yield shared.model_copy(
             update={"method": names.CLASSIFIER, "protocol": names.CLASSIFICATION}

@@ -41,7 +41,6 @@ from locus.benchmark.pictures.panels import (
     prepare_case,
 )
 from locus.benchmark.training import hardware, runs
-from locus.benchmark.training.runs import load_split
 from locus.config import HeatmapConfig, TrainConfig
 from locus.core.cli import read_yaml
 from locus.core.errors import (
@@ -234,7 +233,7 @@ def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sa
 
     They are the first images of different patients, then, if there are too few patients, the first of the others.
     """
-    test = load_split(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
+    test = datasets.load_split(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
     boxed = [sample for sample in test if sample.boxes]
     if boxed:
         first_of_patient = {sample.patient_id: sample for sample in reversed(boxed)}

@@ -31,7 +31,7 @@ from locus.benchmark.report.case_columns import (
 )
 from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
-from locus.benchmark.suite import cells
+from locus.benchmark.suite import folders
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
@@ -603,7 +603,7 @@ def run(selectors: Sequence[str], results: str | None, output: str | None, echo:
             )
         echo(compare_folders(first_selector, second_selector))
         return
-    homes = [Path(results)] if results else [records.published(), cells.UNPUBLISHED]
+    homes = [Path(results)] if results else [records.published(), folders.UNPUBLISHED]
     first = resolve_first(first_selector, homes)
     second = resolve_first(second_selector, homes)
     text, rows = compare(first, second)

@@ -23,8 +23,8 @@ from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.grouping import ranked
 from locus.benchmark.report.page import Description
 from locus.benchmark.report.tables import PAGE
-from locus.benchmark.suite import cells
-from locus.benchmark.suite.cells import as_published
+from locus.benchmark.suite import folders
+from locus.benchmark.suite.folders import published_records
 from locus.config import PageConfig, ScoreConfig
 from locus.core import cli
 from locus.core.errors import BadValueError, DataError
@@ -99,8 +99,8 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
     Raises ``LocusError`` for an entry of boxes, and if its maps are missing or differ from the scored ones.
     """
     name = config.suite.removesuffix(f"/{MODEL}")
-    folder = Path(config.results or cells.UNPUBLISHED) / name
-    all_records = cells.existing_records(folder) if name else []
+    folder = Path(config.results or folders.UNPUBLISHED) / name
+    all_records = folders.existing_records(folder) if name else []
     main_records = [record for record in all_records if record.cell.protocol == MAIN_PROTOCOL]
     main = next((record for record in main_records if record.source == "external"), None)
     if main is None:
@@ -175,7 +175,7 @@ def _published(
     for suite in records.suites(records.published()):
         similar = [
             record
-            for record in as_published(suite)
+            for record in published_records(suite)
             if record.scores and record.may_have_cases_of(main[name])
         ]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]

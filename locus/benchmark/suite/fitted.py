@@ -37,7 +37,6 @@ from locus.benchmark.report.grouping import first_names
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
-from locus.benchmark.training.runs import load_split
 from locus.config import RunConfig, TrainConfig
 from locus.core.errors import DataError, LeakError, NotAvailableError
 from locus.core.frames import as_boxes, box_coverage, conventional, iou
@@ -215,7 +214,7 @@ def boxed_images(model: ModelPlan, images: set[str]) -> list[Sample]:
         raise DataError(
             f"no data set {config.dataset} in {datasets.root_of(config.dataset, config.data_root_dir)}"
         )
-    data = load_split(config, "test")
+    data = datasets.load_split(config, "test")
     return [data[index] for index, image in enumerate(data.columns.images) if image in images]
 
 
@@ -257,7 +256,7 @@ def scored_images(model: ModelPlan) -> list[Sample]:
     samples = []
     for config in model.trainings:
         if model.external is None:
-            split: Sequence[Sample] = load_split(config, "test")
+            split: Sequence[Sample] = datasets.load_split(config, "test")
         else:
             split = images_of(config, "test", model.external)
         samples += [sample for sample in split if sample.boxes]

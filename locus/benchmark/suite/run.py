@@ -22,8 +22,9 @@ from locus.benchmark import records
 from locus.benchmark.executors import Executor, Step
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.grouping import counted
-from locus.benchmark.suite import cells, work
-from locus.benchmark.suite.cells import ModelTask, ResultsFolder
+from locus.benchmark.suite import cells, folders, missing, work
+from locus.benchmark.suite.cells import ModelTask
+from locus.benchmark.suite.folders import ResultsFolder
 from locus.benchmark.suite.plan import ModelPlan, RunPlan, Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import RunConfig, TrainConfig
@@ -215,11 +216,11 @@ def _fast_and_slow(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
 def record_failure(task: ModelTask, reason: str, folder: Path) -> None:
     """Write a record with the reason for each cell without a result of the present code; earlier results stay."""
     planned_keys = {cell.key for cell in task.cells}
-    existing = cells.existing_records(folder)
+    existing = folders.existing_records(folder)
     measured = [
         record for record in existing if record.key in planned_keys and record.status == "ok"
     ]
-    kept_keys = {record.key for record in measured} - cells.changed_keys(task.model, measured)
+    kept_keys = {record.key for record in measured} - missing.changed_keys(task.model, measured)
     for cell in task.cells:
         if cell.key not in kept_keys:
             records.write(Record(cell=cell, status="failed", reason=reason), folder)
@@ -257,7 +258,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     """
     if suite.joins:
         return _run_joined(suite, config, echo)
-    folder = cells.choose(suite, config)
+    folder = folders.choose(suite, config)
     _say_folder(suite.name, folder, config, echo)
     planned = cells.planned_cells(suite, config.method)
     runs_dir = suite.runs_dir(config.runs)
@@ -268,7 +269,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
         if config.dry_run
         else records.only_writer(records.unpacked_folder(folder.path))
     ):
-        existing = cells.existing_records(folder.path)
+        existing = folders.existing_records(folder.path)
         for flags in (
             config,
             replace(config, overwrite="never"),
@@ -284,16 +285,16 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
                 break
             _check_fit(todo, folder.path, flags)
             stopped |= _run_steps(todo, runs_dir, folder.path, flags, executor, echo)
-            existing = cells.existing_records(folder.path)
+            existing = folders.existing_records(folder.path)
             ran = True
 
         from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-        table_records, datasets = finalize(
-            suite, planned, folder, existing, runs_dir if ran else None, config
+        table_records, dataset_tables = finalize(
+            suite, planned, folder, existing, runs_dir=runs_dir if ran else None, flags=config
         )
     reasons = tuple(f"{suite.name}: {model}: {reason}" for model, reason in stopped.items())
-    return Outcome(reasons, table_records, datasets, folder)
+    return Outcome(reasons, table_records, dataset_tables, folder)
 
 
 def _say_folder(name: str, folder: ResultsFolder, config: RunConfig, echo: Echo) -> None:
@@ -319,8 +320,8 @@ def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
     from locus.benchmark.suite import join  # slow imports
     from locus.benchmark.suite.finalize import finalize_joined
 
-    folder = cells.choose(suite, config)
-    existing = cells.existing_records(folder.path)
+    folder = folders.choose(suite, config)
+    existing = folders.existing_records(folder.path)
     published = records.published()
     todo = join.missing(suite, existing, published)
     echo(f"{suite.name}: {counted(len(todo), 'record')} to join")
@@ -335,8 +336,8 @@ def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
             join.cell_of(suite, row_parts).key
             for row_parts in join.parts(suite, published).values()
         }
-        table_records, datasets = finalize_joined(suite, planned, folder)
-    return Outcome((), table_records, datasets, folder)
+        table_records, dataset_tables = finalize_joined(suite, planned, folder)
+    return Outcome((), table_records, dataset_tables, folder)
 
 
 def _say_plan(
@@ -351,9 +352,9 @@ def _say_plan(
 
     Raises ``DataError`` if no cell can run and none has a record.
     """
-    absent = cells.without_data(planned, existing)
+    absent = missing.without_data(planned, existing)
     if absent:
-        reason = cells.missing_data_message(suite, absent[0].model)
+        reason = missing.missing_data_message(suite, absent[0].model)
         if not todo and not existing:
             raise DataError(f"{suite.name}: {reason}")
         echo(f"{suite.name}: {counted(len(absent), 'model')} cannot run: {reason}")
@@ -361,9 +362,11 @@ def _say_plan(
     scope = f" for {counted(len(todo), 'model')}" if todo else ", tables only"
     echo(f"{suite.name}: {counted(cell_count, 'cell')} to run{scope}")
     for task in todo:
-        missing = _missing_runs(task, suite.runs_dir(config.runs), config)
-        trained = f", after {counted(missing['train'], 'training run')}" if missing["train"] else ""
-        restored = ", from published weights" if missing["restore"] else ""
+        missing_runs = _missing_runs(task, suite.runs_dir(config.runs), config)
+        trained = ""
+        if missing_runs["train"]:
+            trained = f", after {counted(missing_runs['train'], 'training run')}"
+        restored = ", from published weights" if missing_runs["restore"] else ""
         echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{trained}{restored}")
 
 
@@ -392,7 +395,7 @@ def _to_do(
     planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]
 ) -> list[ModelTask]:
     """Return the missing cells of each model, without models that need training if only published weights are used."""
-    todo = cells.missing_cells(planned, config, existing)
+    todo = missing.missing_cells(planned, config, existing)
     if config.published_weights != "only":
         return todo
     return [task for task in todo if not _missing_runs(task, runs_dir, config)["train"]]
