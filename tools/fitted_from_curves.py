@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from locus.benchmark import records
-from locus.benchmark.evaluation.scorer import Scored
+from locus.benchmark.evaluation.cell import Scored
 from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.cases import GridCases
 from locus.benchmark.maps.runs import ModelRun

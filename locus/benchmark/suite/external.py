@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from locus.benchmark import records
-from locus.benchmark.evaluation.entry import ExternalEntry, read
-from locus.benchmark.evaluation.scorer import MODEL, EntryCases, Rows, score
+from locus.benchmark.entries.entry import ExternalEntry, read
+from locus.benchmark.entries.score import MODEL, EntryCases, score
+from locus.benchmark.evaluation.cell import Rows
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record

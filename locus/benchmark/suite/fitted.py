@@ -29,8 +29,7 @@ from locus.benchmark.baselines.boxes import (
     MIN_PATIENTS,
     Prior,
 )
-from locus.benchmark.evaluation import scorer
-from locus.benchmark.evaluation.scorer import CaseSource
+from locus.benchmark.evaluation.cell import CaseSource, Scored, score_maps
 from locus.benchmark.maps.runs import images_of
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.grouping import first_names
@@ -340,10 +339,10 @@ def with_fixed_box(case: Case, fit: Fit) -> Case:
     return dataclasses.replace(case, submitted_boxes=np.append(box, 1.0)[None])
 
 
-def score(fit: Fit, source: CaseSource, cell: Cell) -> scorer.Scored:
+def score(fit: Fit, source: CaseSource, cell: Cell) -> Scored:
     """Return the fields of the record of a fitted cell, and its rows per case."""
     try:
         protocol = fit.protocol_of(cell)
     except NotAvailableError as error:
         return {"status": "n/a", "reason": str(error)}, []
-    return scorer.score_maps(FittedCases(source, fit), cell, protocol)
+    return score_maps(FittedCases(source, fit), cell, protocol)
