@@ -136,7 +136,7 @@ def _pictures(
         try:
             picture = prepare_case(
                 sample=sample,
-                image=explained.pixels,
+                pixels=explained.pixels,
                 finding=finding,
                 raw=explained.raw_map(method, k),
                 threshold=threshold,

@@ -121,9 +121,14 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
 def evaluate(
     folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False
 ) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``splits`` (``val`` may be absent) and write the results.
+    """Evaluate a run on its held-out splits and write the results.
 
-    ``facts`` are added to metrics.json. ``trust``: see ``opening.Checkpoint.network``.
+    Args:
+        folder: folder of the run.
+        config: its flags.
+        splits: ``test`` and, if there is one, ``val``.
+        facts: entries of ``metrics.json`` about the training.
+        trust: whether Python files that the checkpoint names may be executed.
     """
     model = opening.load(folder / "best.ckpt", hardware.device_type(config), trust)
     model.to(memory_format=memory_format(config.channels_last))
@@ -218,7 +223,15 @@ def write(
 ) -> None:
     """Write ``predictions.csv``, the plots, and last ``metrics.json``, which marks the run as finished.
 
-    Raises ``WriteError`` if a file cannot be written.
+    Args:
+        folder: folder of the run.
+        splits: ``test`` and, if there is one, ``val``.
+        logits: split -> (n,K) logits of its images.
+        config: flags of the run.
+        facts: entries of ``metrics.json`` about the training.
+
+    Raises:
+        WriteError: a file cannot be written.
     """
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
     exclusive = config.exclusive(len(splits["test"].findings))

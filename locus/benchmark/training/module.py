@@ -101,7 +101,15 @@ class ClassifierModule(LightningModule):
         findings: Sequence[str],
         earlier: dict[str, Any],
     ) -> None:
-        """``earlier``: the content of ``last.ckpt`` of a resumed run; else empty."""
+        """Prepare the training of a network.
+
+        Args:
+            model: the network.
+            config: the flags.
+            loss: the loss function.
+            findings: names of the outputs.
+            earlier: content of ``last.ckpt`` of a resumed run; else empty.
+        """
         super().__init__()
         self.model, self.config, self.loss, self.findings = model, config, loss, tuple(findings)
         if config.freeze:
