@@ -67,7 +67,7 @@ def _by_case(
     if table.empty:
         raise DataError(f"{file} contains no boxes")
     images = names.resolve_images(table["image"].tolist(), "boxes")
-    findings = {word: names.finding(word, str(file)) for word in table["finding"].unique()}
+    findings = {name: names.finding(name, str(file)) for name in table["finding"].unique()}
     box_frames = [frames[image] for image in images]
     if "width" in table:
         annotations.refuse_other_frames(table, box_frames, file)

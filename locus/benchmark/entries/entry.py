@@ -165,6 +165,7 @@ def read(config: ScoreConfig) -> ExternalEntry:
     if config.predictions:
         probabilities = read_probabilities(Path(config.predictions), names)
     map_files = {source.file for source in sources.values()}
+    hashes = _hashes(Path(config.maps or "."), sorted(map_files.union(tables)))
     return ExternalEntry(
         name=config.entry,
         data=data,
@@ -174,7 +175,7 @@ def read(config: ScoreConfig) -> ExternalEntry:
         probabilities=probabilities,
         geometry=geometry,
         missing=config.missing,
-        hashes=_hashes(Path(config.maps or "."), sorted(map_files.union(tables))),
+        hashes=hashes,
         trained_on=config.trained_on,
     )
 

@@ -111,9 +111,9 @@ def _files(folder: Path, names: Names, findings: Sequence[str]) -> list[tuple[Pa
         if image_and_finding is None:
             unknown.append(file.name)
             continue
-        image, word = image_and_finding
+        image, finding = image_and_finding
         source = MapSource(file, str(file), partial(_single, file))
-        sources.append(((image, names.finding(word, str(file))), source))
+        sources.append(((image, names.finding(finding, str(file))), source))
     refuse_unknown_images(unknown, len(files), "files")
     return sources
 
@@ -187,9 +187,9 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:
     try:
         content = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         masks = [
-            (image, word, mask)
+            (image, finding, mask)
             for image, by_finding in content.items()
-            for word, mask in by_finding.items()
+            for finding, mask in by_finding.items()
         ]
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise DataError(
@@ -197,10 +197,10 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:
         ) from error
     images = names.resolve_images([image for image, _, _ in masks], "masks")
     sources = []
-    for image, (_, word, mask) in zip(images, masks, strict=True):
-        where = f"{image} {word} in {file}"
+    for image, (_, finding, mask) in zip(images, masks, strict=True):
+        where = f"{image} {finding} in {file}"
         source = MapSource(file, where, partial(_mask, mask, where))
-        sources.append(((image, names.finding(word, str(file))), source))
+        sources.append(((image, names.finding(finding, str(file))), source))
     return sources
 
 

@@ -33,17 +33,17 @@ MIN_RATIO = 1.2
 """Smallest ratio of its mean to that of the reading as given."""
 
 
-def fits_better(as_given: FloatArray, other: FloatArray, ratio: float = MIN_RATIO) -> bool:
+def fits_better(as_given: FloatArray, changed: FloatArray, ratio: float = MIN_RATIO) -> bool:
     """Return True if another reading fits the truth much better than the one ``as_given``.
 
-    ``as_given`` and ``other`` (N,) say how well each of N cases fits; nan is ignored.
+    ``as_given`` and ``changed`` (N,) say how well each of N cases fits; nan is ignored.
 
     >>> fits_better(np.array([0.1, 0.2, 0.0]), np.array([0.8, 0.9, 0.8])), fits_better(np.ones(3), np.ones(3))
     (True, False)
     """
-    gain = other - as_given
+    gain = changed - as_given
     gain = gain[np.isfinite(gain)]
-    if len(gain) < 2 or np.nanmean(other) <= ratio * np.nanmean(as_given):
+    if len(gain) < 2 or np.nanmean(changed) <= ratio * np.nanmean(as_given):
         return False
     return bool(gain.mean() > MIN_STANDARD_ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)))
 

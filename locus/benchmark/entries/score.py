@@ -120,14 +120,13 @@ def score(
     planned = _entry_cells(entry, baselines, chosen)
     entry_cells = [cell for cell in planned if cell.method == entry.name]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
-    results = _scored_in_threads(
-        entry_cells, score_cell, {**shared, "source": "external"}, entry.name
-    )
+    entry_fields = {**shared, "source": "external"}
+    results = _scored_in_threads(entry_cells, score_cell, entry_fields, title=entry.name)
     unsupported = {record.cell.protocol for record, _ in results if record.status == "n/a"}
-    other_cells = [
+    baseline_cells = [
         cell for cell in planned if cell.method != entry.name and cell.protocol not in unsupported
     ]
-    return [*results, *_scored_in_threads(other_cells, score_cell, shared, "baselines")]
+    return [*results, *_scored_in_threads(baseline_cells, score_cell, shared, title="baselines")]
 
 
 def _scored_in_threads(
@@ -138,17 +137,10 @@ def _scored_in_threads(
     NumPy and the compiled functions let threads run side by side. ``shared``: fields that all records have; ``title``:
     name of the progress bar.
     """
-    with (
-        ThreadPoolExecutor(limits.cpus()) as threads,
-        tqdm(
-            total=len(cells), desc=f"score {title}", unit="cell", leave=False, disable=None
-        ) as bar,
-    ):
-        done = []
-        for result in threads.map(lambda cell: record_of(cell, score_cell, shared), cells):
-            done.append(result)
-            bar.update()
-    return done
+    bar = partial(tqdm, desc=f"score {title}", unit="cell", leave=False, disable=None)
+    with ThreadPoolExecutor(limits.cpus()) as threads:
+        results = threads.map(lambda cell: record_of(cell, score_cell, shared), cells)
+        return list(bar(results, total=len(cells)))
 
 
 def _entry_cells(
@@ -169,9 +161,8 @@ def _entry_cells(
         rows += names.OF_TRAINING_PART
     pairs = [(row, protocol) for row in rows for protocol in _protocol_names(entry, row)]
     if chosen:
-        pairs = [
-            (row, protocol) for row, protocol in pairs if protocol in (names.MAIN_PROTOCOL, *chosen)
-        ]
+        used = (names.MAIN_PROTOCOL, *chosen)
+        pairs = [(row, protocol) for row, protocol in pairs if protocol in used]
     if names.ADDED in chosen:
         added_rows = [row for row in (entry.name, *names.BESIDE_PRIOR) if row != names.UNTRAINED]
         pairs += [(row, names.ADDED) for row in added_rows]

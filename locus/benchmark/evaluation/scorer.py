@@ -160,9 +160,8 @@ class NetworkScorer:
         if cell.protocol == names.CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
         if cell.method in names.SUPERVISED and isinstance(self.store, CaseStore):
-            return score_maps(
-                Supervised(cell.method, self.model.trained, self.store.groups), cell, OwnBoxes()
-            )
+            source = Supervised(cell.method, self.model.trained, self.store.groups)
+            return score_maps(source, cell, OwnBoxes())
         return score_maps(self.store, cell)
 
     def shared_fields(self) -> dict[str, Any]:
@@ -210,12 +209,11 @@ def sample_counts(trained: Sequence[ModelRun], cell: Cell) -> dict[str, int]:
     ``explained images`` is included if these are only a part of the boxed images.
     """
     samples = select_samples(trained, cell.images)
+    boxed = [sample for run in trained for sample in run.scorable_images if sample.boxes]
     counts = {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),
-        "boxed images": sum(
-            bool(sample.boxes) for run in trained for sample in run.scorable_images
-        ),
+        "boxed images": len(boxed),
     }
     if cell.images is not None:
         counts["explained images"] = len(samples)

@@ -45,8 +45,8 @@ def users_images(path: Path, steps: str) -> list[Sample]:
         raise DataError(f"image file or folder {str(path)!r} not found")
     files = [path]
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in images.SUFFIXES)
-        files = [file for file in found if not is_hidden(file, path)]
+        paths = sorted(file for file in path.iterdir() if file.suffix.lower() in images.SUFFIXES)
+        files = [file for file in paths if not is_hidden(file, path)]
     if not files:
         raise DataError(
             f"the folder {str(path)!r} has no image file ({', '.join(images.SUFFIXES)})"

@@ -60,7 +60,8 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     else:
         samples = dataset_images(checkpoint.config, config.data_root_dir, config.cases)
     folder = Path(config.output_dir) / _network_folder(path, checkpoint.digest)
-    earlier = _earlier(folder / BOXES)
+    boxes = folder / BOXES
+    _earlier(boxes)  # a broken file is an error before the images are explained
     names = _file_names([sample.image_id for sample in samples])
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
@@ -71,14 +72,11 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
             rows += _write_case(pictures, stem, config)
             failed += errors
     failed += explainer.failed.values()
-    cases = _with_earlier(earlier["cases"], rows)
-    absent = _absent_methods({**earlier["absent"], **explainer.unsupported}, rows)
-    content = {"checkpoint": str(path), "cases": cases, "failed": failed, "absent": absent}
-    write_json(folder / BOXES, content)
+    _write_boxes(boxes, path, explainer, rows, failed)
     if config.image and not config.findings:
         for line in _reasons(rows):
             echo(line)
-    echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {folder / BOXES}")
+    echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {boxes}")
     for sentence in explainer.unsupported_sentences:
         echo(f"n/a: {sentence}")
     for sentence in failed:
@@ -98,20 +96,26 @@ def _write_case(
     return rows
 
 
-def _with_earlier(
-    earlier: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return the ``earlier`` cases of ``boxes.json`` and the new ``rows``, which replace those of the same case."""
-    cases = {_case(row): row for row in (*earlier, *rows)}
-    return list(cases.values())
-
-
-def _absent_methods(
-    reasons: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
-) -> dict[str, str]:
-    """Return method -> reason for the methods of ``reasons`` that were not drawn in ``rows``."""
+def _write_boxes(
+    file: Path,
+    checkpoint: Path,
+    explainer: Explainer,
+    rows: Sequence[Mapping[str, Any]],
+    failed: Sequence[str],
+) -> None:
+    """Write ``boxes.json`` with its earlier cases and the new ``rows``, which replace those of the same case."""
+    earlier = _earlier(file)
+    cases = {_case(row): row for row in (*earlier["cases"], *rows)}
     drawn_methods = {row["method"] for row in rows}
-    return {name: reason for name, reason in reasons.items() if name not in drawn_methods}
+    reasons = {**earlier["absent"], **explainer.unsupported}
+    absent = {name: reason for name, reason in reasons.items() if name not in drawn_methods}
+    content = {
+        "checkpoint": str(checkpoint),
+        "cases": [*cases.values()],
+        "failed": [*failed],
+        "absent": absent,
+    }
+    write_json(file, content)
 
 
 def _reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

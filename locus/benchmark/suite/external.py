@@ -45,26 +45,20 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
 
     Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
     """
-    folder = _folder(config, entry)
+    folder = _folder(entry.name, Path(config.results))
     with records.only_writer(unpacked_folder(folder)):
         remove_leftovers(folder.rglob(".*"))
         _say_missing(entry, echo)
         all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING, config.protocol))
-        flags = {
-            name: value
-            for name, value in dataclasses.asdict(config).items()
-            if value not in (None, ())
-        }
+        flags = dataclasses.asdict(config)
+        flags = {name: value for name, value in flags.items() if value not in (None, ())}
         write_json(unpacked_folder(folder) / FLAGS, flags)
-        gallery.write_examples(
-            all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples}
-        )
+        samples = {sample.image_id: sample for sample in entry.samples}
+        gallery.write_examples(all_records, folder, lambda _: samples)
         suite, published = _published(entry.name, all_records, folder)
-        origin = (
-            "No published suite has the same cases."
-            if suite is None
-            else f"The published rows are from {suite}."
-        )
+        origin = "No published suite has the same cases."
+        if suite is not None:
+            origin = f"The published rows are from {suite}."
         names_code = any(map(runs_code, flags.values()))
         description = Description(
             title=entry.name,
@@ -108,13 +102,14 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
         return None
     entry = _read_again(config, main, unpacked_folder(folder) / FLAGS)
     cases = EntryCases(entry)
+    is_drawn = main.cell.dataset == gallery.DRAWN
     return OpenedModel(
         address=name,
         title="Scored maps",
         network=entry.name,
         records=ranked(main_records),
         folder=folder,
-        runs_dir=folder if main.cell.dataset == gallery.DRAWN else Path(config.runs) / name,
+        runs_dir=folder if is_drawn else Path(config.runs) / name,
         findings=cases.findings,
         cases_of=cases.cases,
         samples={sample.image_id: sample for sample in entry.samples},
@@ -139,21 +134,21 @@ def _read_again(config: PageConfig, main: Record, path: Path) -> ExternalEntry:
     return entry
 
 
-def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
-    """Return the folder of an entry. Raises ``BadValueError`` for an invalid name or other results there."""
-    name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
+def _folder(entry: str, results: Path) -> Path:
+    """Return the folder of an ``entry``. Raises ``BadValueError`` for an invalid name or other results there."""
+    name = re.sub(r"[^\w.=+-]+", "-", entry).strip("-.").lower()
     if not name:
-        raise BadValueError(f"--entry {entry.name!r} is not a valid name: use letters or digits")
-    folder = Path(config.results) / name
+        raise BadValueError(f"--entry {entry!r} is not a valid name: use letters or digits")
+    folder = results / name
     existing = records.load(folder) if folder.is_dir() else []
     if any(record.cell.model_id != MODEL for record in existing):
         raise BadValueError(
             f"{folder} contains the results of a suite: choose another --entry or --results"
         )
     for record in existing:
-        if record.source == "external" and record.cell.method != entry.name:
+        if record.source == "external" and record.cell.method != entry:
             raise BadValueError(
-                f"{folder} has the entry {record.cell.method!r}: choose another name than {entry.name!r}"
+                f"{folder} has the entry {record.cell.method!r}: choose another name than {entry!r}"
             )
     return folder
 

@@ -147,8 +147,8 @@ def _shown(
     published_folder = folder.published_folder
     if published_folder is not None and all(record.source == "paper" for record in run_records):
         return records.load(published_folder), CaseFolders(published_folder)
-    shown = with_published(run_records, folder.published)
-    return shown, CaseFolders(folder.path, published_folder)
+    table_records = with_published(run_records, folder.published)
+    return table_records, CaseFolders(folder.path, published_folder)
 
 
 def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
@@ -198,6 +198,7 @@ def describe(suite: Suite, folder: Path) -> Description:
     pictures = {
         path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()
     }
+    needs_images = not suite.truths and not suite.joins
     return Description(
         title=suite.title,
         about=suite.about,
@@ -207,16 +208,16 @@ def describe(suite: Suite, folder: Path) -> Description:
         maps_of=maps_of,
         checks=checks.reports(),
         answers_first=bool(suite.truths),
-        can_be_run=not suite.truths and not suite.joins and not suite.private_images,
+        can_be_run=needs_images and not suite.private_images,
         pictures=pictures,
     )
 
 
 def _with_flags(
-    description: Description, flags: FolderFlags, shown: Sequence[Record]
+    description: Description, flags: FolderFlags, table_records: Sequence[Record]
 ) -> Description:
     """Add the folders of the run to the commands on its page, and ``--trust`` if a method of the gallery is a file."""
-    names_code = any(runs_code(record.cell.method) for record in shown)
+    names_code = any(runs_code(record.cell.method) for record in table_records)
     command_flags = typed_folder_flags(flags)
     gallery_flags = typed_folder_flags(
         replace(flags, results=None, trust=flags.trust or names_code)

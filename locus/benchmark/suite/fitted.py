@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +144,8 @@ def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
 def candidate_boxes() -> FloatArray:
     """Return all candidates (C,4) of ``fixed_box`` xyxy, as shares of the frame."""
     along_x, along_y = np.nonzero(ALLOWED_CANDIDATES)
-    x, y = CANDIDATE_SIDES[along_x], CANDIDATE_SIDES[along_y]
+    x = CANDIDATE_SIDES[along_x]
+    y = CANDIDATE_SIDES[along_y]
     return np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
 
 
@@ -165,32 +166,34 @@ def read(name: str, results: Path, suites: Path = plan.SUITES) -> Fit:
     rows = cases.read_columns([record.cell for record in main_records], folder, ["image"])
     images = {str(image) for image in rows["image"].unique().to_pylist()}
     model = plan.models(plan.load(name, suites))[0]
+    thresholds = {key: of_findings(chosen) for key, chosen in _chosen_by_row(main_records).items()}
     return Fit(
         suite=name,
-        thresholds={
-            _model_and_method(r): of_findings(r.thresholds[CHOSEN_ON_ALL]) for r in main_records
-        },
+        thresholds=thresholds,
         samples=boxed_images(model, images),
-        added={
-            _model_and_method(r): r.thresholds[CHOSEN_ON_ALL]
-            for r in chosen_on_all(all_records, ADDED)
-        },
+        added=_chosen_by_row(chosen_on_all(all_records, ADDED)),
     )
 
 
-def _model_and_method(record: Record) -> ModelAndMethod:
-    return record.cell.model_id, record.method
+def _chosen_by_row(all_records: Sequence[Record]) -> dict[ModelAndMethod, Any]:
+    """Return model and method -> what was chosen on all cases."""
+    return {
+        (record.cell.model_id, record.method): record.thresholds[CHOSEN_ON_ALL]
+        for record in all_records
+    }
 
 
 def chosen_on_all(all_records: Sequence[Record], protocol: str = MAIN_PROTOCOL) -> list[Record]:
     """Return the records of a protocol with thresholds that were chosen on all cases."""
-    own = [
-        record for record in all_records if record.source == "run" and record.cell.fitted_on is None
+    protocol_records = [
+        record
+        for record in all_records
+        if record.source == "run" and record.cell.protocol == protocol
     ]
     return [
         record
-        for record in own
-        if record.cell.protocol == protocol and record.thresholds.get(CHOSEN_ON_ALL)
+        for record in protocol_records
+        if record.cell.fitted_on is None and record.thresholds.get(CHOSEN_ON_ALL)
     ]
 
 

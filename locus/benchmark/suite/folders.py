@@ -116,11 +116,11 @@ def with_published(user_records: Sequence[Record], published: Sequence[Record]) 
     for (network, seed), hashes in _hashes(user_records).items():
         if published_hashes.get((network, seed), hashes) != hashes:
             replaced.add(network)
-    shown = list(user_records)
-    for record in published:
-        if record.key not in user_keys and record.cell.key_of_network not in replaced:
-            shown.append(record)
-    return shown
+    added = [record for record in published if record.key not in user_keys]
+    return [
+        *user_records,
+        *(record for record in added if record.cell.key_of_network not in replaced),
+    ]
 
 
 def _hashes(weighted: Sequence[Record]) -> dict[tuple[str, int | None], set[str]]:

@@ -40,9 +40,9 @@ def missing_cells(
         missing = _selected(task.cells, config)
         if record_by_key:  # else no key is computed, which is slow
             recorded = [record_by_key[cell.key] for cell in missing if cell.key in record_by_key]
-            kept = {record.key for record in recorded if _keep(record, config.overwrite)}
-            kept -= changed_keys(task.model, recorded, code_of_method)
-            missing = [cell for cell in missing if cell.key not in kept]
+            kept_keys = {record.key for record in recorded if _keep(record, config.overwrite)}
+            kept_keys -= changed_keys(task.model, recorded, code_of_method)
+            missing = [cell for cell in missing if cell.key not in kept_keys]
         # outdated cells that are no longer planned are removed later
         planned_models = [cell.without_method for cell in task.cells]
         for cell in outdated.get(task.model.id, ()):

@@ -52,9 +52,8 @@ def open_model(config: PageConfig) -> OpenedModel:
     name, _, model_id = config.suite.partition("/")
     suite = request.read_suite(name, config)
     folder, all_records = _folder_and_records(config)
-    planned = cells.planned_cells(
-        suite, sorted({record.cell.method for record in all_records} - {CLASSIFIER})
-    )
+    recorded_methods = {record.cell.method for record in all_records} - {CLASSIFIER}
+    planned = cells.planned_cells(suite, sorted(recorded_methods))
     model_by_key = {cell.key: task.model for task in planned for cell in task.cells}
     existing = [
         record
@@ -73,7 +72,8 @@ def open_model(config: PageConfig) -> OpenedModel:
     model = model_by_key.get(chosen[0].key) or added_model(suite, first, runs_dir)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
-    store = stored_cases(scored_model(model, trained, runs_dir), method_names, None)
+    store = stored_cases(scored_model(model, trained, runs_dir), method_names, flags=None)
+    samples = [sample for run in store.trained for sample in run.scorable_images]
     return OpenedModel(
         address=f"{name}/{first.model_id}",
         title=suite.title,
@@ -83,9 +83,7 @@ def open_model(config: PageConfig) -> OpenedModel:
         runs_dir=runs_dir,
         findings=store.findings,
         cases_of=store.cases,
-        samples={
-            sample.image_id: sample for run in store.trained for sample in run.scorable_images
-        },
+        samples={sample.image_id: sample for sample in samples},
     )
 
 
@@ -286,10 +284,10 @@ def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
         raise BadValueError(
             f"{record.cell.model_id}, {record.method} in {folder} has no boxes, {stored}: {advice}"
         )
-    other: Cell = record.cell.model_copy(update={"protocol": DETECTION})
-    if not cases.exist(other, folder):
+    detection: Cell = record.cell.model_copy(update={"protocol": DETECTION})
+    if not cases.exist(detection, folder):
         return table.assign(confidence=1.0)
-    confidence = cases.read(other, folder)[["image", "finding", "confidence"]]
+    confidence = cases.read(detection, folder)[["image", "finding", "confidence"]]
     return table.merge(confidence, on=["image", "finding"], how="left").fillna({"confidence": 0.0})
 
 

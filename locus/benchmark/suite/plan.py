@@ -450,14 +450,15 @@ def with_flags(suite: Suite, **flags: Any) -> Suite:
     >>> changed.train, changed.models, changed.init
     ({'lr': 1, 'cache_dir': 'b', 'data_root_dir': 'c'}, [{}], {'cache_dir': 'b'})
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    update: dict[str, Any] = {"train": {**suite.train, **given}, "models": []}
+    changed = {name: value for name, value in flags.items() if value is not None}
+    update: dict[str, Any] = {"train": {**suite.train, **changed}, "models": []}
     for entry in suite.models:
-        update["models"].append({name: value for name, value in entry.items() if name not in given})
+        unchanged = {name: value for name, value in entry.items() if name not in changed}
+        update["models"].append(unchanged)
     if suite.init is not None:
         allowed = {
             name: value
-            for name, value in given.items()
+            for name, value in changed.items()
             if name != "data_root_dir" or name in suite.init
         }
         update["init"] = {**suite.init, **allowed}
@@ -604,8 +605,8 @@ def _read(path: Path, names: Sequence[str]) -> Suite:
         if joined not in names:
             raise UnknownNameError("suite", joined, names)
     if values.get("training_runs_of") is not None:
-        other = cli.read_yaml(path.with_name(f"{values['training_runs_of']}.yaml"))
-        shared = {field: other[field] for field in OF_TRAINING_RUNS if field in other}
+        source = cli.read_yaml(path.with_name(f"{values['training_runs_of']}.yaml"))
+        shared = {field: source[field] for field in OF_TRAINING_RUNS if field in source}
         values = {**shared, **values}
     try:
         return Suite(**{**values, "name": path.stem})

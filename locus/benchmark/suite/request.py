@@ -41,9 +41,9 @@ def requested_names(config: SuiteConfig) -> list[str]:
             f"{folder} has no suite: put the YAML file of a suite there, or leave --suites out"
         )
     if not config.all and not config.suite:
-        own = "for your own network on your own data, --dataset NAME --model FILE.py:build"
+        advice = "for your own network on your own data, --dataset NAME --model FILE.py:build"
         raise BadValueError(
-            f"no suite given: use --all or --suite NAME, one of {', '.join(available)}; {own}"
+            f"no suite given: use --all or --suite NAME, one of {', '.join(available)}; {advice}"
         )
     selected = available if config.all else list(dict.fromkeys(config.suite))
     if config.data_root_dir and len(selected) > 1:
@@ -73,8 +73,10 @@ def requested_suite(name: str, config: SuiteConfig) -> Suite:
     if config.dataset is None:
         suite = read_suite(name, config)
     else:
-        own = plan.of_data_set(config.dataset, config.data_root_dir, config.method)
-        suite = plan.with_flags(own, data_root_dir=config.data_root_dir, cache_dir=config.cache_dir)
+        suite = plan.of_data_set(config.dataset, config.data_root_dir, config.method)
+        suite = plan.with_flags(
+            suite, data_root_dir=config.data_root_dir, cache_dir=config.cache_dir
+        )
         datasets.check(config.dataset, config.data_root_dir)
     if config.data_root_dir:
         datasets.check(str(suite.train.get("dataset", TrainConfig.dataset)), config.data_root_dir)

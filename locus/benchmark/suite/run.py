@@ -70,33 +70,33 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     threads = model.trainings[0].threads or flags.threads
     first, learning = _learning_steps(model, runs_dir, threads, flags)
     trained = tuple(step.id for step in learning)
-    explaining = []
+    steps = [*first, *learning]
     map_steps: dict[str, str] = {}  # method -> the step that generates its maps
-    for part, method_names in _explained_together(task.cells).items():
+    for methods_text, method_names in _explained_together(task.cells).items():
         step = Step(
-            id=f"explain {name} ({part})",
+            id=f"explain {name} ({methods_text})",
             kind="explain",
             function=work.explain,
             arguments=(model, method_names, runs_dir, flags),
             needs=trained,
             threads=threads or 1,
         )
-        explaining.append(step)
+        steps.append(step)
         map_steps.update(dict.fromkeys(method_names, step.id))
-    scoring = []
     portions = _scored_together(task.cells)
     for number, portion in enumerate(portions, start=1):
+        portion_task = ModelTask(model, tuple(portion))
         needed_maps = [map_steps[cell.method] for cell in portion if cell.method in map_steps]
         step = Step(
             id=f"score {name} ({number} of {len(portions)})",
             kind="score",
             function=work.score,
-            arguments=(ModelTask(model, tuple(portion)), runs_dir, folder, flags),
+            arguments=(portion_task, runs_dir, folder, flags),
             needs=tuple(dict.fromkeys(needed_maps)) or trained,
             threads=threads or 1,
         )
-        scoring.append(step)
-    return [*first, *learning, *explaining, *scoring]
+        steps.append(step)
+    return steps
 
 
 def check_parallel(
@@ -104,9 +104,11 @@ def check_parallel(
 ) -> None:
     """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
     if at_a_time > 1:
-        flag, advice = f"--jobs {at_a_time}", "use --jobs 1"
+        flag = f"--jobs {at_a_time}"
+        advice = "use --jobs 1"
     elif minutes is not None:
-        flag, advice = "--step_minutes", "leave it out"
+        flag = "--step_minutes"
+        advice = "leave it out"
     else:
         return
     configs = [
@@ -148,11 +150,12 @@ def _learning_steps(
 def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
     """Return the step that writes a run, with this number of ``threads`` unless the configuration sets one."""
     config = replace(run.config, threads=run.config.threads or threads)
+    source = () if run.source is None else (run.source,)
     return Step(
         id=f"{run.kind} {run.folder.parent.name}/{short_name(run.folder.name)}",
         kind="train",
         function=WRITERS[run.kind],
-        arguments=(config, run.folder) if run.source is None else (run.source, config, run.folder),
+        arguments=(*source, config, run.folder),
         needs=needs,
         threads=config.threads or 1,
     )
@@ -373,11 +376,11 @@ def _say_plan(
 def _log_training_images(todo: Tasks) -> None:
     """Log which test images the given models have seen. Raises ``LeakError`` if none is left for one of them."""
     models = [task.model for task in todo]
-    given = [(model.external, model.trainings) for model in models if model.external is not None]
-    if given:
+    external = [(model.external, model.trainings) for model in models if model.external is not None]
+    if external:
         from locus.benchmark.maps.runs import log_training_images  # imports PyTorch
 
-        log_training_images(given)
+        log_training_images(external)
 
 
 def _check_fit(todo: Tasks, folder: Path, flags: RunConfig) -> None:

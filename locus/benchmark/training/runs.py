@@ -137,11 +137,9 @@ def clear_damaged(folder: Path) -> None:
     Metrics and predictions are computed from ``best.ckpt``. If this file is damaged or missing, or ``last.ckpt`` of an
     unfinished run is damaged, the whole folder is removed. Raises ``WriteError``.
     """
-    metrics, provenance, best = (
-        folder / "metrics.json",
-        folder / "provenance.json",
-        folder / "best.ckpt",
-    )
+    metrics = folder / "metrics.json"
+    provenance = folder / "provenance.json"
+    best = folder / "best.ckpt"
     with writing(folder):
         if done(folder):
             try:
