@@ -135,7 +135,7 @@ def log_other_boxes(
     }
     for reading, change in readings.items():
         changed = best_ious(change)
-        if fits_better(as_given, changed, 2.0):
+        if fits_better(as_given, changed, ratio=2.0):
             means = f"mean IoU {changed.mean():.3f} instead of {as_given.mean():.3f}"
             text = "%s: boxes %s fit the truth better (%s): give %s"
             log.warning(text, file, reading, means, PUBLISHED_FRAME)

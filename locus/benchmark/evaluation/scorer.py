@@ -16,7 +16,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from locus import methods
-from locus.benchmark import checks
+from locus.benchmark import checks, records
 from locus.benchmark.checks.base import Check
 from locus.benchmark.evaluation.cell import (
     Scored,
@@ -33,8 +33,6 @@ from locus.benchmark.maps.cases import CaseStore, GridCases
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.records import Cell
-from locus.benchmark.records import write as write_record
-from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.record import join
 from locus.benchmark.training import provenance
 from locus.config import EngineFlags
@@ -198,8 +196,8 @@ def write_records(scorer: NetworkScorer, folder: Path, bar: bool | None = None) 
     for cell in tqdm(in_order, desc=title, unit="cell", leave=False, disable=hidden):
         record, rows = record_of(cell, scorer.score, shared)
         if rows:
-            write_cases(rows, record.cell, folder)
-        write_record(record, folder)
+            records.cases.write(rows, record.cell, folder)
+        records.write(record, folder)
     log.info("%s: %d records written", scorer.model.id, len(in_order))
 
 

@@ -14,7 +14,6 @@ from locus.benchmark.heatmaps.explain import ADVICE, ExplainedImage, Explainer
 from locus.benchmark.heatmaps.images import dataset_images, users_images
 from locus.benchmark.heatmaps.thresholds import Thresholds
 from locus.benchmark.pictures import panels
-from locus.benchmark.pictures.panels import CasePicture, prepare_case
 from locus.benchmark.training import hardware
 from locus.config import HeatmapConfig
 from locus.core.errors import BadValueError, UnknownNameError
@@ -72,7 +71,7 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
             rows += _write_case(pictures, stem, config)
             failed += errors
     failed += explainer.failed.values()
-    _write_boxes(boxes, path, explainer, rows, failed)
+    _write_boxes(boxes, checkpoint=path, explainer=explainer, rows=rows, failed=failed)
     if config.image and not config.findings:
         for line in _reasons(rows):
             echo(line)
@@ -85,7 +84,7 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
 
 
 def _write_case(
-    pictures: Sequence[CasePicture], stem: Path, config: HeatmapConfig
+    pictures: Sequence[panels.CasePicture], stem: Path, config: HeatmapConfig
 ) -> list[dict[str, Any]]:
     """Write the pictures of a case, and one of all methods if there are several; return the rows for ``boxes.json``."""
     rows = [_write(picture, stem, config) for picture in pictures]
@@ -130,7 +129,7 @@ def _reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _pictures(
     explained: ExplainedImage, k: int, finding: str, thresholds: Thresholds
-) -> tuple[list[CasePicture], list[str]]:
+) -> tuple[list[panels.CasePicture], list[str]]:
     """Return the picture of finding ``k`` by each method, and the errors of maps that are not finite."""
     pictures = []
     errors = []
@@ -138,7 +137,7 @@ def _pictures(
     for method in explained.maps:
         threshold, threshold_source = thresholds.lookup(method, finding)
         try:
-            picture = prepare_case(
+            picture = panels.prepare_case(
                 sample=sample,
                 pixels=explained.pixels,
                 finding=finding,
@@ -210,7 +209,7 @@ def _file_names(image_ids: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _write(picture: CasePicture, stem: Path, config: HeatmapConfig) -> dict[str, Any]:
+def _write(picture: panels.CasePicture, stem: Path, config: HeatmapConfig) -> dict[str, Any]:
     """Write the files of a case, whose names begin with ``stem``; return its entry in ``boxes.json``."""
     path = stem.parent / safe_filename(stem.name, picture.finding, picture.raw.method)
     if picture.flat:

@@ -13,9 +13,7 @@ from locus import datasets, methods
 from locus.benchmark.records import Cell
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import ModelPlan, Suite
-from locus.core import names
-from locus.core.names import normalize_data_set
-from locus.core.registry import options as options_of
+from locus.core import names, registry
 from locus.scoring import protocols
 
 
@@ -148,13 +146,13 @@ def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:
 
 def has_readings(dataset: str) -> bool:
     """Whether a data set (a name with options) has the boxes of each reader."""
-    full_name = normalize_data_set(dataset)
+    full_name = names.normalize_data_set(dataset)
     name = full_name.split(":")[0]
     if name not in datasets.names():
         return False
     declared = getattr(datasets.REGISTRY.get(name), "has_readings", False)
     if isinstance(declared, str):  # the option that adds them
-        return bool(options_of(full_name).get(declared))
+        return bool(registry.options(full_name).get(declared))
     return bool(declared)
 
 

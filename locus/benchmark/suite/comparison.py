@@ -36,11 +36,12 @@ from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameE
 from locus.core.files import csv_text, write_text
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
 from locus.core.types import Echo, FloatArray
-from locus.scoring.statistics import resample
 from locus.scoring.statistics.mrmc import over_patients, with_draw_error
 from locus.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
 from locus.scoring.statistics.resample import (
+    FLIPS,
     MIN_PATIENTS,
+    RESAMPLES,
     CaseGroups,
     CaseIndex,
     holm,
@@ -67,8 +68,8 @@ OVER_RUNS = (
     "paired; a row with one run adds the variance over patients only"
 )
 OVER_PATIENTS = (
-    f"one training run: BCa 95% intervals over patients ({resample.RESAMPLES:,} resamples, {MIN_PATIENTS} patients or "
-    f"more); p by a sign-flip test ({resample.FLIPS:,} flips)"
+    f"one training run: BCa 95% intervals over patients ({RESAMPLES:,} resamples, {MIN_PATIENTS} patients or "
+    f"more); p by a sign-flip test ({FLIPS:,} flips)"
 )
 ONE_RUN = "a row has one training run: its spread over runs is unknown, and another run may reverse the comparison"
 HOLM = "p (Holm) is corrected over all comparisons of a column here, so it differs from p in the suite's tables"

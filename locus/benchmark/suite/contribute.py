@@ -61,14 +61,17 @@ def merge(
         checked = accepted(contribution, folder)
         merged = [record for record, _ in checked]
         mark = f"{author.strip()}, {merged[0].created[:10]}"
-        _check_owner(existing, merged, mark, f"{folder} already has rows of {contribution}")
+        marks = _marks(existing, merged) - {mark}
+        if marks:
+            raise BadValueError(f"{folder} already has rows of {contribution}, by {min(marks)}")
         with tempfile.TemporaryDirectory() as temporary:
             scratch = Path(temporary, name)
             shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns(WEIGHTS_FOLDER))
             for record, rows in checked:
                 records.cases.write(rows.to_dict("records"), record.cell, scratch)  # type: ignore[arg-type]
-                records.write(_contributed(record, mark), scratch)
-            old_keys = _corrected(existing, merged, author.strip())
+                made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
+                records.write(record.model_copy(update=made), scratch)
+            old_keys = _corrected(existing=existing, merged=merged, author=author.strip())
             current = [record for record in records.load(scratch) if record.key not in old_keys]
             finalize(
                 suite,
@@ -79,26 +82,14 @@ def merge(
                 flags=flags,
                 linked_from=folder,
             )
-            _replace_files(scratch, folder)
+            _replace_files(scratch=scratch, folder=folder)
     return folder, tables_of(folder)
 
 
-def _check_owner(
-    existing: Sequence[Record], merged: Sequence[Record], mark: str, message: str
-) -> None:
-    """Raise ``BadValueError`` if a ``merged`` record exists and was contributed under another ``mark``."""
-    mark_by_key = {record.key: record.rests_on.get(CONTRIBUTED, "") for record in existing}
-    marks = {str(mark_by_key.get(record.key, mark)) for record in merged}
-    other_marks = sorted(marks - {mark})
-    if other_marks:
-        raise BadValueError(f"{message}, by {other_marks[0]}")
-
-
-def _contributed(record: Record, mark: str) -> Record:
-    """Return the record as one that someone else made; ``mark`` is the author with a date."""
-    return record.model_copy(
-        update={"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
-    )
+def _marks(existing: Sequence[Record], merged: Sequence[Record]) -> set[str]:
+    """Return the authors with dates of the ``existing`` records that the ``merged`` ones would replace."""
+    keys = {record.key for record in merged}
+    return {str(record.rests_on.get(CONTRIBUTED, "")) for record in existing if record.key in keys}
 
 
 def _corrected(existing: Sequence[Record], merged: Sequence[Record], author: str) -> set[str]:

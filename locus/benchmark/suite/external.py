@@ -17,13 +17,10 @@ from locus.benchmark.evaluation.cell import Rows
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
-from locus.benchmark.records.cases import write as write_cases
-from locus.benchmark.records.storage import unpacked_folder
 from locus.benchmark.report import tables
 from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.grouping import ranked
 from locus.benchmark.report.page import Description
-from locus.benchmark.report.tables import PAGE
 from locus.benchmark.suite import folders
 from locus.benchmark.suite.folders import published_records
 from locus.config import PageConfig, ScoreConfig
@@ -46,13 +43,13 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
     """
     folder = _folder(entry.name, Path(config.results))
-    with records.only_writer(unpacked_folder(folder)):
+    with records.only_writer(records.unpacked_folder(folder)):
         remove_leftovers(folder.rglob(".*"))
         _say_missing(entry, echo)
         all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING, config.protocol))
         flags = dataclasses.asdict(config)
         flags = {name: value for name, value in flags.items() if value not in (None, ())}
-        write_json(unpacked_folder(folder) / FLAGS, flags)
+        write_json(records.unpacked_folder(folder) / FLAGS, flags)
         samples = {sample.image_id: sample for sample in entry.samples}
         gallery.write_examples(all_records, folder, lambda _: samples)
         suite, published = _published(entry.name, all_records, folder)
@@ -72,7 +69,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         )
     echo(tables.headline(datasets))
     echo(f"\n{tables.terminal(datasets)}")
-    echo(f"results: {folder / PAGE}, with leaderboard.md")
+    echo(f"results: {folder / tables.PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
@@ -100,7 +97,7 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
     main = next((record for record in main_records if record.source == "external"), None)
     if main is None:
         return None
-    entry = _read_again(config, main, unpacked_folder(folder) / FLAGS)
+    entry = _read_again(config, main, records.unpacked_folder(folder) / FLAGS)
     cases = EntryCases(entry)
     is_drawn = main.cell.dataset == gallery.DRAWN
     return OpenedModel(
@@ -219,7 +216,7 @@ def _recorded(
     """Write all records of an entry to ``folder`` with the hashes of its files."""
     for record, rows in results:
         if rows:
-            write_cases(rows, record.cell, folder)
+            records.cases.write(rows, record.cell, folder)
     all_records = records.ordered([record for record, _ in results])
     records.pack(folder, all_records)
     write_text(folder / SOURCES, csv_text([("file", "sha256"), *entry.hashes.items()]))

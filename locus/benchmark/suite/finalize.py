@@ -16,13 +16,11 @@ from pathlib import Path
 from locus import datasets
 from locus.benchmark import checks, records
 from locus.benchmark.pictures import gallery
-from locus.benchmark.pictures.gallery import typed_folder_flags
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report import grouping, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
-from locus.benchmark.report.tables import EXAMPLES
 from locus.benchmark.suite import cells, folders, plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.folders import ResultsFolder, with_published
@@ -71,7 +69,8 @@ def finalize(
     if runs_dir is not None or _lacks_examples(folder.path, current):
         gallery.write_examples(final, folder.path, partial(_samples, planned))
     if runs_dir is not None and suite.training_runs_of is None:
-        publish_weights([task.model for task in planned], runs_dir, folder.path)
+        models = [task.model for task in planned]
+        publish_weights(models, runs_dir=runs_dir, folder=folder.path)
     linked_from = linked_from or folder.path
     table_records, case_folders = _shown(final, folder)
     description = replace(describe(suite, linked_from), listed=cells.keys(suite))
@@ -87,7 +86,7 @@ def finalize(
 def _lacks_examples(folder: Path, current: Sequence[Record]) -> bool:
     """Whether a suite's ``folder`` has no pictures of examples, although a method of its own was run."""
     own_records = [record for record in current if record.source == "run"]
-    return bool(grouping.main_methods(own_records)) and not (folder / EXAMPLES).is_file()
+    return bool(grouping.main_methods(own_records)) and not (folder / tables.EXAMPLES).is_file()
 
 
 def finalize_joined(
@@ -147,7 +146,7 @@ def _shown(
     published_folder = folder.published_folder
     if published_folder is not None and all(record.source == "paper" for record in run_records):
         return records.load(published_folder), CaseFolders(published_folder)
-    table_records = with_published(run_records, folder.published)
+    table_records = with_published(run_records, published=folder.published)
     return table_records, CaseFolders(folder.path, published_folder)
 
 
@@ -218,8 +217,8 @@ def _with_flags(
 ) -> Description:
     """Add the folders of the run to the commands on its page, and ``--trust`` if a method of the gallery is a file."""
     names_code = any(runs_code(record.cell.method) for record in table_records)
-    command_flags = typed_folder_flags(flags)
-    gallery_flags = typed_folder_flags(
+    command_flags = gallery.typed_folder_flags(flags)
+    gallery_flags = gallery.typed_folder_flags(
         replace(flags, results=None, trust=flags.trust or names_code)
     )
     return replace(

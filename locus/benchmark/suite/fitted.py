@@ -271,7 +271,7 @@ def of_tasks(tasks: Sequence[ModelTask], folder: Path, flags: RunConfig) -> Fit 
     names = {cell.fitted_on for cell in fitted_cells if cell.fitted_on is not None}
     if not names:
         return None
-    suites = Path(flags.suites) if flags.suites else plan.SUITES
+    suites = plan.suites_folder(flags.suites)
     fit = read(names.pop(), results=folder.parent, suites=suites)
     if not fit.added and any(cell.protocol == ADDED for cell in fitted_cells):
         raise DataError(

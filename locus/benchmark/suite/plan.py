@@ -28,7 +28,6 @@ from locus.core.errors import BadValueError, DataError, UnknownNameError, first_
 from locus.core.files import json_hash, safe_filename
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, duplicates
 from locus.core.registry import CHECKS
-from locus.core.user_code import runs_code
 from locus.scoring import protocols
 from locus.scoring.pixels import MAP_SIDE
 
@@ -164,7 +163,7 @@ class ModelPlan:
         plans = []
         for folder, config in configs.items():
             file = None if published is None else published / weights_file(config)
-            plans.append(_own_run(folder, config, self.init, file))
+            plans.append(_own_run(folder, config, start=self.init, file=file))
         return plans
 
     def start(self, runs_dir: Path, published: Path | None) -> RunPlan | None:
@@ -172,7 +171,8 @@ class ModelPlan:
         if self.init is None:
             return None
         file = None if published is None else published / initial_weights_file(self.init)
-        return _own_run(runs_dir / folder_name(self.init, None), self.init, None, file)
+        folder = runs_dir / folder_name(self.init, start=None)
+        return _own_run(folder, self.init, start=None, file=file)
 
 
 def initial_weights_file(config: TrainConfig) -> str:
@@ -238,7 +238,7 @@ def _names_of(model: dict[str, Any], key: str) -> list[str]:
 
 
 MethodName = Annotated[
-    str, _checked_by(lambda name: runs_code(name) or methods.registry.check(name))
+    str, _checked_by(lambda name: user_code.runs_code(name) or methods.registry.check(name))
 ]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
@@ -557,6 +557,11 @@ def added_model(suite: Suite, cell: Cell, runs_dir: Path) -> ModelPlan:
             return dataclasses.replace(plan, id=cell.model_id, trainings=trainings)
     reason = f"{runs_dir} has no copy of {cell.model_id} for these records"
     raise DataError(f"{reason}: run it again with --overwrite always")
+
+
+def suites_folder(suites: str | None) -> Path:
+    """Return the folder of the YAML files: that of ``--suites``, or the project's."""
+    return Path(suites) if suites else SUITES
 
 
 def suites(folder: Path = SUITES) -> list[str]:

@@ -30,7 +30,7 @@ def publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) -
     for model in trained:
         config = model.trainings[0]
         if config.weights_dtype == "float16" and config.seed == PUBLISHED_SEED:
-            planned_files.update(_publish_model(model, runs_dir, weights_folder))
+            planned_files.update(_publish_model(model, runs_dir=runs_dir, folder=weights_folder))
     if trained:
         for file in list(weights_folder.glob(f"*{backbones.SUFFIX}")):
             if file not in planned_files and not file.name.startswith(plan.FINAL):
@@ -41,17 +41,19 @@ def publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) -
 
 def _publish_model(model: ModelPlan, runs_dir: Path, folder: Path) -> list[Path]:
     """Write the weights of a model's finished runs to ``folder``; return the files of all its runs."""
-    files = []
-    pretrained_on = "" if model.init is None else model.init.dataset
-    for run, config in model.run_configs(runs_dir).items():
-        file = folder / weights_file(config)
-        files.append(file)
-        if done(run):
-            weights.publish(run, file, settings_hash(config, model.init), pretrained_on)
+    runs = [
+        (run, weights_file(config), config, model.init)
+        for run, config in model.run_configs(runs_dir).items()
+    ]
     start = model.start(runs_dir, None)
     if start is not None:
-        file = folder / plan.initial_weights_file(start.config)
-        files.append(file)
-        if done(start.folder):
-            weights.publish(start.folder, file, settings_hash(start.config, None))
-    return files
+        runs.append((start.folder, plan.initial_weights_file(start.config), start.config, None))
+    for run, name, config, init in runs:
+        if done(run):
+            weights.publish(
+                run=run,
+                file=folder / name,
+                settings=settings_hash(config, init),
+                pretrained_on="" if init is None else init.dataset,
+            )
+    return [folder / name for _, name, *_ in runs]

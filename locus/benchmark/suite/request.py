@@ -25,7 +25,7 @@ from locus.core.user_code import refuse_code, runs_code
 def requested_names(config: SuiteConfig) -> list[str]:
     """Return the suites named by the flags, without duplicates. Raises ``LocusError`` if there are none.
 
-    >>> requested_names(RunConfig(suite=("phantom", "demo", "phantom")))
+    >>> requested_names(SuiteConfig(suite=("phantom", "demo", "phantom")))
     ['phantom', 'demo']
     """
     if config.dataset is not None:
@@ -34,7 +34,7 @@ def requested_names(config: SuiteConfig) -> list[str]:
                 "--dataset cannot be combined with --suite or --all: use one of them"
             )
         return [plan.of_data_set(config.dataset, config.data_root_dir, config.method).name]
-    folder = _suites_folder(config)
+    folder = plan.suites_folder(config.suites)
     available = plan.suites(folder)
     if not available:
         raise DataError(
@@ -55,12 +55,8 @@ def requested_names(config: SuiteConfig) -> list[str]:
 
 def read_suite(name: str, config: FolderFlags) -> Suite:
     """Read a suite, with the data folders of the flags. Raises ``LocusError``: see ``plan.load``."""
-    suite = plan.load(name, _suites_folder(config), config.trust)
+    suite = plan.load(name, plan.suites_folder(config.suites), config.trust)
     return plan.with_flags(suite, data_root_dir=config.data_root_dir, cache_dir=config.cache_dir)
-
-
-def _suites_folder(config: FolderFlags) -> Path:
-    return Path(config.suites) if config.suites else plan.SUITES
 
 
 def requested_suite(name: str, config: SuiteConfig) -> Suite:

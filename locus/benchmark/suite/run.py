@@ -287,7 +287,14 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
             if not todo:
                 break
             _check_fit(todo, folder.path, flags)
-            stopped |= _run_steps(todo, runs_dir, folder.path, flags, executor, echo)
+            stopped |= _run_steps(
+                todo,
+                runs_dir=runs_dir,
+                folder=folder.path,
+                config=flags,
+                executor=executor,
+                echo=echo,
+            )
             existing = folders.existing_records(folder.path)
             ran = True
 
@@ -428,7 +435,9 @@ def _run_steps(
             *records.unpacked_folder(folder).rglob(".*"),
         ]
     )
-    steps = [step for task in tasks for step in model_steps(task, runs_dir, folder, config)]
+    steps: list[Step] = []
+    for task in tasks:
+        steps += model_steps(task, runs_dir=runs_dir, folder=folder, flags=config)
     stopped: dict[str, str] = {}
     with records.only_writer(runs_dir):
         remove_leftovers(runs_dir.rglob(".*"))

@@ -98,7 +98,8 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
         )
     for name, run in named.items():
         start = opening.checkpoint(run).config.init_from
-        publish(run, output / name, "", _data_of(start) if start else "")
+        pretrained_on = _data_of(start) if start else ""
+        publish(run, output / name, settings="", pretrained_on=pretrained_on)
     write_card(output)
     echo(f"{len(named)} files of weights and {CARD} in {output}")
 
