@@ -9,7 +9,7 @@ import pytest
 
 from locus import backbones, load_dataset
 from locus.benchmark import records, run
-from locus.benchmark.inspect import main as check
+from locus.benchmark.check import main as check
 from locus.benchmark.inspect.results import accepted
 from locus.benchmark.maps import method_code
 from locus.benchmark.records import Score, cases

@@ -15,10 +15,10 @@ from locus.benchmark.heatmaps.images import dataset_images, users_images
 from locus.benchmark.heatmaps.thresholds import Thresholds
 from locus.benchmark.pictures import panels
 from locus.benchmark.training import hardware
-from locus.config import HeatmapConfig
+from locus.config import HeatmapConfig, TrainConfig
 from locus.core.errors import BadValueError, UnknownNameError
 from locus.core.files import atomic, json_hash, safe_filename, write_json
-from locus.core.types import Echo
+from locus.core.types import Echo, Sample
 from locus.datasets.io.tables import reading_json
 
 log = logging.getLogger(__name__)
@@ -54,10 +54,7 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
         layer=config.layer,
         typed=config.threshold,
     )
-    if config.image:
-        samples = users_images(Path(config.image), checkpoint.config.preprocess)
-    else:
-        samples = dataset_images(checkpoint.config, config.data_root_dir, config.cases)
+    samples = _requested_images(config, checkpoint.config)
     folder = Path(config.output_dir) / _network_folder(path, checkpoint.digest)
     boxes = folder / BOXES
     _earlier(boxes)  # a broken file is an error before the images are explained
@@ -81,6 +78,13 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     for sentence in failed:
         echo(f"failed: {sentence}")
     return 1 if failed else 0
+
+
+def _requested_images(config: HeatmapConfig, recipe: TrainConfig) -> list[Sample]:
+    """Return the user's images of ``--image``, or test images of the data set of the network's ``recipe``."""
+    if config.image:
+        return users_images(Path(config.image), recipe.preprocess)
+    return dataset_images(recipe, config.data_root_dir, config.cases)
 
 
 def _write_case(
