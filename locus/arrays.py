@@ -7,6 +7,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar
 
@@ -308,8 +309,12 @@ class Answers:
             )
 
     def cases(self, protocol: str) -> list[Case]:
-        """Return the cases for a protocol. Raises the error of ``require``."""
+        """Return the cases for a protocol, which all protocols share. Raises the error of ``require``."""
         self.require(protocol)
+        return self._cases
+
+    @cached_property
+    def _cases(self) -> list[Case]:
         return [self._case(*pair) for pair in self.pairs]
 
     def _case(self, image: str, finding: str) -> Case:

@@ -532,7 +532,8 @@ class ModelFlags:
     role = WEIGHTS
     backbone: Annotated[str, WEIGHTS | MAPS] = "densenet121"
     """Backbone: densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom
-    (small CNN), small_vit, or a network from timm or torchxrayvision."""
+    (small CNN), small_vit, a network from timm or torchxrayvision, or an encoder of transformers (hf:NAME,
+    hf:FOLDER)."""
     global_pool: Annotated[str, Named("pooling", POOLINGS), WEIGHTS | MAPS] = "AVG"
     """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5)."""
     lse_gamma: Annotated[float | None, AtLeast(0), WEIGHTS | MAPS] = None

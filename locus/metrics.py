@@ -29,11 +29,11 @@ NO_PATIENT = -1
 
 
 class LocalizationAccuracy(Metric):
-    """Share of cases hit by the box of a heat map, mean over findings; equal to ``locus.score``.
+    """Share of cases hit by the box of a heat map, mean over findings; that of ``locus.score`` for the same patients.
 
     A case is an image and a finding with truth boxes. ``compute`` returns metric -> value, such as ``hit@iou.3``, with
     thresholds chosen on other patients, and ``n``, the number of cases; without cases, the values are nan. States are
-    gathered from all processes.
+    gathered from all processes. The order of cases, batches and processes does not change the values.
 
     Example:
         >>> metric = LocalizationAccuracy(["Mass"], protocol="pointing")
@@ -92,7 +92,7 @@ class LocalizationAccuracy(Metric):
 
         Args:
             maps: (N,h,w) heat maps.
-            boxes: N times (M,4) truth boxes xyxy in the frame.
+            boxes: N times (M,4) truth boxes xyxy in the frame; a map without boxes is no case and is ignored.
             findings: the N findings.
             frames: (H,W) of all images, or N pairs, in whole pixels.
             patients: N names or whole numbers; None: each case has its own patient, also in other processes.
@@ -141,6 +141,10 @@ class LocalizationAccuracy(Metric):
                     )
         super().merge_state(incoming_state)
 
+    def set_dtype(self, dst_type: Any) -> "LocalizationAccuracy":
+        """Return this metric unchanged: its states keep their types, also in half precision."""
+        return self
+
     def plot(self, val: Any = None, ax: Any = None) -> Any:
         """Plot the values ``val``, by default those of ``compute``, as other metrics of torchmetrics do."""
         return self._plot(val, ax)
@@ -162,7 +166,7 @@ class LocalizationAccuracy(Metric):
             LocusError: the errors of ``locus.score``.
         """
         cases = _joined("cases", self.cases)
-        if not len(cases):
+        if not cases[:, 2].any():
             main = protocols.get(self.protocol).main
             return {main: torch.tensor(torch.nan, dtype=torch.float64), "n": torch.tensor(0)}
         frames = cases[:, :2].tolist()
@@ -175,23 +179,33 @@ class LocalizationAccuracy(Metric):
         sizes = _joined("sizes", self.sizes)
         values = _joined("values", self.values).split(sizes.prod(1).tolist())
         boxes = _joined("boxes", self.boxes).split(box_counts)
-        pairs = [
-            (str(index), self.findings[number]) for index, number in enumerate(finding_numbers)
-        ]
+
+        def content(index: int) -> tuple[bytes, bytes, bytes]:
+            return (
+                cases[index].numpy().tobytes(),
+                boxes[index].numpy().tobytes(),
+                values[index].numpy().tobytes(),
+            )
+
         maps = {}
         truth = {}
-        for pair, map_values, size, case_boxes in zip(
-            pairs, values, sizes.tolist(), boxes, strict=True
-        ):
-            maps[pair] = map_values.reshape(*size).numpy()
-            truth[pair] = case_boxes.numpy()
-        patients = range(len(cases)) if all(is_unknown) else patient_numbers
+        case_frames = {}
+        patients = {}
+        with_boxes = [index for index, count in enumerate(box_counts) if count]
+        for number, index in enumerate(sorted(with_boxes, key=content)):
+            image = str(number)
+            pair = image, self.findings[finding_numbers[index]]
+            height, width = sizes[index].tolist()
+            maps[pair] = values[index].reshape(height, width).numpy()
+            truth[pair] = boxes[index].numpy()
+            case_frames[image] = frames[index]
+            patients[image] = image if is_unknown[index] else str(patient_numbers[index])
         result = score(
             maps,
             truth,
-            frames={str(index): (height, width) for index, (height, width) in enumerate(frames)},
+            frames=case_frames,
             grids=self.grid,
-            patients={str(index): str(patient) for index, patient in enumerate(patients)},
+            patients=patients,
             protocol=self.protocol,
         )
         means = {}
@@ -199,7 +213,7 @@ class LocalizationAccuracy(Metric):
             is_main = row.finding == "mean" and row.threshold_source in ("none", "cross-fitted")
             if is_main and row.value is not None:
                 means[row.metric] = torch.tensor(row.value, dtype=torch.float64)
-        means["n"] = torch.tensor(len(cases))
+        means["n"] = torch.tensor(len(with_boxes))
         return means
 
 

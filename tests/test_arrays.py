@@ -73,6 +73,7 @@ def test_boxes_are_ranked_by_probabilities_and_negatives_count(arrays):
         ({"maps": {("a", "Mass"): [["x", "y"]]}}, BadValueError),
         ({"maps": {("a", "Mass"): [[object()]]}}, BadValueError),
         ({"frames": {"b": (9, 9)}}, BadValueError),
+        ({"frames": (20, 9), "maps": {("a", "Mass"): np.ones((9, 20))}}, BadValueError),  # sides are swapped
         ({"frames": (-9, 9)}, BadValueError),
         ({"frames": (9,)}, BadValueError),
         ({"grids": "aligned"}, BadValueError),

@@ -67,6 +67,20 @@ def test_two_processes_compute_what_one_does(cases, tmp_path):
     assert results[0] == results[1] == {name: value.item() for name, value in updated(cases).compute().items()}
 
 
+@pytest.mark.parametrize("with_patients", [True, False])
+def test_the_order_of_cases_does_not_change_the_values(cases, with_patients):
+    order = np.random.default_rng(1).permutation(COUNT)
+    values = []
+    for chosen in (range(COUNT), order):
+        maps, boxes, findings, patients = (
+            torch.stack([part[n] for n in chosen]) if torch.is_tensor(part) else [part[n] for n in chosen] for part in cases
+        )
+        metric = LocalizationAccuracy(FINDINGS)
+        metric.update(maps, boxes, findings, FRAME, patients if with_patients else None)
+        values.append({name: value.item() for name, value in metric.compute().items()})
+    assert values[0] == values[1]
+
+
 def test_an_unknown_finding_is_an_error(cases):
     with pytest.raises(BadValueError, match="'Edema'"):
         LocalizationAccuracy(FINDINGS).update(cases[0][:1], cases[1][:1], ["Edema"], FRAME)
@@ -155,3 +169,16 @@ def test_names_of_patients_give_what_their_numbers_give(cases):
 def test_the_metric_can_be_plotted(cases):
     figure, _ = updated(cases).plot()
     assert figure.axes
+
+
+def test_states_keep_their_types(cases):
+    assert updated(cases).set_dtype(torch.float16).compute() == updated(cases).compute()
+
+
+def test_a_map_without_boxes_is_no_case(cases):
+    metric, (maps, _, findings, patients) = updated(cases), cases
+    metric.update(maps[:1], [torch.zeros(0, 4)], findings[:1], FRAME, patients[:1])
+    assert metric.compute() == updated(cases).compute()
+    only = LocalizationAccuracy(FINDINGS)
+    only.update(maps[:1], [[]], findings[:1], FRAME)
+    assert only.compute()["n"] == 0

@@ -49,6 +49,8 @@ ALIASES = {
 }
 """Other names, in lower case. The efficientnet-pytorch package (``efficientnet-b0``) pads SAME, as the ``tf_`` variants
 do."""
+ENCODER = "hf:"
+"""Begin of the name of a network of Hugging Face's transformers."""
 SUFFIX = ".safetensors"
 """Suffix of files of weights that Locus publishes."""
 SHIPPED = Path(__file__).parents[1] / "weights"
@@ -110,6 +112,8 @@ def files_of(options: Mapping[str, Any]) -> Set[Path]:
     if user_file := file_of(options.get("network", "")):
         return local_files(user_file) if user_file.is_file() else set()
     modules = ["extractors", "layers", "grids", "pooling"]
+    if is_encoder(options.get("name", "")):
+        modules.append("encoders")
     if "network" in options:
         modules = ["wrapping", "layers", "grids"]
     return {Path(__file__).with_name(f"{name}.py") for name in modules}
@@ -134,8 +138,19 @@ def unknown(name: str, timm_names: Iterable[str]) -> UnknownNameError:
     )
 
 
+def is_encoder(name: str) -> bool:
+    """Return whether ``name`` is that of an encoder of transformers.
+
+    >>> is_encoder("hf:microsoft/rad-dino"), is_encoder("resnet18:stride=8")
+    (True, False)
+    """
+    return name.startswith(ENCODER)
+
+
 def require_known(name: str) -> None:
-    """Raise ``UnknownNameError`` if neither Locus nor timm has the backbone ``name``."""
+    """Raise ``UnknownNameError`` if neither Locus nor timm has the backbone ``name``; an encoder is not looked up."""
+    if is_encoder(name):
+        return
     word = canonical(name.partition(":")[0])
     if word in BACKBONE_NAMES or PUBLISHED.fullmatch(word):
         return

@@ -1,14 +1,15 @@
 """Resolve the name of a backbone and build the classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from locus import backbones
-from locus.backbones import extractors, weight_files
+from locus.backbones import encoders, extractors, weight_files
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, Rescale, require_side
-from locus.backbones.extractors import require
+from locus.backbones.extractors import Features, require
 from locus.backbones.pooling import ATTENTIONS, build_attention
 from locus.core.errors import BadValueError
 from locus.core.registry import construct, named
@@ -23,13 +24,15 @@ def build(
     dropout: float = 0.0,
     findings: Sequence[str] = (),
     img_size: int | None = None,
+    architecture: Mapping[str, Any] | None = None,
 ) -> Classifier:
     """Build a classifier: backbone -> attention -> pooling -> dropout -> linear layer.
 
     Args:
         name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values
             that its weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``), and the stride of the
-            feature map (``resnet18:stride=8``, see :func:`locus.backbones.extractors.finer`).
+            feature map (``resnet18:stride=8``, see :func:`locus.backbones.extractors.finer`). ``hf:FOLDER`` is an
+            encoder of transformers (see :func:`locus.backbones.encoders.build`).
         num_classes: number of findings.
         global_pool: pooling, optionally with options (``LSE:gamma=5``).
         attention_map: attention, or None.
@@ -38,6 +41,7 @@ def build(
         dropout: rate, in [0, 1).
         findings: names of the outputs, in order.
         img_size: side of the input images in pixels.
+        architecture: that of an encoder of transformers, as a checkpoint stores it; None: it is read from its folder.
 
     Returns:
         The network, in training mode, with random weights unless ``pretrained``.
@@ -55,7 +59,6 @@ def build(
     require_side(num_classes, "num_classes")
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
         raise BadValueError(f"dropout is {dropout!r}: give a rate of at least 0 and below 1")
-    name, weights = weight_files.resolve(name, pretrained)
     attention_map = (
         None if attention_map is None or attention_map.lower() == "none" else attention_map
     )
@@ -64,24 +67,63 @@ def build(
         named(
             ATTENTIONS, "attention map", attention_map
         )  # reports a typo before weights are loaded
+    if backbones.is_encoder(name):
+        parts = _encoder(name, pretrained, architecture)
+    else:
+        parts = _network(name, pretrained)
+    extractor, width, layer_names = parts.features
+    attention = build_attention(attention_map, width) if attention_map else None
+    head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
+    config = {**parts.options, "num_classes": num_classes}
+    config |= {"global_pool": global_pool, "attention_map": attention_map}
+    config |= {"pretrained": False, "dropout": dropout}
+    model = Classifier(
+        extractor, head, attention, config, layer_names=layer_names, rescale=parts.rescale
+    )
+    if parts.xray_weights:
+        weight_files.load_xray(model, parts.xray_weights)
+    return model.set_outputs(findings, img_size)
+
+
+class _Parts(NamedTuple):
+    """A backbone, and what ``build`` needs to know of it."""
+
+    features: Features
+    rescale: Rescale | None
+    options: dict[str, Any]
+    """Arguments of ``build`` that give this backbone again."""
+    xray_weights: str = ""
+    """Name of torchxrayvision's weights that are to be loaded; empty if there are none."""
+
+
+def _network(name: str, pretrained: bool | str) -> _Parts:
+    """Build a backbone of Locus or timm."""
+    name, weights = weight_files.resolve(name, pretrained)
     plain, colon, given = name.partition(":")
     word = resolve(plain)
     rescale, stride = construct(_options, "backbone", name, {})
-    imagenet = weights is True
-    extractor, width, layer_names = (
-        extractors.build(word, imagenet)
-        if stride is None
-        else extractors.finer(word, imagenet, stride)
+    if stride is None:
+        features = extractors.build(word, weights is True)
+    else:
+        features = extractors.finer(word, weights is True, stride)
+    return _Parts(
+        features=features,
+        rescale=rescale,
+        options={"name": word + colon + given},
+        xray_weights=weights if isinstance(weights, str) else "",
     )
-    attention = build_attention(attention_map, width) if attention_map else None
-    head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
-    config = {"name": word + colon + given, "num_classes": num_classes}
-    config |= {"global_pool": global_pool, "attention_map": attention_map}
-    config |= {"pretrained": False, "dropout": dropout}
-    model = Classifier(extractor, head, attention, config, layer_names=layer_names, rescale=rescale)
-    if isinstance(weights, str):
-        weight_files.load_xray(model, weights)
-    return model.set_outputs(findings, img_size)
+
+
+def _encoder(name: str, pretrained: bool | str, architecture: Mapping[str, Any] | None) -> _Parts:
+    """Build an encoder of transformers."""
+    if isinstance(pretrained, str):
+        raise BadValueError(f"--pretrained {pretrained} does not fit {name}: use True or False")
+    encoder = encoders.build(name.removeprefix(backbones.ENCODER), pretrained, architecture)
+    return _Parts(
+        features=encoder.features,
+        rescale=encoder.rescale,
+        options={"name": name, "architecture": encoder.architecture},
+    )
 
 
 def _options(
@@ -94,6 +136,9 @@ def _options(
 
 def require_weights(name: str, pretrained: bool | str) -> None:
     """Raise ``NotAvailableError`` if requested weights are neither on disk nor downloadable."""
+    if backbones.is_encoder(name):
+        encoders.library(name)
+        return
     name, weights = weight_files.resolve(name, pretrained)
     if isinstance(weights, str):
         weight_files.require(weights)

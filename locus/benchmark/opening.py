@@ -11,7 +11,6 @@ Weights are read by ``locus.backbones.weight_files``; layers are found and check
 import difflib
 import inspect
 import logging
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from locus import backbones, datasets
-from locus.backbones import Classifier, grids, layers, weight_files
+from locus.backbones import Classifier, encoders, grids, layers, weight_files
 from locus.backbones.classifier import normalised
 from locus.backbones.find_head import observe, read_spec
 from locus.backbones.layers import ModelSpec
@@ -34,7 +33,6 @@ from locus.core.errors import (
     BadValueError,
     DataError,
     LocusError,
-    NotAvailableError,
     UnknownNameError,
     one_line,
 )
@@ -486,88 +484,27 @@ def _efficientnet_pytorch(name: str, outputs: int | None, channels: int | None) 
 
 
 def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
-    """Load an image classifier from Hugging Face's transformers from the hub or a local folder."""
-    auto = _transformers(name)
-    try:
-        module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
-    except pickle.UnpicklingError as error:
-        code = weight_files.code_in(error)
-        reason = (
-            f"its weights would run {code}"
-            if code
-            else "its weights are truncated or are not pure data"
-        )
-        advice = "choose another network, or ask its authors for model.safetensors"
-        raise DataError(f"hf:{name} was not loaded because {reason}: {advice}") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        advice = "give a local folder or the name of an image classifier on the hub"
-        raise NotAvailableError(f"hf:{name} cannot be loaded ({reason}): {advice}") from error
+    """Load an image classifier of Hugging Face's transformers from the hub or a local folder."""
+    module = encoders.load("AutoModelForImageClassification", name)
     config, labels = module.config, module.config.id2label
-    named = (
-        tuple(labels[k] for k in sorted(labels))
-        if not str(labels.get(0, "LABEL_0")).startswith("LABEL_")
-        else ()
-    )
-    size = getattr(config, "image_size", None)
-    processor = _processor(auto, name)
+    findings: tuple[str, ...] = ()
+    if not str(labels.get(0, "LABEL_0")).startswith("LABEL_"):
+        findings = tuple(labels[index] for index in sorted(labels))
+    processor = encoders.processor(name)
+    side = encoders.processed_size(processor)
+    if side is None and (size := getattr(config, "image_size", None)):
+        side = int(size[0] if isinstance(size, list | tuple) else size)
+    mean, std = encoders.statistics(processor)
     return ExternalNetwork(
-        module.eval(),
+        module,
         f"{name}'s",
-        _processed_size(processor)
-        or (int(size[0] if isinstance(size, list | tuple) else size) if size else None),
-        getattr(config, "num_channels", None),
-        *_statistics(processor),
-        findings=named,
+        img_size=side,
+        channels=getattr(config, "num_channels", None),
+        mean=mean,
+        std=std,
+        findings=findings,
         architecture=config.to_dict(),
     )
-
-
-def _processor(auto: Any, name: str) -> Any:
-    """Return the image processor of a transformers network; None if it has none."""
-    try:
-        return auto.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError, ImportError, AttributeError, TypeError):
-        return None
-
-
-def _statistics(processor: Any) -> tuple[Numbers | None, Numbers | None]:
-    """Return mean and standard deviation of grey values in [0, 1] that give the images of a processor."""
-    if processor is None:
-        return None, None
-    factor = (
-        getattr(processor, "rescale_factor", 1 / 255)
-        if getattr(processor, "do_rescale", True)
-        else 1.0
-    )
-    mean, std = processor.image_mean, processor.image_std
-    if not getattr(processor, "do_normalize", True):
-        mean, std = [0.0], [1.0]
-    if not mean or not std:
-        return None, None
-    return tuple(value / factor / 255 for value in mean), tuple(
-        value / factor / 255 for value in std
-    )
-
-
-def _processed_size(processor: Any) -> int | None:
-    """Return the side of the square images of a processor; None if it does not resize. Raises ``BadValueError``."""
-    crops = getattr(processor, "do_center_crop", False)
-    size = getattr(processor, "crop_size" if crops else "size", None)
-    if size is None or not (crops or getattr(processor, "do_resize", False)):
-        return None
-    sides = {side for word in ("height", "width", "shortest_edge") if (side := size.get(word))}
-    if len(sides) > 1:
-        raise BadValueError(f"the images of its processor are not square ({size}): not supported")
-    return int(sides.pop()) if sides else None
-
-
-def _transformers(name: str) -> Any:
-    errors.require_extra("hf", "transformers", f"hf:{name}")
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    return transformers
 
 
 def _require_outputs(name: str, outputs: int | None) -> int:
@@ -595,16 +532,7 @@ def _rebuilt_module(
     if architecture is None:
         plain = "xrv:densenet121" if word.startswith("xrv:") else word
         return network_of(plain, outputs, channels).module
-    auto = _transformers(word)
-    try:
-        config = auto.AutoConfig.for_model(**architecture)
-        module: nn.Module = auto.AutoModelForImageClassification.from_config(
-            config, trust_remote_code=False
-        )
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise NotAvailableError(
-            f"transformers cannot rebuild the network {word}: {one_line(error)}"
-        ) from error
+    module: nn.Module = encoders.from_config("AutoModelForImageClassification", word, architecture)
     return module
 
 

@@ -297,8 +297,8 @@ def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
 def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, int]) -> Grid:
     """Return ``grid`` as a ``Grid``; ``conventional`` is that of the shape.
 
-    Raises ``BadValueError`` for a grid that does not cover the frame, and for ``aligned``: aligned positions depend on
-    the network, so they require a ``Grid``.
+    Raises ``BadValueError`` for a grid that does not cover the frame, for a map of pixels with the sides of the frame
+    swapped, and for ``aligned``: aligned positions depend on the network, so they require a ``Grid``.
     """
     if isinstance(grid, Grid):
         if not grid.covers(shape) or grid.size == frame[::-1] != frame:
@@ -308,6 +308,10 @@ def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, 
             )
         return grid
     if grid == "conventional":
+        if shape == frame[::-1] != frame:
+            raise BadValueError(
+                f"a map is {shape}, but its image is {frame} (height, width): the sides are swapped"
+            )
         return conventional(frame, shape)
     raise BadValueError(
         f"the grid of a map is {grid!r}: give a locus.core.frames.Grid or 'conventional'"
@@ -323,7 +327,10 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
     array = np.asarray(values, dtype=np.float64)
     height, width = array.shape
     rows, columns = interpolation(grid, (height, width), conventional(grid.size, frame), frame)
-    return np.asarray(rows @ array @ columns.T, dtype=np.float32)
+    used_rows = rows.any(0)  # a map that shrinks has rows and columns without any weight
+    used_columns = columns.any(0)
+    used = array[np.ix_(used_rows, used_columns)]
+    return np.asarray(rows[:, used_rows] @ used @ columns[:, used_columns].T, dtype=np.float32)
 
 
 def interpolation(

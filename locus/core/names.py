@@ -394,8 +394,10 @@ def marker_words(dataset: str) -> str:
 def backbone_words(backbone: str) -> str:
     """Return the name of a backbone as a person reads it.
 
-    >>> backbone_words("custom"), backbone_words("resnet18")
-    ('small CNN', 'resnet18')
+    >>> backbone_words("custom"), backbone_words("resnet18"), backbone_words("hf:encoders/rad-dino")
+    ('small CNN', 'resnet18', 'rad-dino')
     """
+    if backbone.startswith("hf:"):
+        return backbone.removeprefix("hf:").rstrip("/").rpartition("/")[2]
     name, colon, options = backbone.partition(":")
     return {"custom": "small CNN", "small_vit": "small ViT"}.get(name, name) + colon + options

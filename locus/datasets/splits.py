@@ -22,6 +22,8 @@ from locus.datasets.io.tables import raise_if_any, read_csv
 log = logging.getLogger(__name__)
 SplitNames = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
+MISSING_PATIENTS = ("", "nan", "none", "null", "na", "n/a", "unknown", "-", "?")
+"""Words in lower case that tables have where a patient's name is missing."""
 LEFT_OUT = "out"
 """Split name of images that are excluded from all splits."""
 LOVT = Path(__file__).parent / "lists" / "lovt" / "splits.csv.gz"
@@ -127,9 +129,15 @@ def few_validation_images_warning(count: int) -> str:
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     """Raise ``LeakError`` if a patient is in more than one split, also if written as another number (001, 1, 1.0).
 
-    Raises ``DataError`` for names that lost their digits, such as 8.39860E+35.
+    Raises ``DataError`` for words that mean a missing name, and for names that lost their digits, such as 8.39860E+35.
     """
     patients = list(patients)
+    missing = [one for one in patients if one.lower() in MISSING_PATIENTS]
+    if missing:
+        raise DataError(
+            f"patients are missing ({len(missing)} images): {examples(dict.fromkeys(missing))}: "
+            "write a name for each patient, or remove the column"
+        )
     rounded = [one for one in dict.fromkeys(patients) if re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", one)]
     if rounded:
         advice = "a spreadsheet dropped their digits, so write them again as text"

@@ -3,9 +3,12 @@
 For the protocols that other authors defined on pixels; all others use the exact ``locus.scoring.surface``.
 
 ``resample_map``, ``truth_mask``  a heat map and its truth on 224×224 pixels, as in Choe et al. 2020
-``segment``                       the overlap of masks on the frame's pixels
+``Picture``                       the overlap of masks on the frame's pixels
 ``Contours``                      boxes as in the original evaluator of MaxBoxAcc
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -65,32 +68,39 @@ def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: Mask | None = Non
     return out
 
 
-def segment(
-    values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: FloatArray
-) -> tuple[FloatArray, float, bool]:
-    """Return the mask IoUs of a heat map on the frame's pixels, Otsu's threshold, and whether its maximum hits.
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A heat map at the pixels of a frame."""
 
-    Args:
-        values: map (h,w), not constant. It is interpolated on the frame, then scaled to [0,1].
-        grid: grid of the map.
-        truth: mask (H,W) in the frame.
-        levels: ascending thresholds (T,) in [0,1].
+    values: NDArray[np.float32]
+    """(H,W), min-max scaled to [0,1]."""
+    otsu: float
+    """Otsu's threshold k/255, computed from floor(255 · value) as in the source of CheXlocalize."""
+    above_otsu: Mask
+    """(H,W)."""
 
-    Returns:
-        IoUs (T+1,) at each threshold, then at Otsu's, nan if both masks are empty. Otsu's threshold k/255, computed
-        from floor(255 · value) as in the protocol's source. True if the first maximum in row-major order is in the
-        truth.
-    """
-    height, width = truth.shape
-    picture = min_max_float32(_on_pixels(min_max(values), grid, (height, width)))
-    otsu, above = cv2.threshold((255 * picture).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)
-    inside, predicted = _count(picture, truth, levels)
-    drawn = above.view(np.bool_)
-    inside = np.append(inside, np.count_nonzero(drawn & truth))
-    predicted = np.append(predicted, np.count_nonzero(drawn))
-    either = predicted + np.count_nonzero(truth) - inside
-    iou = np.divide(inside, either, out=np.full(len(inside), np.nan), where=either > 0)
-    return iou, otsu / 255, bool(truth.flat[picture.argmax()])
+    @classmethod
+    def of(cls, values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -> "Picture":
+        """Interpolate a map (h,w) on the ``frame``, then scale it; it must not be constant."""
+        picture = min_max_float32(_on_pixels(min_max(values), grid, frame))
+        quantised_picture = (255 * picture).astype(np.uint8)
+        otsu, above = cv2.threshold(quantised_picture, 0, 1, cv2.THRESH_OTSU)
+        return cls(picture, otsu / 255, above.view(np.bool_))
+
+    def overlaps(self, truth: Mask, levels: FloatArray) -> FloatArray:
+        """Return the IoUs (T+1,) with a mask (H,W) at ascending levels (T,) in [0,1], then at Otsu's threshold.
+
+        They are nan if both masks are empty.
+        """
+        inside, predicted = _count(self.values, truth, levels)
+        inside = np.append(inside, np.count_nonzero(self.above_otsu & truth))
+        predicted = np.append(predicted, np.count_nonzero(self.above_otsu))
+        either = predicted + np.count_nonzero(truth) - inside
+        return np.divide(inside, either, out=np.full(len(inside), np.nan), where=either > 0)
+
+    def hits(self, truth: Mask) -> bool:
+        """Return whether the first maximum in row-major order is in the truth (H,W)."""
+        return bool(truth.flat[self.values.argmax()])
 
 
 def _on_pixels(
@@ -117,15 +127,15 @@ def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
 @compiled
 def _count(picture, truth, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Count the pixels above each of the ascending ``levels``: (T,) inside the truth, and (T,) everywhere."""
-    counts = np.zeros(
-        (levels.size + 1, 2), np.int64
-    )  # row: levels below the pixel; column: 1 in the truth
+    # row: levels below the pixel, of which those with none are not counted; column: 1 in the truth
+    counts = np.zeros((levels.size + 1, 2), np.int64)
     for i in range(picture.shape[0]):
         for j in range(picture.shape[1]):
-            below = 0
-            for level in levels:  # all of them: a branch costs more
-                below += picture[i, j] > level
-            counts[below, np.int64(truth[i, j])] += 1
+            if picture[i, j] > levels[0]:
+                below = 1
+                for level in levels[1:]:  # all of them: a branch costs more
+                    below += picture[i, j] > level
+                counts[below, np.int64(truth[i, j])] += 1
     inside, predicted = np.zeros(levels.size), np.zeros(levels.size)
     for n in range(levels.size):
         inside[n], predicted[n] = counts[n + 1 :, 1].sum(), counts[n + 1 :].sum()
@@ -183,37 +193,47 @@ class Contours:
         """Find the contours of the map. Raises the errors of ``quantised`` and ``score_thresholds``."""
         image = quantised(values)
         distinct, self._at = np.unique(levels(image, step), return_inverse=True)
-        contours = [_contours(image, level) for level in distinct.tolist()]
-        self._boxes, self._areas = zip(*contours, strict=True)
+        contours: list[Sequence[NDArray[np.int32]]] = []
+        for level in distinct.tolist():
+            foreground = (image > level).view(np.uint8)
+            found, _ = cv2.findContours(foreground, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+            contours.append(found or [NO_CONTOUR])
+        counts = [len(of_level) for of_level in contours]
+        self._first = np.cumsum([0, *counts[:-1]])
+        """First contour of each distinct level."""
+        polygons = [polygon[:, 0] for of_level in contours for polygon in of_level]
+        self._boxes, self._areas = _boxes_and_areas(polygons, (image.shape[0], image.shape[1]))
 
     def largest(self) -> Ints:
         """Return the source's boxes (T,4) of the contours with the largest polygon; the last one on ties."""
-        best = [
-            boxes[areas.argmax()] for boxes, areas in zip(self._boxes, self._areas, strict=True)
-        ]
-        return np.stack(best)[self._at]
+        areas_by_level = np.split(self._areas, self._first[1:])
+        best = self._first + [areas.argmax() for areas in areas_by_level]
+        return self._boxes[best][self._at]
 
     def best_overlap(self, truth: ArrayLike) -> FloatArray:
         """Return the best IoU (T,) of any contour's box with truth boxes (M,4), inner contours included."""
-        overlap, counts = (
-            iou(np.concatenate(self._boxes), truth).max(1),
-            [len(boxes) for boxes in self._boxes],
-        )
-        return np.asarray(np.maximum.reduceat(overlap, np.cumsum([0, *counts[:-1]]))[self._at])
+        overlap = iou(self._boxes, truth).max(1)
+        return np.asarray(np.maximum.reduceat(overlap, self._first)[self._at])
 
 
-def _contours(image: NDArray[np.uint8], level: int) -> tuple[Ints, FloatArray]:
-    """Return the source's boxes (n,4) and polygon areas (n,) of the contours at a level, the lowest contour first.
+NO_CONTOUR = np.full((1, 1, 2), -1, dtype=np.int32)
+"""Contour of an empty foreground, whose box is the first pixel."""
 
-    An empty foreground has one box, the first pixel.
-    """
-    contours, _ = cv2.findContours(
-        (image > level).view(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE
-    )
-    if not contours:
-        return PIXEL[None], np.zeros(1)
-    boxes = np.array([cv2.boundingRect(contour) for contour in contours])
-    corner = np.minimum(boxes[:, :2] + boxes[:, 2:], [image.shape[1] - 1, image.shape[0] - 1]) + 1
-    return np.concatenate([boxes[:, :2], corner], 1), np.array(
-        [cv2.contourArea(contour) for contour in contours]
-    )
+
+def _boxes_and_areas(
+    polygons: Sequence[NDArray[np.int32]], shape: tuple[int, int]
+) -> tuple[Ints, FloatArray]:
+    """Return the source's boxes (n,4) and the areas (n,) of polygons, (k,2) x, y each, in an image of ``shape``."""
+    counts = np.array([len(polygon) for polygon in polygons])
+    first = np.cumsum(counts) - counts
+    points = np.concatenate(polygons).astype(np.int64)
+    low = np.minimum.reduceat(points, first)
+    high = np.maximum.reduceat(points, first)
+    corner = np.minimum(high + 1, [shape[1] - 1, shape[0] - 1]) + 1
+    boxes = np.concatenate([low, corner], 1)
+    boxes[high[:, 0] < 0] = PIXEL
+    following = np.arange(1, len(points) + 1)
+    following[first + counts - 1] = first
+    x, y = points.T
+    doubled = np.add.reduceat(x * y[following] - x[following] * y, first)
+    return boxes, np.abs(doubled) / 2

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from locus.backbones import encoders
 from locus.backbones.classifier import normalised
 from locus.benchmark import opening
 from locus.config import SOURCES, NetworkFlags
@@ -153,12 +154,12 @@ def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
 )
 def test_the_flags_of_an_image_processor_are_obeyed(processor, statistics, size):
     made = pytest.importorskip("transformers").ViTImageProcessor(**processor)
-    mean, std = opening._statistics(made)
+    mean, std = encoders.statistics(made)
     assert (mean[0], std[0]) == pytest.approx(statistics)
-    assert opening._processed_size(made) == size
+    assert encoders.processed_size(made) == size
 
 
 def test_a_processor_of_images_that_are_not_square_is_refused():
     made = pytest.importorskip("transformers").ViTImageProcessor(size={"height": 40, "width": 32})
     with pytest.raises(BadValueError, match="height=40"):
-        opening._processed_size(made)
+        encoders.processed_size(made)

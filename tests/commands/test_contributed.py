@@ -140,6 +140,23 @@ def network_of_the_benchmark(record, rows):
     return record.model_copy(update={"cell": record.cell.model_copy(update={"backbone": "densenet121"})}), rows
 
 
+def changed_cell(name, value):
+    def change(record, rows):
+        return record.model_copy(update={"cell": record.cell.model_copy(update={name: value})}), rows
+
+    change.__name__ = f"changed_{name}"
+    return change
+
+
+def thresholds_of_another_suite(record, rows):
+    data = {**record.cell.data, "fitted_on": "nih-sample"}
+    return record.model_copy(update={"cell": record.cell.model_copy(update={"data": data})}), rows
+
+
+def checkpoint_of_the_benchmark(record, rows):
+    return record.model_copy(update={"checkpoints": ("0" * 16,)}), rows
+
+
 def box_outside_its_image(record, rows):
     return record, [{**rows[0], "x1": 5000.0}, *rows[1:]]
 
@@ -160,7 +177,17 @@ REFUSED = {
     renamed("gnp\u202e.cam"): "control or invisible characters",
     shown_as_a_published_method: "name of a method or baseline",
     recipe_without_kind: "cell.recipe.external.kind",
+    renamed("gradсam"): "not ASCII",  # the Cyrillic letter es
+    renamed("CheXNet (ADPD)"): "name of a method or baseline",
     network_of_the_benchmark: "cannot name a network",
+    checkpoint_of_the_benchmark: "cannot name a network",
+    changed_cell("model_id", "densenet121-PCAM-512px"): "cannot name a network",
+    changed_cell("img_size", 1024): "cannot name a network",
+    changed_cell("attention_map", "FPA"): "cannot name a network",
+    changed_cell("split", "train"): "other images, labels or boxes",
+    changed_cell("partition", "kfold"): "other images, labels or boxes",
+    changed_cell("data", {"findings": 14}): "other images, labels or boxes",
+    thresholds_of_another_suite: "other images, labels or boxes",
     box_outside_its_image: "outside its image of 1024×1024 pixels",
     no_date: "is not a date",
     higher_score: "hit@iou.3 of mean",

@@ -133,6 +133,19 @@ def test_a_whole_jpeg_with_a_black_lower_edge_is_read(tmp_path, options):
     assert np.abs(decode(path).astype(int) - pixels).max() < 6
 
 
+def test_a_jpeg_with_damaged_bytes_in_its_middle_is_unreadable(tmp_path):
+    path = tmp_path / "a.jpg"
+    noise = np.random.default_rng(0).integers(0, 255, (256, 256), dtype=np.uint8)
+    smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 20, 235, cv2.NORM_MINMAX)
+    Image.fromarray(smooth).save(path, quality=90)
+    content = path.read_bytes()
+    decode(path)
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(400) + content[middle + 400 :])
+    with pytest.raises(DataError, match=r"a\.jpg.*truncated"):
+        decode(path)
+
+
 def test_a_jpeg_whose_pixels_end_before_its_end_marker_is_truncated(tmp_path):
     path = tmp_path / "a.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)).save(path)

@@ -270,6 +270,12 @@ def test_patients_that_lost_their_digits_are_refused(tmp_path):
         load(tmp_path, {}, labels=table)
 
 
+@pytest.mark.parametrize("word", ["nan", "None", "N/A", "unknown", "-"])
+def test_a_word_for_a_missing_patient_is_no_patient(tmp_path, word):
+    with pytest.raises(DataError, match=rf"missing \(2 images\): {word}"):
+        load(tmp_path, {}, labels=f"image,patient,split,Mass\na.png,{word},test,1\nd.png,{word},test,0\n")
+
+
 def test_a_link_to_a_file_without_suffix_says_how_to_copy_the_folder(tmp_path):
     (tmp_path / "blob").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,4,10,12\n")
     (tmp_path / "boxes.csv").symlink_to("blob")

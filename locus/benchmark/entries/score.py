@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -26,19 +26,20 @@ from locus.benchmark.evaluation.cell import (
 from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.cases import baseline_cases, shuffled_cases, training_cases
 from locus.benchmark.records import Cell, Record
+from locus.benchmark.records.record import EXTERNAL_MODEL
 from locus.core import limits, names
 from locus.core.frames import Grid
 from locus.scoring import protocols
 from locus.scoring.protocols.base import Case
 from locus.scoring.statistics.resample import ONE_BLAS_THREAD
 
-MODEL = "external"
-"""Model id of all records of external entries, whose networks are unknown."""
 BASELINE_SIDE = Prior().side
 """Side of the baselines' maps for entries of boxes, which have no grid, and the largest side of ``noise``.
 
 Noise in pixels would hit nothing, and take longer than all other maps together.
 """
+BAR_SECONDS = 1.0
+"""Seconds after which the bar of the cells moves, even if no cell is finished."""
 
 
 @dataclass
@@ -138,9 +139,20 @@ def _scored_in_threads(
     name of the progress bar.
     """
     bar = partial(tqdm, desc=f"score {title}", unit="cell", leave=False, disable=None)
-    with ThreadPoolExecutor(limits.cpus()) as threads:
-        results = threads.map(lambda cell: record_of(cell, score_cell, shared), cells)
-        return list(bar(results, total=len(cells)))
+    with ThreadPoolExecutor(limits.cpus()) as threads, bar(total=len(cells)) as progress:
+        results = [threads.submit(record_of, cell, score_cell, shared) for cell in cells]
+        waiting = set(results)
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, BAR_SECONDS, FIRST_COMPLETED)
+                progress.update(len(finished))
+                progress.refresh()  # the elapsed time
+                for result in finished:
+                    result.result()  # raises the error of its thread
+        finally:
+            for result in results:
+                result.cancel()
+    return [result.result() for result in results]
 
 
 def _entry_cells(
@@ -151,7 +163,7 @@ def _entry_cells(
         dataset=entry.data.name,
         partition=str(entry.data.describe.get("partition", "")),
         split="test",
-        model_id=MODEL,
+        model_id=EXTERNAL_MODEL,
         alignment=entry.geometry.alignment,
         data={"findings": len(entry.data.findings)},
         recipe=entry.recipe,

@@ -20,8 +20,8 @@ import pandas as pd
 from locus import backbones, datasets, methods
 from locus.benchmark import records
 from locus.benchmark.maps import code_of, method_code
-from locus.benchmark.records import Record, Score, cases
-from locus.benchmark.records.record import CONTRIBUTED
+from locus.benchmark.records import Cell, Record, Score, cases
+from locus.benchmark.records.record import CONTRIBUTED, EXTERNAL_MODEL
 from locus.benchmark.report import grouping
 from locus.config import ResultsCheckConfig
 from locus.core.errors import DataError, examples
@@ -77,7 +77,8 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     other images, boxes, code or cases, for the name of another method, and for a number that its boxes do not give.
     """
     _refuse_files(folder)
-    of_suite = grouping.main_records(records.load(published), DATASET)
+    all_published = records.load(published)
+    of_suite = grouping.main_records(all_published, DATASET)
     own = {record.key: record for record in of_suite if CONTRIBUTED not in record.rests_on}
     blind = {record.method: record for record in own.values() if record.method in BLIND}
     given = [
@@ -90,10 +91,10 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
         raise DataError(
             f"{folder} has no method with a score on {DATASET} by single_box that {published} lacks"
         )
-    reserved = {
-        _plain(name)
-        for name in (*UNRANKED_METHODS, *methods.names(), *(r.method for r in own.values()))
-    }
+    published_names = [
+        record.method for record in all_published if CONTRIBUTED not in record.rests_on
+    ]
+    reserved = {_plain(name) for name in (*UNRANKED_METHODS, *methods.names(), *published_names)}
     own_rows = {name: cases.read(record.cell, published) for name, record in blind.items()}
     rows_of = {record.key: cases.read(record.cell, folder) for record in given}
     for record in given:
@@ -148,15 +149,21 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
     )
     if not is_ours and _plain(record.method) in reserved:
         yield "is the name of a method or baseline of this benchmark: choose another name"
+    if not record.method.isascii():
+        yield "is not ASCII, so it may look like another name: use ASCII letters, digits and signs"
+    of_network = (
+        *(cell.backbone, cell.global_pool, cell.attention_map, cell.img_size, cell.seed),
+        *(record.training, *record.checkpoints),
+    )
     names_network = (
-        cell.backbone
-        or cell.global_pool
-        or cell.seed is not None
+        any(value not in ("", None) for value in of_network)
+        or cell.model_id != EXTERNAL_MODEL
         or cell.recipe.keys() != {"external"}
     )
     if is_external and names_network:
         yield "was made elsewhere, so it cannot name a network of this benchmark"
-    if not ours.may_have_cases_of(record):
+    has_other_choice = _choice_of_cases(cell) != _choice_of_cases(ours.cell)
+    if has_other_choice or not ours.may_have_cases_of(record):
         yield f"was scored on other images, labels or boxes than the {ours.rests_on['cases']} cases of the lists"
     network = record.code.get("network", "")  # if it is not part of Locus
     if not {"grid", "weights"} & cell.recipe.keys():
@@ -168,6 +175,12 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
         datetime.fromisoformat(record.created)
     except ValueError:
         yield f"was created at {record.created!r}, which is not a date"
+
+
+def _choice_of_cases(cell: Cell) -> tuple[object, ...]:
+    """Return what a cell says about its cases: partition, split, number of findings, images, other thresholds."""
+    options = {name: value for name, value in cell.data.items() if name != "dataset"}
+    return cell.partition, cell.split, options
 
 
 def _differences(rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:

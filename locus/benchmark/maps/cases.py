@@ -242,7 +242,11 @@ def baseline_cases(
         maps = [*of_images.reshape(-1, *shape)]
     else:
         functions = _map_functions(name, samples, data.findings, grid, shape)
-        maps = [LazyMap(shape, function) if is_too_large else function() for function in functions]
+        map_of: dict[Callable[[], FloatMap], FloatMap | LazyMap] = {}
+        for function in functions:  # the cases of ``center`` share one function, and so one map
+            if function not in map_of:
+                map_of[function] = LazyMap(shape, function) if is_too_large else function()
+        maps = [map_of[function] for function in functions]
     return [
         make_case(sample, finding, label, values, grid)
         for (sample, finding, label), values in zip(pairs, maps, strict=True)

@@ -96,6 +96,8 @@ Status = Literal["ok", "n/a", "failed"]
 Source = Literal["run", "external", "paper", "published"]
 PUBLISHED = "published"
 """Source of published records that are shown next to a user's records; not stored in files."""
+EXTERNAL_MODEL = "external"
+"""Model id of all records of external entries, whose networks are unknown."""
 CONTRIBUTED = "contributed by"
 """Name and date in ``rests_on`` of a record that someone else made and that was merged here."""
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from locus.benchmark import records
 from locus.benchmark.entries.entry import ExternalEntry, read
-from locus.benchmark.entries.score import MODEL, EntryCases, score
+from locus.benchmark.entries.score import EntryCases, score
 from locus.benchmark.evaluation.cell import Rows
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
+from locus.benchmark.records.record import EXTERNAL_MODEL
 from locus.benchmark.report import tables
 from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.grouping import ranked
@@ -90,7 +91,7 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
 
     Raises ``LocusError`` for an entry of boxes, and if its maps are missing or differ from the scored ones.
     """
-    name = config.suite.removesuffix(f"/{MODEL}")
+    name = config.suite.removesuffix(f"/{EXTERNAL_MODEL}")
     folder = Path(config.results or folders.UNPUBLISHED) / name
     all_records = folders.existing_records(folder) if name else []
     main_records = [record for record in all_records if record.cell.protocol == MAIN_PROTOCOL]
@@ -138,7 +139,7 @@ def _folder(entry: str, results: Path) -> Path:
         raise BadValueError(f"--entry {entry!r} is not a valid name: use letters or digits")
     folder = results / name
     existing = records.load(folder) if folder.is_dir() else []
-    if any(record.cell.model_id != MODEL for record in existing):
+    if any(record.cell.model_id != EXTERNAL_MODEL for record in existing):
         raise BadValueError(
             f"{folder} contains the results of a suite: choose another --entry or --results"
         )

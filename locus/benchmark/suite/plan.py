@@ -203,7 +203,7 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     'resnet18-AVG-fold2'
     """
     hashes = f"{settings_hash(config, start)}-{code_of_config(config)[:8]}"
-    return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{hashes}".replace(":", "_")
+    return safe_filename(f"{config.backbone}-{config.global_pool}-fold{config.fold}-{hashes}")
 
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@
 ``Batches``         positions of images in seeded order, the same for a resumed run
 ``PrefetchLoader``  reads the next batches while the network computes; ``loaders`` makes those of a training run
 
-Samples are listed by ``runs.load_split``, decoded by ``locus.datasets.io``.
+Samples are listed by ``datasets.load_split``, decoded by ``locus.datasets.io``.
 """
 
 import logging

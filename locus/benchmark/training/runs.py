@@ -22,7 +22,7 @@ import yaml
 
 from locus import backbones
 from locus.config import DATA, MACHINE, NEWER, WEIGHTS, TrainConfig, flags_with
-from locus.core.files import file_hash, write_json, write_text, writing
+from locus.core.files import file_hash, safe_filename, write_json, write_text, writing
 from locus.core.names import augment_words, marker_words
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def model_name(config: TrainConfig) -> str:
     marker = marker_words(config.dataset)
     words = [config.backbone, config.global_pool, attention, *augment_words(config.augment)]
     words += [marker, f"{config.img_size}px", f"seed{config.seed}"]
-    return "-".join(word.replace(":", "_") for word in words if word)
+    return "-".join(safe_filename(word) for word in words if word)
 
 
 def weights_file(config: TrainConfig) -> str:

@@ -55,11 +55,7 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
         pixels, turn = _gray(image), _turn(image)
         if image.format == "PNG" and not pixels[-1].any():
             _refuse_half(path, Path(path).read_bytes() if content is None else content)
-        if (
-            image.format == "JPEG"
-            and (pixels[-1] == pixels[-1, 0]).all()
-            and not image.info.get("progressive")
-        ):
+        if image.format == "JPEG" and not image.info.get("progressive"):
             _refuse_half_jpeg(path, Path(path).read_bytes() if content is None else content)
         return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
@@ -188,8 +184,9 @@ def _refuse_half(path: Path | str, content: bytes) -> None:
 
 
 def _refuse_half_jpeg(path: Path | str, content: bytes) -> None:
-    """Raise ``DataError`` for a JPEG whose pixels end before its end marker: libjpeg fills the other rows with grey.
+    """Raise ``DataError`` for a JPEG whose pixels end before its end marker, because it is cut or damaged.
 
+    libjpeg fills the other rows with grey, or shifts the rows below damaged bytes, and its warning is not seen.
     Without the marker, the decoder waits for the missing pixels; a complete image does not need the marker.
     """
     body = content[: content.rfind(JPEG_END)] + PADDING  # the decoder reads a few bytes ahead
@@ -197,7 +194,9 @@ def _refuse_half_jpeg(path: Path | str, content: bytes) -> None:
         with open_image(io.BytesIO(body), ("JPEG",)) as image:
             image.load()
     except OSError as error:
-        raise DataError(f"cannot decode {path}: it is truncated before its end marker") from error
+        raise DataError(
+            f"cannot decode {path}: it is truncated or damaged before its end marker"
+        ) from error
 
 
 def _gray(image: Image.Image) -> NDArray[np.uint8]:

@@ -6,11 +6,12 @@ scores and rows at each threshold source, and the optimism (see ``scores_with_op
 ``locus.scoring.score_thresholds``.
 """
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import Any, ClassVar, Literal
+from functools import cached_property, partial, wraps
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +32,7 @@ from locus.scoring.statistics.summary import NO_DENOMINATOR, Column, estimate, s
 from locus.scoring.surface import Surface, min_max, surface
 from locus.scoring.surface.trace import GivenBoxes
 
+T = TypeVar("T")
 MAX_CASES_IN_MEMORY = 16
 """Number of cases whose boxes are in memory at once: a noise map of 1024×1024 has a hundred thousand boxes."""
 FLAT = "flat map"
@@ -96,7 +98,18 @@ class Case:
         """
         return _scaled(self) if isinstance(self.map, LazyMap) else self._cached_surface
 
-    _cached_surface = cached_property(lambda self: _scaled(self))
+    @cached_property
+    def _cached_surface(self) -> "tuple[Surface | None, str]":
+        return _scaled(self)
+
+    @cached_property
+    def peak(self) -> tuple[tuple[float, float] | None, str]:
+        """(x, y) of the highest point, or of the best box's centre, and ""; or None and the reason for the miss.
+
+        It is cached for all protocols, also for a map in a file.
+        """
+        prediction, reason = self.prediction
+        return (None if prediction is None else prediction.peak), reason
 
     @property
     def prediction(self) -> tuple[Surface | GivenBoxes | None, str]:
@@ -283,11 +296,40 @@ def finite_map(case: Case) -> tuple[FloatArray | None, str]:
     return (values, "") if np.isfinite(values).all() else (None, "nan or inf in the map")
 
 
-def _scaled(case: Case) -> tuple[Surface | None, str]:
+def once_per_map(function: Callable[[Case], T]) -> Callable[[Case], T]:
+    """Keep the last result of a function of a ``LazyMap``, its grid and the frame of a case; each thread has its own.
+
+    The cases of a baseline may share one map, and a protocol may need the same of a case twice.
+    """
+    last = threading.local()
+
+    @wraps(function)
+    def cached(case: Case) -> T:
+        if not isinstance(case.map, LazyMap):
+            return function(case)
+        key = (case.map, case.grid, case.frame)  # a ``LazyMap`` equals only itself
+        if getattr(last, "key", None) != key:
+            last.result = function(case)
+            last.key = key
+        result: T = last.result
+        return result
+
+    return cached
+
+
+@once_per_map
+def scaled_map(case: Case) -> tuple[FloatArray | None, str]:
+    """Return the map (h,w) of a case, min-max scaled to [0,1], or None and the reason for the failure."""
     values, reason = finite_map(case)
+    return (None if values is None else min_max(values)), reason
+
+
+@once_per_map
+def _scaled(case: Case) -> tuple[Surface | None, str]:
+    values, reason = scaled_map(case)
     if values is None:
         return None, reason
-    scaled = surface(min_max(values), case.frame, case.grid)
+    scaled = surface(values, case.frame, case.grid)
     return (None, FLAT) if scaled.flat else (scaled, "")  # all variation may be outside the frame
 
 

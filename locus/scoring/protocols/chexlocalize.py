@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.core.types import FloatArray
 from locus.scoring import score_thresholds
-from locus.scoring.pixels import interior, segment
+from locus.scoring.pixels import Picture, interior
 from locus.scoring.protocols import base
 from locus.scoring.protocols.base import Cases, Result
 from locus.scoring.score_thresholds import CROSS_FITTED, ThresholdKey, ThresholdsBySource
@@ -107,12 +107,27 @@ class SegmentedCases:
 
 
 def _segmented(case: base.Case) -> tuple[FloatArray, float, bool, bool, str]:
-    """Return ``segment`` of a case, whether its prediction has pixels, and the reason if it has none."""
-    heat, reason = case.load_surface
-    if heat is None or not len(case.boxes):
+    """Return IoUs, Otsu's threshold, whether the maximum hits and the prediction has pixels, or why it has none."""
+    if not len(case.boxes):
+        heat, reason = case.load_surface
         return np.full(OTSU + 1, np.nan), np.nan, False, heat is not None, reason
-    mask = interior(case.boxes, case.frame) if (mask := case.mask) is None else mask
-    return *segment(case.map, case.grid, mask, THRESHOLDS), True, reason  # type: ignore[arg-type]  # there is a map
+    picture, reason = _picture(case)
+    if picture is None:
+        return np.full(OTSU + 1, np.nan), np.nan, False, False, reason
+    mask = case.mask
+    truth = interior(case.boxes, case.frame) if mask is None else mask
+    overlaps = picture.overlaps(truth, THRESHOLDS)
+    return overlaps, picture.otsu, picture.hits(truth), True, reason
+
+
+@base.once_per_map
+def _picture(case: base.Case) -> tuple[Picture | None, str]:
+    """Return the map at the pixels of the frame; None and the reason if it is missing or flat."""
+    heat, reason = case.load_surface
+    values, _ = base.scaled_map(case)
+    if heat is None or values is None:
+        return None, reason
+    return Picture.of(values, case.grid, case.frame), reason
 
 
 def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:

@@ -57,22 +57,32 @@ def inside(heat: Surface, boxes: ArrayLike) -> float:
 
 def inside_mask(heat: Surface, mask: NDArray[np.bool_]) -> float:
     """Return the share of the surface's integral inside an (H,W) mask; nan if the integral is 0."""
-    cells = heat.pixel_integrals
-    return _ratio(cells[mask].sum(), cells.sum())
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    cells = heat.pixel_integrals(rows, columns)
+    return _ratio(cells[mask[np.ix_(rows, columns)]].sum(), heat.integral)
 
 
 def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole > 0 else float("nan")
+    """Return the share of a part, at most 1 whatever the rounding; nan if there is no whole."""
+    return min(float(part / whole), 1.0) if whole > 0 else float("nan")
 
 
 def _share(case: base.Case) -> tuple[float, str]:
     """Return the energy of a case (0 for a failed case, nan for 0/0), and the reason for a failure."""
-    values, reason = base.finite_map(case)
-    if values is None:
+    heat, reason = _positive(case)
+    if heat is None:
         return 0.0, reason
-    heat = surface(np.maximum(values, 0), case.frame, case.grid)
     share = inside(heat, case.boxes) if (mask := case.mask) is None else inside_mask(heat, mask)
     return share, base.FLAT if heat.flat else reason
+
+
+@base.once_per_map
+def _positive(case: base.Case) -> tuple[Surface | None, str]:
+    """Return the surface of the map with its negative values set to 0; None and the reason for a failed case."""
+    values, reason = base.finite_map(case)
+    if values is None:
+        return None, reason
+    return surface(np.maximum(values, 0), case.frame, case.grid), reason
 
 
 def _columns(shares: Sequence[float]) -> list[Column]:

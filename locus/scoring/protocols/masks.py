@@ -132,7 +132,7 @@ class PixelCounts:
         truth, cnr, reasons = np.zeros(len(cases)), np.full(len(cases), np.nan), []
         shared: dict[int, tuple[FloatArray, NDArray[np.int64]]] = {}
         order = np.argsort(levels)
-        for n, case in enumerate(cases):
+        for n, case in enumerate(base.with_bar(cases)):
             values, reason = base.finite_map(case)
             reasons.append(reason)
             mask = (

@@ -88,6 +88,7 @@ class MaxBox(base.Protocol):
         )
 
 
+@base.once_per_map
 def map_224(case: base.Case) -> tuple[NDArray[np.float32] | None, str]:
     """Return the map (224,224) in [0,1] and ""; zeros and "flat map" for a constant map; or None and the reason."""
     values, reason = base.finite_map(case)

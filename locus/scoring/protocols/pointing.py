@@ -67,13 +67,13 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
 
 
 def _of_case(case: Case) -> tuple[str, float, float, float, bool, bool]:
-    prediction, reason = case.prediction
-    if prediction is None:
+    peak, reason = case.peak
+    if peak is None:
         return reason, np.nan, np.nan, np.nan, False, False
-    away = distance(prediction.peak, case.boxes)
+    away = distance(peak, case.boxes)
     return (
         reason,
-        *prediction.peak,
+        *peak,
         away,
         away == 0,
         away <= TOLERANCE_SHARE * case.frame[1] + PIXEL_ROUNDING,
@@ -105,16 +105,12 @@ class PointingRule(Protocol):
     ) -> Result:
         """Return the mean credit; a row per case with truth."""
         scored = base.of_findings(cases, findings)
-        predictions, reasons = (
-            zip(*(case.prediction for case in base.with_bar(scored)), strict=True)
-            if scored
-            else ((), ())
+        peaks, reasons = (
+            zip(*(case.peak for case in base.with_bar(scored)), strict=True) if scored else ((), ())
         )
         credit = [
-            0.0
-            if answer is None
-            else float(self.credit(np.array([answer.peak]), case.boxes, case.frame)[0])
-            for case, answer in zip(scored, predictions, strict=True)
+            0.0 if peak is None else float(self.credit(np.array([peak]), case.boxes, case.frame)[0])
+            for case, peak in zip(scored, peaks, strict=True)
         ]
         index, names = case_index(scored), ["all"] if self.pools else findings
         if self.pools:

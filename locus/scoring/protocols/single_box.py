@@ -223,6 +223,7 @@ TracedMap = tuple[Surface | GivenBoxes | None, str, float, Trace]
 """The prediction of a case or None and the reason, Otsu's threshold, and the trace."""
 
 
+@base.once_per_map
 def _traced(case: base.Case) -> TracedMap:
     prediction, reason = case.prediction
     level = otsu(prediction) if isinstance(prediction, Surface) else DEFAULT_THRESHOLD
@@ -368,15 +369,44 @@ def otsu(heat: Surface) -> float:
     """
     height, width = heat.frame
     rows, columns = whole_weights(heat.y, height), whole_weights(heat.x, width)
-    values, weights = heat.values.ravel(), (rows.T * columns).ravel()
-    lowest = values.min()
-    is_lowest = values == lowest
-    others = np.flatnonzero(
-        ~is_lowest
-    )  # most values of a mask and of a rectified map are the lowest one
-    order = others[np.argsort(values[others])]
-    ascending = np.append(lowest, values[order])
-    return float(_split(ascending, np.append(weights[is_lowest].sum(), weights[order])))
+    distinct, weights = _weights_of_values(heat.values.ravel(), (rows.T * columns).ravel())
+    order = np.argsort(distinct)
+    return float(_split(distinct[order], weights[order]))
+
+
+@compiled
+def _weights_of_values(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the distinct values (n,), in order of appearance, and the sum of the weights (n,) of each.
+
+    A mask or a picture of 8 bits has few values, so that this hash table is faster than sorting all positions.
+    """
+    bits = values.view(np.uint64)
+    distinct, sums, count = np.empty(values.size), np.zeros(values.size), 0
+    log_size = 10
+    table = np.full(1 << log_size, -1, np.int64)  # slot -> index of a distinct value
+    for i in range(values.size):
+        slot = _slot(bits[i], log_size)
+        while table[slot] >= 0 and distinct[table[slot]] != values[i]:
+            slot = (slot + 1) % table.size
+        if table[slot] < 0:
+            table[slot], distinct[count], count = count, values[i], count + 1
+        sums[table[slot]] += weights[i]
+        if 2 * count > table.size:
+            log_size += 2
+            table = np.full(1 << log_size, -1, np.int64)
+            bits_of_distinct = distinct.view(np.uint64)
+            for k in range(count):
+                slot = _slot(bits_of_distinct[k], log_size)
+                while table[slot] >= 0:
+                    slot = (slot + 1) % table.size
+                table[slot] = k
+    return distinct[:count], sums[:count]
+
+
+@compiled
+def _slot(bits, log_size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the slot of a number in a hash table of 2 ** ``log_size`` slots, from its bits (Fibonacci hashing)."""
+    return np.int64((bits * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - log_size))
 
 
 @compiled

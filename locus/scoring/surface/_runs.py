@@ -32,19 +32,20 @@ def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-de
     begin, end, parent, peak = np.empty((4, size), np.int32)
     edges = np.empty((size, 4), np.int32)
     rows = np.zeros(h + 1, np.int64)
+    first, stop = _extents(f, levels)
     out, index = np.empty((levels.size * size, 4)), np.empty(levels.size * size, np.int64)
     highest, count = np.empty(levels.size * size, np.int64), 0
     for n in range(levels.size):
-        _find(f, levels[n], begin, end, parent, peak, rows)
+        _find(f, levels[n], first, stop, begin, end, parent, peak, rows)
         for i in range(1, h):
             _join(f, i, levels[n], begin, end, parent, rows)
         _outermost(f, begin, end, parent, peak, rows, edges)
-        first = count
+        offset = count
         for k in range(rows[h]):
             if parent[k] == k:
                 index[count], highest[count] = n, peak[k]
                 out[count, 0], out[count, 1], out[count, 2], out[count, 3] = width, height, 0.0, 0.0
-                peak[k] = count - first  # from here on the index of its box
+                peak[k] = count - offset  # from here on the index of its box
                 count += 1
         for i in range(h):
             for k in range(rows[i], rows[i + 1]):
@@ -60,20 +61,42 @@ def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-de
                     begin[k],
                     end[k],
                     edges[root],
-                    out[first + peak[root]],
+                    out[offset + peak[root]],
                 )
     return out[:count].copy(), index[:count].copy(), highest[:count].copy()
 
 
 @compiled
-def _find(f, t, begin, end, parent, peak, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Write the runs above t, row by row, each as a separate component; ``rows[i]`` is the first of row i."""
+def _extents(f, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the first column of each row above any of the levels, and the one after the last; 0 and 0 without any."""
+    h, w = f.shape
+    lowest = np.inf
+    for level in levels:
+        lowest = min(lowest, level)
+    first, stop = np.zeros(h, np.int64), np.zeros(h, np.int64)
+    for i in range(h):
+        end = w
+        while end > 0 and not f[i, end - 1] > lowest:
+            end -= 1
+        begin = 0
+        while begin < end and not f[i, begin] > lowest:
+            begin += 1
+        first[i], stop[i] = begin, end
+    return first, stop
+
+
+@compiled
+def _find(f, t, first, stop, begin, end, parent, peak, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Write the runs above t, row by row, each as a separate component; ``rows[i]`` is the first of row i.
+
+    Only the columns from ``first[i]`` to before ``stop[i]`` can be above t.
+    """
     h, w = f.shape
     count = 0
     for i in range(h):
         rows[i] = count
         inside = False
-        for j in range(w):
+        for j in range(first[i], stop[i]):
             if f[i, j] > t:
                 if not inside:
                     begin[count], parent[count], peak[count], inside = j, count, i * w + j, True
@@ -84,7 +107,7 @@ def _find(f, t, begin, end, parent, peak, rows):  # type: ignore[no-untyped-def]
                 end[count], inside = j, False
                 count += 1
         if inside:
-            end[count] = w
+            end[count] = stop[i]
             count += 1
     rows[h] = count
 

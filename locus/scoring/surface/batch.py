@@ -214,9 +214,17 @@ class Boxes:
     ) -> "Boxes":
         """Compute the boxes at the (N,L) ``thresholds`` of each case; none without a surface or at nan."""
         finite = np.where(np.isnan(thresholds), np.inf, thresholds)
-        by_case = [
-            _boxes_at(prediction, row) for prediction, row in zip(surfaces, finite, strict=True)
-        ]
+        by_case = []
+        last: Surface | GivenBoxes | None = None
+        boxes_of_last: dict[bytes, tuple[FloatArray, Index]] = {}
+        for prediction, row in zip(surfaces, finite, strict=True):
+            if prediction is not last:  # the cases of a baseline may share one surface
+                last = prediction
+                boxes_of_last = {}
+            key = row.tobytes()
+            if key not in boxes_of_last:
+                boxes_of_last[key] = _boxes_at(prediction, row)
+            by_case.append(boxes_of_last[key])
         case_index = np.repeat(np.arange(len(by_case)), [len(boxes) for boxes, _ in by_case])
         boxes, threshold_index = (
             np.concatenate([none, *(one[n] for one in by_case)]) for n, none in enumerate(NO_BOX)

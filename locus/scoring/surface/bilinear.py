@@ -55,22 +55,27 @@ class Surface:
         return float(self.x[column]), float(self.y[row])
 
     @property
+    def integral(self) -> float:
+        """Integral over the whole frame, exact."""
+        height, width = self.frame
+        rows, columns = whole_weights(self.y, height), whole_weights(self.x, width)
+        return float((rows @ self.values @ columns.T)[0, 0])
+
+    @property
     def mean(self) -> float:
         """Mean over the whole frame, exact."""
         height, width = self.frame
-        total = (whole_weights(self.y, height) @ self.values @ whole_weights(self.x, width).T)[0, 0]
-        return float(total) / (height * width)
+        return self.integral / (height * width)
 
     def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
         """Return the exact integrals (m,n) over the cells between ascending rows (m+1,) and columns (n+1,)."""
         return np.asarray(integral_weights(self.y, y) @ self.values @ integral_weights(self.x, x).T)
 
-    @property
-    def pixel_integrals(self) -> FloatArray:
-        """The exact integrals (H,W) over the pixels of the frame."""
+    def pixel_integrals(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> FloatArray:
+        """Return the exact integrals (m,n) over the pixels in these ``rows`` (m,) and ``columns`` (n,) of the frame."""
         height, width = self.frame
-        rows, columns = pixel_weights(self.y, height), pixel_weights(self.x, width)
-        return np.asarray((columns @ (rows @ self.values).T).T)
+        of_rows = pixel_weights(self.y, height)[rows] @ self.values
+        return np.asarray((pixel_weights(self.x, width)[columns] @ of_rows.T).T)
 
 
 def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
@@ -155,7 +160,10 @@ def min_max(values: ArrayLike) -> FloatArray:
     """
     array = as_heat_map(values)
     low, high = array.min(), array.max()
-    return np.asarray((array - low) / (high - low)) if high > low else np.zeros_like(array)
+    scaled = array - low
+    if high > low:
+        scaled /= high - low
+    return scaled
 
 
 def as_heat_map(values: ArrayLike) -> FloatArray:

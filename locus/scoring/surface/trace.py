@@ -45,13 +45,17 @@ def joins(f, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     out, peak = np.full((h, w), -np.inf), f.argmax()
     highest = f[peak // w, peak % w]
     out[peak // w, peak % w] = highest
-    waiting, touched = [(-highest, peak)], np.zeros(4, np.bool_)
-    while waiting and not touched.all():
+    waiting = [(-highest, peak)]
+    left, top, right, bottom = False, False, False, False  # whether it touches the edge
+    while waiting and not (left and top and right and bottom):
         negative, at = heapq.heappop(waiting)
         level, i, j = -negative, at // w, at % w
         if level < out[i, j]:
             continue
-        touched |= np.array([i == 0, j == 0, i == h - 1, j == w - 1])
+        left |= j == 0
+        top |= i == 0
+        right |= j == w - 1
+        bottom |= i == h - 1
         for k in range(max(i - 1, 0), min(i + 2, h)):
             for m in range(max(j - 1, 0), min(j + 2, w)):
                 if out[k, m] < min(level, f[k, m]):
@@ -82,17 +86,17 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
         Thresholds (P+1,), and the boxes at both ends of the pieces, (4,P) each.
     """
     h, w = f.shape
-    joined = joins(f, low)
+    begin = joins(f, low).ravel()
+    members = np.flatnonzero(begin > low)
     columns, rows = np.full(w, low), np.full(h, low)
-    for i in range(h):
-        for j in range(w):
-            columns[j] = max(columns[j], joined[i, j])
-            rows[i] = max(rows[i], joined[i, j])
+    for at in members:
+        columns[at % w] = max(columns[at % w], begin[at])
+        rows[at // w] = max(rows[at // w], begin[at])
     back = columns[::-1].copy(), rows[::-1].copy()
     reach = (_reach(columns, low), _reach(rows, low), _reach(back[0], low), _reach(back[1], low))
     knots = (x.copy(), y.copy(), width - x[::-1], height - y[::-1])
-    vertices = _carriers(joined, reach)
-    values, begin = f.ravel(), joined.ravel()
+    vertices = _carriers(begin, members, w, reach)
+    values = f.ravel()
     strides, last = np.array([1, w, 1, w]), np.array([0, 0, w - 1, h - 1])
     steps = np.array([-1, -w, 1, w])  # arrays: a function is compiled anew for each constant
     edges = [
@@ -114,15 +118,15 @@ def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 
 @compiled
-def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return, for each edge, the vertices that join before the next column or row; others never define the edge."""
+def _carriers(begin, members, w, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return, for each edge, the members that join before the next column or row; others never define the edge."""
     left, top, right, bottom = reach[0][:-1], reach[1][:-1], reach[2][-2::-1], reach[3][-2::-1]
-    above, below = joined > np.expand_dims(top, 1), joined > np.expand_dims(bottom, 1)
+    joined, column, row = begin[members], members % w, members // w
     return (
-        np.flatnonzero(joined > left),
-        np.flatnonzero(above),
-        np.flatnonzero(joined > right),
-        np.flatnonzero(below),
+        members[joined > left[column]],
+        members[joined > top[row]],
+        members[joined > right[column]],
+        members[joined > bottom[row]],
     )
 
 

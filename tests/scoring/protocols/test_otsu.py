@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from locus.scoring.protocols.single_box import otsu
+from locus.scoring.protocols.single_box import _weights_of_values, otsu
 from locus.scoring.surface import Surface, surface
 
 FRAME = (60, 80)
@@ -37,3 +37,15 @@ def test_threshold_equals_opencv_if_all_weights_are_equal():
         level, above = cv2.threshold(values, 0, 1, cv2.THRESH_OTSU)
         result = otsu(surface(values, (224, 360), "conventional"))
         assert np.array_equal(values > result, above > 0), (seed, level, result)
+
+
+@pytest.mark.oracle
+def test_weights_of_values_are_those_of_sorted_values():
+    random = np.random.default_rng(0)
+    values = np.concatenate([random.random(5000), random.integers(0, 40, 5000) / 39])
+    weights = random.random(len(values))
+    distinct, sums = _weights_of_values(values, weights)
+    order = np.argsort(distinct)
+    expected, index = np.unique(values, return_inverse=True)
+    np.testing.assert_array_equal(distinct[order], expected)
+    np.testing.assert_array_equal(sums[order], np.bincount(index, weights))

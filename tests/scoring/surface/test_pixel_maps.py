@@ -20,7 +20,11 @@ def random_map(shape):
 def test_integrals_over_pixels_equal_those_over_cells_of_one_pixel(shape):
     heat = surface(random_map(shape), FRAME, "conventional")
     edges = [np.arange(side + 1) for side in FRAME]
-    assert heat.pixel_integrals == pytest.approx(heat.integrals(*edges), rel=1e-12, abs=1e-14)
+    rows, columns = (np.arange(side) for side in FRAME)
+    whole = heat.pixel_integrals(rows, columns)
+    assert whole == pytest.approx(heat.integrals(*edges), rel=1e-12, abs=1e-14)
+    assert heat.integral == pytest.approx(whole.sum(), rel=1e-12)
+    np.testing.assert_allclose(heat.pixel_integrals(rows[5:9], columns[:3]), whole[5:9, :3], rtol=1e-12)
 
 
 @pytest.mark.oracle
