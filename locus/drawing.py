@@ -69,10 +69,18 @@ def draw_panel(
     predicted: Iterable[FloatArray] = (),
     width: float = 1.8,
 ) -> None:
-    """Draw an image over its frame (H, W), a heat map over the image, predicted boxes in blue and truth in orange.
+    """Draw an image over its frame, a heat map over the image, predicted boxes in blue and truth in orange.
 
-    The first predicted box is solid, the others are thin and dashed. ``image`` has any size; ``heat`` (H, W) is in
-    [0,1]. Without image, only the boxes are drawn. ``width``: of the lines of truth boxes, in points.
+    The first predicted box is solid, the others are thin and dashed.
+
+    Args:
+        axes: the axes to draw on.
+        frame: (H, W).
+        image: grey pixels of any size; None: boxes alone.
+        heat: (H, W) heat map in [0,1]; None: no map.
+        truth: truth boxes (4,) xyxy in the frame.
+        predicted: predicted boxes (4,) xyxy in the frame, the scored one first.
+        width: width of the lines of truth boxes, in points.
     """
     axes.set(
         xticks=[],
@@ -102,7 +110,15 @@ def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
 
 
 def add_box(axes: "Axes", box: FloatArray, colour: str, line: str, width: float) -> None:
-    """Outline a box (x0, y0, x1, y1) in the frame."""
+    """Outline a box in the frame.
+
+    Args:
+        axes: the axes to draw on.
+        box: (4,) xyxy in the frame.
+        colour: colour of the line.
+        line: style of the line, as in Matplotlib.
+        width: width of the line in points.
+    """
     from matplotlib.patches import Rectangle
 
     x0, y0, x1, y1 = box

@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise BadValueError(
                 f"--model {network.model} has no data set of its own: add --image or --image_path"
             )
-        folder = runs.write_external(network, Path(config.runs))
+        from locus.benchmark.training.external import write_external  # imports torch
+
+        folder = write_external(network, Path(config.runs))
         config = replace(
             config, checkpoint=str(folder), model=None, findings=(), trust=True
         )  # the user typed its name
@@ -64,10 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder"
         )
     log.info("opening the network")  # imports torch
-    from locus.benchmark.heatmaps import explained
+    if config.image_path is None:
+        from locus.benchmark.heatmaps.pictures import write_pictures
 
-    write = explained.write_pictures if config.image_path is None else explained.write_overlay
-    return write(config, cli.say)
+        return write_pictures(config, cli.say)
+    from locus.benchmark.heatmaps.overlay import write_overlay
+
+    return write_overlay(config, cli.say)
 
 
 def _newest(folder: Path) -> str:

@@ -19,10 +19,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         download.fetch(config.dataset, config.data_root_dir)
     require_extra("train", "lightning", "training")
     from locus.benchmark import training
-    from locus.benchmark.training import runs
+    from locus.benchmark.training import resume
 
     if isinstance(config.resume, str):
-        config = runs.resumed(config, explicit_flags)
+        config = resume.resumed(config, explicit_flags)
     if config.evaluate:
         from locus.benchmark.training.evaluate import reevaluate  # imports torch
 

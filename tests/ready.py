@@ -19,7 +19,8 @@ from locus.scoring.protocols.single_box import SingleBox
 ENTRY_POINTS = (
     "locus.benchmark.suite.external",
     "benchmark.gallery",
-    "locus.benchmark.heatmaps.explained",
+    "locus.benchmark.heatmaps.overlay",
+    "locus.benchmark.heatmaps.pictures",
     "locus.benchmark.report.page",
     "locus.benchmark.report.tables",
     "locus.benchmark.suite.comparison",

@@ -16,7 +16,8 @@ from locus.scoring.protocols.base import Case
 
 SHAPES = (8, 6), (130, 130)
 COMMANDS = (
-    "locus.benchmark.heatmaps.explained",
+    "locus.benchmark.heatmaps.overlay",
+    "locus.benchmark.heatmaps.pictures",
     "locus.benchmark.suite.run",
     "locus.benchmark.training.run",
 )

@@ -21,9 +21,10 @@ from locus.benchmark import records
 from locus.benchmark.records import Record, cases, curves
 from locus.benchmark.records.curves import IOU_SCALE, THRESHOLDS, Curves
 from locus.benchmark.suite import plan
-from locus.benchmark.training.runs import WEIGHTS_FOLDER, load_split
+from locus.benchmark.training.runs import WEIGHTS_FOLDER
 from locus.core.names import MAIN_PROTOCOL
 from locus.core.types import FloatArray
+from locus.datasets import load_split
 from locus.datasets.base import Dataset
 from locus.scoring.protocols import base, single_box
 from locus.scoring.protocols.base import Case

@@ -21,12 +21,12 @@ import numpy as np
 import pandas as pd
 
 from locus.benchmark import records
-from locus.benchmark.evaluation.scorer import Scored
+from locus.benchmark.evaluation.cell import Scored
 from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.cases import GridCases
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, Record, cases
-from locus.benchmark.suite import cells, fitted, plan
+from locus.benchmark.suite import cells, fitted, missing, plan
 from locus.benchmark.suite.fitted import Fit
 from locus.benchmark.suite.plan import Suite
 from locus.core.errors import BadValueError
@@ -199,11 +199,11 @@ def main() -> None:
         suite, folder, fitted.read(suite.fitted_on, folder.parent), pd.read_parquet(flags.curves)
     )
     for task in cells.planned_cells(suite):
-        missing = cells.missing_data_message(suite, task.model)
-        if not missing:
+        problem = missing.missing_data_message(suite, task.model)
+        if not problem:
             raise BadValueError(f"the images of {suite.name} are there: run the suite instead")
         for cell in (cell for cell in task.cells if cell.fitted_on is not None):
-            record, rows = made(source, cell, missing)
+            record, rows = made(source, cell, problem)
             if rows:
                 cases.write(rows, cell, folder)
             records.write(record, folder)

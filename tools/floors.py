@@ -20,9 +20,9 @@ from locus.benchmark.baselines.fold_draws import over_fold_draws
 from locus.benchmark.maps import subgroups
 from locus.benchmark.records import Record, cases
 from locus.benchmark.suite import plan
-from locus.benchmark.training.runs import load_split
 from locus.core.names import BLIND, FIXED_BOX, MAIN, MAIN_PROTOCOL
 from locus.core.types import Sample
+from locus.datasets import load_split
 from locus.scoring.protocols.base import Result, make_case
 from locus.scoring.protocols.single_box import SingleBox
 

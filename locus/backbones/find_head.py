@@ -247,8 +247,18 @@ def read_spec(
 ) -> tuple[ModelSpec, tuple[str, ...]]:
     """Return the specification of a network from one traced image, and the names of the outputs that are used.
 
-    ``parts``: names of features and head, if given; ``meaning``: from ``OUTPUTS`` and ``TARGETS``. Raises the errors of
-    ``select_outputs`` and ``find_model_spec``.
+    Args:
+        trace: the forward pass of one image.
+        parts: names of the features and of the head; None for each that is found.
+        findings: one name per output, or name -> output.
+        where: description of the network in errors.
+        meaning: of the outputs, from ``OUTPUTS``, and of what is explained, from ``TARGETS``.
+
+    Returns:
+        The specification, and the names of the used outputs.
+
+    Raises:
+        LocusError: see ``select_outputs`` and ``find_model_spec``.
     """
     names, columns = select_outputs(findings, trace.logits, where)
     spec = find_model_spec(trace, *parts)

@@ -28,10 +28,20 @@ def connect(
     locate: Locate | None = None,
     parts: tuple[str | Step, str | Step | None] | None = None,
 ) -> Classifier:
-    """Build a classifier from ``module`` and its specification; ``channels``: those of its input images.
+    """Build a classifier from a network and its specification.
 
-    ``locate``: function from the input's (H, W) to the grid. Default: that of ``spec``, of the patches, or measured.
-    ``parts``: features and head, as names or callables, instead of those of ``spec``.
+    Args:
+        module: the network.
+        spec: where its features and its head are.
+        channels: number of channels of its input images.
+        locate: function from the input's (H, W) to the grid. None: that of ``spec``, of the patches, or measured.
+        parts: features and head, as names or callables, instead of those of ``spec``.
+
+    Returns:
+        A classifier that computes the network's outputs from its feature map.
+
+    Raises:
+        BadValueError: one grid for the maps of several paths.
     """
     if "+" in spec.features and (locate or spec.grid):
         raise BadValueError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import locus.core  # noqa: F401  # first: it says that an interpreter lacks the packages
 from locus.benchmark import executors, records
-from locus.benchmark.suite import cells
+from locus.benchmark.suite import request
 from locus.benchmark.suite.run import Outcome, run
 from locus.config import RunConfig
 from locus.core import cli, limits
@@ -31,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     limits.check_count(config.threads or 1, "--threads")
     limits.check_count(config.jobs, "--jobs")
     if config.merge is not None:
-        from locus.benchmark.suite.finalize import merge  # slow imports
+        from locus.benchmark.suite.contribute import merge  # slow imports
 
-        folder, tables = merge(config)
+        folder, tables = merge(Path(config.merge), config.by, config.suite, config)
         cli.say(f"results: {_index(folder.parent, {folder: tables})}")
         return 0
     counts: Counter[str] = Counter()
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _advice_if_stopped(),
         executors.build(config.executor, config.jobs, config.step_minutes) as executor,
     ):
-        for name in cells.requested_names(config):
-            suite = cells.requested_suite(name, config)
+        for name in request.requested_names(config):
+            suite = request.requested_suite(name, config)
             outcome = run(suite, config, cli.say, executor)
             counts.update(record.status for record in outcome.own_records)
             stopped += outcome.stopped

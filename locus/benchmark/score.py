@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Score an entry and the baselines, print the paths of the tables; exit code 1 if a case failed, 2 if invalid."""
     config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
     log.info("reading the data set, and the maps or boxes")
-    from locus.benchmark.evaluation import entry  # after the flags are checked
+    from locus.benchmark.entries import entry  # after the flags are checked
 
     given = entry.read(config)
     log.info("scoring %d cases", len(given.answers.pairs))

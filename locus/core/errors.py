@@ -77,9 +77,14 @@ class UnknownNameError(LocusError):
         near: Iterable[str] = (),
         also: str = "",
     ) -> None:
-        """Compose the message from the ``kind`` (method, flag …), the ``value`` as typed and the ``known`` names.
+        """Compose the message with the nearest allowed name.
 
-        ``near``: other allowed names, too many to list, of which the nearest is suggested; ``also``: their description.
+        Args:
+            kind: what the name is of: method, flag …
+            value: the name as typed.
+            known: the allowed names, which are listed.
+            near: further allowed names, too many to list, of which the nearest is suggested.
+            also: description of ``near``.
         """
         names = [str(name) for name in known]
         nearest = hint(str(value), [*names, *near]).rstrip()

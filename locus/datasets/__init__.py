@@ -12,6 +12,7 @@ from locus.core.registry import DATASETS, construct, validated
 from locus.core.registry import options as options_of
 
 if TYPE_CHECKING:
+    from locus.config import TrainConfig
     from locus.datasets.base import Dataset
 
 REGISTRY = DATASETS
@@ -127,3 +128,21 @@ def load(
         functools.partial(part, request), "data set", name.split(":")[0], options
     )
     return data
+
+
+def load_split(config: "TrainConfig", split: str) -> "Dataset":
+    """Load the ``split`` (train, val or test) that the flags of a training run name, with its preprocessing.
+
+    Raises an error of ``locus.core.errors`` if data are missing.
+    """
+    from locus.datasets.io import preprocess  # imports NumPy
+
+    data = load(
+        config.dataset,
+        config.data_root_dir,
+        split,
+        img_size=config.img_size,
+        cache=config.cache_dir,
+        **config.split_arguments(),
+    )
+    return preprocess.of(data, config.preprocess)

@@ -41,7 +41,18 @@ def file_sample(
     image: str, patient: str, path: Path | str, frame: tuple[int, int], labels: NDArray[np.float32],
     boxes: Mapping[str, FloatArray], meta: Mapping[str, Any] | None = None, **masks: Any,
 ) -> Sample:  # fmt: skip
-    """Return the sample of an image file, which is decoded on demand; ``masks``: ``read_masks``."""
+    """Return the sample of an image file, which is decoded on demand.
+
+    Args:
+        image: name of the image.
+        patient: name of the patient.
+        path: the image file.
+        frame: (H, W) of the image as published.
+        labels: (K,) 0, 1 or nan.
+        boxes: finding -> (M,4) truth boxes xyxy in ``frame``.
+        meta: attributes of the image, such as view and age.
+        masks: ``read_masks``, if there are truth masks.
+    """
     read = functools.partial(images.decode, path)
     return Sample(image, patient, frame, labels, boxes, read, str(path), meta or {}, **masks)
 
@@ -171,9 +182,18 @@ def in_split(
 def with_file(
     root: Path, listed: Iterable[str], files: Container[str], layout: str, split: str = ""
 ) -> list[str]:
-    """Return the ``listed`` images (of one ``split`` or of all) that have a file, and log the others.
+    """Return the listed images that have a file, and log the others.
 
-    Raises ``NoImagesError`` if no image has a file.
+    Args:
+        root: folder of the data set, for messages.
+        listed: names of the images in the tables.
+        files: names of the images with a file.
+        layout: the expected files, for errors.
+        split: split of the listed images; empty for all splits.
+
+    Raises:
+        EmptySplitError: no image is listed in the split.
+        NoImagesError: no listed image has a file.
     """
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
@@ -200,7 +220,16 @@ def described(
     tables: Iterable[Path],
     **more: Any,
 ) -> dict[str, Any]:
-    """Return a description for records: partition, counts of images and clipped boxes, and hashes of the tables."""
+    """Return a description of a split for records.
+
+    Args:
+        partition: name of the partition.
+        rows: the images of the split.
+        without_file: number of listed images without a file.
+        clipped: number of boxes that were clipped at the edge of their image.
+        tables: files of labels and boxes, which are hashed.
+        more: further entries.
+    """
     counts = {"images": len(rows), "images_without_file": without_file, "boxes_clipped": clipped}
     return {
         "partition": partition,

@@ -116,10 +116,18 @@ def marked_samples(
     patient_of: Callable[[str], str] = str,
     meta: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[list[Sample], int]:
-    """Return the samples of the images in ``marks``, with masks of the outlines, and the number of clipped boxes.
+    """Return the samples of images with marks. A box that the source lists twice counts once.
 
-    A box that the source lists twice counts once. ``path``: the source of the marks, for errors. ``meta``: image -> its
-    attributes, if any.
+    Args:
+        path: source of the marks, for errors.
+        marks: image -> its findings with boxes and outlines.
+        files: image -> path of its file.
+        findings: findings in the order of the labels.
+        patient_of: function from image to patient.
+        meta: image -> its attributes, if any.
+
+    Returns:
+        The samples with masks of the outlines, and the number of clipped boxes.
     """
     listed = (
         (i, f, (*box.tolist(),))

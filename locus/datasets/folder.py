@@ -55,13 +55,22 @@ log = logging.getLogger(__name__)
 def read_labels(
     path: Path, root: Path, ignored: tuple[str, ...], columns: Mapping[str, str], listed: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the table of images and the findings.
+    """Read the table of images and their labels.
 
-    ``columns``: column of the file -> its name here. ``listed``: column with the findings of an image, joined by ``|``;
-    other columns are then ignored.
+    Args:
+        path: the CSV file.
+        root: folder of the images.
+        ignored: columns that are no findings.
+        columns: column of the file -> its name here.
+        listed: column with the findings of an image, joined by ``|``; other columns are then ignored. Empty: one column
+            per finding.
 
-    Columns: ``patient``, ``split``, ``_path``, ``_frame`` (None: that of the file), other optional columns, and labels.
-    Raises ``DataError`` for a path that leaves ``root``, duplicate images, and labels other than 0, 1 and empty.
+    Returns:
+        The table and the findings. The table has the columns ``patient``, ``split``, ``_path``, ``_frame`` (None: that
+        of the file), other optional columns, and labels.
+
+    Raises:
+        DataError: a path that leaves ``root``, duplicate images, or labels other than 0, 1 and empty.
     """
     needed = (*columns, *ignored, *([listed] if listed else []))
     raw = tables.read_csv(path, needed if "image" in columns.values() else ("image", *needed))

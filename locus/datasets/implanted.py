@@ -196,7 +196,15 @@ def arranged(
     rng: np.random.Generator,
     placement: Placement = "nih",
 ) -> draw.Patient:
-    """Return the patient with each finding but the heart at the airiest of ``tries`` positions in ``image``, (S,S)."""
+    """Return a patient with each finding but the heart at the airiest of several positions.
+
+    Args:
+        patient: the patient with its findings.
+        image: (S,S) pixels of the radiograph.
+        tries: number of positions.
+        rng: generator of the positions.
+        placement: distribution of the positions: ``nih`` or ``uniform``.
+    """
     white = whitest(image)
     lesions = []
     for lesion in patient.lesions:

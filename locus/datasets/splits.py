@@ -64,9 +64,17 @@ def by_patient(patients: Sequence[str], seed: int) -> SplitNames:
 def kfold(
     patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_fold: int | None = None
 ) -> SplitNames:
-    """Return (N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others.
+    """Return (N,) split names of one fold; patients are not divided.
 
-    The patients of ``leave_out_fold`` get ``LEFT_OUT``.
+    Args:
+        patients: (N,) patient of each image.
+        folds: number of folds.
+        fold: number of the test fold; validation is cut from the others.
+        seed: seed of the folds and of the validation split.
+        leave_out_fold: fold whose patients get ``LEFT_OUT``; None: no fold.
+
+    Raises:
+        BadValueError: fewer patients than folds.
     """
     rank, count = patient_ranks(patients, seed, "folds")
     if count < folds:

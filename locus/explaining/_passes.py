@@ -139,9 +139,17 @@ def attention(
     memory_gib: float,
     autocast: Autocast,
 ) -> list["Matrices"]:
-    """Return the attention of (N,3,H,W) ``images``, in batches that fit in memory.
+    """Return the attention of images, in batches that fit in memory. The network runs when a method reads the matrices.
 
-    The network runs when a method reads the matrices. Raises ``NotAvailableError`` for a network without attention.
+    Args:
+        model: the network.
+        images: (N,3,H,W).
+        findings: indices of the explained outputs.
+        memory_gib: memory limit in GiB.
+        autocast: precision of the forward passes.
+
+    Raises:
+        NotAvailableError: the network has no attention.
     """
     layout = model.token_layout((images.shape[-2], images.shape[-1]))
     rows = layout.read_weights.to(images.device)

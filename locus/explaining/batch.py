@@ -325,9 +325,19 @@ def collect_evidence(
 ) -> NetworkEvidence:
     """Run a forward pass and return its ``locus.methods.evidence.Evidence``.
 
-    Arguments are those of ``explain``, but ``findings`` are indices of outputs, not names. ``needs`` are the
-    inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if only attention, the forward
-    pass is delayed until something else is read. ``draw`` returns images of other patients.
+    Args:
+        model: the network.
+        images: (N,3,H,W) images, preprocessed for the network.
+        findings: indices of the explained outputs; None: all.
+        layer: submodule whose output is explained, several joined by ``+``; None: the network's default.
+        memory_gib: memory limit in GiB of gradients and forward passes.
+        progress: show the progress of slow methods.
+        needs: inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if only attention,
+            the forward pass is delayed until something else is read.
+        draw: function that returns images of other patients; None: there are none.
+
+    Raises:
+        BadValueError: invalid images, layer or ``memory_gib``.
     """
     check_batch(model, images)
     if not isinstance(memory_gib, int | float) or not memory_gib > 0:

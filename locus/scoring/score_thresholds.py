@@ -118,7 +118,15 @@ def cross_fitted(
     seed: int = 0,
     shared: bool = False,
 ) -> FloatArray:
-    """Return the threshold (N,) of each case, chosen on the other folds; the ``default`` if they have no such case."""
+    """Return the threshold (N,) of each case, chosen on the cases of the other patient folds.
+
+    Args:
+        selector: chooses a threshold on some cases.
+        index: findings, patients and training runs of the cases.
+        default: threshold of a case if the other folds have no case of its group.
+        seed: seed of the patient folds.
+        shared: one threshold for all findings; else one per finding.
+    """
     folds = patient_folds(index.patients.tolist(), FOLD_COUNT, seed)
     inside = [
         (group, folds == number)

@@ -13,7 +13,7 @@ from locus import datasets
 from locus.benchmark import records
 from locus.benchmark.records import cases
 from locus.benchmark.suite import comparison
-from tests.benchmark.evaluation.given import DATA, SIZE, WORD, shown, write
+from tests.benchmark.entries.given import DATA, SIZE, WORD, shown, write
 from tests.browser import BROWSER, dom
 from tests.gallery import pictures
 

@@ -12,7 +12,7 @@ from pyarrow import parquet
 from locus.benchmark import records
 from locus.benchmark.pictures import gallery
 from locus.benchmark.report import tables
-from locus.benchmark.suite import cells, join, plan
+from locus.benchmark.suite import cells, folders, join, missing, plan, request
 from locus.benchmark.suite.finalize import describe
 from locus.config import RunConfig
 from locus.core.files import json_hash
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.freshness
 @functools.cache
 def committed(name):
     """The suite, its records and the cells that are planned: read once, to be looked at."""
-    suite, existing = plan.load(name), cells.existing_records(ROOT / "results" / name)
+    suite, existing = plan.load(name), folders.existing_records(ROOT / "results" / name)
     return suite, existing, cells.planned_cells(suite)
 
 
@@ -189,11 +189,11 @@ def test_results_stay_small():
 
 def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
     config = RunConfig(all=True)
-    names = cells.requested_names(config)
+    names = request.requested_names(config)
     assert sorted(names) == SUITES
     for name in names:
         _, existing, planned = committed(name)
-        assert cells.missing_cells(planned, config, existing) == [], name
+        assert missing.missing_cells(planned, config, existing) == [], name
 
 
 def test_the_readmes_answer_is_that_of_the_suite():

@@ -10,7 +10,7 @@ from locus import backbones
 from locus.benchmark import opening
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.comparison import compare_folders
-from locus.benchmark.suite.finalize import PUBLISHED_SEED
+from locus.benchmark.suite.publish import PUBLISHED_SEED
 from locus.benchmark.training import weights
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from safetensors.torch import save as safetensors
 
 from locus.backbones import weight_files
 from locus.benchmark import opening, records
-from locus.benchmark.evaluation import entry, files
+from locus.benchmark.entries import boxes, entry, files, geometry
 from locus.benchmark.records import storage
 from locus.benchmark.suite import plan
 from locus.core import cli
@@ -103,16 +103,16 @@ READERS = {
     for file, read, good in [
         (
             "boxes.csv",
-            lambda p: entry.read_boxes(p, "xyxy", NAMES, FRAMES),
+            lambda p: boxes.read_boxes(p, "xyxy", NAMES, FRAMES),
             _text("image,finding,x0,y0,x1,y1,score\na,Mass,10,20,30,60,.5\n"),
         ),
         ("predictions.csv", lambda p: entry.read_probabilities(p, NAMES), _text("image,Mass\na.png,0.5\n")),
-        ("boxes.json", lambda p: entry.read_boxes(p, None, NAMES, FRAMES), _text([BOX])),
+        ("boxes.json", lambda p: boxes.read_boxes(p, None, NAMES, FRAMES), _text([BOX])),
         ("coco.json", annotations.read_coco, _text(COCO)),
         ("voc.xml", lambda p: annotations.read_boxes(p.parent), _text(VOC)),
         ("yolo.txt", lambda p: annotations.read_boxes(p.parent), _yolo),
         ("masks.json", _masks, _text({"a.png": {"Mass": {"size": [2, 3], "counts": [1, 2, 3]}}})),
-        ("grid.json", lambda p: files.geometry_of(str(p)), _text({"size": [8, 8], "stride": [1, 1], "offset": [0, 0]})),
+        ("grid.json", lambda p: geometry.geometry_of(str(p)), _text({"size": [8, 8], "stride": [1, 1], "offset": [0, 0]})),
         ("record.json", storage.read, _text("{}")),
         ("flags.yaml", cli.read_yaml, _text("img_size: 64\n")),
         ("suite.yaml", _suite, _text(SUITE)),

@@ -56,7 +56,7 @@ def test_images_of_other_formats_are_not_opened(tmp_path, monkeypatch):
     """An EPS file named .png: Pillow's EPS reader would start Ghostscript."""
     from PIL import Image
 
-    from locus.benchmark.evaluation import files
+    from locus.benchmark.entries import files
     from locus.core.errors import DataError
 
     asked = []

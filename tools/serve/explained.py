@@ -9,14 +9,10 @@ from typing import Any
 import numpy as np
 
 from locus.backbones import Classifier
-from locus.benchmark.heatmaps.explained import (
-    ADVICE,
-    ExplainedImage,
-    Explainer,
-    Thresholds,
-    open_network,
-    uploaded_image,
-)
+from locus.benchmark.heatmaps.checkpoints import open_network
+from locus.benchmark.heatmaps.explain import ADVICE, ExplainedImage, Explainer
+from locus.benchmark.heatmaps.images import uploaded_image
+from locus.benchmark.heatmaps.thresholds import Thresholds
 from locus.benchmark.pictures.gallery import data_url, packed_map
 from locus.benchmark.training import hardware
 from locus.config import HeatmapConfig
@@ -39,7 +35,7 @@ class ServedNetwork:
 @functools.lru_cache(maxsize=2)
 def network(checkpoint: Path, runs: str) -> ServedNetwork:
     """Load the network of a checkpoint; the last two are cached. Raises ``DataError``."""
-    read, model = open_network(checkpoint, HeatmapConfig(), None)
+    read, model = open_network(checkpoint, HeatmapConfig())
     return ServedNetwork(model, Thresholds(read.digest, Path(runs)))
 
 

@@ -51,7 +51,15 @@ def cases_of(run: str) -> tuple[list[Case], dict[str, np.ndarray]]:
 def draw_case(
     axes: Axes, image: np.ndarray, case: Case, threshold: float | None, title: str
 ) -> None:
-    """Draw an image with its truth box and, at ``threshold``, the predicted box."""
+    """Draw an image with its truth box and the predicted box.
+
+    Args:
+        axes: the axes to draw on.
+        image: grey pixels.
+        case: the case of the image.
+        threshold: threshold of the predicted box on the scaled map; None: no box.
+        title: text above the image.
+    """
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent(case.frame))
     add_box(axes, case.boxes[0], TRUTH, "-", 2)
     if threshold is not None:

@@ -1,1 +1,1 @@
-"""The one scorer: a network, or maps and boxes in arrays or files, with cases and protocols -> scores and records."""
+"""Evaluate networks: cases and protocols in, scores and records out."""

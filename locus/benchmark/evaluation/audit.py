@@ -251,7 +251,7 @@ def read_values(
 def _findings(file: Path, table: pd.DataFrame, counts: dict[str, int]) -> list[str]:
     """Return the finding of each row. Raises ``DataError`` for unknown, repeated or missing ones."""
     names = Names((), tuple(counts))
-    findings = [names.finding(word, str(file)) for word in table["finding"]]
+    findings = [names.finding(finding, str(file)) for finding in table["finding"]]
     repeated = duplicates(findings)
     if repeated:
         raise DataError(f"{file} has several rows of {repeated[0]}: keep one")
@@ -300,12 +300,12 @@ def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
         if metric.endswith("@pooled"):
             continue
         means = [score.value or 0 for score in metric_scores if score.finding == MEAN]
-        others = [score.value or 0 for score in metric_scores if score.finding != MEAN]
-        if means and others and abs(means[0] - np.mean(others)) > ROUNDING:
-            values = (
-                f"the mean of {metric} is {means[0]:g}, but its findings give {np.mean(others):.3f}"
+        values = [score.value or 0 for score in metric_scores if score.finding != MEAN]
+        if means and values and abs(means[0] - np.mean(values)) > ROUNDING:
+            both = (
+                f"the mean of {metric} is {means[0]:g}, but its findings give {np.mean(values):.3f}"
             )
-            raise DataError(f"{file}: {values}: correct one of them")
+            raise DataError(f"{file}: {both}: correct one of them")
 
 
 def _counts(
@@ -358,7 +358,8 @@ def _numbers(row: Record, box: Box) -> Iterator[tuple[object, ...]]:
     means = {MEAN: box.findings}
     if box.solved:
         means[f"{MEAN} without {', '.join(box.solved)}"] = box.rest
-    result, trained_on = literature.result_name(row), literature.trained_on(row)
+    result = literature.result_name(row)
+    trained_on = literature.trained_on(row)
     for column in COLUMNS:
         threshold = column.removeprefix("hit@")
         for mean_name, findings in means.items():
@@ -366,10 +367,9 @@ def _numbers(row: Record, box: Box) -> Iterator[tuple[object, ...]]:
             if value is None:
                 continue
             gap = literature.gap(row, column, findings, box)
-            ends = (
-                [""] * len(Gap._fields)
-                if gap is None
-                else [round(end, 6) if np.isfinite(end) else "" for end in gap]
-            )
-            mark = "" if gap is None else gap.mark
+            ends: list[object] = ["" for _ in Gap._fields]
+            mark = ""
+            if gap is not None:
+                ends = [round(end, 6) if np.isfinite(end) else "" for end in gap]
+                mark = gap.mark
             yield (result, trained_on, mean_name, threshold, round(value, 6), *ends, mark)

@@ -34,9 +34,10 @@ from locus.benchmark.training.evaluate import (
     MAX_SAMPLED,
     predict,
     predictions_csv,
+    read_predictions,
     require_independent,
 )
-from locus.benchmark.training.runs import identity, read_predictions, recipe_of_weights, shared_cell
+from locus.benchmark.training.runs import identity, recipe_of_weights
 from locus.config import EngineFlags, TrainConfig
 from locus.core import cli, names
 from locus.core.errors import BadValueError
@@ -153,12 +154,10 @@ def evaluate(
                 )
                 scored_model = _scored_model(run, result)
                 result.models.append(scored_model)
-                cells = list(
-                    _cells(scored_model, run, method_names, [*protocol_names, *check_names])
-                )
-                write_records(
-                    NetworkScorer.prepare(scored_model, cells, flags), result.folder, progress
-                )
+                rules = [*protocol_names, *check_names]
+                cells = list(_cells(scored_model, run, method_names, rules))
+                scorer = NetworkScorer.prepare(scored_model, cells, flags)
+                write_records(scorer, result.folder, progress)
     return result
 
 
@@ -203,7 +202,7 @@ def _cells(
 ) -> Iterator[Cell]:
     """Yield the cells of the methods and baselines for each protocol or check, that of the classifier first."""
     recipe = recipe_of_weights(run.config, run.digest, [run.config.fold])
-    shared = shared_cell(run.config, model.id, recipe, run.config.global_pool)
+    shared = Cell.of_network(run.config, model.id, recipe, run.config.global_pool)
     if run.predict_all:
         yield shared.model_copy(
             update={"method": names.CLASSIFIER, "protocol": names.CLASSIFICATION}
@@ -244,9 +243,8 @@ def _network(model: Model, trust: bool) -> Classifier:
     if not network.findings:
         advice = "pass findings=[...] to locus.build or locus.wrap, or set model.findings"
         raise BadValueError(f"the model has no names for its outputs (findings): {advice}")
-    network.set_outputs(
-        network.findings, network.img_size
-    )  # they may have been set without a check
+    # they may have been set without a check
+    network.set_outputs(network.findings, network.img_size)
     if network.img_size is None:
         advice = (
             "pass img_size (for example 224) to locus.build or locus.wrap, or set model.img_size"
@@ -286,10 +284,9 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
         raise BadValueError(
             f"{digests.count(repeated[0])} models have the same weights: give each training run once"
         )
-    seeds = {
-        network.train_config.seed: None for network in networks if network.train_config is not None
-    }
-    return list(seeds) if len(seeds) == len(networks) else list(range(len(networks)))
+    configs = [network.train_config for network in networks]
+    seeds = list(dict.fromkeys(config.seed for config in configs if config is not None))
+    return seeds if len(seeds) == len(networks) else list(range(len(networks)))
 
 
 def _recipe(network: Classifier) -> tuple[Any, ...]:
@@ -323,12 +320,14 @@ def _config(
     """
     recipe = network.train_config or TrainConfig()
     options = network.build_options or {}
+    pooling = options.get("global_pool", network.pooling)
+    attention = options.get("attention_map") or "none"
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),
         backbone=name,  # tables show it as the network
-        global_pool=options.get("global_pool", network.pooling),
+        global_pool=pooling,
         lse_gamma=recipe.lse_gamma,
-        attention_map=options.get("attention_map") or "none",
+        attention_map=attention,
         multi_label=recipe.multi_label,
         preprocess=recipe.preprocess,
         img_size=int(network.img_size or 0),

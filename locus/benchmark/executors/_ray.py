@@ -37,7 +37,19 @@ class RayCluster(Executor):
         memory: float | None = None,
         retries: int = 3,
     ) -> None:
-        """Check the options; nothing starts yet. Raises ``NotAvailableError`` without Ray, ``BadValueError``."""
+        """Check the options; nothing starts yet.
+
+        Args:
+            jobs: number of steps that run at the same time.
+            address: address of a running cluster; None starts one.
+            gpus: number of GPUs of each step.
+            memory: memory of each step in GiB; None: not limited.
+            retries: number of times that a step is run again if its machine fails.
+
+        Raises:
+            NotAvailableError: Ray is not installed.
+            BadValueError: a negative option, or one that is not a number.
+        """
         super().__init__(jobs)
         require_extra("ray", "ray", "--executor ray")
         import ray

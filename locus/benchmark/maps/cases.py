@@ -213,10 +213,21 @@ def baseline_cases(
     shape: tuple[int, int],
     max_bytes: float = math.inf,
 ) -> list[Case]:
-    """Return the cases of a baseline without a network, or of the truth, on images with truth boxes of ``data``.
+    """Return the cases of a baseline without a network, or of the truth.
 
-    Maps have the ``shape`` (h,w) on ``grid``; those of ``prior`` have their own. They are computed on each access if
-    all together exceed ``max_bytes``. Raises ``NotAvailableError`` if ``fixed_box`` cannot be chosen.
+    Args:
+        name: the baseline.
+        samples: images with truth boxes.
+        data: their data set.
+        grid: grid of the maps; that of ``prior`` is its own.
+        shape: (h, w) of the maps; that of ``prior`` is its own.
+        max_bytes: largest size of all maps together; larger ones are computed on each access.
+
+    Returns:
+        The cases of the images, in their order.
+
+    Raises:
+        NotAvailableError: ``fixed_box`` cannot be chosen.
     """
     if name == FIXED_BOX:
         return fixed_box_cases(samples, data)

@@ -142,10 +142,18 @@ def make_request(
     images: int | None = None,
     protocols: Sequence[str] = (),
 ) -> MapRequest:
-    """Return the request of ``method`` = ``build_method(word)`` for the maps that ``protocols`` score on ``images``.
+    """Return the request of the maps of one method for the training runs of a model.
 
-    Fast methods explain all findings of all images. Other methods explain only the ``images`` (None: all), and only the
+    Fast methods explain all findings of all images. Other methods explain only the requested ``images``, and only the
     findings that each image shows if there are ``protocols`` and none of them reads maps of other findings.
+
+    Args:
+        trained: the training runs.
+        word: name of the method with its options.
+        method: ``build_method(word)``.
+        folder: folder of the maps.
+        images: number of images to explain; None: all.
+        protocols: names of the protocols that score the maps; empty: not restricted.
     """
     fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
     in_part = not fast and bool(protocols) and not any(map(reads_absent_findings, protocols))

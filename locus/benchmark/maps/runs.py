@@ -29,8 +29,7 @@ from locus.backbones import Classifier
 from locus.benchmark.maps import code_of_config
 from locus.benchmark.opening import ExternalModel, checkpoint, load, rebuild
 from locus.benchmark.training import hardware, runs
-from locus.benchmark.training.evaluate import decode_held_out, evaluate
-from locus.benchmark.training.runs import load_split, read_predictions
+from locus.benchmark.training.evaluate import decode_held_out, evaluate, read_predictions
 from locus.config import TrainConfig
 from locus.core.errors import DataError, NoImagesError, NotAvailableError, examples
 from locus.core.files import atomic, file_hash
@@ -52,7 +51,7 @@ def images_of(config: TrainConfig, split: str, model: ExternalModel) -> Dataset:
     Test images of patients in the network's training data are left out, if these are known. Raises ``LeakError`` if
     none is left, ``BadValueError`` for a list with other names than the data set's.
     """
-    data = load_split(config, split)
+    data = datasets.load_split(config, split)
     if split == "test" and model.listed:
         leaks.check_form(model.listed, data, model.trained_on)
     rest = leaks.unseen_part(
@@ -80,7 +79,7 @@ def _images_of_data_set(config: TrainConfig) -> TrainingImages | None:
     images = TrainingImages()
     for split in ("train", "val"):
         with contextlib.suppress(NoImagesError):  # only test images are available
-            data = load_split(config, split)
+            data = datasets.load_split(config, split)
             images |= TrainingImages.used(data.name, data.columns, range(len(data)), data.columns)
     return images
 
@@ -159,7 +158,7 @@ class ModelRun:
         """The images of the split."""
         if self.external is not None:
             return images_of(self.config, self.split, self.external)
-        return load_split(self.config, self.split)
+        return datasets.load_split(self.config, self.split)
 
     def other_data(self) -> list[str]:
         """Return the properties of the data that differ from those of the predictions."""

@@ -132,10 +132,20 @@ def scores(
     seed: int = 0,
     source: ThresholdSource = "cross-fitted",
 ) -> tuple[Subgroup, ...]:
-    """Score ``single_box``'s rows per group of ``labels``: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
+    """Score ``single_box``'s rows per group: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
 
-    ``source``: threshold source of the rows. All groups use the same patient resamples as the protocol's scores (same
-    ``seed``). A finding without cases in a group has no score; scores of fewer than 10 patients have no interval.
+    All groups use the same patient resamples as the protocol's scores with the same ``seed``.
+
+    Args:
+        rows: rows per case.
+        labels: variable -> (image, finding) -> group of the case.
+        findings: findings in the order of the data set.
+        seed: seed of the resamples.
+        source: threshold source of the rows.
+
+    Returns:
+        The scores of each group. A finding without cases in a group has no score; scores of fewer than 10 patients have
+        no interval.
     """
     columns = []
     for metric in METRICS:

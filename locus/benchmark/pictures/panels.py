@@ -115,10 +115,21 @@ def prepare_case(
     threshold: float,
     threshold_source: str,
 ) -> CasePicture:
-    """Prepare a map with its boxes above ``threshold`` and their overlap with the truth.
+    """Prepare a map with its boxes above a threshold and their overlap with the truth, in the frame of the sample.
 
-    ``pixels`` are (H', W') grey values of the file; everything is drawn in the frame of the sample. ``threshold``
-    applies to the min-max scaled map; ``threshold_source``: how it was chosen. Raises ``BadValueError`` for nan or inf.
+    Args:
+        sample: the image with its truth.
+        pixels: (H', W') grey values of its file.
+        finding: the finding.
+        raw: its map.
+        threshold: threshold on the map, min-max scaled to [0,1].
+        threshold_source: how the threshold was chosen.
+
+    Returns:
+        The content of one figure.
+
+    Raises:
+        BadValueError: the map has nan or inf.
     """
     frame = frame_of(sample, pixels)
     predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)

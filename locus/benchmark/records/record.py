@@ -12,7 +12,7 @@ Records are stored by ``storage`` (one file each) and ``packed`` (one table per 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
@@ -35,6 +35,9 @@ from locus.core.scores import (
     ThresholdSource,
     require_range,
 )
+
+if TYPE_CHECKING:
+    from locus.config import TrainConfig
 
 NOT_RECORDED = "not recorded"
 
@@ -243,6 +246,36 @@ class Cell(FrozenModel):
     recipe: Annotated[dict[str, Any], _checked_by(Recipe)] = Field(default_factory=dict)
     """Everything that the weights depend on: training flags with the seed, folds and the initial training run. For
     external maps and boxes, what their authors declare."""
+
+    @classmethod
+    def of_network(
+        cls, config: "TrainConfig", model_id: str, recipe: dict[str, Any], pooling: str
+    ) -> Self:
+        """Return a cell with the fields that all cells of a network share.
+
+        Args:
+            config: the flags of its training, or of the data on which it is scored.
+            model_id: its name with image size and training seed.
+            recipe: everything that its weights depend on.
+            pooling: its pooling, or that of a user's network.
+
+        Returns:
+            A cell without method and protocol.
+        """
+        return cls(
+            dataset=config.dataset.split(":")[0],
+            partition=config.partition,
+            split="test",
+            backbone=config.backbone,
+            global_pool=pooling,
+            attention_map=config.attention_map or "none",
+            img_size=config.img_size,
+            seed=config.seed,
+            model_id=model_id,
+            alignment="aligned",
+            data={"dataset": config.dataset, "findings": config.num_classes},
+            recipe=recipe,
+        )
 
     @cached_property
     def images(self) -> int | None:

@@ -31,16 +31,17 @@ from locus.benchmark.report.case_columns import (
 )
 from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
-from locus.benchmark.suite import cells
+from locus.benchmark.suite import folders
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
 from locus.core.types import Echo, FloatArray
-from locus.scoring.statistics import resample
 from locus.scoring.statistics.mrmc import over_patients, with_draw_error
 from locus.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
 from locus.scoring.statistics.resample import (
+    FLIPS,
     MIN_PATIENTS,
+    RESAMPLES,
     CaseGroups,
     CaseIndex,
     holm,
@@ -67,8 +68,8 @@ OVER_RUNS = (
     "paired; a row with one run adds the variance over patients only"
 )
 OVER_PATIENTS = (
-    f"one training run: BCa 95% intervals over patients ({resample.RESAMPLES:,} resamples, {MIN_PATIENTS} patients or "
-    f"more); p by a sign-flip test ({resample.FLIPS:,} flips)"
+    f"one training run: BCa 95% intervals over patients ({RESAMPLES:,} resamples, {MIN_PATIENTS} patients or "
+    f"more); p by a sign-flip test ({FLIPS:,} flips)"
 )
 ONE_RUN = "a row has one training run: its spread over runs is unknown, and another run may reverse the comparison"
 HOLM = "p (Holm) is corrected over all comparisons of a column here, so it differs from p in the suite's tables"
@@ -130,7 +131,7 @@ def resolve(selector: str, results: Path) -> Selection:
 
     Raises ``UnknownNameError`` with the nearest suite, model or method, ``DataError`` for a suite without scored cells.
     """
-    suite_name, _, rest = selector.strip("/").partition("/")
+    suite_name, _, model_and_method = selector.strip("/").partition("/")
     suite_names = [folder.name for folder in records.suites(results)]
     if suite_name not in suite_names:
         raise UnknownNameError("suite", suite_name, suite_names)
@@ -141,7 +142,7 @@ def resolve(selector: str, results: Path) -> Selection:
             f"the suite {suite_name!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {folder}"
         )
         raise DataError(f"{reason}: run it first")
-    model, method = _model_and_method(suite_name, rest, suite_records)
+    model, method = _model_and_method(suite_name, model_and_method, suite_records)
     return Selection(
         selector=selector, folder=folder, suite_records=suite_records, model=model, method=method
     )
@@ -173,24 +174,24 @@ def _is_comparable(record: Record) -> bool:
 
 
 def _model_and_method(
-    suite_name: str, rest: str, suite_records: Sequence[Record]
+    suite_name: str, selector: str, suite_records: Sequence[Record]
 ) -> tuple[str | None, str | None]:
-    """Split the rest of a selector into model and method; a method may contain slashes, ``path/to/file.py:Class``."""
-    if not rest:
+    """Split a ``selector`` without its suite into model and method, which may be ``path/to/file.py:Class``."""
+    if not selector:
         return None, None
     methods_of: dict[str, set[str]] = {}
     for record in suite_records:
         for model in (record.cell.model_id, record.cell.model_of_any_seed):
             methods_of.setdefault(model, set()).add(record.cell.method)
-    if rest in methods_of:
-        return rest, None
+    if selector in methods_of:
+        return selector, None
     methods = {record.cell.method for record in suite_records}
-    if rest in methods:
-        return None, rest
-    model, _, method = rest.partition("/")
+    if selector in methods:
+        return None, selector
+    model, _, method = selector.partition("/")
     if model not in methods_of:
-        known = [*sorted(methods_of), *sorted(methods)]
-        raise UnknownNameError(f"model or method of the suite {suite_name!r}:", model, known)
+        names = [*sorted(methods_of), *sorted(methods)]
+        raise UnknownNameError(f"model or method of the suite {suite_name!r}:", model, names)
     if method not in methods_of[model]:
         raise UnknownNameError(
             f"method of {suite_name}/{model}:", method, sorted(methods_of[model])
@@ -392,16 +393,18 @@ def differences(pair: Pair, both: CommonCases) -> list[Difference]:
     else:
         compared = _two_runs(named, index, errors)
     patient_count = len(np.unique(index.patients))
-    return [
-        Difference(
+    rows = []
+    for (metric, finding), under_rule in zip(columns, compared, strict=True):
+        case_count = int(np.isfinite(columns[metric, finding][:, 0]).sum())
+        row = Difference(
             pair=pair,
             finding=finding,
-            n=int(np.isfinite(values[:, 0]).sum()),
+            n=case_count,
             patients=patient_count,
             values=under_rule._replace(rule=metric),
         )
-        for ((metric, finding), values), under_rule in zip(columns.items(), compared, strict=True)
-    ]
+        rows.append(row)
+    return rows
 
 
 def has_runs(pair: Pair) -> bool:
@@ -478,8 +481,8 @@ def tables(rows: Sequence[Difference]) -> list[Table]:
 
 def _table(title: str, heading: str, named_rows: Sequence[tuple[Difference, str]]) -> Table:
     """Build a table. Model, method and numbers of training runs are columns only if they differ between rows."""
-    words = np.array([row.words for row, _ in named_rows])
-    varies = (words != words[0]).any(axis=0)
+    texts = np.array([row.words for row, _ in named_rows])
+    varies = (texts != texts[0]).any(axis=0)
     headings = np.array(["model", "method", "runs of A and B"])[varies]
     lines = []
     for row, name in named_rows:
@@ -567,10 +570,10 @@ def _different_fields(pairs: Sequence[Pair]) -> list[str]:
     """Return the fields of the data set's description, without counts and sizes, that differ within a pair."""
     different = set()
     for left_row, right_row in pairs:
-        left, right = _description(left_row), _description(right_row)
-        different |= {
-            name for name in left.keys() | right.keys() if left.get(name) != right.get(name)
-        }
+        left = _description(left_row)
+        right = _description(right_row)
+        fields = left.keys() | right.keys()
+        different |= {field for field in fields if left.get(field) != right.get(field)}
     return sorted(different.difference(IGNORED_FIELDS))
 
 
@@ -603,7 +606,7 @@ def run(selectors: Sequence[str], results: str | None, output: str | None, echo:
             )
         echo(compare_folders(first_selector, second_selector))
         return
-    homes = [Path(results)] if results else [records.published(), cells.UNPUBLISHED]
+    homes = [Path(results)] if results else [records.published(), folders.UNPUBLISHED]
     first = resolve_first(first_selector, homes)
     second = resolve_first(second_selector, homes)
     text, rows = compare(first, second)
@@ -640,12 +643,11 @@ def compare_folders(first: str, second: str) -> str:
         text += f" (only one folder has {counted(alone_count, 'other cell')})"
     gaps = []
     for left, right in pairs:
-        left_value, right_value = main_value(left), main_value(right)
-        if (
-            left.cell.protocol == MAIN_PROTOCOL
-            and left_value is not None
-            and right_value is not None
-        ):
+        if left.cell.protocol != MAIN_PROTOCOL:
+            continue
+        left_value = main_value(left)
+        right_value = main_value(right)
+        if left_value is not None and right_value is not None:
             gaps.append((abs(left_value - right_value), left.cell))
     if not gaps:
         return text
@@ -667,10 +669,10 @@ def _records_by_key(folder: str) -> dict[str, Record]:
 
 def _are_equal(left: Record, right: Record) -> bool:
     """Whether the scores that both records have are equal."""
-    left_values, right_values = _values_by_name(left), _values_by_name(right)
-    return all(
-        left_values[name] == right_values[name] for name in left_values.keys() & right_values.keys()
-    )
+    left_values = _values_by_name(left)
+    right_values = _values_by_name(right)
+    common = left_values.keys() & right_values.keys()
+    return all(left_values[name] == right_values[name] for name in common)
 
 
 def _values_by_name(record: Record) -> dict[tuple[str, str, str], float | None]:

@@ -11,21 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from locus.benchmark import records
-from locus.benchmark.evaluation.entry import ExternalEntry, read
-from locus.benchmark.evaluation.scorer import EntryCases, Rows, score
+from locus.benchmark.entries.entry import ExternalEntry, read
+from locus.benchmark.entries.score import EntryCases, score
+from locus.benchmark.evaluation.cell import Rows
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
-from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.record import EXTERNAL_MODEL
-from locus.benchmark.records.storage import unpacked_folder
 from locus.benchmark.report import tables
 from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.grouping import ranked
 from locus.benchmark.report.page import Description
-from locus.benchmark.report.tables import PAGE
-from locus.benchmark.suite import cells
-from locus.benchmark.suite.cells import as_published
+from locus.benchmark.suite import folders
+from locus.benchmark.suite.folders import published_records
 from locus.config import PageConfig, ScoreConfig
 from locus.core import cli
 from locus.core.errors import BadValueError, DataError
@@ -45,26 +43,20 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
 
     Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
     """
-    folder = _folder(config, entry)
-    with records.only_writer(unpacked_folder(folder)):
+    folder = _folder(entry.name, Path(config.results))
+    with records.only_writer(records.unpacked_folder(folder)):
         remove_leftovers(folder.rglob(".*"))
         _say_missing(entry, echo)
         all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING, config.protocol))
-        flags = {
-            name: value
-            for name, value in dataclasses.asdict(config).items()
-            if value not in (None, ())
-        }
-        write_json(unpacked_folder(folder) / FLAGS, flags)
-        gallery.write_examples(
-            all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples}
-        )
+        flags = dataclasses.asdict(config)
+        flags = {name: value for name, value in flags.items() if value not in (None, ())}
+        write_json(records.unpacked_folder(folder) / FLAGS, flags)
+        samples = {sample.image_id: sample for sample in entry.samples}
+        gallery.write_examples(all_records, folder, lambda _: samples)
         suite, published = _published(entry.name, all_records, folder)
-        origin = (
-            "No published suite has the same cases."
-            if suite is None
-            else f"The published rows are from {suite}."
-        )
+        origin = "No published suite has the same cases."
+        if suite is not None:
+            origin = f"The published rows are from {suite}."
         names_code = any(map(runs_code, flags.values()))
         description = Description(
             title=entry.name,
@@ -78,7 +70,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         )
     echo(tables.headline(datasets))
     echo(f"\n{tables.terminal(datasets)}")
-    echo(f"results: {folder / PAGE}, with leaderboard.md")
+    echo(f"results: {folder / tables.PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
@@ -100,21 +92,22 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
     Raises ``LocusError`` for an entry of boxes, and if its maps are missing or differ from the scored ones.
     """
     name = config.suite.removesuffix(f"/{EXTERNAL_MODEL}")
-    folder = Path(config.results or cells.UNPUBLISHED) / name
-    all_records = cells.existing_records(folder) if name else []
+    folder = Path(config.results or folders.UNPUBLISHED) / name
+    all_records = folders.existing_records(folder) if name else []
     main_records = [record for record in all_records if record.cell.protocol == MAIN_PROTOCOL]
     main = next((record for record in main_records if record.source == "external"), None)
     if main is None:
         return None
-    entry = _read_again(config, main, unpacked_folder(folder) / FLAGS)
+    entry = _read_again(config, main, records.unpacked_folder(folder) / FLAGS)
     cases = EntryCases(entry)
+    is_drawn = main.cell.dataset == gallery.DRAWN
     return OpenedModel(
         address=name,
         title="Scored maps",
         network=entry.name,
         records=ranked(main_records),
         folder=folder,
-        runs_dir=folder if main.cell.dataset == gallery.DRAWN else Path(config.runs) / name,
+        runs_dir=folder if is_drawn else Path(config.runs) / name,
         findings=cases.findings,
         cases_of=cases.cases,
         samples={sample.image_id: sample for sample in entry.samples},
@@ -139,21 +132,21 @@ def _read_again(config: PageConfig, main: Record, path: Path) -> ExternalEntry:
     return entry
 
 
-def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
-    """Return the folder of an entry. Raises ``BadValueError`` for an invalid name or other results there."""
-    name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
+def _folder(entry: str, results: Path) -> Path:
+    """Return the folder of an ``entry``. Raises ``BadValueError`` for an invalid name or other results there."""
+    name = re.sub(r"[^\w.=+-]+", "-", entry).strip("-.").lower()
     if not name:
-        raise BadValueError(f"--entry {entry.name!r} is not a valid name: use letters or digits")
-    folder = Path(config.results) / name
+        raise BadValueError(f"--entry {entry!r} is not a valid name: use letters or digits")
+    folder = results / name
     existing = records.load(folder) if folder.is_dir() else []
     if any(record.cell.model_id != EXTERNAL_MODEL for record in existing):
         raise BadValueError(
             f"{folder} contains the results of a suite: choose another --entry or --results"
         )
     for record in existing:
-        if record.source == "external" and record.cell.method != entry.name:
+        if record.source == "external" and record.cell.method != entry:
             raise BadValueError(
-                f"{folder} has the entry {record.cell.method!r}: choose another name than {entry.name!r}"
+                f"{folder} has the entry {record.cell.method!r}: choose another name than {entry!r}"
             )
     return folder
 
@@ -176,7 +169,7 @@ def _published(
     for suite in records.suites(records.published()):
         similar = [
             record
-            for record in as_published(suite)
+            for record in published_records(suite)
             if record.scores and record.may_have_cases_of(main[name])
         ]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
@@ -224,7 +217,7 @@ def _recorded(
     """Write all records of an entry to ``folder`` with the hashes of its files."""
     for record, rows in results:
         if rows:
-            write_cases(rows, record.cell, folder)
+            records.cases.write(rows, record.cell, folder)
     all_records = records.ordered([record for record, _ in results])
     records.pack(folder, all_records)
     write_text(folder / SOURCES, csv_text([("file", "sha256"), *entry.hashes.items()]))

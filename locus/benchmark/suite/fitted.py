@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,13 @@ from locus.benchmark.baselines.boxes import (
     MIN_PATIENTS,
     Prior,
 )
-from locus.benchmark.evaluation import scorer
-from locus.benchmark.evaluation.scorer import CaseSource
+from locus.benchmark.evaluation.cell import CaseSource, Scored, score_maps
 from locus.benchmark.maps.runs import images_of
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.grouping import first_names
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
-from locus.benchmark.training.runs import load_split
 from locus.config import RunConfig, TrainConfig
 from locus.core.errors import DataError, LeakError, NotAvailableError
 from locus.core.frames import as_boxes, box_coverage, conventional, iou
@@ -146,7 +144,8 @@ def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
 def candidate_boxes() -> FloatArray:
     """Return all candidates (C,4) of ``fixed_box`` xyxy, as shares of the frame."""
     along_x, along_y = np.nonzero(ALLOWED_CANDIDATES)
-    x, y = CANDIDATE_SIDES[along_x], CANDIDATE_SIDES[along_y]
+    x = CANDIDATE_SIDES[along_x]
+    y = CANDIDATE_SIDES[along_y]
     return np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
 
 
@@ -167,32 +166,34 @@ def read(name: str, results: Path, suites: Path = plan.SUITES) -> Fit:
     rows = cases.read_columns([record.cell for record in main_records], folder, ["image"])
     images = {str(image) for image in rows["image"].unique().to_pylist()}
     model = plan.models(plan.load(name, suites))[0]
+    thresholds = {key: of_findings(chosen) for key, chosen in _chosen_by_row(main_records).items()}
     return Fit(
         suite=name,
-        thresholds={
-            _model_and_method(r): of_findings(r.thresholds[CHOSEN_ON_ALL]) for r in main_records
-        },
+        thresholds=thresholds,
         samples=boxed_images(model, images),
-        added={
-            _model_and_method(r): r.thresholds[CHOSEN_ON_ALL]
-            for r in chosen_on_all(all_records, ADDED)
-        },
+        added=_chosen_by_row(chosen_on_all(all_records, ADDED)),
     )
 
 
-def _model_and_method(record: Record) -> ModelAndMethod:
-    return record.cell.model_id, record.method
+def _chosen_by_row(all_records: Sequence[Record]) -> dict[ModelAndMethod, Any]:
+    """Return model and method -> what was chosen on all cases."""
+    return {
+        (record.cell.model_id, record.method): record.thresholds[CHOSEN_ON_ALL]
+        for record in all_records
+    }
 
 
 def chosen_on_all(all_records: Sequence[Record], protocol: str = MAIN_PROTOCOL) -> list[Record]:
     """Return the records of a protocol with thresholds that were chosen on all cases."""
-    own = [
-        record for record in all_records if record.source == "run" and record.cell.fitted_on is None
+    protocol_records = [
+        record
+        for record in all_records
+        if record.source == "run" and record.cell.protocol == protocol
     ]
     return [
         record
-        for record in own
-        if record.cell.protocol == protocol and record.thresholds.get(CHOSEN_ON_ALL)
+        for record in protocol_records
+        if record.cell.fitted_on is None and record.thresholds.get(CHOSEN_ON_ALL)
     ]
 
 
@@ -215,7 +216,7 @@ def boxed_images(model: ModelPlan, images: set[str]) -> list[Sample]:
         raise DataError(
             f"no data set {config.dataset} in {datasets.root_of(config.dataset, config.data_root_dir)}"
         )
-    data = load_split(config, "test")
+    data = datasets.load_split(config, "test")
     return [data[index] for index, image in enumerate(data.columns.images) if image in images]
 
 
@@ -257,7 +258,7 @@ def scored_images(model: ModelPlan) -> list[Sample]:
     samples = []
     for config in model.trainings:
         if model.external is None:
-            split: Sequence[Sample] = load_split(config, "test")
+            split: Sequence[Sample] = datasets.load_split(config, "test")
         else:
             split = images_of(config, "test", model.external)
         samples += [sample for sample in split if sample.boxes]
@@ -270,7 +271,7 @@ def of_tasks(tasks: Sequence[ModelTask], folder: Path, flags: RunConfig) -> Fit 
     names = {cell.fitted_on for cell in fitted_cells if cell.fitted_on is not None}
     if not names:
         return None
-    suites = Path(flags.suites) if flags.suites else plan.SUITES
+    suites = plan.suites_folder(flags.suites)
     fit = read(names.pop(), results=folder.parent, suites=suites)
     if not fit.added and any(cell.protocol == ADDED for cell in fitted_cells):
         raise DataError(
@@ -341,10 +342,10 @@ def with_fixed_box(case: Case, fit: Fit) -> Case:
     return dataclasses.replace(case, submitted_boxes=np.append(box, 1.0)[None])
 
 
-def score(fit: Fit, source: CaseSource, cell: Cell) -> scorer.Scored:
+def score(fit: Fit, source: CaseSource, cell: Cell) -> Scored:
     """Return the fields of the record of a fitted cell, and its rows per case."""
     try:
         protocol = fit.protocol_of(cell)
     except NotAvailableError as error:
         return {"status": "n/a", "reason": str(error)}, []
-    return scorer.score_maps(FittedCases(source, fit), cell, protocol)
+    return score_maps(FittedCases(source, fit), cell, protocol)

@@ -102,28 +102,28 @@ def _main_records(folder: Path) -> dict[Row, Record]:
 
 def _check_cases(suite_name: str, row_parts: Parts, results: Path) -> None:
     """Raise ``BadValueError`` if two parts share an image or a patient."""
-    part_of: dict[tuple[str, str], str] = {}
-    for part, record in row_parts.items():
-        rows = cases.read(record.cell, results / part)
+    first_part: dict[tuple[str, str], str] = {}
+    for suite, record in row_parts.items():
+        rows = cases.read(record.cell, results / suite)
         for kind in ("image", "patient"):
             for name in sorted(map(str, rows[kind].unique())):
-                other = part_of.setdefault((kind, name), part)
-                if other != part:
+                earlier = first_part.setdefault((kind, name), suite)
+                if earlier != suite:
                     raise BadValueError(
-                        f"the suite {suite_name!r} joins {other} and {part}, which share the {kind} {name}: "
+                        f"the suite {suite_name!r} joins {earlier} and {suite}, which share the {kind} {name}: "
                         "leave one of these suites out"
                     )
 
 
 def _check_recipe(suite_name: str, model: str, row_parts: Parts, results: Path) -> None:
     """Raise ``BadValueError`` if the networks of a model were trained by different recipes."""
-    recipes = {part: recipe_of(record, results / part) for part, record in row_parts.items()}
-    first, *others = recipes
-    for other in others:
+    recipes = {suite: recipe_of(record, results / suite) for suite, record in row_parts.items()}
+    first = next(iter(recipes))
+    for suite, recipe in recipes.items():
         for flag in RECIPE:
-            value, other_value = recipes[first].get(flag), recipes[other].get(flag)
-            if value != other_value:
-                values = f"{flag} {value!r} in {first} and {other_value!r} in {other}"
+            expected = recipes[first].get(flag)
+            if recipe.get(flag) != expected:
+                values = f"{flag} {expected!r} in {first} and {recipe.get(flag)!r} in {suite}"
                 raise BadValueError(
                     f"the suite {suite_name!r} joins networks of different recipes: {model} has {values}"
                 )
@@ -183,17 +183,19 @@ def joined(suite: Suite, row_parts: Parts, results: Path) -> tuple[Record, pd.Da
     rows = pd.concat(tables, ignore_index=True).drop(columns=["key", *cases.CELL])
     part_records = list(row_parts.values())
     first = part_records[0]
+    checkpoints = [digest for record in part_records for digest in record.checkpoints]
+    all_scores = [*_main_scores(rows), *_draw_errors(rows, row_parts)]
     record = Record(
         cell=cell_of(suite, row_parts),
         geometry=first.geometry,
-        checkpoints=tuple(digest for record in part_records for digest in record.checkpoints),
+        checkpoints=tuple(checkpoints),
         versions=first.versions,
         training=first.training,
         scoring=first.scoring,
         created=max(record.created for record in part_records),
         rests_on=_counts(part_records),
         data={DIGESTS: digests(row_parts)},
-        scores=(*_main_scores(rows), *_draw_errors(rows, row_parts)),
+        scores=tuple(all_scores),
     )
     return record, rows
 
@@ -229,8 +231,8 @@ def _draw_errors(rows: pd.DataFrame, row_parts: Parts) -> Iterator[Score]:
     variances = []
     for finding, part_counts in counts.groupby(level=0, observed=True):
         errors = []
-        for _, part in part_counts.index:
-            error = row_parts[part].find(DRAW_ERROR, str(finding))
+        for _, suite in part_counts.index:
+            error = row_parts[suite].find(DRAW_ERROR, str(finding))
             if error is None:
                 return
             errors.append(error.value)

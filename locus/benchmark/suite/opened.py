@@ -21,7 +21,8 @@ from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.grouping import is_method, main_value, network_words, ranked
-from locus.benchmark.suite import cells
+from locus.benchmark.suite import cells, folders, request
+from locus.benchmark.suite.missing import missing_data_message
 from locus.benchmark.suite.plan import added_model
 from locus.benchmark.suite.score import recorded, scored_model
 from locus.config import ExportConfig, PageConfig
@@ -49,11 +50,10 @@ def open_model(config: PageConfig) -> OpenedModel:
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
     name, _, model_id = config.suite.partition("/")
-    suite = cells.read_suite(name, config)
+    suite = request.read_suite(name, config)
     folder, all_records = _folder_and_records(config)
-    planned = cells.planned_cells(
-        suite, sorted({record.cell.method for record in all_records} - {CLASSIFIER})
-    )
+    recorded_methods = {record.cell.method for record in all_records} - {CLASSIFIER}
+    planned = cells.planned_cells(suite, sorted(recorded_methods))
     model_by_key = {cell.key: task.model for task in planned for cell in task.cells}
     existing = [
         record
@@ -72,7 +72,8 @@ def open_model(config: PageConfig) -> OpenedModel:
     model = model_by_key.get(chosen[0].key) or added_model(suite, first, runs_dir)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
-    store = stored_cases(scored_model(model, trained, runs_dir), method_names, None)
+    store = stored_cases(scored_model(model, trained, runs_dir), method_names, flags=None)
+    samples = [sample for run in store.trained for sample in run.scorable_images]
     return OpenedModel(
         address=f"{name}/{first.model_id}",
         title=suite.title,
@@ -82,19 +83,19 @@ def open_model(config: PageConfig) -> OpenedModel:
         runs_dir=runs_dir,
         findings=store.findings,
         cases_of=store.cases,
-        samples={
-            sample.image_id: sample for run in store.trained for sample in run.scorable_images
-        },
+        samples={sample.image_id: sample for sample in samples},
     )
 
 
 def _folder_and_records(config: PageConfig) -> tuple[Path, list[Record]]:
     """Return the folder of a suite and its records: the user's own, unless only the published ones have the model."""
     name, _, model_id = config.suite.partition("/")
-    homes = [cells.UNPUBLISHED, cells.RESULTS] if config.results is None else [Path(config.results)]
+    homes = (
+        [folders.UNPUBLISHED, folders.RESULTS] if config.results is None else [Path(config.results)]
+    )
     for home in homes:
         folder = home / name
-        existing = cells.existing_records(folder)
+        existing = folders.existing_records(folder)
         if any(model_id in ("", record.cell.model_id) for record in existing):
             break
     return folder, existing
@@ -241,17 +242,17 @@ def _xywh(box: FloatArray) -> list[float]:
 
 def _chosen(config: ExportConfig) -> tuple[Record, Path, list[ModelRun]]:
     """Return the record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
-    suite = cells.read_suite(config.suite, config)
-    folder = cells.base(config) / suite.name
+    suite = request.read_suite(config.suite, config)
+    folder = folders.results_folder(config.results) / suite.name
     model_by_key = {
         cell.key: task.model for task in cells.planned_cells(suite) for cell in task.cells
     }
     planned_records = [
-        record for record in cells.existing_records(folder) if record.key in model_by_key
+        record for record in folders.existing_records(folder) if record.key in model_by_key
     ]
     record = _record(planned_records, suite.name, config)
     model = model_by_key[record.key]
-    problem = cells.missing_data_message(suite, model)
+    problem = missing_data_message(suite, model)
     if problem:
         raise DataError(problem)
     return record, folder, recorded(model, record.checkpoints, suite.runs_dir(config.runs))
@@ -283,10 +284,10 @@ def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
         raise BadValueError(
             f"{record.cell.model_id}, {record.method} in {folder} has no boxes, {stored}: {advice}"
         )
-    other: Cell = record.cell.model_copy(update={"protocol": DETECTION})
-    if not cases.exist(other, folder):
+    detection: Cell = record.cell.model_copy(update={"protocol": DETECTION})
+    if not cases.exist(detection, folder):
         return table.assign(confidence=1.0)
-    confidence = cases.read(other, folder)[["image", "finding", "confidence"]]
+    confidence = cases.read(detection, folder)[["image", "finding", "confidence"]]
     return table.merge(confidence, on=["image", "finding"], how="left").fillna({"confidence": 0.0})
 
 

@@ -28,7 +28,6 @@ from locus.core.errors import BadValueError, DataError, UnknownNameError, first_
 from locus.core.files import json_hash, safe_filename
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, duplicates
 from locus.core.registry import CHECKS
-from locus.core.user_code import runs_code
 from locus.scoring import protocols
 from locus.scoring.pixels import MAP_SIDE
 
@@ -164,7 +163,7 @@ class ModelPlan:
         plans = []
         for folder, config in configs.items():
             file = None if published is None else published / weights_file(config)
-            plans.append(_own_run(folder, config, self.init, file))
+            plans.append(_own_run(folder, config, start=self.init, file=file))
         return plans
 
     def start(self, runs_dir: Path, published: Path | None) -> RunPlan | None:
@@ -172,7 +171,8 @@ class ModelPlan:
         if self.init is None:
             return None
         file = None if published is None else published / initial_weights_file(self.init)
-        return _own_run(runs_dir / folder_name(self.init, None), self.init, None, file)
+        folder = runs_dir / folder_name(self.init, start=None)
+        return _own_run(folder, self.init, start=None, file=file)
 
 
 def initial_weights_file(config: TrainConfig) -> str:
@@ -238,7 +238,7 @@ def _names_of(model: dict[str, Any], key: str) -> list[str]:
 
 
 MethodName = Annotated[
-    str, _checked_by(lambda name: runs_code(name) or methods.registry.check(name))
+    str, _checked_by(lambda name: user_code.runs_code(name) or methods.registry.check(name))
 ]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
@@ -450,14 +450,15 @@ def with_flags(suite: Suite, **flags: Any) -> Suite:
     >>> changed.train, changed.models, changed.init
     ({'lr': 1, 'cache_dir': 'b', 'data_root_dir': 'c'}, [{}], {'cache_dir': 'b'})
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    update: dict[str, Any] = {"train": {**suite.train, **given}, "models": []}
+    changed = {name: value for name, value in flags.items() if value is not None}
+    update: dict[str, Any] = {"train": {**suite.train, **changed}, "models": []}
     for entry in suite.models:
-        update["models"].append({name: value for name, value in entry.items() if name not in given})
+        unchanged = {name: value for name, value in entry.items() if name not in changed}
+        update["models"].append(unchanged)
     if suite.init is not None:
         allowed = {
             name: value
-            for name, value in given.items()
+            for name, value in changed.items()
             if name != "data_root_dir" or name in suite.init
         }
         update["init"] = {**suite.init, **allowed}
@@ -558,6 +559,11 @@ def added_model(suite: Suite, cell: Cell, runs_dir: Path) -> ModelPlan:
     raise DataError(f"{reason}: run it again with --overwrite always")
 
 
+def suites_folder(suites: str | None) -> Path:
+    """Return the folder of the YAML files: that of ``--suites``, or the project's."""
+    return Path(suites) if suites else SUITES
+
+
 def suites(folder: Path = SUITES) -> list[str]:
     """Return the names of the suites of the project, or of another ``folder`` of YAML files.
 
@@ -604,8 +610,8 @@ def _read(path: Path, names: Sequence[str]) -> Suite:
         if joined not in names:
             raise UnknownNameError("suite", joined, names)
     if values.get("training_runs_of") is not None:
-        other = cli.read_yaml(path.with_name(f"{values['training_runs_of']}.yaml"))
-        shared = {field: other[field] for field in OF_TRAINING_RUNS if field in other}
+        source = cli.read_yaml(path.with_name(f"{values['training_runs_of']}.yaml"))
+        shared = {field: source[field] for field in OF_TRAINING_RUNS if field in source}
         values = {**shared, **values}
     try:
         return Suite(**{**values, "name": path.stem})

@@ -22,8 +22,9 @@ from locus.benchmark import records
 from locus.benchmark.executors import Executor, Step
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.grouping import counted
-from locus.benchmark.suite import cells, work
-from locus.benchmark.suite.cells import ModelTask, ResultsFolder
+from locus.benchmark.suite import cells, folders, missing, work
+from locus.benchmark.suite.cells import ModelTask
+from locus.benchmark.suite.folders import ResultsFolder
 from locus.benchmark.suite.plan import ModelPlan, RunPlan, Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import RunConfig, TrainConfig
@@ -69,33 +70,33 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     threads = model.trainings[0].threads or flags.threads
     first, learning = _learning_steps(model, runs_dir, threads, flags)
     trained = tuple(step.id for step in learning)
-    explaining = []
+    steps = [*first, *learning]
     map_steps: dict[str, str] = {}  # method -> the step that generates its maps
-    for part, method_names in _explained_together(task.cells).items():
+    for methods_text, method_names in _explained_together(task.cells).items():
         step = Step(
-            id=f"explain {name} ({part})",
+            id=f"explain {name} ({methods_text})",
             kind="explain",
             function=work.explain,
             arguments=(model, method_names, runs_dir, flags),
             needs=trained,
             threads=threads or 1,
         )
-        explaining.append(step)
+        steps.append(step)
         map_steps.update(dict.fromkeys(method_names, step.id))
-    scoring = []
     portions = _scored_together(task.cells)
     for number, portion in enumerate(portions, start=1):
+        portion_task = ModelTask(model, tuple(portion))
         needed_maps = [map_steps[cell.method] for cell in portion if cell.method in map_steps]
         step = Step(
             id=f"score {name} ({number} of {len(portions)})",
             kind="score",
             function=work.score,
-            arguments=(ModelTask(model, tuple(portion)), runs_dir, folder, flags),
+            arguments=(portion_task, runs_dir, folder, flags),
             needs=tuple(dict.fromkeys(needed_maps)) or trained,
             threads=threads or 1,
         )
-        scoring.append(step)
-    return [*first, *learning, *explaining, *scoring]
+        steps.append(step)
+    return steps
 
 
 def check_parallel(
@@ -103,9 +104,11 @@ def check_parallel(
 ) -> None:
     """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
     if at_a_time > 1:
-        flag, advice = f"--jobs {at_a_time}", "use --jobs 1"
+        flag = f"--jobs {at_a_time}"
+        advice = "use --jobs 1"
     elif minutes is not None:
-        flag, advice = "--step_minutes", "leave it out"
+        flag = "--step_minutes"
+        advice = "leave it out"
     else:
         return
     configs = [
@@ -147,11 +150,12 @@ def _learning_steps(
 def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
     """Return the step that writes a run, with this number of ``threads`` unless the configuration sets one."""
     config = replace(run.config, threads=run.config.threads or threads)
+    source = () if run.source is None else (run.source,)
     return Step(
         id=f"{run.kind} {run.folder.parent.name}/{short_name(run.folder.name)}",
         kind="train",
         function=WRITERS[run.kind],
-        arguments=(config, run.folder) if run.source is None else (run.source, config, run.folder),
+        arguments=(*source, config, run.folder),
         needs=needs,
         threads=config.threads or 1,
     )
@@ -215,11 +219,11 @@ def _fast_and_slow(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
 def record_failure(task: ModelTask, reason: str, folder: Path) -> None:
     """Write a record with the reason for each cell without a result of the present code; earlier results stay."""
     planned_keys = {cell.key for cell in task.cells}
-    existing = cells.existing_records(folder)
+    existing = folders.existing_records(folder)
     measured = [
         record for record in existing if record.key in planned_keys and record.status == "ok"
     ]
-    kept_keys = {record.key for record in measured} - cells.changed_keys(task.model, measured)
+    kept_keys = {record.key for record in measured} - missing.changed_keys(task.model, measured)
     for cell in task.cells:
         if cell.key not in kept_keys:
             records.write(Record(cell=cell, status="failed", reason=reason), folder)
@@ -257,7 +261,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     """
     if suite.joins:
         return _run_joined(suite, config, echo)
-    folder = cells.choose(suite, config)
+    folder = folders.choose(suite, config)
     _say_folder(suite.name, folder, config, echo)
     planned = cells.planned_cells(suite, config.method)
     runs_dir = suite.runs_dir(config.runs)
@@ -268,7 +272,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
         if config.dry_run
         else records.only_writer(records.unpacked_folder(folder.path))
     ):
-        existing = cells.existing_records(folder.path)
+        existing = folders.existing_records(folder.path)
         for flags in (
             config,
             replace(config, overwrite="never"),
@@ -283,17 +287,24 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
             if not todo:
                 break
             _check_fit(todo, folder.path, flags)
-            stopped |= _run_steps(todo, runs_dir, folder.path, flags, executor, echo)
-            existing = cells.existing_records(folder.path)
+            stopped |= _run_steps(
+                todo,
+                runs_dir=runs_dir,
+                folder=folder.path,
+                config=flags,
+                executor=executor,
+                echo=echo,
+            )
+            existing = folders.existing_records(folder.path)
             ran = True
 
         from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-        table_records, datasets = finalize(
-            suite, planned, folder, existing, runs_dir if ran else None, config
+        table_records, dataset_tables = finalize(
+            suite, planned, folder, existing, runs_dir=runs_dir if ran else None, flags=config
         )
     reasons = tuple(f"{suite.name}: {model}: {reason}" for model, reason in stopped.items())
-    return Outcome(reasons, table_records, datasets, folder)
+    return Outcome(reasons, table_records, dataset_tables, folder)
 
 
 def _say_folder(name: str, folder: ResultsFolder, config: RunConfig, echo: Echo) -> None:
@@ -319,8 +330,8 @@ def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
     from locus.benchmark.suite import join  # slow imports
     from locus.benchmark.suite.finalize import finalize_joined
 
-    folder = cells.choose(suite, config)
-    existing = cells.existing_records(folder.path)
+    folder = folders.choose(suite, config)
+    existing = folders.existing_records(folder.path)
     published = records.published()
     todo = join.missing(suite, existing, published)
     echo(f"{suite.name}: {counted(len(todo), 'record')} to join")
@@ -335,8 +346,8 @@ def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
             join.cell_of(suite, row_parts).key
             for row_parts in join.parts(suite, published).values()
         }
-        table_records, datasets = finalize_joined(suite, planned, folder)
-    return Outcome((), table_records, datasets, folder)
+        table_records, dataset_tables = finalize_joined(suite, planned, folder)
+    return Outcome((), table_records, dataset_tables, folder)
 
 
 def _say_plan(
@@ -351,9 +362,9 @@ def _say_plan(
 
     Raises ``DataError`` if no cell can run and none has a record.
     """
-    absent = cells.without_data(planned, existing)
+    absent = missing.without_data(planned, existing)
     if absent:
-        reason = cells.missing_data_message(suite, absent[0].model)
+        reason = missing.missing_data_message(suite, absent[0].model)
         if not todo and not existing:
             raise DataError(f"{suite.name}: {reason}")
         echo(f"{suite.name}: {counted(len(absent), 'model')} cannot run: {reason}")
@@ -361,20 +372,22 @@ def _say_plan(
     scope = f" for {counted(len(todo), 'model')}" if todo else ", tables only"
     echo(f"{suite.name}: {counted(cell_count, 'cell')} to run{scope}")
     for task in todo:
-        missing = _missing_runs(task, suite.runs_dir(config.runs), config)
-        trained = f", after {counted(missing['train'], 'training run')}" if missing["train"] else ""
-        restored = ", from published weights" if missing["restore"] else ""
+        missing_runs = _missing_runs(task, suite.runs_dir(config.runs), config)
+        trained = ""
+        if missing_runs["train"]:
+            trained = f", after {counted(missing_runs['train'], 'training run')}"
+        restored = ", from published weights" if missing_runs["restore"] else ""
         echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{trained}{restored}")
 
 
 def _log_training_images(todo: Tasks) -> None:
     """Log which test images the given models have seen. Raises ``LeakError`` if none is left for one of them."""
     models = [task.model for task in todo]
-    given = [(model.external, model.trainings) for model in models if model.external is not None]
-    if given:
+    external = [(model.external, model.trainings) for model in models if model.external is not None]
+    if external:
         from locus.benchmark.maps.runs import log_training_images  # imports PyTorch
 
-        log_training_images(given)
+        log_training_images(external)
 
 
 def _check_fit(todo: Tasks, folder: Path, flags: RunConfig) -> None:
@@ -392,7 +405,7 @@ def _to_do(
     planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]
 ) -> list[ModelTask]:
     """Return the missing cells of each model, without models that need training if only published weights are used."""
-    todo = cells.missing_cells(planned, config, existing)
+    todo = missing.missing_cells(planned, config, existing)
     if config.published_weights != "only":
         return todo
     return [task for task in todo if not _missing_runs(task, runs_dir, config)["train"]]
@@ -422,7 +435,9 @@ def _run_steps(
             *records.unpacked_folder(folder).rglob(".*"),
         ]
     )
-    steps = [step for task in tasks for step in model_steps(task, runs_dir, folder, config)]
+    steps: list[Step] = []
+    for task in tasks:
+        steps += model_steps(task, runs_dir=runs_dir, folder=folder, flags=config)
     stopped: dict[str, str] = {}
     with records.only_writer(runs_dir):
         remove_leftovers(runs_dir.rglob(".*"))

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from locus.benchmark.evaluation import readers, scorer
+from locus.benchmark.evaluation.cell import Scored, score_result
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, cases
 from locus.benchmark.report.grouping import counted
@@ -127,7 +128,7 @@ class SuiteScorer(scorer.NetworkScorer):
     fit: fitted.Fit | None = None
     """What the suite ``fitted_on`` chose; None if no cell needs it."""
 
-    def evaluate(self, cell: Cell) -> scorer.Scored:
+    def evaluate(self, cell: Cell) -> Scored:
         """Return the scores of a cell and its rows per case."""
         if self.fit is not None and cell.fitted_on is not None:
             return fitted.score(self.fit, self.store, cell)
@@ -138,7 +139,7 @@ class SuiteScorer(scorer.NetworkScorer):
             if cell.protocol == MAIN_PROTOCOL
             else readers.score_reader_pairs
         )
-        return scorer.score_result(
+        return score_result(
             lambda: evaluate(self.model.trained, self.store.findings, cell.data_seed, cell.images),
             "none",
         )

@@ -4,7 +4,7 @@
 ``Batches``         positions of images in seeded order, the same for a resumed run
 ``PrefetchLoader``  reads the next batches while the network computes; ``loaders`` makes those of a training run
 
-Samples are listed by ``runs.load_split``, decoded by ``locus.datasets.io``.
+Samples are listed by ``datasets.load_split``, decoded by ``locus.datasets.io``.
 """
 
 import logging
@@ -269,9 +269,15 @@ class PrefetchLoader(DataLoader[T]):
 def loaders(
     recipe: RecipeFlags, splits: Splits, loss_terms: Tensor, rank: int, world_size: int, epoch: int
 ) -> tuple[PrefetchLoader[Batch], PrefetchLoader[Batch]]:
-    """Return the loaders of training and validation images for process ``rank``, training from ``epoch`` on.
+    """Return the loaders of training and validation images for one process; images are decoded in epoch order.
 
-    ``loss_terms``: (n,) number of loss terms of each training image. Images are decoded in the order of the epoch.
+    Args:
+        recipe: sampler, batch size and seed.
+        splits: ``train`` and ``val``.
+        loss_terms: (n,) number of loss terms of each training image.
+        rank: number of the process.
+        world_size: number of processes.
+        epoch: epoch at which training starts.
     """
     images, val = splits["train"], splits["val"]
     probabilities = (

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import io
 import json
 import logging
 import math
@@ -10,22 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from locus import datasets
 from locus.backbones import Classifier, weight_files
 from locus.backbones.find_head import same_logits
 from locus.benchmark import opening
-from locus.benchmark.training import data, hardware, provenance, runs
+from locus.benchmark.training import data, epochs, hardware, provenance, runs
 from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
 from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
-from locus.benchmark.training.runs import load_split
 from locus.config import MACHINE, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
-from locus.core.files import atomic, csv_text, file_hash, write_json, write_text
+from locus.core.files import atomic, csv_text, csv_value, file_hash, write_json, write_text
 from locus.datasets.base import Dataset
 from locus.datasets.io import transforms
 
@@ -74,7 +76,7 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
         else {}
     )
     hardware.configure_torch(flags.threads)
-    images = decode_held_out(flags, lambda name: load_split(flags, name))
+    images = decode_held_out(flags, lambda name: datasets.load_split(flags, name))
     splits = {name: _labelled(split, findings, flags.dataset) for name, split in images.items()}
     with hardware.oom_as_error("lower --batch_size"):
         evaluate(
@@ -119,9 +121,14 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
 def evaluate(
     folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False
 ) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``splits`` (``val`` may be absent) and write the results.
+    """Evaluate a run on its held-out splits and write the results.
 
-    ``facts`` are added to metrics.json. ``trust``: see ``opening.Checkpoint.network``.
+    Args:
+        folder: folder of the run.
+        config: its flags.
+        splits: ``test`` and, if there is one, ``val``.
+        facts: entries of ``metrics.json`` about the training.
+        trust: whether Python files that the checkpoint names may be executed.
     """
     model = opening.load(folder / "best.ckpt", hardware.device_type(config), trust)
     model.to(memory_format=memory_format(config.channels_last))
@@ -135,7 +142,7 @@ def evaluate_trained(
     folder: Path, config: TrainConfig, splits: Splits, history: list[dict[str, float]]
 ) -> None:
     """Draw the training curves, round the weights with ``--weights_dtype float16``, and evaluate the kept epoch."""
-    best, trained = runs.kept_epoch(history, config.keep), splits["train"].readable()
+    best, trained = epochs.kept_epoch(history, config.keep), splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}}
     if (used := provenance.read(folder)) is not None:
@@ -216,7 +223,15 @@ def write(
 ) -> None:
     """Write ``predictions.csv``, the plots, and last ``metrics.json``, which marks the run as finished.
 
-    Raises ``WriteError`` if a file cannot be written.
+    Args:
+        folder: folder of the run.
+        splits: ``test`` and, if there is one, ``val``.
+        logits: split -> (n,K) logits of its images.
+        config: flags of the run.
+        facts: entries of ``metrics.json`` about the training.
+
+    Raises:
+        WriteError: a file cannot be written.
     """
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
     exclusive = config.exclusive(len(splits["test"].findings))
@@ -271,6 +286,18 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
             cells = ("" if np.isnan(value) else f"{value:.9g}" for value in values)
             rows.append([name, image, patient, int(boxed), *cells, *study])
     return csv_text(rows)
+
+
+def read_predictions(file: Path | str | io.StringIO) -> pd.DataFrame:
+    """Return the table of ``predictions.csv``: names as text, logits and labels as numbers."""
+    names = ("split", "image", "patient", "study")
+    table = pd.read_csv(
+        file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""]
+    )
+    for name in names:
+        if name in table:
+            table[name] = table[name].map(csv_value)
+    return table
 
 
 def undefined_as_none(value: Any) -> Any:

@@ -35,7 +35,7 @@ from torch.optim.lr_scheduler import (
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from locus.backbones import Classifier, weight_files
-from locus.benchmark.training import runs
+from locus.benchmark.training import epochs, runs
 from locus.benchmark.training.data import Batch, all_gather_lists
 from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.losses import Loss
@@ -101,7 +101,15 @@ class ClassifierModule(LightningModule):
         findings: Sequence[str],
         earlier: dict[str, Any],
     ) -> None:
-        """``earlier``: the content of ``last.ckpt`` of a resumed run; else empty."""
+        """Prepare the training of a network.
+
+        Args:
+            model: the network.
+            config: the flags.
+            loss: the loss function.
+            findings: names of the outputs.
+            earlier: content of ``last.ckpt`` of a resumed run; else empty.
+        """
         super().__init__()
         self.model, self.config, self.loss, self.findings = model, config, loss, tuple(findings)
         if config.freeze:
@@ -321,7 +329,7 @@ class CheckpointWriter(Callback):
     def __init__(
         self, module: ClassifierModule, folder: Path, keep: str, early_stopping: bool | int
     ) -> None:
-        """Write the checkpoints of ``module`` to ``folder``; see ``runs.kept_epoch`` and ``runs.stopped_early``."""
+        """Write the checkpoints of ``module`` to ``folder``; see ``epochs.kept_epoch`` and ``epochs.stopped_early``."""
         self.module, self.folder, self.keep, self.early_stopping = (
             module,
             folder,
@@ -332,13 +340,13 @@ class CheckpointWriter(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files; stop the run if it has not improved for long enough."""
         history = self.module.history
-        if runs.kept_epoch(history, self.keep) == len(history):
+        if epochs.kept_epoch(history, self.keep) == len(history):
             save_checkpoint(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
             rows = ([row[name] for name in history[0]] for row in history)
             write_text(self.folder / "metrics.csv", csv_text([history[0], *rows]))
         save_checkpoint(trainer, self.folder / "last.ckpt", weights_only=False)
-        trainer.should_stop = runs.stopped_early(history, self.early_stopping)
+        trainer.should_stop = epochs.stopped_early(history, self.early_stopping)
 
 
 class Interrupts(Callback):

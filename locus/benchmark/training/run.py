@@ -22,10 +22,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, Trainer
 
-from locus import backbones
+from locus import backbones, datasets
 from locus.backbones import Classifier, weight_files
 from locus.benchmark import opening
-from locus.benchmark.training import data, hardware, losses, provenance, runs
+from locus.benchmark.training import data, epochs, hardware, losses, provenance, resume, runs
 from locus.benchmark.training import module as classifier_module
 from locus.benchmark.training.data import Splits
 from locus.benchmark.training.hardware import memory_format
@@ -56,7 +56,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
     processes = hardware.set_up(config, config.num_workers)
     classifier_module.check_loggers(config.logger)
     losses.check_flags(config)
-    loaded = {split: runs.load_split(config, split) for split in SPLITS}
+    loaded = {split: datasets.load_split(config, split) for split in SPLITS}
     findings, last = loaded["train"].findings, folder / "last.ckpt"
     loss = losses.of_recipe(config, len(findings))
     start: Path | str | None = last if last.exists() else config.init_from
@@ -109,8 +109,8 @@ def _model(config: TrainConfig, findings: int, use_pretrained: bool) -> Classifi
 def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     """Train and evaluate; see ``locus.benchmark.training.fit``."""
     is_step = folder is not None  # of a suite, whose command continues it
-    folder = folder or (runs.folder_for(config) if config.resume else runs.new(config))
-    if runs.done(folder) and not runs.can_continue(config, folder):
+    folder = folder or (resume.folder_for(config) if config.resume else runs.new(config))
+    if runs.done(folder) and not resume.can_continue(config, folder):
         log.info("%s is already finished", folder)
         return folder
     interrupts = Interrupts(RUN_AGAIN if is_step else f"use --resume {folder}")
@@ -161,7 +161,7 @@ def _train(
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
     epoch, last = len(module.history), folder / "last.ckpt"
-    if epoch >= config.epochs or runs.stopped_early(module.history, config.early_stopping):
+    if epoch >= config.epochs or epochs.stopped_early(module.history, config.early_stopping):
         return module, splits
     if epoch:
         (folder / "metrics.json").unlink(

@@ -16,12 +16,12 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from locus import backbones
+from locus import backbones, datasets
 from locus.backbones import SUFFIX, described, weight_files
 from locus.benchmark import opening
 from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.evaluate import FACTS, decode_held_out, evaluate
-from locus.benchmark.training.runs import load_split
+from locus.benchmark.training.external import write_network
 from locus.config import DATA, MAPS, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import DataError
 from locus.core.files import atomic, json_hash, write_json, write_text
@@ -98,7 +98,8 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
         )
     for name, run in named.items():
         start = opening.checkpoint(run).config.init_from
-        publish(run, output / name, "", _data_of(start) if start else "")
+        pretrained_on = _data_of(start) if start else ""
+        publish(run, output / name, settings="", pretrained_on=pretrained_on)
     write_card(output)
     echo(f"{len(named)} files of weights and {CARD} in {output}")
 
@@ -119,7 +120,10 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
         return
     checkpoint = opening.checkpoint(file)
     facts = checkpoint.content["facts"]
-    described_then, described_now = facts["train"]["data"], load_split(config, "train").describe
+    described_then, described_now = (
+        facts["train"]["data"],
+        datasets.load_split(config, "train").describe,
+    )
     if differing := [
         name for name, value in described_now.items() if described_then.get(name) != value
     ]:
@@ -127,11 +131,14 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
         raise DataError(f"{file} {reason}: train with --published_weights never")
     hardware.configure_torch(config.threads)
     stamp = {**checkpoint.stamp, "config": runs.flags_dict(config)}
-    runs.write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])
+    write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])
     if "provenance" in facts:
         write_json(folder / "provenance.json", facts["provenance"])
     evaluate(
-        folder, config, decode_held_out(config, lambda split: load_split(config, split)), facts
+        folder,
+        config,
+        decode_held_out(config, lambda split: datasets.load_split(config, split)),
+        facts,
     )
 
 

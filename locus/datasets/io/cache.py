@@ -58,6 +58,18 @@ class PixelCache:
     def __init__(
         self, data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None
     ) -> None:  # fmt: skip
+        """Open the cache of some images, or create it; nothing is decoded yet.
+
+        Args:
+            data: the images.
+            size: side of the cached pixels.
+            folder: folder of the cache.
+            max_bad: largest share of unreadable images.
+            workers: largest number of processes that decode; None: the number of CPUs.
+
+        Raises:
+            DataError: too many unreadable images, or a cache that cannot be read.
+        """
         self.order: NDArray[np.int64] | None = None
         """(n,) rows to decode first, in this sequence; None means no preference."""
         self._data, self._max_bad, self._workers, self._reported = data, max_bad, workers, False

@@ -142,9 +142,15 @@ def make_case(
     grid: Grid | Alignment,
     **more: Any,
 ) -> Case:
-    """Make the case of one finding in ``sample``, with its truth and map (h,w); ``more`` sets other fields.
+    """Make the case of one finding in an image, with its truth and map.
 
-    Boxes are in the sample's frame, (0,4) if the finding has none; ``values`` None means that the method failed.
+    Args:
+        sample: the image; boxes are in its frame.
+        finding: the finding; without truth boxes, the case has boxes (0,4).
+        label: 0, 1 or nan.
+        values: (h,w) map; None: the method failed.
+        grid: positions of the map in the image.
+        more: other fields of ``Case``.
     """
     return Case(
         image_id=sample.image_id,
@@ -364,7 +370,17 @@ def result_of(
     seed: int,
     thresholds: Mapping[ThresholdSource, Any] | None = None,
 ) -> Result:
-    """Return the scores of ``columns`` (N,) over the cases, their rows with ``row_columns`` (N,), and the failures."""
+    """Return the scores of some columns over the cases, their rows, and the failures.
+
+    Args:
+        cases: the N cases.
+        reasons: (N,) reason why each case has no box or failed; empty if there is none.
+        columns: columns (N,) that are scored.
+        row_columns: name -> (N,) values in the rows per case.
+        findings: findings in the order of the data set.
+        seed: seed of the resamples.
+        thresholds: threshold source -> its thresholds, for the record.
+    """
     estimates = estimate(columns, case_index(cases), findings, seed)
     table = rows(cases, reasons, row_columns)
     return Result(scores(estimates, findings), table, thresholds or {}, failures(cases, reasons))
@@ -412,10 +428,9 @@ def scores_with_optimism(
     seed: int,
     oracles: Mapping[str, Oracle],
 ) -> list[Score]:
-    """Return the scores of the ``columns``, then oracle − cross-fitted of each metric of ``oracles``.
+    """Return the scores of the columns, then oracle − cross-fitted of each metric with an oracle.
 
-    This difference is the optimism, the gain from choosing a threshold on the scored cases themselves. ``oracles``:
-    metric -> its oracle.
+    This difference is the optimism, the gain from choosing a threshold on the scored cases themselves.
 
     Only the oracle of a single finding has an interval; each resample chooses a new threshold. In simulations with 120
     patients, this 95% interval covers the true share at the best threshold in 90 to 97% of runs, so read it with care.
@@ -423,6 +438,13 @@ def scores_with_optimism(
     upwards in every finding at once. An interval of the optimism would cover the expected value in 75% (150 simulations
     each). These two have no interval, and neither has an oracle whose threshold is shared or was chosen for another
     metric.
+
+    Args:
+        columns: columns of all threshold sources.
+        index: findings and patients of the cases.
+        findings: findings in the order of the data set.
+        seed: seed of the resamples.
+        oracles: metric -> its oracle.
     """
     samples = {
         metric: _resampled(oracle, index, findings, seed)

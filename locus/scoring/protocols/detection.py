@@ -331,9 +331,17 @@ def average_precision(columns: Any) -> Any:
 def ranked(
     batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None
 ) -> tuple[Index, Hits, FloatArray]:
-    """Return case, whether it is true, and rank (D,) of each box of ``numbers``, highest confidence first.
+    """Return the boxes of some cases by confidence, the highest first. Boxes with equal confidences have one rank.
 
-    Boxes with equal confidences have one rank.
+    Args:
+        batch: the cases.
+        numbers: positions of the used cases.
+        matches: rule that says which boxes are hits.
+        at: overlap at which it does.
+        most: largest number of boxes per case; None: all.
+
+    Returns:
+        The case, whether it is true, and the rank (D,) of each box.
     """
     case_of, confidences = batch.flat(numbers, lambda n: batch.boxes[n][1][:most])
     _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], at))

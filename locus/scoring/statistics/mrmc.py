@@ -143,10 +143,15 @@ class VarianceParts:
         sizes: Sequence[int],
         weights: Sequence[float],
     ) -> Self:
-        """Return the parts from (..., G) ``squares`` and ``run_spread``, sums over S runs (``sizes``) per network.
+        """Return the parts of the variance of a weighted sum over G networks.
 
-        ``squares``: squared deviations of the scores from their mean over runs. ``run_spread``: jackknife variances of
-        these deviations.
+        Args:
+            value: (...) the weighted sum.
+            squares: (..., G) sums over runs of the squared deviations of the scores from their mean over runs.
+            run_spread: (..., G) sums over runs of the jackknife variances of these deviations.
+            jackknife: (...) jackknife variance of the weighted sum, with these runs fixed.
+            sizes: (G,) number of training runs of each network.
+            weights: (G,) weight of each network.
         """
         scale = np.asarray(weights) ** 2 / sizes
         run_df = np.maximum(

@@ -124,11 +124,17 @@ def by_patient(
     patients: ArrayLike,
     names: Sequence[str],
 ) -> Sums:
-    """Sum numerators and denominators (N,M) of cases by patient (sorted) and finding.
+    """Sum numerators and denominators of cases by patient (sorted) and finding.
 
-    ``findings`` and ``patients`` (N,) are those of the cases. ``names``: the findings of the result, in order.
+    Args:
+        numerator: (N,M).
+        denominator: (N,M).
+        findings: (N,) finding of each case.
+        patients: (N,) patient of each case.
+        names: findings of the result, in order.
 
-    Raises ``BadValueError`` if the four arrays have different lengths.
+    Raises:
+        BadValueError: the four arrays have different lengths.
 
     >>> sums = by_patient([[1.0], [0.0], [1.0]], [[1.0]] * 3, ["mass"] * 3, ["p", "p", "q"], ["mass"])
     >>> sums.numerator.ravel().tolist()

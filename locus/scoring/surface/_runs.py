@@ -14,7 +14,19 @@ from locus.core.compiled import compiled
 
 @compiled
 def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,)."""
+    """Return the boxes of all components at all levels, level by level.
+
+    Args:
+        f: (h,w) values.
+        y: (h,) rows of the values in the frame.
+        x: (w,) columns of the values in the frame.
+        height: height of the frame in pixels.
+        width: width of the frame in pixels.
+        levels: (T,) thresholds.
+
+    Returns:
+        Boxes (M,4) xyxy, their level indices (M,) and peaks (M,).
+    """
     h, w = f.shape
     size = h * ((w + 1) // 2)
     begin, end, parent, peak = np.empty((4, size), np.int32)

@@ -26,7 +26,15 @@ from locus.scoring.surface.trace import GivenBoxes, Trace
 
 @compiled
 def follow(first, pieces, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the boxes (n,T,4) of the cases ``of`` (n,) at ``thresholds`` (n,T); ``pieces`` (P,NUMBERS)."""
+    """Write the box of each case at its thresholds.
+
+    Args:
+        first: (N+1,) position of the first piece of each case; the last one is P.
+        pieces: (P,NUMBERS) pieces of all cases.
+        of: (n,) indices of the cases.
+        thresholds: (n,T).
+        out: (n,T,4) boxes xyxy, written where the case has a box.
+    """
     for n in range(of.size):
         rows = pieces[first[of[n]] : first[of[n] + 1]]
         for i in range(thresholds.shape[1]):
@@ -67,7 +75,17 @@ def overlaps(first, truth, boxes, case_index):  # type: ignore[no-untyped-def]  
 
 @compiled
 def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Count hit truth boxes and boxes without a hit (2,N,L,D); ``offsets[n * L + t]``: first box at threshold t."""
+    """Count hit truth boxes and boxes without a hit.
+
+    Args:
+        first: (N+1,) position of the first truth box of each case; the last one is their number.
+        truth: truth boxes of all cases, xyxy.
+        boxes: predicted boxes of all cases at all L thresholds, xyxy.
+        offsets: ``offsets[n * L + t]`` is the first box of case n at threshold t.
+        measure: 0 for IoU, 1 for IoBB.
+        above: (D,) overlaps above which a box is a hit.
+        out: (2,N,L,D) counts, to which is added.
+    """
     n_thresholds = out.shape[2]
     for n in range(first.size - 1):
         for t in range(n_thresholds):
@@ -88,7 +106,15 @@ def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[
 
 @compiled
 def union_iobb(first, truth, boxes, offsets, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write (N,L) shares of the union of a case's boxes inside its truth's union, nan for 0/0."""
+    """Write the share of the union of a case's boxes that is inside the union of its truth boxes.
+
+    Args:
+        first: (N+1,) position of the first truth box of each case; the last one is their number.
+        truth: truth boxes of all cases, xyxy.
+        boxes: predicted boxes of all cases at all L thresholds, xyxy.
+        offsets: ``offsets[n * L + t]`` is the first box of case n at threshold t.
+        out: (N,L) shares; nan for 0/0.
+    """
     for n in range(out.shape[0]):
         true = truth[first[n] : first[n + 1]]
         for t in range(out.shape[1]):

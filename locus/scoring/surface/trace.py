@@ -72,9 +72,18 @@ CLEAR_MARGIN = 1e-9
 
 @compiled
 def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Return the pieces of the box from threshold ``low`` up: (P+1,) thresholds, boxes at both ends, (4,P) each.
+    """Return the pieces of the box from a threshold up.
 
-    ``f`` (h,w) values at rows ``y`` (h,) and columns ``x`` (w,) of a frame ``height`` × ``width``; float64.
+    Args:
+        f: (h,w) values, float64.
+        y: (h,) rows of the values in the frame.
+        x: (w,) columns of the values in the frame.
+        height: height of the frame in pixels.
+        width: width of the frame in pixels.
+        low: the lowest threshold.
+
+    Returns:
+        Thresholds (P+1,), and the boxes at both ends of the pieces, (4,P) each.
     """
     h, w = f.shape
     begin = joins(f, low).ravel()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from locus.benchmark.heatmaps.explained import Thresholds
+from locus.benchmark.heatmaps.thresholds import Thresholds
 from locus.benchmark.records import Cell, Record, pack, write
 
 CHOSEN = {"validation": {"Mass": [0.8]}, "cross-fitted": {"Mass": [0.1], "Nodule": [0.5, 0.7, 0.6]}, "fixed": {"Mass": [0.5]}}

@@ -13,8 +13,7 @@ from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.main_table import leaderboard_csv
 from locus.benchmark.report.table import Table, markdown
 from locus.benchmark.training.data import SplitImages
-from locus.benchmark.training.evaluate import predictions_csv
-from locus.benchmark.training.runs import read_predictions
+from locus.benchmark.training.evaluate import predictions_csv, read_predictions
 from locus.datasets.base import Columns
 from tests.benchmark.report.made_up import training
 

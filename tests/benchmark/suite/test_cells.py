@@ -10,7 +10,7 @@ from locus.benchmark import records
 from locus.benchmark.executors._local import Local
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Record
-from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite import cells, folders, missing, plan, request
 from locus.benchmark.suite.run import record_failure
 from locus.benchmark.suite.run import run as run_suite
 from locus.config import RunConfig
@@ -100,8 +100,8 @@ def configured(tmp_path, *method, **flags):
 
 
 def asked(suite, tmp_path, *method, **flags):
-    existing = cells.existing_records(tmp_path / "results/small")
-    work = cells.missing_cells(cells.planned_cells(suite, method), configured(tmp_path, *method, **flags), existing)
+    existing = folders.existing_records(tmp_path / "results/small")
+    work = missing.missing_cells(cells.planned_cells(suite, method), configured(tmp_path, *method, **flags), existing)
     return [cell for part in work for cell in part.cells]
 
 
@@ -178,7 +178,7 @@ def run(suite, tmp_path, *method):
     for model in plan.models(suite):
         for cell in cells.cells(suite, model, method):
             records.write(Record(cell=cell), folder)
-    run_suite(cells.requested_suite("small", config), config, lambda line: None, Local(1))
+    run_suite(request.requested_suite("small", config), config, lambda line: None, Local(1))
     return {(record.cell.method, record.cell.protocol) for record in records.load(folder)}
 
 
@@ -203,7 +203,7 @@ def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(
 def test_unknown_method_or_protocol_is_refused_before_anything_runs(suite, tmp_path, flags, kind, facts):
     suite("protocols: [single_box]")
     with pytest.raises(kind, match=facts):
-        cells.requested_suite("small", replace(configured(tmp_path), **flags))
+        request.requested_suite("small", replace(configured(tmp_path), **flags))
 
 
 def test_wrong_data_folder_loses_no_result(suite, tmp_path):
@@ -212,7 +212,7 @@ def test_wrong_data_folder_loses_no_result(suite, tmp_path):
     first, *_ = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
     folder, config = tmp_path / "results/small", configured(tmp_path, overwrite="always")
     records.write(Record(cell=first), folder)
-    run_suite(cells.requested_suite("small", config), config, print, Local(1))
+    run_suite(request.requested_suite("small", config), config, print, Local(1))
     status = {record.key: record.status for record in records.load(folder)}
     assert status == {first.key: "ok"}
 
@@ -223,5 +223,5 @@ def test_rows_without_an_image_are_the_baselines_once_and_the_truth_on_each_grid
     planned = {model.id: [(cell.method, cell.protocol) for cell in cells.cells(small, model)] for model in without_network}
     rows = [(name, "single_box") for name in ("fixed_box", "prior", "center", "noise", "truth")]
     assert planned == {"7x7": [("truth", "single_box")], "16x16": rows}
-    todo = cells.missing_cells([cells.ModelTask(model, tuple(cells.cells(small, model))) for model in plan.models(small)], RunConfig(), [])
+    todo = missing.missing_cells(cells.planned_cells(small), RunConfig(), [])
     assert [task.model.id for task in todo] == ["7x7", "16x16"], "the networks cannot run without images"

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from locus.benchmark.evaluation.scorer import classification
+from locus.benchmark.evaluation.classifier import classification
 
 
 def table(labels, logits, boxed):

@@ -9,7 +9,7 @@ import pytest
 
 from locus.benchmark import run
 from locus.benchmark.records import Cell, Record, Score, cases, load, pack, write
-from locus.benchmark.suite import cells, finalize, plan
+from locus.benchmark.suite import finalize, folders, missing, plan
 from locus.config import RunConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,22 +53,22 @@ def of(value, **fields):
     ],
 )
 def test_only_the_published_plan_uses_the_published_folder(published, suite, flags, folder):
-    chosen = cells.choose(plan.load(suite), RunConfig(suite=(suite,), **flags))
+    chosen = folders.choose(plan.load(suite), RunConfig(suite=(suite,), **flags))
     assert chosen.path.as_posix() == f"{folder}/{suite}"
     assert bool(chosen.reason) is folder.startswith("runs")
 
 
 def test_published_rows_are_marked(published):
-    (record,) = cells.choose(plan.load("demo"), RunConfig(method=("occlusion",))).published
+    (record,) = folders.choose(plan.load("demo"), RunConfig(method=("occlusion",))).published
     assert (record.key, record.source) == (published.key, "published")
-    assert cells.choose(plan.load("demo"), RunConfig()).published == []
+    assert folders.choose(plan.load("demo"), RunConfig()).published == []
 
 
 def test_published_rows_of_a_network_on_other_images_or_with_other_weights_are_left_out(published):
     mine = of(0.625).model_copy(update={"cell": of(0.5).cell.model_copy(update={"method": "gradcam"})})
     for changed in ({"checkpoints": ("other",)}, {"checkpoints": published.checkpoints, "fingerprint": "other"}):
-        assert len(cells.with_published([mine.model_copy(update=changed)], [published])) == 1
-    assert len(cells.with_published([mine.model_copy(update={"checkpoints": published.checkpoints})], [published])) == 2
+        assert len(folders.with_published([mine.model_copy(update=changed)], [published])) == 1
+    assert len(folders.with_published([mine.model_copy(update={"checkpoints": published.checkpoints})], [published])) == 2
 
 
 def test_a_run_elsewhere_says_how_to_compare_with_the_published_records(demo, capsys):
@@ -142,9 +142,9 @@ def test_published_weights_only_leaves_out_networks_that_would_be_trained(tmp_pa
 
 def test_missing_data_are_named_with_the_download_of_the_data_set(tmp_path):
     model = plan.models(plan.with_flags(plan.load("nih"), data_root_dir=str(tmp_path / "none")))[0]
-    assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in cells.missing_data_message(plan.load("nih"), model)
-    assert "BBox_List_2017.csv" in cells.missing_data_message(plan.load("demo"), model)
+    assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in missing.missing_data_message(plan.load("nih"), model)
+    assert "BBox_List_2017.csv" in missing.missing_data_message(plan.load("demo"), model)
     phantom = plan.models(plan.load("phantom"))[0]
-    assert cells.missing_data_message(plan.load("phantom"), phantom) == ""
+    assert missing.missing_data_message(plan.load("phantom"), phantom) == ""
     scored = replace(phantom, trainings=model.trainings)
-    assert f"(NIH: {tmp_path / 'none'}): " in cells.missing_data_message(plan.load("phantom"), scored)
+    assert f"(NIH: {tmp_path / 'none'}): " in missing.missing_data_message(plan.load("phantom"), scored)

@@ -10,8 +10,8 @@ from PIL import Image
 from locus import datasets
 from locus.benchmark import opening, training
 from locus.benchmark.training import data
-from locus.benchmark.training.runs import load_split
 from locus.core.errors import DataError
+from locus.datasets import load_split
 
 pytestmark = pytest.mark.planted
 

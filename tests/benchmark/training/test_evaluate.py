@@ -12,9 +12,9 @@ import torch
 
 from locus.benchmark import opening, training
 from locus.benchmark.training import data, evaluate
-from locus.benchmark.training.runs import load_split
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError
+from locus.datasets import load_split
 
 pytestmark = pytest.mark.byhand
 

@@ -10,9 +10,9 @@ from locus import datasets
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import Provenance, describe, join
 from locus.benchmark.training import data, provenance
-from locus.benchmark.training.runs import load_split
 from locus.config import TrainConfig
 from locus.core import cli
+from locus.datasets import load_split
 
 
 def test_run_folder_records_the_values_used_for_auto(tiny, tmp_path):

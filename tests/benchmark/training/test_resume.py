@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from locus.benchmark import opening, training
-from locus.benchmark.training.runs import folder_for, resumed
+from locus.benchmark.training.resume import folder_for, resumed
 from locus.config import TrainConfig
 from locus.core.cli import parse, read_yaml
 from locus.core.errors import BadValueError, DataError

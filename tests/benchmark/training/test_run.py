@@ -15,9 +15,10 @@ import pytest
 from locus.backbones import Classifier
 from locus.benchmark import opening, training
 from locus.benchmark.training import data, evaluate
+from locus.benchmark.training.epochs import best_epoch, kept_epoch, stopped_early
 from locus.benchmark.training.run import prepare
-from locus.benchmark.training.runs import best_epoch, kept_epoch, load_split, stopped_early
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError
+from locus.datasets import load_split
 
 BOTH = "^--lse_gamma 3.0 and --global_pool LSE:gamma=5 cannot be combined: leave --lse_gamma out$"
 ONE_OF = "use one of batch_pos_weight, bce, focal, frequency, pos_weight, weighted_bce$"

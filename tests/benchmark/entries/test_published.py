@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from locus.benchmark import records
-from locus.benchmark.evaluation import entry
+from locus.benchmark.entries import entry
 from locus.benchmark.records import cases
 from locus.benchmark.suite.external import run
 from locus.core.names import MAIN_PROTOCOL
-from tests.benchmark.evaluation.given import config, write
+from tests.benchmark.entries.given import config, write
 
 
 def scored(maps, **flags):
@@ -17,7 +17,7 @@ def scored(maps, **flags):
     lines: list = []
     given = config(maps=str(maps), results="runs/results", **flags)
     with pytest.MonkeyPatch.context() as patch:  # one of eight protocols has rows that are published
-        patch.setattr("locus.benchmark.evaluation.scorer._protocol_names", lambda *_: [MAIN_PROTOCOL])
+        patch.setattr("locus.benchmark.entries.score._protocol_names", lambda *_: [MAIN_PROTOCOL])
         assert run(given, entry.read(given), lines.append) == 0
     return "\n".join(lines), Path("runs/results/mine/leaderboard.md").read_text()
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from locus.benchmark.evaluation import entry
-from locus.benchmark.evaluation.files import Geometry
-from locus.benchmark.evaluation.scorer import EntryCases, score
+from locus.benchmark.entries import entry, maps
+from locus.benchmark.entries.geometry import Geometry
+from locus.benchmark.entries.score import EntryCases, score
 from locus.benchmark.records import Cell
 from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid, box_coverage, resample, resolve
@@ -22,7 +22,7 @@ from locus.scoring.protocols.detection import Detection
 from locus.scoring.protocols.single_box import SingleBox
 from locus.scoring.surface import min_max
 from locus.scoring.surface.bilinear import boxes
-from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
+from tests.benchmark.entries.given import DATA, PAIRS, config, shown, write
 from tests.oracles import coco
 
 BOXED = [sample for sample in DATA if sample.boxes]
@@ -304,7 +304,7 @@ def test_maps_read_from_files_score_as_those_in_memory(tmp_path, monkeypatch, pr
     given = config(maps=str(write(tmp_path)))
     cell = CELL.model_copy(update={"protocol": protocol})
     kept = EntryCases(entry.read(given)).cases(cell)
-    monkeypatch.setattr(entry.files, "MAX_CACHED_BYTES", 0)
+    monkeypatch.setattr(maps, "MAX_CACHED_BYTES", 0)
     streamed = EntryCases(entry.read(given)).cases(cell)
     assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
     one, other = (protocols.get(protocol)().evaluate(cases[:24], DATA.findings) for cases in (kept, streamed))

@@ -7,7 +7,7 @@ import pytest
 
 import locus
 from locus.benchmark import records
-from locus.benchmark.evaluation import entry, files
+from locus.benchmark.entries import entry, files, geometry, readings
 from locus.benchmark.maps.store import compress
 from locus.benchmark.records import Record
 from locus.benchmark.suite import external
@@ -17,7 +17,7 @@ from locus.core.types import Sample
 from locus.datasets.io.annotations import Names
 from locus.scoring import protocols
 from locus.scoring.protocols.base import Case
-from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
+from tests.benchmark.entries.given import DATA, PAIRS, config, shown, write
 
 TEN = pytest.mark.parametrize("seed", range(10))
 FRAME = (80, 96)
@@ -59,11 +59,11 @@ def test_boxes_of_another_frame_are_named_and_boxes_near_the_truth_are_not(tmp_p
     for change, word in ((lambda b: b[:, [1, 0, 3, 2]], "x and y swapped"), (lambda b: b * factor, f"by {1 / factor:.3g}")):
         caplog.clear()
         given = {(f"{n}.png", "Mass"): [[*box, 0.9]] for n, box in enumerate(change(truth))}
-        entry.log_other_frame({pair: np.array(rows) for pair, rows in given.items()}, samples, tmp_path)
+        readings.log_other_boxes({pair: np.array(rows) for pair, rows in given.items()}, samples, tmp_path)
         assert word in caplog.text
     caplog.clear()
     near = truth + random.uniform(-6, 6, truth.shape)
-    entry.log_other_frame({(f"{n}.png", "Mass"): np.array([[*box, 0.9]]) for n, box in enumerate(near)}, samples, tmp_path)
+    readings.log_other_boxes({(f"{n}.png", "Mass"): np.array([[*box, 0.9]]) for n, box in enumerate(near)}, samples, tmp_path)
     assert not caplog.text
 
 
@@ -72,8 +72,8 @@ def test_mask_with_the_sides_of_its_image_swapped_is_refused(seed):
     frame = tuple(np.random.default_rng(seed).choice(np.arange(8, 99), 2, replace=False).tolist())
     mask = np.eye(*frame[::-1], dtype=np.float32)
     with pytest.raises(DataError, match="swapped"):
-        files.check_shape(mask, frame, files.geometry_of("pixels"), "mask")
-    files.check_shape(mask.T, frame, files.geometry_of("pixels"), "mask")
+        geometry.check_shape(mask, frame, geometry.geometry_of("pixels"), "mask")
+    geometry.check_shape(mask.T, frame, geometry.geometry_of("pixels"), "mask")
 
 
 @pytest.mark.parametrize("missing", ["error", "miss", "skip"])

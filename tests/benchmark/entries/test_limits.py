@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from locus.benchmark.evaluation import entry, files
+from locus.benchmark.entries import boxes, files, geometry
 from locus.core import limits
 from locus.core.errors import DataError
 from locus.datasets.io import tables
@@ -41,11 +41,11 @@ def test_run_length_mask_with_a_side_that_is_too_long_is_refused_before_decoding
 @pytest.mark.parametrize(
     "read",
     [
-        lambda path: entry.read_boxes(path, None, NAMES, {"a.png": (9, 9)}),
+        lambda path: boxes.read_boxes(path, None, NAMES, {"a.png": (9, 9)}),
         lambda path: files.find(path, NAMES, ()),
         lambda path: tables.read_csv(path, ("image",)),
         tables.read_list,
-        lambda path: files.geometry_of(str(path)),
+        lambda path: geometry.geometry_of(str(path)),
     ],
     ids=["boxes", "masks", "table", "list", "grid"],
 )

@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from locus.benchmark.evaluation import entry
-from locus.benchmark.evaluation.entry import read_boxes, read_probabilities
+from locus.benchmark.entries import entry
+from locus.benchmark.entries.boxes import read_boxes
+from locus.benchmark.entries.entry import read_probabilities
 from locus.core.errors import BadValueError, DataError
 from locus.datasets.io.annotations import Names
-from tests.benchmark.evaluation.given import DATA, WORD, config
+from tests.benchmark.entries.given import DATA, WORD, config
 
 NAMES = Names(["a.png", "b_1.png"], ["Mass", "Infiltration"])
 FRAMES = {"a.png": (100, 200), "b_1.png": (100, 200)}

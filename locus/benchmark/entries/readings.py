@@ -1,0 +1,141 @@
+"""Warn if another reading of maps or boxes fits the truth better than the one as given: swapped axes, another scale.
+
+``heat_shares``, ``log_other_maps``  maps: their heat in the truth boxes
+``log_other_boxes``                  boxes: their overlap with the truth
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from locus.arrays import Pair
+from locus.benchmark.entries.files import Map, MapSource
+from locus.benchmark.entries.geometry import SQUARES
+from locus.core.frames import box_coverage, iou
+from locus.core.types import FloatArray, Sample
+
+log = logging.getLogger(__name__)
+PUBLISHED_FRAME = "pixels of the image as published, not of a resized copy"
+"""Frame of boxes."""
+READINGS = {
+    "transposed maps": "if your maps are (w, h), save map.T instead",
+    "inverted maps": "if low values mark the finding, save 1 - map instead",
+    "maps read as (h, w, K)": "if findings are the last axis, save map.transpose(2, 0, 1) instead",
+    "maps of the image padded to a square": "if images were padded, use --alignment padded",
+    "maps of the central square of the image": "if images were cropped, use --alignment cropped",
+}
+"""Other readings of maps -> what to do if they are the right ones."""
+MIN_STANDARD_ERRORS = 3.0
+"""Another reading fits better if its mean gain is at least so many standard errors, and ``MIN_RATIO`` is reached."""
+MIN_RATIO = 1.2
+"""Smallest ratio of its mean to that of the reading as given."""
+
+
+def fits_better(as_given: FloatArray, changed: FloatArray, ratio: float = MIN_RATIO) -> bool:
+    """Return True if another reading fits the truth much better than the one ``as_given``.
+
+    ``as_given`` and ``changed`` (N,) say how well each of N cases fits; nan is ignored.
+
+    >>> fits_better(np.array([0.1, 0.2, 0.0]), np.array([0.8, 0.9, 0.8])), fits_better(np.ones(3), np.ones(3))
+    (True, False)
+    """
+    gain = changed - as_given
+    gain = gain[np.isfinite(gain)]
+    if len(gain) < 2 or np.nanmean(changed) <= ratio * np.nanmean(as_given):
+        return False
+    return bool(gain.mean() > MIN_STANDARD_ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)))
+
+
+def heat_shares(
+    values: Map, source: MapSource, boxes: FloatArray, frame: tuple[int, int]
+) -> list[float]:
+    """Return the share of the heat in the truth boxes: of the map as given, then of each of ``READINGS``."""
+    if source.findings_last is None:
+        findings_last: FloatArray = np.zeros((1, 1))
+    else:
+        findings_last = np.asarray(source.findings_last(), dtype=np.float64)
+    readings = (values, values.T, -values, findings_last)
+    shares = [_inside(reading, boxes, frame) for reading in readings]
+    for square in SQUARES.values():
+        shares.append(_inside_square(values, boxes, frame, square(frame)))
+    return shares
+
+
+def log_other_maps(shares: FloatArray) -> None:
+    """Log a warning if another reading fits the truth better; the best one if several do.
+
+    ``shares``: (cases, 1 + readings) shares of the heat in the boxes, as given and in the order of ``READINGS``.
+    """
+    as_given = shares[:, 0]
+    shares_by_reading = dict(zip(READINGS, shares[:, 1:].T, strict=True))
+    means = {}
+    for reading, values in shares_by_reading.items():
+        if np.isfinite(values).any():
+            means[reading] = np.nanmean(values)
+    if not means:
+        return
+    best = max(means, key=lambda reading: means[reading])
+    has_more_inside = fits_better(as_given, shares_by_reading[best])
+    has_half_outside = fits_better(1 - shares_by_reading[best], 1 - as_given, ratio=2.0)
+    if has_more_inside or has_half_outside:
+        text = "%s fit the truth better (%.3f instead of %.3f of their heat is in the boxes); %s"
+        log.warning(text, best, means[best], np.nanmean(as_given), READINGS[best])
+
+
+def _inside_square(values: Map, boxes: FloatArray, frame: tuple[int, int], side: int) -> float:
+    """Return the share of a map inside the truth boxes if it shows a square of ``side`` in the middle of the image.
+
+    It is nan for a square image, where that is no other reading, for other maps, and for boxes outside the square.
+    """
+    height, width = frame
+    if height == width or values.shape[0] != values.shape[1]:
+        return np.nan
+    top, left = (height - side) / 2, (width - side) / 2
+    in_square = np.clip(boxes - [left, top, left, top], 0, side)
+    sides = in_square[:, 2:] - in_square[:, :2]
+    in_square = in_square[(sides > 0).all(axis=1)]
+    return _inside(values, in_square, (side, side)) if len(in_square) else np.nan
+
+
+def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
+    """Return the share of a min-max scaled map inside the truth boxes; nan for a constant map."""
+    scaled = values - values.min()
+    total = float(scaled.sum())
+    if not total > 0:
+        return np.nan
+    height, width = values.shape
+    return float((scaled * box_coverage(boxes, frame, (height, width))).sum()) / total
+
+
+def log_other_boxes(
+    boxes: Mapping[Pair, FloatArray], samples: Sequence[Sample], file: Path
+) -> None:
+    """Log a warning if boxes with swapped axes, or multiplied by one factor, fit the truth at least twice as well."""
+    pairs = []  # truth boxes (M,4) of a case, and the most confident box (1,4)
+    for sample in samples:
+        for finding, truth in sample.boxes.items():
+            case_boxes = boxes.get((sample.image_id, finding))
+            if case_boxes is not None:
+                best = case_boxes[:, 4].argmax()
+                pairs.append((truth, case_boxes[best, :4][None]))
+    if not pairs:
+        return
+
+    def best_ious(change: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        return np.array([np.nanmax(iou(change(box), truth)) for truth, box in pairs])
+
+    as_given = best_ious(lambda box: box)
+    factors = [np.median(truth[0] / np.maximum(box[0], 1)) for truth, box in pairs]
+    factor = float(np.median(factors))
+    readings = {
+        "with x and y swapped": lambda box: box[:, [1, 0, 3, 2]],
+        f"multiplied by {factor:.3g}": lambda box: box * factor,
+    }
+    for reading, change in readings.items():
+        changed = best_ious(change)
+        if fits_better(as_given, changed, ratio=2.0):
+            means = f"mean IoU {changed.mean():.3f} instead of {as_given.mean():.3f}"
+            text = "%s: boxes %s fit the truth better (%s): give %s"
+            log.warning(text, file, reading, means, PUBLISHED_FRAME)
