@@ -192,35 +192,32 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     agreements = rank_agreement(suites)
     has_agreements = bool(agreements.rows)
     linked = [replace(group, rows=tuple(map(_with_link, group.rows))) for group in groups]
-    page_of_agreements = AGREEMENT_TEXT if has_agreements else ""
     measured = asked.networks(suites)
     if measured is not None:
         linked.append(measured)
-    readme = render(
-        "index.md",
-        title="Results",
-        about=NOTES["suites"],
-        tables=linked,
-        agreements=page_of_agreements,
-    )
-    write_text(folder / "README.md", readme)
-    write_text(folder / PAGE, _overview(groups, has_agreements))
+    texts = {
+        "README.md": render(
+            "index.md",
+            title="Results",
+            about=NOTES["suites"],
+            tables=linked,
+            agreements=AGREEMENT_TEXT if has_agreements else "",
+        ),
+        PAGE: render(
+            "index.html",
+            about=NOTES["suites"],
+            groups=groups,
+            agreements=AGREEMENT_PAGE if has_agreements else "",
+        ),
+    }
     if has_agreements:
-        markdown = render(
+        texts[AGREEMENT_TEXT] = render(
             "index.md", title=agreements.title, about="", tables=[agreements], agreements=""
         )
-        write_text(folder / AGREEMENT_TEXT, markdown)
-        write_text(
-            folder / AGREEMENT_PAGE,
-            render("rank_agreement.html", agreements=agreements, overview=PAGE),
-        )
+        texts[AGREEMENT_PAGE] = render("rank_agreement.html", agreements=agreements, overview=PAGE)
+    for name, text in texts.items():
+        write_text(folder / name, text)
     return folder / PAGE
-
-
-def _overview(groups: Sequence[Table], has_agreements: bool) -> str:
-    """Return the text of ``index.html``."""
-    agreements = AGREEMENT_PAGE if has_agreements else ""
-    return render("index.html", about=NOTES["suites"], groups=groups, agreements=agreements)
 
 
 def _suites_by_images(suites: Mapping[Path, Sequence[DatasetTables]]) -> list[Table]:
@@ -376,39 +373,62 @@ def write(
     folder = Path(folder)
     description = description or Description(folder.name)
     linked_from = linked_from or folder
-    folders = folders or CaseFolders(folder)
-    all_records = (
-        load(folder) if records is None else ordered(records)
-    )  # the output does not depend on the caller
+    # The output does not depend on the order in which the caller has the records.
+    all_records = load(folder) if records is None else ordered(records)
+    datasets = tables_of_datasets(all_records, folders or CaseFolders(folder), description)
+    markdown_page = page.leaderboard_md(all_records, description, datasets, linked_from)
+    html_page = suite_page(folder, linked_from, description, all_records, datasets)
+    texts = {
+        "leaderboard.csv": main_table.leaderboard_csv([data.leaderboard for data in datasets]),
+        "leaderboard.tex": _all_in_latex(folder.name, datasets),
+        **_chart_files(datasets),
+        "leaderboard.md": markdown_page,
+        PAGE: link_documents(html_page, page.path_to_checkout(linked_from)),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return datasets
+
+
+def tables_of_datasets(
+    records: Sequence[Record], folders: CaseFolders, description: Description
+) -> list[DatasetTables]:
+    """Return the tables of each data set; those of the first one have the primary comparison of the suite."""
     is_primary = None if description.primary is None else description.primary.has
     boards = leaderboards(
-        all_records, folders, description.rank_methods, description.listed, is_primary
+        records, folders, description.rank_methods, description.listed, is_primary
     )
     datasets = [DatasetTables(board, description.checks) for board in boards]
     if datasets:
-        lines = tuple(primary.sentences(description.primary, boards))
-        of_suite = primary.table(description.primary, boards)
-        datasets[0] = replace(datasets[0], primary=of_suite, primary_lines=lines)
-    write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
-    shown = [
-        table for data in datasets for table in (*data.main, *data.of_sections, *data.on_demand)
-    ]
-    in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)
-    write_text(folder / "leaderboard.tex", "\n".join(in_latex))
-    for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):
-        write_text(folder / literature.FILE, chart.svg)
-    for section in (
-        section for data in datasets for section in data.sections if section.writes_chart
-    ):
-        if (drawn := section.chart()) is not None:
-            write_text(folder / f"{section.dataset}.svg", drawn.svg)
-    write_text(
-        folder / "leaderboard.md",
-        page.leaderboard_md(all_records, description, datasets, linked_from),
-    )
-    text = suite_page(folder, linked_from, description, all_records, datasets)
-    write_text(folder / PAGE, link_documents(text, page.path_to_checkout(linked_from)))
+        datasets[0] = replace(
+            datasets[0],
+            primary=primary.table(description.primary, boards),
+            primary_lines=tuple(primary.sentences(description.primary, boards)),
+        )
     return datasets
+
+
+def _all_in_latex(suite_name: str, datasets: Sequence[DatasetTables]) -> str:
+    """Return the text of ``leaderboard.tex``."""
+    texts = []
+    for data in datasets:
+        for table in (*data.main, *data.of_sections, *data.on_demand):
+            texts.append(latex(table, f"tab:{suite_name}-{anchor(table.title)}"))
+    return "\n".join(texts)
+
+
+def _chart_files(datasets: Sequence[DatasetTables]) -> dict[str, str]:
+    """Return file name -> chart as SVG: published results, and the sections that write their chart."""
+    files: dict[str, str] = {}
+    for data in datasets:
+        chart = literature.chart(data.leaderboard)
+        if chart is not None:
+            files[literature.FILE] = chart.svg
+        for section in data.sections:
+            chart = section.chart() if section.writes_chart else None
+            if chart is not None:
+                files[f"{section.dataset}.svg"] = chart.svg
+    return files
 
 
 def headline(datasets: Sequence[DatasetTables]) -> str:
