@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from locus.benchmark.records import trainings
 from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.charts import Chart
@@ -16,7 +17,6 @@ from locus.benchmark.report.grouping import (
     basis_lines,
     counted,
     run_names,
-    without_marker,
 )
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
 from locus.benchmark.report.main_table import auroc_words
@@ -291,13 +291,13 @@ def answers_by_network(board: Leaderboard, check: str) -> tuple[NetworkAnswers, 
     if not records:
         return ()
     columns = read_columns(records, board.folders, COLUMNS)
-    trainings = grouping.trainings(record for record in records if record.key in columns.columns)
-    rows = grouping.told_apart([Row.of(runs) for runs in trainings])
+    groups = trainings(record for record in records if record.key in columns.columns)
+    rows = grouping.told_apart([Row.of(runs) for runs in groups])
     marked = {}
     unmarked = []
     for row in rows:
         if "marker=" in str(row.cell.data.get("dataset", "")):
-            marked[without_marker(row.cell), row.name] = row
+            marked[row.cell.network_without_marker, row.name] = row
         else:
             unmarked.append(row)
     networks = [
@@ -315,7 +315,7 @@ def _answers(
     uses = []
     for row in rows:
         ratios = _ratios(row, columns)
-        if (with_marker := marked.get((without_marker(row.cell), row.name))) is not None:
+        if (with_marker := marked.get((row.cell.network_without_marker, row.name))) is not None:
             of_marker, used = _marker_ratios(row, with_marker, columns)
             ratios += of_marker
             uses += used

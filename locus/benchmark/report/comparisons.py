@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from locus.benchmark.records import Record
+from locus.benchmark.records import Record, trainings
 from locus.benchmark.report import grouping
 from locus.benchmark.report.case_columns import MainColumn
 from locus.benchmark.report.grouping import (
@@ -452,7 +452,7 @@ def added(
     The difference from ``prior`` is in ``over_baselines``, with Holm's correction over the methods of a network;
     ``is_primary``: whether a row is tested before the others.
     """
-    groups = grouping.trainings(grouping.of_protocol(records, dataset, ADDED))
+    groups = trainings(grouping.of_protocol(records, dataset, ADDED))
     scored = grouping.told_apart([_added_row(group) for group in groups])
     compared = [_added_of_network(group) for group in by_network(scored).values()]
     if is_primary is not None:

@@ -25,6 +25,7 @@ from locus.benchmark.records.record import (
     Record,
     describe,
 )
+from locus.benchmark.records.tidy import mean_over_runs
 from locus.core import names
 from locus.core.errors import examples
 from locus.core.names import (
@@ -32,7 +33,6 @@ from locus.core.names import (
     MAIN_PROTOCOL,
     UNRANKED_METHODS,
     UPPER_BOUND_AND_PEOPLE,
-    backbone_words,
 )
 from locus.core.scores import Score
 from locus.scoring.statistics.mrmc import ALPHA, RowSamples
@@ -115,9 +115,9 @@ class Row:
     def find(
         self, metric: str, finding: str = "mean", threshold_source: str | None = None
     ) -> Score | None:
-        """Return the mean of a metric over training runs; see ``Record.find`` and ``select``."""
+        """Return the mean of a metric over training runs; see ``Record.find`` and ``mean_over_runs``."""
         first = self.runs[0].find(metric, finding, threshold_source)
-        return None if first is None else self._over_runs(first)
+        return None if first is None else mean_over_runs(self.runs, first)
 
     def value(self, metric: str, threshold_source: str | None = None) -> float | None:
         """Return the value of a metric, mean over findings and training runs; None if it has none."""
@@ -126,25 +126,8 @@ class Row:
         return sum(values) / len(values) if len(values) == len(self.runs) else None
 
     def select(self, finding: str) -> list[Score]:
-        """Return the scores of a finding, mean over training runs.
-
-        A score that all runs share keeps its interval; others have none, because ``scores`` has those over all runs.
-        """
-        return [self._over_runs(score) for score in self.runs[0].select(finding=finding)]
-
-    def _over_runs(self, first: Score) -> Score:
-        """Return the mean of a score of the first run over all runs; it has no value if one of them has none."""
-        name = first.metric, first.finding, first.threshold_source
-        scores = [first, *(record.find(*name) for record in self.runs[1:])]
-        if all(score == first for score in scores):
-            return first
-        values = [score.value for score in scores if score is not None and score.value is not None]
-        lacking = len(scores) - len(values)
-        mean = None if lacking else sum(values) / len(values)
-        reason = f"{lacking} of {len(scores)} training runs have no score" if lacking else ""
-        return Score(
-            first.finding, first.metric, mean, n=first.n, threshold_source=name[-1], reason=reason
-        )
+        """Return the scores of a finding; see ``find``."""
+        return [mean_over_runs(self.runs, score) for score in self.runs[0].select(finding=finding)]
 
     @cached_property
     def cell(self) -> Cell:
@@ -241,7 +224,7 @@ class Row:
     @property
     def network(self) -> str:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
-        words = network_words(self.cell)
+        words = self.cell.network
         words = words.removeprefix("own ") if self.contributed_by else words
         return f"{words}, {self.settings}" if self.settings else words
 
@@ -256,39 +239,6 @@ def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
     return tuple(" ".join(record.checkpoints) or record.cell.model_id for record in runs)
 
 
-def network_words(cell: Cell) -> str:
-    """Return the name of a network: backbone, pooling, attention, augmentation and marker.
-
-    The name of maps or boxes made elsewhere says what they are.
-
-    >>> network_words(Cell(dataset="phantom", backbone="custom", global_pool="PCAM", attention_map="none"))
-    'small CNN with PCAM'
-    >>> network_words(Cell(dataset="phantom", recipe={"external": {"kind": "boxes"}}))
-    'own boxes'
-    """
-    if "external" in cell.recipe:
-        return f"own {cell.recipe['external']['kind']}"
-    was_trained_here = "epochs" in cell.recipe
-    marker = (
-        names.marker_words(cell.recipe["dataset"])
-        if was_trained_here and "dataset" in cell.recipe
-        else ""
-    )
-    words = " and ".join(filter(None, (*_parts(cell), marker)))
-    return " with ".join(filter(None, (backbone_words(cell.backbone), words))) or "network unknown"
-
-
-def _parts(cell: Cell) -> list[str]:
-    """Return the names of pooling, attention and augmentation for localization."""
-    words = [word for word in (cell.global_pool, cell.attention_map) if word not in ("", "none")]
-    return [*words, *names.augment_words(cell.recipe.get("augment", ""))]
-
-
-def without_marker(cell: Cell) -> tuple[str, ...]:
-    """Return what a network trained with a marker shares with the network trained without it."""
-    return (cell.backbone, *_parts(cell))
-
-
 def told_apart(rows: Sequence[Row]) -> list[Row]:
     """Return the rows; networks with one name get the settings in which they differ, or the name of their model.
 
@@ -298,7 +248,7 @@ def told_apart(rows: Sequence[Row]) -> list[Row]:
     """
     cells = {row.key_of_network: row.cell for row in rows if row.cell.backbone}
     settings: dict[str, str] = {}
-    for keys in grouped(cells, lambda key: network_words(cells[key])).values():
+    for keys in grouped(cells, lambda key: cells[key].network).values():
         if len(keys) > 1:
             settings |= _different_settings({key: cells[key] for key in keys})
     return [replace(row, settings=settings.get(row.key_of_network, "")) for row in rows]
@@ -440,23 +390,11 @@ def ranked(records: Iterable[Record]) -> list[Record]:
         return (
             method in UPPER_BOUND_AND_PEOPLE,
             1.0 if score is None else -score,
-            network_words(record.cell),
+            record.cell.network,
             method,
         )
 
     return sorted(records, key=place)
-
-
-def trainings(records: Iterable[Record]) -> list[list[Record]]:
-    """Group records by method and network, sorted by seed. Cells of a group differ only by their training seed.
-
-    >>> from locus.benchmark.records import Cell
-    >>> rows = [Record(cell=Cell(dataset="phantom", method="cam", seed=seed, recipe={"seed": seed})) for seed in (1, 0)]
-    >>> [[record.cell.seed for record in group] for group in trainings(rows)]
-    [[0, 1]]
-    """
-    groups = grouped(records, lambda record: (record.source, record.cell.key_of_any_seed))
-    return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 
 NOT_RANKED = {row.name: row.why_unranked for row in names.ROWS}

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from locus.benchmark.records import Record, curves, floors
+from locus.benchmark.records import Record, curves, floors, trainings
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, grouping
@@ -250,7 +250,7 @@ def _leaderboard(
     is_primary: Callable[[Row], bool] | None,
 ) -> Leaderboard:
     scored = grouping.main_records(records, dataset)
-    groups = grouping.trainings(_without_people(scored))
+    groups = trainings(_without_people(scored))
     runs = [record for group in groups for record in group]
     column, shares = column_of(grouping.ranked(runs), cases, MAIN), Shares.of(cases)
     solved = _solved(groups, shares)

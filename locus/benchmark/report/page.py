@@ -20,7 +20,7 @@ from locus.benchmark.records.record import Record
 from locus.benchmark.report import added, detail_tables, grouping, literature, main_table
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
 from locus.benchmark.report.grounding import GroundingSection
-from locus.benchmark.report.grouping import Row, by_score, counted, network_words
+from locus.benchmark.report.grouping import Row, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.primary import Primary
@@ -517,6 +517,6 @@ def cells_without_score(records: Sequence[Record]) -> list[str]:
     )
     lines = []
     for group in groups.values():
-        networks = ", ".join(sorted({network_words(record.cell) for record in group}))
+        networks = ", ".join(sorted({record.cell.network for record in group}))
         lines.append(f"{len(group)} {group[0].status} ({networks}): {group[0].reason}")
     return lines

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locus.benchmark.records import Record, Score, cases, load, pack, write
+from locus.benchmark.records import Record, Score, cases, load, pack, trainings, write
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report import grouping, main_table
+from locus.benchmark.report import main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import COLUMNS, UNSOLVED, Comparison, Interval
@@ -244,7 +244,7 @@ def test_without_per_case_rows_there_is_only_a_mean(tmp_path):
 def test_runs_of_another_recipe_are_another_row():
     one, other, further = (Record(cell=cell("cam", seed)) for seed in range(3))
     pinned = further.model_copy(update={"cell": further.cell.model_copy(update={"recipe": {**further.cell.recipe, "threads": 1}})})
-    assert [len(group) for group in grouping.trainings([other, one, pinned])] == [2, 1]
+    assert [len(group) for group in trainings([other, one, pinned])] == [2, 1]
 
 
 def test_individual_runs_have_a_table(folder):
