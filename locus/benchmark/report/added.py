@@ -9,16 +9,10 @@ from dataclasses import replace
 from locus.benchmark.report import charts
 from locus.benchmark.report.charts import Arrow, Chart
 from locus.benchmark.report.comparisons import ALONE, COMBINED, WEIGHT, added_place
+from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    TableColumn,
-    short,
-    signed_interval,
-    tabulated,
-)
+from locus.benchmark.report.table import Table, TableColumn, tabulated
 from locus.core.names import ADDED, PRIOR, UPPER_BOUND_AND_PEOPLE
 
 ADDS, NOT_SIGNIFICANT = "adds", "n.s."
@@ -46,7 +40,7 @@ def cell(row: Row | None) -> str:
     """Return the cell of the first table: the difference from ``prior`` with its interval."""
     if row is None or row.share(ADDED) is None:
         return NOTHING
-    return signed_interval(row.scores[ADDED])
+    return number(row.scores[ADDED], sign="value")
 
 
 def table(board: Leaderboard, complete: bool = True) -> Table:
@@ -55,10 +49,10 @@ def table(board: Leaderboard, complete: bool = True) -> Table:
     columns = (
         TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
         TableColumn("method", lambda row: row.name),
-        TableColumn(ALONE, lambda row: short(row.share(ALONE))),
-        TableColumn(COMBINED, lambda row: short(row.share(COMBINED))),
-        TableColumn(ADDED, lambda row: signed_interval(row.scores[ADDED]), "interval"),
-        TableColumn(WEIGHT, lambda row: short(row.share(WEIGHT))),
+        TableColumn(ALONE, lambda row: number(row.share(ALONE))),
+        TableColumn(COMBINED, lambda row: number(row.share(COMBINED))),
+        TableColumn(ADDED, lambda row: number(row.scores[ADDED], sign="value"), "interval"),
+        TableColumn(WEIGHT, lambda row: number(row.share(WEIGHT))),
         TableColumn("verdict", verdict),
     )
     rest = len(board.added) - len(shown)
@@ -89,7 +83,7 @@ def chart(board: Leaderboard) -> Chart | None:
     level = (shown[0].share(COMBINED) or 0.0) - (shown[0].share(ADDED) or 0.0)
     about = (
         f"{board.dataset}, {shown[0].network}: share of cases hit by the map alone and with `prior`. Line: `prior` "
-        f"alone, {short(level)}. Numbers: what the map adds to it, with a 95% interval; blue if that is significant."
+        f"alone, {number(level)}. Numbers: what the map adds to it, with a 95% interval; blue if that is significant."
     )
     words = (ALONE, COMBINED, f"{PRIOR} alone")
     return charts.arrows(arrows, level, words, "share of cases hit, IoU > .3", about)
@@ -101,6 +95,6 @@ def _arrow(row: Row) -> Arrow:
         name=row.name,
         start=row.share(ALONE) or 0.0,
         end=row.share(COMBINED) or 0.0,
-        text=signed_interval(row.scores[ADDED]),
+        text=number(row.scores[ADDED], sign="value"),
         is_marked=verdict(row) == ADDS,
     )

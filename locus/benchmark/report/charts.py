@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from locus.benchmark.report.grouping import Interval
+from locus.core.scores import Estimate
 
 BLUE, VERMILION, *_ = PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#8a8f98"
@@ -140,7 +140,7 @@ def arrows(
 
 
 def intervals(
-    panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], names: Sequence[str], about: str
+    panels: Mapping[str, Mapping[str, Sequence[Estimate | None]]], names: Sequence[str], about: str
 ) -> Chart:
     """Draw panels, title -> group -> a value per name: a row per name, a colour per group, bars for the intervals."""
     with rc_context(STYLE):

@@ -19,18 +19,10 @@ import numpy as np
 from locus.benchmark.records import Record, trainings
 from locus.benchmark.report import grouping
 from locus.benchmark.report.case_columns import MainColumn
-from locus.benchmark.report.grouping import (
-    BOXED,
-    NO_NETWORK,
-    Comparison,
-    Interval,
-    Row,
-    by_network,
-    by_score,
-    runs_words,
-)
+from locus.benchmark.report.grouping import BOXED, NO_NETWORK, Row, by_network, by_score, runs_words
 from locus.core.errors import BadValueError
 from locus.core.names import ADDED, BLIND, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.scores import Difference, Estimate
 from locus.scoring.rechosen import as_jackknife
 from locus.scoring.statistics import mrmc
 from locus.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
@@ -72,11 +64,11 @@ def _with_spread(row: Row) -> Row:
     """Add the spread over training runs."""
     if row.by_patient is None or len(row.by_patient.theta) < 2:
         return row
-    spread = Interval(float(np.std(row.by_patient.theta, ddof=1)))
+    spread = Estimate(float(np.std(row.by_patient.theta, ddof=1)))
     return replace(row, scores={**row.scores, SPREAD: spread})
 
 
-Gaps = dict[Row, tuple[Comparison, ...]]
+Gaps = dict[Row, tuple[Difference, ...]]
 """Row -> its differences from the baselines that see no image."""
 
 
@@ -133,7 +125,7 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
 
 def _adjusted(
     estimates: Mapping[Any, Estimates], corrected: Sequence[Any]
-) -> dict[Any, tuple[Comparison, ...]]:
+) -> dict[Any, tuple[Difference, ...]]:
     """Return the differences of each row; p is the larger one of both baselines, after Holm over ``corrected`` rows."""
     largest = np.array(
         [max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected]
@@ -143,7 +135,7 @@ def _adjusted(
     )
     return {
         row: tuple(
-            Comparison(name, _interval(gap), p.get(row), _known(gap.p))
+            Difference(name, _interval(gap), p.get(row), _known(gap.p))
             for name, gap in gaps.items()
         )
         for row, gaps in estimates.items()
@@ -202,18 +194,18 @@ def _with_p(row: Row, *corrected: Mapping[Row, float]) -> Row:
     p = next((values[row] for values in corrected if row in values), None)
     if p is None:
         return row
-    return replace(row, over_baselines=tuple(replace(gap, p=p) for gap in row.over_baselines))
+    return replace(row, over_baselines=tuple(gap._replace(p=p) for gap in row.over_baselines))
 
 
-def _interval(estimate: MrmcEstimate) -> Interval:
+def _interval(estimate: MrmcEstimate) -> Estimate:
     low, high = (None if np.isnan(end) else end for end in (estimate.low, estimate.high))
-    return Interval(estimate.value, low, high)
+    return Estimate(estimate.value, low, high)
 
 
 def _fields(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
     """Return a row's ``significantly_worse`` and ``best_other``; ``names``: the rows that were compared."""
     other, gap = verdict.compared_with, verdict.worse_by
-    best = None if other is None or gap is None else Comparison(names[other], _interval(gap), gap.p)
+    best = None if other is None or gap is None else Difference(names[other], _interval(gap), gap.p)
     return {"significantly_worse": verdict.significantly_worse, "best_other": best}
 
 
@@ -284,11 +276,11 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     if (
         bound := next((row.main.value for row in rows if row.name == UPPER_BOUND), None)
     ) is not None:
-        values[BOUND] = Interval(bound)
+        values[BOUND] = Estimate(bound)
     if mean is not None:
         note = runs_words(1) if len(mean.theta) == 1 else ""
         values[MAIN] = (
-            Interval(float(mean.theta.mean()))
+            Estimate(float(mean.theta.mean()))
             if mean.interval is None
             else _interval(mean.interval)
         )
@@ -360,7 +352,7 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
     pairs = itertools.combinations(range(len(order)), 2)
     between = {(a, b): over_networks(shared[order[a]], shared[order[b]]) for a, b in pairs}
     runs = {name: tuple(record for row in rows_of[name] for record in row.runs) for name in order}
-    rows = (Row("effect", name, runs[name], {MAIN: Interval(means[name])}) for name in order)
+    rows = (Row("effect", name, runs[name], {MAIN: Estimate(means[name])}) for name in order)
     compared_rows = zip(rows, mrmc.verdicts(len(order), between), strict=True)
     return [
         replace(r, **_fields(verdict, order), over_baselines=above[r.name])
@@ -427,7 +419,7 @@ def above_baselines_at(
     return [row for row in tested if row.above_baselines]
 
 
-def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Comparison]]:
+def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Difference]]:
     """Yield each other row on the same cases with how much better it is than ``row``, after Holm's correction."""
     gaps = {
         o: compared(of, row.by_patient)
@@ -437,7 +429,7 @@ def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Compar
     estimates = {other: gap for other, gap in gaps.items() if gap is not None}
     adjusted = holm(np.array([gap.p for gap in estimates.values()])).tolist()
     for (other, gap), p in zip(estimates.items(), adjusted, strict=True):
-        yield other, Comparison(row.name, _interval(gap), p)
+        yield other, Difference(row.name, _interval(gap), p)
 
 
 ALONE, COMBINED, WEIGHT = "alone", "combined", "weight"
@@ -463,7 +455,7 @@ def added(
 def _added_row(runs: Sequence[Record]) -> Row:
     """Return the row of the ``runs``: means over findings, then over training runs."""
     row = Row.of(runs)
-    scores = {name: Interval(row.value(name)) for name in (ALONE, COMBINED, ADDED, WEIGHT)}
+    scores = {name: Estimate(row.value(name)) for name in (ALONE, COMBINED, ADDED, WEIGHT)}
     return replace(row, scores=scores)
 
 
@@ -481,11 +473,11 @@ def _added_of_network(group: Sequence[Row]) -> list[Row]:
     return [_with_added(row, found.get(row), gaps.get(row, ())) for row in group]
 
 
-def _with_added(row: Row, estimate: MrmcEstimate | None, gaps: tuple[Comparison, ...]) -> Row:
+def _with_added(row: Row, estimate: MrmcEstimate | None, gaps: tuple[Difference, ...]) -> Row:
     if estimate is None:
         return row
     n = row.find(ADDED)
-    interval = Interval(estimate.value, estimate.low, estimate.high, 0 if n is None else n.n)
+    interval = Estimate(estimate.value, estimate.low, estimate.high, 0 if n is None else n.n)
     return replace(row, scores={**row.scores, ADDED: interval}, over_baselines=gaps)
 
 

@@ -5,24 +5,15 @@ its means. The scores come from ``locus.scoring.protocols``. The breakdowns show
 by training run and by group of cases.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import NOTES
+from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, basis_lines, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import (
-    NOTHING,
-    Kind,
-    Table,
-    TableColumn,
-    share,
-    tabulated,
-    with_interval,
-    with_n,
-)
+from locus.benchmark.report.table import Kind, Table, TableColumn, tabulated
 from locus.core.names import CENTER, MAIN, PRIOR
 from locus.core.scores import Score, ThresholdSource
 
@@ -46,30 +37,43 @@ def score(
     metric: str,
     threshold_source: ThresholdSource | None = None,
     heading: str = "",
-    formatter: Callable[[Score | None], str] = share,
+    *,
+    interval: bool = False,
+    n: bool = False,
     kind: Kind = "",
 ) -> TableColumn:
     """Return a column with the mean of a metric over findings; a dash if a row has none.
 
-    >>> from locus.benchmark.records import Cell, Record
-    >>> values = (Score(finding="mean", metric="pointing", value=0.5, n=8),)
-    >>> score("pointing").cell(Row.of([Record(cell=Cell(dataset="phantom", method="cam"), scores=values)]))
-    '0.500'
+    Args:
+        metric: the metric.
+        threshold_source: source of its score threshold; None: the first one.
+        heading: the heading; by default the metric.
+        interval: whether the cells have the 95% interval.
+        n: whether the cells have the number of cases.
+        kind: kind of the column.
+
+    Example:
+        >>> from locus.benchmark.records import Cell, Record
+        >>> values = (Score(finding="mean", metric="pointing", value=0.5, n=8),)
+        >>> score("pointing").cell(Row.of([Record(cell=Cell(dataset="phantom", method="cam"), scores=values)]))
+        '0.500'
     """
-    find = partial(Row.find, metric=metric, threshold_source=threshold_source)
-    return TableColumn(heading or metric, lambda row: formatter(find(row)), kind)
+
+    def cell(row: Row) -> str:
+        found = row.find(metric, threshold_source=threshold_source)
+        return number(found, leading_zero=True, interval=interval, n=n)
+
+    return TableColumn(heading or metric, cell, kind)
 
 
-def count(
-    metric: str, threshold_source: ThresholdSource | None = None, heading: str = "n cases"
-) -> TableColumn:
-    """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
-    return score(
-        metric,
-        threshold_source,
-        heading,
-        lambda found: str(found.n if found and found.n else NOTHING),
-    )
+def count(metric: str, threshold_source: ThresholdSource | None = None) -> TableColumn:
+    """Return a column with the number of cases (image x finding) of a metric."""
+
+    def cell(row: Row) -> str:
+        found = row.find(metric, threshold_source=threshold_source)
+        return str(found.n) if found is not None and found.n else NOTHING
+
+    return TableColumn("n cases", cell)
 
 
 def of_protocol(board: Leaderboard, protocol: str) -> Table:
@@ -79,15 +83,11 @@ def of_protocol(board: Leaderboard, protocol: str) -> Table:
         (score.metric, score.threshold_source) for row in rows for score in row.select("mean")
     )
     names = [metric if source == "none" else f"{metric}, {source}" for metric, source in means]
-    columns = [score(*key, name, _with_n) for key, name in zip(means, names, strict=True)]
+    columns = [
+        score(*key, name, interval=True, n=True) for key, name in zip(means, names, strict=True)
+    ]
     about = f"{basis_lines(rows, 'see the columns')}\nMean over findings; docs/protocols.md explains the columns."
     return tabulated(f"{board.title}: {protocol}", about, [*NAMES, *columns], rows)
-
-
-def _with_n(score: Score | None) -> str:
-    return (
-        NOTHING if score is None or score.value is None else f"{with_interval(score)} (n {score.n})"
-    )
 
 
 THRESHOLDS: dict[ThresholdSource, str] = {
@@ -106,13 +106,13 @@ def by_threshold(board: Leaderboard) -> Table:
     columns = (
         *(score(MAIN, word, word) for word in ("fixed", "otsu", "validation")),
         score(shared, "validation", "validation, shared", kind="optional"),
-        score(MAIN, "fitted", "fitted on another suite", with_interval, kind="optional"),
-        score(MAIN, "cross-fitted", "cross-fitted", with_interval),
-        score(shared, "cross-fitted", "cross-fitted, shared", with_interval),
-        score(MAIN, "oracle", "oracle", with_interval),
-        score(shared, "oracle", "oracle, shared", with_interval),
-        score("optimism", formatter=with_interval),
-        score("optimism@shared", heading="optimism, shared", formatter=with_interval),
+        score(MAIN, "fitted", "fitted on another suite", interval=True, kind="optional"),
+        score(MAIN, "cross-fitted", "cross-fitted", interval=True),
+        score(shared, "cross-fitted", "cross-fitted, shared", interval=True),
+        score(MAIN, "oracle", "oracle", interval=True),
+        score(shared, "oracle", "oracle, shared", interval=True),
+        score("optimism", interval=True),
+        score("optimism@shared", heading="optimism, shared", interval=True),
         count(MAIN, board.threshold_source),
     )
     intro = f"{basis_lines(rows, NOTES['threshold_sources'])}\n{NOTES['shared_thresholds']}"
@@ -127,8 +127,8 @@ def per_training_run(board: Leaderboard) -> Table:
             replace(column, kind="network") if column.heading == "seed" else column
             for column in NAMES
         ),
-        score(MAIN, board.threshold_source, f"{MAIN} [95%, this run only]", with_interval),
-        score("pointing", formatter=with_interval),
+        score(MAIN, board.threshold_source, f"{MAIN} [95%, this run only]", interval=True),
+        score("pointing", interval=True),
         count(MAIN, board.threshold_source),
     ]
     intro = f"{basis_lines(rows, THRESHOLDS[board.threshold_source])}\n{NOTES['one_run']}"
@@ -165,5 +165,10 @@ def _of_group(variable: str, group: str, rows: Sequence[Row]) -> TableColumn:
     counts = {score.n for row in rows if (score := pick(row)) is not None}
     heading = f"{variable}: {group}"
     if len(counts) != 1:
-        return TableColumn(heading, lambda row: with_n(pick(row)))
-    return TableColumn(f"{heading} (n {counts.pop()})", lambda row: share(pick(row)))
+        return TableColumn(
+            heading, lambda row: number(pick(row), leading_zero=True, interval=False, n=True)
+        )
+    return TableColumn(
+        f"{heading} (n {counts.pop()})",
+        lambda row: number(pick(row), leading_zero=True, interval=False),
+    )

@@ -19,14 +19,15 @@ import numpy as np
 from locus.benchmark.records.record import NOT_STATED, Record
 from locus.benchmark.report import NOTES, charts, literature
 from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
 from locus.benchmark.report.literature import MARKS, MEAN, PLACES
 from locus.benchmark.report.section import Section
-from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
+from locus.benchmark.report.table import Table
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
-from locus.core.scores import Score
-from locus.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
+from locus.core.scores import Estimate, Mark, Score
+from locus.scoring.statistics.resample import LEVEL, least_certain
 
 
 class Rule(NamedTuple):
@@ -122,7 +123,7 @@ def threshold_source(metric: str) -> str:
     return "none" if metric.startswith("pointing") else "validation"
 
 
-def gap(record: Record, metric: str, records: Sequence[Record]) -> Gap | None:
+def gap(record: Record, metric: str, records: Sequence[Record]) -> Estimate | None:
     """Return a value minus that of the baseline with a 95% interval, taking the two as independent.
 
     The variance of a share is binomial, by finding if the paper says so; that of another mean is that of the baseline,
@@ -134,18 +135,18 @@ def gap(record: Record, metric: str, records: Sequence[Record]) -> Gap | None:
         return None
     difference = score.value - other.value
     if other.low is None or other.high is None or not has_known_images(record):
-        return Gap(difference)
+        return Estimate(difference)
     z, half = NormalDist().inv_cdf((1 + LEVEL) / 2), (other.high - other.low) / 2
     if not RULES[metric].is_share:
         reach = half * np.sqrt(1 + other.n / (score.n or other.n))
-        return Gap(difference, difference - reach, difference + reach)
+        return Estimate(difference, difference - reach, difference + reach)
     parts = [s for s in record.select(metric) if s.finding != MEAN and s.n]
     counts = np.array([s.n for s in parts] or [score.n or other.n], dtype=np.float64)
     shares = (
         np.array([s.value or 0.0 for s in parts]) if parts else least_certain(score.value, counts)
     )
     reach = np.sqrt(half**2 + z**2 * (shares * (1 - shares) / counts).sum() / len(counts) ** 2)
-    return Gap(difference, difference - float(reach), difference + float(reach))
+    return Estimate(difference, difference - float(reach), difference + float(reach))
 
 
 def has_known_images(record: Record) -> bool:
@@ -174,7 +175,7 @@ def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) 
         }
         cells = (_with_mark(record.find(metric), gaps.get(metric)) for metric in metrics)
         if gaps:
-            first = _difference(next(iter(gaps.values())))
+            first = number(next(iter(gaps.values())), sign="all")
             lines.append((literature.result_name(record), *cells, first, *_source(record)))
     meaning = "; ".join(f"{RULES[metric].heading}: {RULES[metric].words}" for metric in metrics)
     note = NOTES["grounding"].format(baseline=listed([f"`{name}`" for name in baselines]))
@@ -217,17 +218,11 @@ def _baseline(name: str, records: Sequence[Record], metrics: Sequence[str]) -> t
 
 
 def _with_interval(score: Score | None) -> str:
-    return NOTHING if score is None else of_interval((score.value, score.low, score.high))
+    return NOTHING if score is None else number(score)
 
 
-def _with_mark(score: Score | None, of: Gap | None) -> str:
-    return NOTHING if score is None else short(score.value) + (MARKS[of.mark] if of else "")
-
-
-def _difference(of: Gap | None) -> str:
-    if of is None or not of.mark:
-        return NOTHING if of is None else signed_short(of.difference)
-    return f"{signed_short(of.difference)} [{signed_short(of.low)}, {signed_short(of.high)}]"
+def _with_mark(score: Score | None, of: Estimate | None) -> str:
+    return NOTHING if score is None else number(score.value) + (MARKS[of.mark] if of else "")
 
 
 def _source(record: Record) -> tuple[str, str, str, str]:
@@ -276,7 +271,7 @@ def _left_out(records: Sequence[Record], metric: str) -> str:
     count = (
         f"{len(values)} result that was" if len(values) == 1 else f"{len(values)} results that were"
     )
-    return f" Left out: {count} not reviewed (up to {short(max(values))})."
+    return f" Left out: {count} not reviewed (up to {number(max(values))})."
 
 
 def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
@@ -290,8 +285,8 @@ def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
     if score is None or other is None or of is None:
         return f"{record.method}: {rule.heading} has no baseline on this truth."
     return (
-        f"{record.method} scores {short(score.value)} ({rule.heading}: {rule.words}), {PLACES[of.mark]} "
-        f"{rule.baseline}, which never sees an image: {_with_interval(other)}; difference {_difference(of)}."
+        f"{record.method} scores {number(score.value)} ({rule.heading}: {rule.words}), {PLACES[of.mark]} "
+        f"{rule.baseline}, which never sees an image: {_with_interval(other)}; difference {number(of, sign='all')}."
     )
 
 
@@ -346,7 +341,7 @@ class GroundingSection(Section):
         """Return the baseline and how many published models are above it, or the agreement of people."""
         if self.is_of_people and self.people is not None:
             hits = self.people.find("hit@iou.3")
-            return f"two radiologists (VinDr-CXR): IoU > .3 in {short(hits.value if hits else None)} of cases"
+            return f"two radiologists (VinDr-CXR): IoU > .3 in {number(hits.value if hits else None)} of cases"
         metric = self.metrics[0]
         score = _with_interval(blind(self.records, metric))
         counts = self._counts(metric)
@@ -375,7 +370,7 @@ class GroundingSection(Section):
             below = sum(value < empty.value for value in others)
             line += (
                 f" **Where an empty mask counts as 1** on images without the finding, empty masks everywhere have "
-                f"{short(empty.value)}, above {below} of {len(others)} fine-tuned results."
+                f"{number(empty.value)}, above {below} of {len(others)} fine-tuned results."
             )
             line += _left_out(self.records, EMPTY_IS_1)
         yield line
@@ -402,7 +397,7 @@ class GroundingSection(Section):
         if agreement is None:
             return ""
         return (
-            f" One radiologist against another on VinDr-CXR ({finding}): {short(agreement.value)}."
+            f" One radiologist against another on VinDr-CXR ({finding}): {number(agreement.value)}."
         )
 
     def chart(self) -> Chart | None:
@@ -479,7 +474,7 @@ def _without_content(dataset: str, records: Sequence[Record]) -> Table:
     rule = RULES[EMPTY_IS_1]
     for positives, images, split in printed_counts(records):
         printed = f"{split}: {positives:,} of {images:,} with the finding, as printed"
-        share = short((images - positives) / images)
+        share = number((images - positives) / images)
         lines.append((f"{rule.heading}: {rule.words}", f"`{EMPTY_MASK}`", printed, share, ""))
     head = ("rule", "map without content", "images", "score [95%]", "highest finding")
     return Table(
@@ -499,7 +494,7 @@ def _pairs(dataset: str, record: Record) -> Table:
     scores = {(score.finding, score.metric): score.value for score in record.scores}
     findings = dict.fromkeys(finding for finding, _ in scores)
     lines = [
-        (finding, *(short(scores[finding, metric]) for metric in PAIRS)) for finding in findings
+        (finding, *(number(scores[finding, metric]) for metric in PAIRS)) for finding in findings
     ]
     head = ("finding", *PAIRS.values())
     return Table(
@@ -509,7 +504,9 @@ def _pairs(dataset: str, record: Record) -> Table:
 
 def _people(record: Record) -> str:
     value = {
-        metric: short(score.value) for metric in PAIRS if (score := record.find(metric)) is not None
+        metric: number(score.value)
+        for metric in PAIRS
+        if (score := record.find(metric)) is not None
     }
     return (
         f"**People** (VinDr-CXR, mean over findings): if two radiologists marked a finding, a box of one hits one of "

@@ -1,7 +1,5 @@
 """Rows of tables: records of a method, a network, or a method over networks, grouped and described in sentences.
 
-``Interval``     a value with its 95% interval
-``Comparison``   how much better another row is, or how much better this row is than ``prior``
 ``Row``          a row; it is computed from records when tables are made, and never stored
 
 ``Row.of`` makes the row of any protocol or check; those of the main protocol are computed in ``leaderboard`` and
@@ -15,7 +13,7 @@ is for one fold. Boxed images have a truth box. Sentences are about the data, tr
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from locus.benchmark.records.record import (
     CONTRIBUTED,
@@ -34,7 +32,7 @@ from locus.core.names import (
     UNRANKED_METHODS,
     UPPER_BOUND_AND_PEOPLE,
 )
-from locus.core.scores import Score
+from locus.core.scores import Difference, Estimate, Score
 from locus.scoring.statistics.mrmc import ALPHA, RowSamples
 
 COLUMNS = names.HIT_COLUMNS
@@ -54,28 +52,6 @@ NO_NETWORK = frozenset(names.WITHOUT_NETWORK)
 """Rows that do not use the network: baselines, upper bound and people."""
 
 
-class Interval(NamedTuple):
-    """A value, the ends of its 95% interval if it has one, and the number of cases behind it."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A difference between two rows on the same cases."""
-
-    name: str
-    """The other row."""
-    difference: Interval
-    p: float | None = None
-    """Two-sided p-value, after Holm's correction."""
-    single_p: float | None = None
-    """Two-sided p-value of this difference alone, without a correction; None if it is unknown."""
-
-
 @dataclass(frozen=True, eq=False)
 class Row:
     """A row of a table."""
@@ -84,18 +60,18 @@ class Row:
     name: str
     runs: tuple[Record, ...]
     """Records from which it was computed, by seed."""
-    scores: Mapping[str, Interval] = field(default_factory=dict)
+    scores: Mapping[str, Estimate] = field(default_factory=dict)
     """Column -> mean over findings, then over training runs, of the main protocol: ``COLUMNS``, ``UNSOLVED``, ``BOXED``
     and the others that ``leaderboard`` fills."""
-    findings: Mapping[str, Interval] = field(default_factory=dict)
+    findings: Mapping[str, Estimate] = field(default_factory=dict)
     """Finding -> the main column, mean over training runs."""
     auroc: float | None = None
     """Mean AUROC of the classifier over its training runs."""
     significantly_worse: bool | None = None
     """Whether another row is significantly better; None if nothing was compared."""
-    best_other: Comparison | None = None
+    best_other: Difference | None = None
     """The better row: the best of the table or, if that is not significantly better, the best that is."""
-    over_baselines: tuple[Comparison, ...] = ()
+    over_baselines: tuple[Difference, ...] = ()
     """Differences from the baselines that see no image, ``BLIND``; p is the larger one of both, after Holm."""
     note: str = ""
     settings: str = ""
@@ -141,9 +117,9 @@ class Row:
         return self.runs[0].method
 
     @property
-    def main(self) -> Interval:
+    def main(self) -> Estimate:
         """The main column."""
-        return self.scores.get(MAIN, Interval(None))
+        return self.scores.get(MAIN, Estimate(None))
 
     def share(self, column: str) -> float | None:
         """Return the value of a column of the main protocol; None if it has none."""
@@ -182,32 +158,29 @@ class Row:
     def above_baselines(self) -> bool | None:
         """Whether it is significantly above all baselines of ``over_baselines``; None if that was not tested."""
         gaps = [
-            gap
-            for gap in self.over_baselines
-            if gap.difference.low is not None or gap.p is not None
+            gap for gap in self.over_baselines if gap.estimate.low is not None or gap.p is not None
         ]
         if not gaps:
             return None
         ends = (
-            gap.difference.value if gap.difference.low is None else gap.difference.low
-            for gap in gaps
+            gap.estimate.value if gap.estimate.low is None else gap.estimate.low for gap in gaps
         )
         return all((end or 0.0) > 0 for end in ends) and all(
             gap.p is None or gap.p <= ALPHA for gap in gaps
         )
 
     @property
-    def over_floor(self) -> Comparison | None:
+    def over_floor(self) -> Difference | None:
         """Its difference from the higher one of the baselines of ``over_baselines``; None if it was not compared."""
-        known = [gap for gap in self.over_baselines if gap.difference.value is not None]
-        return min(known, key=lambda gap: gap.difference.value or 0.0, default=None)
+        known = [gap for gap in self.over_baselines if gap.estimate.value is not None]
+        return min(known, key=lambda gap: gap.estimate.value or 0.0, default=None)
 
     @property
     def differs_from_floor(self) -> bool | None:
         """Whether it is significantly above all baselines, or below the higher one; None if that was not tested."""
         if self.above_baselines is not False or self.over_floor is None:
             return self.above_baselines
-        high, p = self.over_floor.difference.high, self.over_floor.p
+        high, p = self.over_floor.estimate.high, self.over_floor.p
         return high is not None and high < 0 and (p is None or p <= ALPHA)
 
     @property

@@ -22,10 +22,10 @@ from locus.benchmark.report.case_columns import (
     column_of,
     read_columns,
 )
-from locus.benchmark.report.grouping import Interval, Row, by_network, by_score, counted
+from locus.benchmark.report.grouping import Row, by_network, by_score, counted
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
-from locus.core.scores import ThresholdSource
+from locus.core.scores import Estimate, ThresholdSource
 from locus.core.types import FloatArray
 from locus.scoring.statistics.mrmc import RowSamples
 from locus.scoring.statistics.resample import ratio
@@ -384,7 +384,7 @@ def _row(
     }
     if solved and (rest := [share.value for name, share in findings.items() if name not in solved]):
         values = [value for value in rest if value is not None]
-        scores[grouping.UNSOLVED] = Interval(sum(values) / len(values) if values else None)
+        scores[grouping.UNSOLVED] = Estimate(sum(values) / len(values) if values else None)
     if MAIN in scores:
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
     models = [record.cell.model_key for record in runs]
@@ -394,7 +394,7 @@ def _row(
         if all(key in of for key in models)
     }
     means = {metric: float(value) for metric, value in measured.items()}
-    scores |= {grouping.BOXED: Interval(means[grouping.BOXED])} if grouping.BOXED in means else {}
+    scores |= {grouping.BOXED: Estimate(means[grouping.BOXED])} if grouping.BOXED in means else {}
     return Row(
         "method",
         first.method,
@@ -407,24 +407,24 @@ def _row(
 
 
 def _with_interval(
-    main: Interval, runs: Sequence[Record], by_patient: RowSamples | None
-) -> Interval:
+    main: Estimate, runs: Sequence[Record], by_patient: RowSamples | None
+) -> Estimate:
     """Return the main column with its interval: over runs and patients, or that of the record of a single run."""
     score = grouping.main_score(runs[0])
     n = main.n if score is None else score.n
     if len(runs) == 1:
         return (
-            main._replace(n=n) if score is None else Interval(score.value, score.low, score.high, n)
+            main._replace(n=n) if score is None else Estimate(score.value, score.low, score.high, n)
         )
     estimate = None if by_patient is None else by_patient.interval
     return (
         main._replace(n=n)
         if estimate is None
-        else Interval(main.value, estimate.low, estimate.high, n)
+        else Estimate(main.value, estimate.low, estimate.high, n)
     )
 
 
-def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Interval:
+def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Estimate:
     """Return the mean of a column over findings, then runs: from the rows per case, else from the records."""
     if all(record.key in shares.index for record in runs):
         values = [shares.mean(record.key, name) for record in runs]
@@ -434,10 +434,10 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Interval:
         )
         values = [math.nan if value is None else value]
     mean = sum(values) / len(values)
-    return Interval(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
+    return Estimate(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
 
 
-def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Interval]:
+def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Estimate]:
     """Return finding -> the main column, mean over runs, with its number of cases."""
     if all(record.key in shares.index for record in runs):
         by_run = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
@@ -445,20 +445,20 @@ def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Interval]:
             name: (sum(v for v, _ in values) / len(runs), values[0][1])
             for name, values in by_run.items()
         }
-        return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
+        return {name: Estimate(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
     names = dict.fromkeys(
         score.finding for score in runs[0].select(MAIN) if score.finding != "mean"
     )
     found = {name: Row.of(runs).find(MAIN, name, runs[0].cell.threshold_source) for name in names}
     return {
-        name: Interval(score.value, n=score.n) for name, score in found.items() if score is not None
+        name: Estimate(score.value, n=score.n) for name, score in found.items() if score is not None
     }
 
 
 def _person(record: Record) -> Row:
     score = grouping.main_score(record)
     main = (
-        Interval(None) if score is None else Interval(score.value, score.low, score.high, score.n)
+        Estimate(None) if score is None else Estimate(score.value, score.low, score.high, score.n)
     )
     return Row("method", record.method, (record,), {MAIN: main}, note=record.reason)
 

@@ -21,19 +21,12 @@ from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Cell, Recor
 from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
+from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    of_interval,
-    short,
-    signed_interval,
-    signed_short,
-)
-from locus.benchmark.report.table import share as value
+from locus.benchmark.report.table import Table
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
-from locus.core.scores import Score
+from locus.core.scores import Estimate, Score
 from locus.core.types import FloatArray
 from locus.scoring.statistics import resample
 
@@ -134,7 +127,7 @@ def mean_over(record: Record, column: str, names: Sequence[str], box: Box) -> fl
     return float(np.mean([value or 0.0 for value in values])) if len(values) == len(names) else None
 
 
-def gap(record: Record, column: str, names: Sequence[str], box: Box) -> resample.Gap | None:
+def gap(record: Record, column: str, names: Sequence[str], box: Box) -> Estimate | None:
     """Return the difference of that mean from the one of ``fixed_box``; None without a value.
 
     It has no interval unless it was scored on the cases of ``fixed_box``.
@@ -320,7 +313,7 @@ def _rules(of: Reference | None) -> tuple[str, ...]:
 
 def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
     difference = gap(record, column, names, box)
-    return short(mean_over(record, column, names, box)) + (
+    return number(mean_over(record, column, names, box)) + (
         MARKS[difference.mark] if difference else ""
     )
 
@@ -340,21 +333,16 @@ def sentence(record: Record, box: Box) -> str:
         difference = gap(record, column, names, box)
         if difference is not None:
             both = (
-                short(mean_over(record, column, names, box)),
-                short(mean_over(box.record, column, names, box)),
+                number(mean_over(record, column, names, box)),
+                number(mean_over(box.record, column, names, box)),
             )
             place = f"{PLACES[difference.mark]} fixed_box ({both[1]})"
-            words.append(f"{both[0]}{without}, {place}, difference {difference_words(difference)}")
+            words.append(
+                f"{both[0]}{without}, {place}, difference {number(difference, sign='value')}"
+            )
     measure, _, at = column.removeprefix("hit@").partition(".")
     hits = f"{record.method} hits at {NAMES_OF_MEASURES[measure]} > .{at}"
     return f"{hits}: {'; '.join(words)}."
-
-
-def difference_words(difference: resample.Gap) -> str:
-    """Return a difference with its sign, and its interval if it has one."""
-    if not difference.mark:
-        return signed_short(difference.difference)
-    return signed_interval((difference.difference, difference.low, difference.high))
 
 
 def headings(columns: Sequence[str]) -> tuple[str, ...]:
@@ -381,11 +369,10 @@ def differences(
 
 
 def _difference(record: Record, column: str, names: Sequence[str], box: Box) -> str:
-    if (of := gap(record, column, names, box)) is None:
+    difference = gap(record, column, names, box)
+    if difference is None:
         return NOTHING
-    size = short(abs(of.difference))
-    ends = of_interval((abs(of.difference), of.low, of.high)).removeprefix(size) if of.mark else ""
-    return signed_short(of.difference) + ends + MARKS[of.mark]
+    return number(difference, sign="value") + MARKS[difference.mark]
 
 
 def short_tables(board: Leaderboard) -> tuple[Table, ...]:
@@ -426,7 +413,7 @@ def _by_finding(box: Box, dataset: str) -> Table:
     lines = [
         (
             name,
-            *(of_interval((box.columns[c].value[k], *ends[c][k])) for c in IOU),
+            *(number(Estimate(box.columns[c].value[k], *ends[c][k])) for c in IOU),
             str(box.counts[name]),
         )
         for k, name in enumerate(box.findings)
@@ -448,7 +435,12 @@ def _baselines_by_finding(board: Leaderboard) -> Table:
         intervals = zip(
             box.columns[MAIN].value, *resample.interval(box.columns[MAIN]).T, strict=True
         )
-        lines.append((f"{row.name} {row.note}".rstrip(), *map(of_interval, intervals)))
+        lines.append(
+            (
+                f"{row.name} {row.note}".rstrip(),
+                *(number(Estimate(*interval)) for interval in intervals),
+            )
+        )
     head = ("baseline", *boxes[0][1].findings)
     about = "Share of truth boxes hit at IoU > .3, with a 95% interval over patients."
     return Table(f"{board.title}: baselines by finding", about, head, tuple(lines))
@@ -471,7 +463,7 @@ def _precision(papers: Sequence[Record], dataset: str) -> Table:
     ]
     names = {name for record in having for name, _ in record.names(finding=MEAN)}
     metrics = sorted(name for name in names if name.startswith(("ap@", "loc-acc@")))
-    lines = [(r.method, trained_on(r), *(value(r.find(name)) for name in metrics)) for r in having]
+    lines = [(r.method, trained_on(r), *(_value(r.find(name)) for name in metrics)) for r in having]
     head = (*NAMES, *metrics)
     return Table(
         f"{dataset}: average precision, from papers", NOTES["precision"], head, tuple(lines)
@@ -510,13 +502,17 @@ def _values(papers: Sequence[Record], dataset: str) -> Table:
         (
             record.method,
             metric,
-            *(value(record.find(metric, finding)) for finding in (MEAN, *findings)),
+            *(_value(record.find(metric, finding)) for finding in (MEAN, *findings)),
         )
         for record, names in metrics
         for metric in names
     ]
     head = (RESULT, "metric", MEAN, *findings)
     return Table(f"{dataset}: all published values", "As published.", head, tuple(lines))
+
+
+def _value(score: Score | None) -> str:
+    return NOTHING if score is None else number(score.value, leading_zero=True)
 
 
 def lines(board: Leaderboard) -> Iterator[dict[str, str | float | None]]:
@@ -541,7 +537,7 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
     first_hand = [record for record in published(board.records) if not _is_second_hand(record)]
     if box is None or not first_hand:
         return ()
-    values = [short(mean_over(box.record, MAIN, names, box)) for names in (box.findings, box.rest)]
+    values = [number(mean_over(box.record, MAIN, names, box)) for names in (box.findings, box.rest)]
     without = f" ({values[1]} without {grouping.listed(box.solved)})" if box.solved else ""
     lines = [
         f"**A box that never sees the image** (`{FIXED_BOX}`): {values[0]} at IoU > .3{without}."

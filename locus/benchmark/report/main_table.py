@@ -24,17 +24,10 @@ from locus.benchmark.records.record import PUBLISHED, describe
 from locus.benchmark.report import added, grouping, literature
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
-from locus.benchmark.report.grouping import Comparison, Interval, Row, by_network, by_score, counted
+from locus.benchmark.report.formats import NOTHING, number
+from locus.benchmark.report.grouping import Row, by_network, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    TableColumn,
-    of_interval,
-    short,
-    signed_interval,
-    tabulated,
-)
+from locus.benchmark.report.table import Table, TableColumn, tabulated
 from locus.core.files import csv_text
 from locus.core.names import (
     ADDED,
@@ -46,6 +39,7 @@ from locus.core.names import (
     UPPER_BOUND,
     UPPER_BOUND_AND_PEOPLE,
 )
+from locus.core.scores import Difference, Estimate
 from locus.scoring.statistics.rank_reversals import corrected_best
 from locus.scoring.statistics.resample import MIN_PATIENTS
 
@@ -220,12 +214,12 @@ def _hit_columns(names: Sequence[str]) -> Iterator[TableColumn]:
 
 
 def _shares(name: str, heading: str) -> TableColumn:
-    return TableColumn(heading, lambda row: short(row.share(name)))
+    return TableColumn(heading, lambda row: number(row.share(name)))
 
 
 def over_floor(row: Row) -> str:
     """Return the difference from the floor with its interval."""
-    return NOTHING if row.over_floor is None else signed_interval(row.over_floor.difference)
+    return NOTHING if row.over_floor is None else number(row.over_floor.estimate, sign="value")
 
 
 def floor_verdict(row: Row) -> str:
@@ -250,7 +244,7 @@ def _first_verdict(row: Row, of_added: Row | None) -> str:
 
 def network_cell(row: Row) -> str:
     """Return the network of a row with the AUROC of its classifier, whether that is weak, and what else names it."""
-    words = [] if row.auroc is None else [auroc_words(row.auroc)]
+    words = [] if row.auroc is None else [number(row.auroc, digits=2)]
     words += (
         ["weak classifier"] if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else []
     )
@@ -258,15 +252,6 @@ def network_cell(row: Row) -> str:
     words += [PUBLISHED] if row.is_published else []
     words += [f"external, by {row.contributed_by}"] if row.contributed_by else []
     return f"{row.network} ({', '.join(words)})" if words else row.network
-
-
-def auroc_words(auroc: float) -> str:
-    """Format an AUROC with two decimals and without a leading zero.
-
-    >>> auroc_words(0.669)
-    '.67'
-    """
-    return f"{auroc:.2f}".removeprefix("0")
 
 
 def by_finding(board: Leaderboard) -> Table:
@@ -278,7 +263,7 @@ def by_finding(board: Leaderboard) -> Table:
     names = list(methods[0].findings)
     rows = [*methods, *board.blind(methods[0])]
     lines = [
-        (row.name, *(short(row.findings.get(name, Interval(None)).value) for name in names))
+        (row.name, *(number(row.findings.get(name, Estimate(None)).value) for name in names))
         for row in rows
     ]
     lines.append(("n", *(str(methods[0].findings[name].n) for name in names)))
@@ -359,7 +344,7 @@ def verdict(row: Row) -> str:
         return "may be the best"
     if row.best_other is None or not row.significantly_worse:
         return NOT_SHOWN_ABOVE
-    return f"behind {row.best_other.name} by {of_interval(row.best_other.difference)}"
+    return f"behind {row.best_other.other} by {number(row.best_other.estimate)}"
 
 
 @lru_cache(maxsize=4)
@@ -372,8 +357,8 @@ def people(board: Leaderboard) -> Table:
     )
     for person in (person for person in board.people if person.runs[0].key in cases.columns):
         marked = np.isfinite(cases.wide([person.runs[0].key], AGREEMENT)[:, 0])
-        lines.append((person.name, of_interval(person.main), str(person.main.n)))
-        lines += [(row.name, short(_on(row, marked, cases)), str(marked.sum())) for row in rows]
+        lines.append((person.name, number(person.main), str(person.main.n)))
+        lines += [(row.name, number(_on(row, marked, cases)), str(marked.sum())) for row in rows]
     note = "Boxes of other radiologists against the truth, and the best methods on the same cases."
     head = ("row", "IoU > .3 on these cases", "n")
     return Table(f"{board.title}: people and methods on the same cases", note, head, tuple(lines))
@@ -412,7 +397,9 @@ def notes(board: Leaderboard) -> list[str]:
     basis += [f"Trained on: {'; '.join(machines[:3])}{more}."] * bool(machines)
     if all(grouping.BOXED in row.scores for row in board.methods):
         boxed = sorted(row.scores[grouping.BOXED].value or 0.0 for row in board.methods)
-        words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
+        words = " to ".join(
+            dict.fromkeys(number(auroc, digits=2) for auroc in (boxed[0], boxed[-1]))
+        )
         basis.append(f"AUROC of the classifiers on the images with boxes: {words}.")
     partial_rows = (
         row for row in board.methods if any(name not in row.scores for name in grouping.COLUMNS)
@@ -453,7 +440,7 @@ NAME = TableColumn(METHOD, lambda row: row.name, "bold")
 NETWORK_COLUMN = TableColumn(
     NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES
 )
-MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
+MEAN = TableColumn("mean over methods, IoU > .3", lambda row: number(row.main), "interval")
 DIFFERENCE = TableColumn("difference", over_floor, "difference")
 AGAINST_OTHERS = TableColumn(VERDICT, verdict)
 """Columns that several tables have."""
@@ -480,9 +467,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
     lines = pd.DataFrame([_numbers(row, has_solved) for row in rows])
     table = lines.rename(columns={f"{name}_difference": f"minus_{name}" for name in BLIND})
-    floors = [
-        row.over_floor.difference.value if row.over_floor is not None else None for row in rows
-    ]
+    floors = [row.over_floor.estimate.value if row.over_floor is not None else None for row in rows]
     table["minus_floor"] = pd.Series(floors, dtype=float)
     after = {MAIN: ("low", "high", grouping.UNSOLVED)}
     shares = [word for name in grouping.COLUMNS for word in (name, *after.get(name, ()))]
@@ -544,7 +529,7 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     }
     line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
     line |= {"in_top_group": row.in_top_group, "above_baselines": row.above_baselines}
-    gaps = {gap.name: gap for gap in row.over_baselines}
+    gaps = {gap.other: gap for gap in row.over_baselines}
     for name, gap in (*((name, gaps.get(name)) for name in BLIND), ("best_other", row.best_other)):
         line |= _comparison(name, gap)
     line |= {SPREAD: row.share(SPREAD)}
@@ -568,9 +553,9 @@ def _kind(row: Row) -> str:
     return "upper bound" if row.cell.method in UPPER_BOUND_AND_PEOPLE else "baseline"
 
 
-def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
+def _comparison(name: str, gap: Difference | None) -> dict[str, Value]:
     parts = [f"{name}_{part}" for part in ("row", "difference", "low", "high", "p")]
-    values = [None] * len(parts) if gap is None else [gap.name, *gap.difference[:3], gap.p]
+    values = [None] * len(parts) if gap is None else [gap.other, *gap.estimate[:3], gap.p]
     return dict(zip(parts, values, strict=True))
 
 

@@ -19,13 +19,14 @@ from typing import Any
 from locus.benchmark.records.record import Record
 from locus.benchmark.report import added, detail_tables, grouping, literature, main_table
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
+from locus.benchmark.report.formats import number
 from locus.benchmark.report.grounding import GroundingSection
 from locus.benchmark.report.grouping import Row, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.main_table import auroc_words, best, best_network
+from locus.benchmark.report.main_table import best, best_network
 from locus.benchmark.report.primary import Primary
 from locus.benchmark.report.section import CheckReport, Section
-from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
+from locus.benchmark.report.table import Table, render
 from locus.core.cli import CONFIGS
 from locus.core.names import (
     ADDED,
@@ -220,7 +221,7 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
     selected = (
         ""
         if fair is None
-        else f" ({short(fair)} if chosen on half of the patients and scored on the others)"
+        else f" ({number(fair)} if chosen on half of the patients and scored on the others)"
     )
     lines = [
         f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}{selected}.{_others(first, board)}"
@@ -234,7 +235,7 @@ def _too_coarse(first: Row, board: Leaderboard) -> Iterator[str]:
     limit, prior = board.baseline(UPPER_BOUND, first), board.baseline(PRIOR, first)
     if limit and prior and (limit.main.value or 0) < (prior.main.value or 0):
         values = (
-            f"`{limit.name}` {short(limit.main.value)}, `{prior.name}` {short(prior.main.value)}"
+            f"`{limit.name}` {number(limit.main.value)}, `{prior.name}` {number(prior.main.value)}"
         )
         yield (
             "**These maps have too few positions**: even the best possible map on their grid hits less than a box that "
@@ -254,7 +255,7 @@ def _supervised(board: Leaderboard) -> Iterator[str]:
     values = [
         row.main.value for row in (tuned[0], *methods[:1], *floor) if row.main.value is not None
     ]
-    words = " and ".join(f"`{row.name}` {of_interval(row.main)}" for row in tuned)
+    words = " and ".join(f"`{row.name}` {number(row.main)}" for row in tuned)
     way = ""
     if len(values) == 3 and values[0] > values[2]:
         share = (values[1] - values[2]) / (values[0] - values[2])
@@ -280,7 +281,7 @@ def _ends_of_way(method: Row, floor: Row, tuned: Row) -> str:
 
 def _row_words(row: Row) -> str:
     weak = ", weak classifier" if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else ""
-    auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)}{weak})"
+    auroc = "" if row.auroc is None else f" (AUROC {number(row.auroc, digits=2)}{weak})"
     runs = (
         ""
         if row.cell.seed is None and len(row.runs) < 2
@@ -288,7 +289,7 @@ def _row_words(row: Row) -> str:
     )
     network = f" on {row.network}" if row.cell.backbone else ""
     network += f" (external, by {row.contributed_by})" if row.contributed_by else ""
-    return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
+    return f"`{row.name}`{network}{auroc}: {number(row.main)} at IoU > .3{runs}"
 
 
 def _others(first: Row, board: Leaderboard) -> str:
@@ -340,9 +341,7 @@ def _against_others(first: Row, board: Leaderboard) -> str:
             f" Not compared with {counted(len(others), f'{kind} row')}: there are too few patients."
         )
     significant = [
-        (row, gap.difference.value or 0)
-        for row, gap in gaps
-        if gap.p is not None and gap.p <= ALPHA
+        (row, gap.estimate.value or 0) for row, gap in gaps if gap.p is not None and gap.p <= ALPHA
     ]
     better = _counted(row for row, gap in significant if gap > 0)
     worse = _counted(row for row, gap in significant if gap < 0)
@@ -358,7 +357,7 @@ def _counted(rows: Iterable[Row]) -> str:
 def _above(first: Row, board: Leaderboard) -> str:
     """Say which methods of the first row's network are above the baselines, and up to which threshold."""
     rows, blind = board.theirs or best_network(board), board.blind(first)
-    names = " and ".join(f"`{row.name}` ({short(row.main.value)})" for row in blind)
+    names = " and ".join(f"`{row.name}` ({number(row.main.value)})" for row in blind)
     if all(row.above_baselines is None for row in rows):
         return f"**Beside {names}**, which see no image: not compared, there are too few patients."
     above = [row for row in rows if row.above_baselines]
@@ -374,8 +373,8 @@ def _from_floor(row: Row) -> str:
     gap = row.over_floor
     if gap is None:
         return f"`{row.name}` is not compared"
-    p = "" if gap.p is None else f" (p = {short(gap.p)} after Holm's correction)"
-    return f"`{row.name}` − `{gap.name}` is {signed_interval(gap.difference)}{p}"
+    p = "" if gap.p is None else f" (p = {number(gap.p)} after Holm's correction)"
+    return f"`{row.name}` − `{gap.other}` is {number(gap.estimate, sign='value')}{p}"
 
 
 def _at_others(
@@ -426,7 +425,7 @@ def _grid(rows: Sequence[Row]) -> str:
     prior = "" if first.in_top_group else ", not shown to be above the baselines"
     named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
     others = (f"; {words}: {names}" for words, names in named.items() if names)
-    return f"highest {_with_auroc(first)}, {of_interval(first.main)}{prior}{''.join(others)}"
+    return f"highest {_with_auroc(first)}, {number(first.main)}{prior}{''.join(others)}"
 
 
 def _names(rows: Sequence[Row]) -> str:
@@ -434,7 +433,7 @@ def _names(rows: Sequence[Row]) -> str:
 
 
 def _with_auroc(row: Row) -> str:
-    return row.name if row.auroc is None else f"{row.name} ({auroc_words(row.auroc)})"
+    return row.name if row.auroc is None else f"{row.name} ({number(row.auroc, digits=2)})"
 
 
 def _listed(rows: Sequence[Row]) -> str:

@@ -15,10 +15,12 @@ from typing import Annotated, Literal
 import numpy as np
 import pydantic
 
-from locus.benchmark.report.grouping import Comparison, Row
+from locus.benchmark.report.formats import NOTHING, number, p_value
+from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Table, of_interval
+from locus.benchmark.report.table import Table
 from locus.core.names import BLIND
+from locus.core.scores import Difference
 from locus.scoring.statistics.mrmc import ALPHA
 from locus.scoring.statistics.resample import holm
 
@@ -82,7 +84,7 @@ class Finding:
 
     analysis: Analysis
     row: Row
-    floors: tuple[Comparison, ...]
+    floors: tuple[Difference, ...]
     p: float
     """The larger p-value of the floors."""
     corrected: float
@@ -91,7 +93,7 @@ class Finding:
     @property
     def is_significant(self) -> bool:
         """Whether the row is above all floors after the correction."""
-        lows = [gap.difference.low for gap in self.floors]
+        lows = [gap.estimate.low for gap in self.floors]
         return self.corrected <= ALPHA and all(low is not None and low > 0 for low in lows)
 
     @property
@@ -130,12 +132,12 @@ def _of_analysis(
     ]
 
 
-def _floors(row: Row, analysis: Analysis) -> tuple[Comparison, ...]:
+def _floors(row: Row, analysis: Analysis) -> tuple[Difference, ...]:
     """Return the differences of the row from the floors of the analysis that were tested."""
     return tuple(
         gap
         for gap in row.over_baselines
-        if gap.name in analysis.floors and gap.single_p is not None
+        if gap.other in analysis.floors and gap.single_p is not None
     )
 
 
@@ -163,30 +165,21 @@ def table(primary: Primary | None, boards: Sequence[Leaderboard]) -> Table:
 
 
 def _line(finding: Finding) -> tuple[str, ...]:
-    gaps = {gap.name: of_interval(gap.difference) for gap in finding.floors}
+    gaps = {gap.other: number(gap.estimate) for gap in finding.floors}
     differences = [gaps.get(name, NOTHING) for name in BLIND]
-    scored = (finding.row.network, finding.row.name, of_interval(finding.row.main))
+    scored = (finding.row.network, finding.row.name, number(finding.row.main))
     return (
         _source(finding.analysis),
         *scored,
         *differences,
-        _p(finding.p),
-        _p(finding.corrected),
+        p_value(finding.p),
+        p_value(finding.corrected),
         finding.status,
     )
 
 
 def _source(analysis: Analysis) -> str:
     return "cross-fitted" if analysis.fitted_on is None else f"from {analysis.fitted_on}"
-
-
-def _p(value: float) -> str:
-    """Format a p-value with three decimals and without a leading zero.
-
-    >>> _p(0.0042), _p(0.00001)
-    ('.004', '< .001')
-    """
-    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 
 
 def sentences(primary: Primary | None, boards: Sequence[Leaderboard]) -> Iterator[str]:
@@ -226,9 +219,7 @@ HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.pa
 
 def _words(finding: Finding) -> str:
     """Say how far the row is above each floor, and what that is worth."""
-    gaps = " and ".join(
-        f"{of_interval(gap.difference)} above `{gap.name}`" for gap in finding.floors
-    )
-    p = f"p {_p(finding.corrected)} after Holm"
-    score = of_interval(finding.row.main)
+    gaps = " and ".join(f"{number(gap.estimate)} above `{gap.other}`" for gap in finding.floors)
+    p = f"p {p_value(finding.corrected)} after Holm"
+    score = number(finding.row.main)
     return f"`{finding.row.name}` on {finding.row.network} {score}, {gaps}, {p}: {finding.status}"

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import Markup, escape
 from tabulate import tabulate
 
+from locus.benchmark.report.formats import NOTHING
 from locus.benchmark.report.grouping import NO_NETWORK, Row
-from locus.core.scores import Score
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(__file__).parent / "templates"
-NOTHING = "–"
 MAX_PAGE_ROWS = 45
 """Maximum number of rows of a LaTeX table on one page."""
 
@@ -119,108 +118,6 @@ def _is_included(kind: Kind, cells: Sequence[str]) -> bool:
     if kind == "varying":
         return len({*cells} - {NOTHING}) > 1
     return kind not in ("optional", "declared") or any(cell not in ("", NOTHING) for cell in cells)
-
-
-def number(value: float | None) -> str:
-    """Format a number with three decimals; a dash for None.
-
-    >>> number(2 / 3), number(None)
-    ('0.667', '–')
-    """
-    return NOTHING if value is None else f"{value:.3f}"
-
-
-def short(value: float | None) -> str:
-    """Format a share with three decimals and without a leading zero; a dash for None. A larger number is shown as such.
-
-    >>> short(0.3254), short(1.0), short(-0.006), short(None), short(1.359), short(1.0004)
-    ('.325', '1.00', '−.006', '–', '1.36', '>1.00')
-    """
-    if value is None:
-        return NOTHING
-    sign, size = "−" if value < -0.0005 else "", abs(value)
-    if size < 0.9995:
-        return sign + f"{size:.3f}".replace("0.", ".", 1)
-    is_hidden = size > 1 and f"{size:.2f}" == "1.00"
-    return sign + (">1.00" if is_hidden else f"{size:.2f}")
-
-
-def signed_short(value: float | None) -> str:
-    """Format a difference of shares with its sign.
-
-    >>> signed_short(0.067), signed_short(-0.2)
-    ('+.067', '−.200')
-    """
-    return NOTHING if value is None else f"{'−' if value < 0 else '+'}{short(abs(value))}"
-
-
-def of_interval(interval: tuple[Any, ...]) -> str:
-    """Format an ``Interval`` of shares.
-
-    >>> of_interval((0.325, 0.285, 0.365)), of_interval((0.3, None, None))
-    ('.325 [.285, .365]', '.300')
-    """
-    value, low, high = interval[:3]
-    return (
-        short(value)
-        if low is None or high is None
-        else f"{short(value)} [{short(low)}, {short(high)}]"
-    )
-
-
-def signed_interval(interval: tuple[Any, ...]) -> str:
-    """Format the ``Interval`` of a difference of shares, with its sign.
-
-    >>> signed_interval((0.067, 0.015, 0.118)), signed_interval((-0.2, None, None))
-    ('+.067 [.015, .118]', '−.200')
-    """
-    value = interval[0]
-    return of_interval(interval).replace(short(value), signed_short(value), 1)
-
-
-def share(score: Score | None) -> str:
-    """Format the value of a score, or a dash.
-
-    >>> share(Score(finding="mean", metric="auroc", value=0.91)), share(None)
-    ('0.910', '–')
-    """
-    return NOTHING if score is None else number(score.value)
-
-
-def with_interval(score: Any, digits: str = ".3f") -> str:
-    """Format a value with its 95% interval, if it has one: of a ``Score`` or an ``Interval``; None: a dash.
-
-    >>> with_interval(Score(finding="mean", metric="hit@iou.3", value=.5, low=.25, high=.75, n=20))
-    '0.500 [0.250, 0.750]'
-    """
-    if score is None or score.value is None:
-        return NOTHING
-    ends = (
-        ""
-        if score.low is None or score.high is None
-        else f" [{score.low:{digits}}, {score.high:{digits}}]"
-    )
-    return f"{score.value:{digits}}{ends}"
-
-
-def signed(score: Any) -> str:
-    """Format a difference with its sign and its 95% interval, if it has one.
-
-    >>> signed(Score(finding="mean", metric="above_prior", value=.05, low=-.01, high=.1))
-    '+0.050 [-0.010, +0.100]'
-    """
-    return with_interval(score, "+.3f")
-
-
-def with_n(score: Score | None) -> str:
-    """Format a value with its n.
-
-    >>> with_n(Score(finding="mean", metric="auroc", value=0.91, n=120))
-    '0.910 (n 120)'
-    """
-    return (
-        NOTHING if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
-    )
 
 
 def markdown(table: Table) -> str:

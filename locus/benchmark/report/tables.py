@@ -21,23 +21,16 @@ from locus.benchmark.records import Record, load, ordered
 from locus.benchmark.report import NOTES, added, asked, literature, main_table, page, primary
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
+from locus.benchmark.report.formats import NOTHING, number, p_value
 from locus.benchmark.report.grouping import IOU, Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
 from locus.benchmark.report.section import first_sentence
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    anchor,
-    as_text,
-    latex,
-    link_documents,
-    render,
-    short,
-)
+from locus.benchmark.report.table import Table, anchor, as_text, latex, link_documents, render
 from locus.core.cli import CONFIGS
 from locus.core.files import write_text
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
+from locus.core.scores import Estimate
 from locus.scoring.statistics.mrmc import RowSamples
 from locus.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.scoring.statistics.resample import ONE_BLAS_THREAD
@@ -277,8 +270,8 @@ def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -
         or (a := agreement(one, other)).rows < MIN_RANKED_METHODS
     ):
         return ()
-    p = "< 0.001" if a.p < 0.001 else f"{a.p:.3f}"
-    return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
+    tau = number(Estimate(a.tau, a.low, a.high), digits=2, leading_zero=True).replace("-", "−")
+    return str(a.rows), tau, p_value(a.p, leading_zero=True)
 
 
 def _methods(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
@@ -334,7 +327,7 @@ def _short_answer(data: DatasetTables) -> str:
 
 def _best_in_short(row: Row) -> str:
     """Return a method with its share of hits, and its difference from the floor with the verdict."""
-    score = f"`{row.name}` {short(row.main.value)}"
+    score = f"`{row.name}` {number(row.main.value)}"
     if row.over_floor is None:
         return score
     difference, verdict = main_table.over_floor(row), main_table.floor_verdict(row)

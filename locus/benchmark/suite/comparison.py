@@ -29,12 +29,14 @@ from locus.benchmark.report.case_columns import (
     column_as_floats,
     read_columns,
 )
-from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
-from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
+from locus.benchmark.report.formats import number, p_value
+from locus.benchmark.report.grouping import Row, counted, grouped, main_value, run_names
+from locus.benchmark.report.table import Table, as_text
 from locus.benchmark.suite import cells
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
+from locus.core.scores import Estimate
 from locus.core.types import Echo, FloatArray
 from locus.scoring.statistics import resample
 from locus.scoring.statistics.mrmc import over_patients, with_draw_error
@@ -489,21 +491,13 @@ def _table(title: str, heading: str, named_rows: Sequence[tuple[Difference, str]
 
 def _cells(row: UnderRule) -> list[str]:
     """Format both values, their difference and its p-values."""
-    difference = Interval(row.difference, row.low, row.high)
     return [
-        number(row.first),
-        number(row.second),
-        signed(difference),
-        _format_p(row.p),
-        _format_p(row.p_holm),
+        number(row.first, leading_zero=True),
+        number(row.second, leading_zero=True),
+        number(Estimate(row.difference, row.low, row.high), sign="all", leading_zero=True),
+        p_value(row.p, digits=4, leading_zero=True),
+        p_value(row.p_holm, digits=4, leading_zero=True),
     ]
-
-
-def _format_p(p: float | None) -> str:
-    """Format p with four decimals, the resolution of 10,000 sign flips; smaller values as a bound."""
-    if p is None:
-        return NOTHING
-    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
 
 
 def compare(first: Selection, second: Selection) -> tuple[str, list[Difference]]:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from locus.benchmark import records
 from locus.benchmark.report import charts, grouping, literature, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.grouping import Interval
+from locus.benchmark.report.grouping import Estimate
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.names import MAIN
 
@@ -59,7 +59,7 @@ def test_text_of_a_chart_is_text_and_groups_have_no_id():
 
 
 def test_intervals_have_a_panel_per_question_and_a_dot_and_bar_per_value():
-    values = {"one": [Interval(0.1, 0.0, 0.2), None], "two": [Interval(0.5), Interval(0.4, 0.3, 0.5)]}
+    values = {"one": [Estimate(0.1, 0.0, 0.2), None], "two": [Estimate(0.5), Estimate(0.4, 0.3, 0.5)]}
     made = charts.intervals({"class": values, "use": values}, ["cam", "gradcam"], "About.")
     assert made.svg.index(">class<") < made.svg.index(">use<")
     assert made.svg.count(">gradcam<") == 1  # the panels of a row share the names
@@ -67,7 +67,7 @@ def test_intervals_have_a_panel_per_question_and_a_dot_and_bar_per_value():
 
 
 def test_panels_of_intervals_are_beside_each_other_over_the_width_of_a_page():
-    values = {"one": [Interval(0.1, 0.0, 0.2)]}
+    values = {"one": [Estimate(0.1, 0.0, 0.2)]}
     made = charts.intervals(dict.fromkeys("abcd", values), ["cam"], "")
     width, height = (float(number) for number in re.search(r'viewBox="0 0 (\S+) (\S+)"', made.svg).groups())
     assert width > 3 * height
