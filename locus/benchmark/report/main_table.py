@@ -502,7 +502,7 @@ def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
 def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
     rows = (*board.methods, *board.baselines, *board.people)
     yield from map(partial(_numbers, solved=bool(board.solved)), (*rows, *board.networks))
-    yield from literature.lines(board)
+    yield from literature.PublishedResults(board).lines()
     if not rows:  # a suite of other protocols, or a check
         names = dict.fromkeys(
             record.cell.protocol for record in board.records if record.source == "run"

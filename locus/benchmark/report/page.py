@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from locus.benchmark.records.record import Record
-from locus.benchmark.report import added, detail_tables, grouping, literature, main_table
+from locus.benchmark.report import added, detail_tables, grouping, main_table
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
 from locus.benchmark.report.formats import number
 from locus.benchmark.report.grounding import GroundingSection
 from locus.benchmark.report.grouping import Row, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.literature import PublishedResults
 from locus.benchmark.report.main_table import best, best_network
 from locus.benchmark.report.primary import Primary
 from locus.benchmark.report.section import CheckReport, Section
@@ -139,9 +140,14 @@ class DatasetTables:
         return (*of_methods, *self.of_sections, *self.details, *self.protocols, *of_papers)
 
     @cached_property
+    def published(self) -> PublishedResults:
+        """Published results on the data set."""
+        return PublishedResults(self.leaderboard)
+
+    @cached_property
     def literature(self) -> tuple[Table, ...]:
         """Published results beside ``fixed_box``."""
-        return literature.short_tables(self.leaderboard)
+        return self.published.short_tables
 
     @cached_property
     def papers(self) -> tuple[Table, ...]:
@@ -150,7 +156,7 @@ class DatasetTables:
         baselines = (
             [main_table.all_thresholds(board)] if self.literature and not board.methods else []
         )
-        return (*_given(baselines), *literature.more_tables(board))
+        return (*_given(baselines), *self.published.more_tables)
 
     def _at_all_thresholds(self, complete: bool) -> tuple[Table, ...]:
         return (
@@ -470,7 +476,7 @@ def _printed(data: DatasetTables) -> dict[str, Any]:
 def answers(tables: DatasetTables) -> list[str]:
     """Return the lines of the answer of a data set and of its checks."""
     board = tables.leaderboard
-    lines = [*tables.primary_lines, *answer(board), *literature.answer(board)]
+    lines = [*tables.primary_lines, *answer(board), *tables.published.answer()]
     for section in tables.sections:
         if section.question:
             lines.append(f"**{section.question}**")

@@ -119,9 +119,7 @@ def _charts(tables: DatasetTables) -> list[Chart]:
         [hits_chart(board)] if board.methods else [section.chart() for section in tables.sections]
     )
     return [
-        chart
-        for chart in (*first, added.chart(board), literature.chart(board))
-        if chart is not None
+        chart for chart in (*first, added.chart(board), tables.published.chart) if chart is not None
     ]
 
 
@@ -322,7 +320,7 @@ def _short_answer(data: DatasetTables) -> str:
         return f"{fitted}{_best_in_short(first)}"
     if data.sections:
         return data.sections[0].in_short()
-    return first_sentence(next(iter(literature.answer(board)), ""))
+    return first_sentence(next(iter(data.published.answer()), ""))
 
 
 def _best_in_short(row: Row) -> str:
@@ -414,7 +412,7 @@ def _chart_files(datasets: Sequence[DatasetTables]) -> dict[str, str]:
     """Return file name -> chart as SVG: published results, and the sections that write their chart."""
     files: dict[str, str] = {}
     for data in datasets:
-        chart = literature.chart(data.leaderboard)
+        chart = data.published.chart
         if chart is not None:
             files[literature.FILE] = chart.svg
         for section in data.sections:

@@ -42,7 +42,8 @@ def test_curve_of_a_method_is_its_recorded_hits(demo):
 
 
 def test_curve_of_fixed_box_is_its_row_and_papers_with_one_threshold_are_points(nih):
-    drawn = {curve.get_label(): curve for curve in literature.curves(nih, literature.box_of(nih))}
+    published = literature.PublishedResults(nih)
+    drawn = {curve.get_label(): curve for curve in published.curves(published.box)}
     row = next(row for row in nih.without_network if row.name == "fixed_box")
     assert values(drawn[literature.SEES_NOTHING])[0.3] == pytest.approx(row.scores[MAIN].value, abs=1e-6)
     points = [curve for curve in drawn.values() if len(curve.get_xydata()) == 1]
