@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,23 @@ class DatasetTables:
         words = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.checks})
         return _given(detail_tables.of_protocol(self.leaderboard, word) for word in words)
 
+    @cached_property
+    def answers(self) -> list[str]:
+        """The lines of the answer of the data set and of its checks."""
+        lines = [*self.primary_lines, *answer(self.leaderboard), *self.published.answer()]
+        for section in self.sections:
+            if section.question:
+                lines.append(f"**{section.question}**")
+            lines += section.sentences()
+            if section.limit:
+                lines.append(f"This does not show: {section.limit[0].lower()}{section.limit[1:]}")
+        return lines
+
+    @cached_property
+    def people(self) -> Table:
+        """Boxes drawn by people beside the best methods."""
+        return main_table.people(self.leaderboard)
+
     @property
     def all_tables(self) -> tuple[Table, ...]:
         """All tables, short and complete."""
@@ -177,7 +194,7 @@ class DatasetTables:
             main_table.by_finding(board),
             main_table.networks(board),
             effects,
-            main_table.people(board),
+            self.people,
         )
         return _given(
             (*thresholds, *([added.table(board, complete)] if board.added else []), *others)
@@ -216,7 +233,6 @@ class Description:
     """Pictures of the first screen, by their path two folders above the page -> caption."""
 
 
-@lru_cache(maxsize=4)
 def answer(board: Leaderboard) -> tuple[str, ...]:
     """Return the lines of the answer, in Markdown; none if nothing was scored."""
     first = best(board)
@@ -466,24 +482,11 @@ def _printed(data: DatasetTables) -> dict[str, Any]:
     """Return what ``leaderboard.md`` shows of a data set."""
     return {
         "title": data.leaderboard.title,
-        "answer": answers(data),
+        "answer": data.answers,
         "notes": notes(data.leaderboard),
         "tables": data.printed,
         "on_demand": data.on_demand,
     }
-
-
-def answers(tables: DatasetTables) -> list[str]:
-    """Return the lines of the answer of a data set and of its checks."""
-    board = tables.leaderboard
-    lines = [*tables.primary_lines, *answer(board), *tables.published.answer()]
-    for section in tables.sections:
-        if section.question:
-            lines.append(f"**{section.question}**")
-        lines += section.sentences()
-        if section.limit:
-            lines.append(f"This does not show: {section.limit[0].lower()}{section.limit[1:]}")
-    return lines
 
 
 def notes(board: Leaderboard) -> list[str]:

@@ -108,7 +108,7 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
         *tables.papers,
     )
     shown, more = (shown, more) if first is not None or shown else (more, ())
-    texts = {"name": board.title, "answer": page.answers(tables), "notes": page.notes(board)}
+    texts = {"name": board.title, "answer": tables.answers, "notes": page.notes(board)}
     return {**texts, "charts": _charts(tables), "first": first, "rest": shown, "more": more}
 
 
@@ -424,9 +424,7 @@ def _chart_files(datasets: Sequence[DatasetTables]) -> dict[str, str]:
 
 def headline(datasets: Sequence[DatasetTables]) -> str:
     """Return the answer of a suite for a terminal, with the reasons for missing cells."""
-    lines = [
-        line.replace("**", "").replace("`", "") for data in datasets for line in page.answers(data)
-    ]
+    lines = [line.replace("**", "").replace("`", "") for data in datasets for line in data.answers]
     return "\n".join(
         [
             *lines,
