@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 from matplotlib.lines import Line2D
 
@@ -36,10 +37,24 @@ from locus.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreemen
 from locus.scoring.statistics.resample import ONE_BLAS_THREAD
 
 PAGE = "index.html"
-GALLERY, EXAMPLES = "gallery.html", "examples.svg"
-"""Files beside the page: all methods on some cases, and a hit and a miss of the best method."""
+GALLERY = "gallery.html"
+"""File beside the page: all methods on some cases."""
+EXAMPLES = "examples.svg"
+"""File beside the page: a hit and a miss of the best method."""
 MAX_COLOURED = 5
 """Number of methods of the chart with a colour of their own."""
+HEADER = ("suite", "question", "answer")
+RADIOGRAPHS = "Radiographs"
+GROUPS = {
+    "drawn into radiographs": "Findings drawn into radiographs",
+    "drawn by code": "Images drawn by code",
+}
+"""Source of the images -> heading of its suites in the overview; all other suites have radiographs and come first."""
+AGREEMENT_PAGE = "rank_agreement.html"
+AGREEMENT_TEXT = "rank_agreement.md"
+"""Files beside the overview."""
+AGREEMENT_ABOUT = NOTES["rank_agreement"].format(main=MAIN, min_ranked_methods=MIN_RANKED_METHODS)
+AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
 
 
 def suite_page(
@@ -51,25 +66,38 @@ def suite_page(
 ) -> str:
     """Render the page of a suite; the same records and files in ``folder`` give the same bytes.
 
-    ``linked_from``: final folder of the page, for the commands that it shows.
+    Args:
+        folder: folder of the page, with pictures.
+        linked_from: final folder of the page, for the commands that it shows.
+        description: texts about the suite.
+        records: the records of the suite.
+        datasets: the tables of its data sets.
     """
-    name, homes = folder.name, (folder, description.maps_of or folder)
+    homes = (folder, description.maps_of or folder)
     drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
-    has_methods = any(data.leaderboard.methods for data in datasets)
-    is_drawn = description.can_be_run and (has_methods or description.maps_of is not None)
-    gallery = f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
     return render(
         "suite.html",
-        name=name,
+        name=folder.name,
         page=description,
-        datasets=list(map(_dataset, datasets)),
+        datasets=[_dataset(data) for data in datasets],
         drawn_in=drawn_in.name,
         gallery=_link(drawn_in / GALLERY, folder),
         examples=_link(drawn_in / EXAMPLES, folder),
-        gallery_command=f"{gallery}{description.gallery_flags}" if is_drawn else "",
+        gallery_command=_gallery_command(drawn_in.name, linked_from, description, datasets),
         missing=page.cells_without_score(records),
         command=description.command,
     )
+
+
+def _gallery_command(
+    suite_name: str, linked_from: Path, description: Description, datasets: Sequence[DatasetTables]
+) -> str:
+    """Return the command that draws the gallery; empty if a reader cannot run it or if it would draw nothing."""
+    has_methods = any(data.leaderboard.methods for data in datasets)
+    if not description.can_be_run or not (has_methods or description.maps_of):
+        return ""
+    flags = f"{results_flag(linked_from)}{description.gallery_flags}"
+    return f"python -m benchmark.gallery {suite_name}{flags}"
 
 
 def _link(file: Path, folder: Path) -> str:
@@ -84,43 +112,49 @@ def results_flag(folder: Path) -> str:
     >>> results_flag(Path("results/demo")), results_flag(Path("runs/results/demo"))
     ('', ' --results runs/results')
     """
-    parent, checkout = folder.parent.resolve(), CONFIGS.parent
-    shown = parent.relative_to(checkout) if checkout in parent.parents else folder.parent
-    return "" if shown == Path("results") else f" --results {shown.as_posix()}"
+    results = folder.parent
+    checkout = CONFIGS.parent
+    if checkout in results.resolve().parents:
+        results = results.resolve().relative_to(checkout)
+    return "" if results == Path("results") else f" --results {results.as_posix()}"
 
 
 def _dataset(tables: DatasetTables) -> dict[str, Any]:
-    """Return what the page shows of a data set."""
+    """Return what the page shows of a data set: the ``first`` table, the ``rest``, and ``more`` in its details."""
     board = tables.leaderboard
-    has_thresholds = bool(tables.full) and bool(tables.full[0].marks)
-    first, rest = (tables.full[0], tables.full[1:]) if has_thresholds else (None, tables.full)
-    complete: tuple[Table, ...] = ()
-    if (
-        board.theirs and first is not None
-    ):  # a user's rows and what they are compared with come first
-        first, complete = tables.short[0], (first,)
-    shown = (*tables.of_primary, *tables.literature, *rest, *tables.of_sections[: tables.shown])
-    more = (
-        *complete,
-        *tables.of_sections[tables.shown :],
-        *tables.details,
-        *tables.protocols,
-        *tables.papers,
-    )
-    shown, more = (shown, more) if first is not None or shown else (more, ())
-    texts = {"name": board.title, "answer": tables.answers, "notes": page.notes(board)}
-    return {**texts, "charts": _charts(tables), "first": first, "rest": shown, "more": more}
+    first = tables.full[0] if tables.full and tables.full[0].marks else None
+    full = tables.full if first is None else tables.full[1:]
+    more: list[Table] = []
+    if board.theirs and first is not None:
+        # A user's rows and what they are compared with come first.
+        more.append(first)
+        first = tables.short[0]
+    rest = [*tables.of_primary, *tables.literature, *full, *tables.of_sections[: tables.shown]]
+    more += [*tables.of_sections[tables.shown :], *tables.details]
+    more += [*tables.protocols, *tables.papers]
+    if first is None and not rest:
+        rest = more
+        more = []
+    return {
+        "name": board.title,
+        "answer": tables.answers,
+        "notes": page.notes(board),
+        "charts": _charts(tables),
+        "first": first,
+        "rest": rest,
+        "more": more,
+    }
 
 
 def _charts(tables: DatasetTables) -> list[Chart]:
     """Return the charts of the first screen: hits over the IoU threshold or that of a check, and of papers."""
     board = tables.leaderboard
-    first = (
-        [hits_chart(board)] if board.methods else [section.chart() for section in tables.sections]
-    )
-    return [
-        chart for chart in (*first, added.chart(board), tables.published.chart) if chart is not None
-    ]
+    charts = [added.chart(board), tables.published.chart]
+    if board.methods:
+        charts.insert(0, hits_chart(board))
+    else:
+        charts = [*(section.chart() for section in tables.sections), *charts]
+    return [chart for chart in charts if chart is not None]
 
 
 def hits_chart(board: Leaderboard) -> Chart | None:
@@ -128,48 +162,39 @@ def hits_chart(board: Leaderboard) -> Chart | None:
     methods = main_table.best_network(board)
     if not methods:
         return None
-    rest = (
-        f" Grey: the other {len(methods) - MAX_COLOURED} methods."
-        if len(methods) > MAX_COLOURED
-        else ""
+    network = methods[0].network
+    about = f"{board.dataset}, {network}: share of cases whose box has more than this IoU."
+    if len(methods) > MAX_COLOURED:
+        about += f" Grey: the other {len(methods) - MAX_COLOURED} methods."
+    return lines(
+        hit_curves(board, methods),
+        about,
+        height=3.4,
+        xlabel="a hit has more than this IoU",
+        ylabel="share of cases hit",
+        xlim=(0.1, 0.7),
+        ylim=(0, 1),
     )
-    about = f"{board.dataset}, {methods[0].network}: share of cases whose box has more than this IoU.{rest}"
-    labels = {"xlabel": "a hit has more than this IoU", "ylabel": "share of cases hit"}
-    return lines(hit_curves(board, methods), about, 3.4, **labels, xlim=(0.1, 0.7), ylim=(0, 1))
 
 
 def hit_curves(board: Leaderboard, methods: Sequence[Row]) -> list[Line2D]:
     """Return a line per method: the best ``MAX_COLOURED`` in colour, others grey; baselines and ``truth`` dashed."""
     curves = [_hits(row, color=GREY, alpha=0.4, linewidth=1) for row in methods[MAX_COLOURED:]]
-    curves += [
-        _hits(row, label=row.name, color=c)
-        for row, c in zip(methods[:MAX_COLOURED], PALETTE, strict=False)
-    ]
+    for row, colour in zip(methods[:MAX_COLOURED], PALETTE, strict=False):
+        curves.append(_hits(row, label=row.name, color=colour))
     for name, dashes in ((PRIOR, "--"), (FIXED_BOX, "-."), (UPPER_BOUND, ":")):
-        if (row := board.baseline(name, methods[0])) is not None:
-            curves.append(_hits(row, label=name, color="black", linestyle=dashes))
+        baseline = board.baseline(name, methods[0])
+        if baseline is not None:
+            curves.append(_hits(baseline, label=name, color="black", linestyle=dashes))
     return curves
 
 
 def _hits(row: Row, **look: Any) -> Line2D:
     """Return the line of a row over the IoU thresholds that it has."""
-    pairs = [
-        (n / 10, row.scores[name].value) for n, name in enumerate(IOU, 1) if name in row.scores
-    ]
-    return Line2D(*zip(*pairs, strict=True), **{"linewidth": 2, **look})
-
-
-HEADER = ("suite", "question", "answer")
-RADIOGRAPHS = "Radiographs"
-GROUPS = {
-    "drawn into radiographs": "Findings drawn into radiographs",
-    "drawn by code": "Images drawn by code",
-}
-"""Source of the images -> heading of its suites in the overview; all other suites have radiographs and come first."""
-AGREEMENT_PAGE, AGREEMENT_TEXT = "rank_agreement.html", "rank_agreement.md"
-"""Files beside the overview."""
-AGREEMENT_ABOUT = NOTES["rank_agreement"].format(main=MAIN, min_ranked_methods=MIN_RANKED_METHODS)
-AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
+    columns = [name for name in IOU if name in row.scores]
+    levels = [(IOU.index(name) + 1) / 10 for name in columns]
+    shares = np.array([row.scores[name].value for name in columns], dtype=np.float64)
+    return Line2D(levels, shares, **{"linewidth": 2, **look})
 
 
 @ONE_BLAS_THREAD
@@ -232,74 +257,72 @@ def _with_link(row: tuple[str, ...]) -> tuple[str, ...]:
 
 def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
     """Return Kendall's tau of the methods of each kind of network, for suites without common images."""
-    boards = {
-        folder.name
-        if len(datasets) == 1
-        else f"{folder.name} ({data.leaderboard.title})": data.leaderboard
-        for folder, datasets in suites.items()
-        for data in datasets
-    }
+    boards: dict[str, Leaderboard] = {}
+    for folder, datasets in suites.items():
+        for data in datasets:
+            board = data.leaderboard
+            name = folder.name if len(datasets) == 1 else f"{folder.name} ({board.title})"
+            boards[name] = board
     networks = {name: _methods(board) for name, board in boards.items()}
     sources = {name: _sources(board) for name, board in boards.items()}
-    rows = [
-        (one, other, name, *cells)
-        for one, other in itertools.combinations(boards, 2)
-        if sources[one].isdisjoint(sources[other])
-        for name in networks[one]
-        if name in networks[other]
-        and (cells := _agreement(networks[one][name], networks[other][name]))
-    ]
+    rows: list[tuple[str, ...]] = []
+    for left, right in itertools.combinations(boards, 2):
+        if not sources[left].isdisjoint(sources[right]):
+            continue
+        for network, methods in networks[left].items():
+            if network in networks[right]:
+                cells = _agreement(methods, networks[right][network])
+                if cells:
+                    rows.append((left, right, network, *cells))
     return Table("Rank agreement between suites", AGREEMENT_ABOUT, AGREEMENT_HEADER, tuple(rows))
 
 
 def _sources(board: Leaderboard) -> set[str]:
     """Return the data sets of a leaderboard and their tables: suites with one in common share images."""
-    return {
-        name
-        for record in board.records
-        for name in (record.cell.dataset, *record.data.get("tables", ()))
-    }
+    sources: set[str] = set()
+    for record in board.records:
+        sources.add(record.cell.dataset)
+        sources.update(record.data.get("tables", ()))
+    return sources
 
 
-def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -> tuple[str, ...]:
+def _agreement(left: Mapping[str, RowSamples], right: Mapping[str, RowSamples]) -> tuple[str, ...]:
     """Return the number of common methods, tau with its interval, and p; empty below ``MIN_RANKED_METHODS``."""
-    if (
-        len(one.keys() & other.keys()) < MIN_RANKED_METHODS
-        or (a := agreement(one, other)).rows < MIN_RANKED_METHODS
-    ):
+    if len(left.keys() & right.keys()) < MIN_RANKED_METHODS:
         return ()
-    tau = number(Estimate(a.tau, a.low, a.high), digits=2, leading_zero=True).replace("-", "−")
-    return str(a.rows), tau, p_value(a.p, leading_zero=True)
+    ranks = agreement(left, right)
+    if ranks.rows < MIN_RANKED_METHODS:
+        return ()
+    tau = number(Estimate(ranks.tau, ranks.low, ranks.high), digits=2, leading_zero=True)
+    return str(ranks.rows), tau.replace("-", "−"), p_value(ranks.p, leading_zero=True)
 
 
 def _methods(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
     """Return network -> method -> its scores; of several recipes of a network, those with most training runs."""
     rows = [row for row in board.methods if row.runs[0].source == "run"]
-    recipes = sorted(by_network(sorted(rows, key=lambda row: row.name)).values(), key=_most)
-    out: dict[str, dict[str, RowSamples]] = {}
-    for recipe in recipes:
-        scores = {
+    rows.sort(key=lambda row: row.name)
+    networks: dict[str, dict[str, RowSamples]] = {}
+    for recipe in sorted(by_network(rows).values(), key=_most):
+        most = _most(recipe)
+        networks[recipe[0].network] = {
             row.name: row.by_patient
             for row in recipe
-            if len(row.runs) == _most(recipe) and row.by_patient
+            if row.by_patient is not None and len(row.runs) == most
         }
-        out[recipe[0].network] = scores
-    return dict(sorted(out.items()))
+    return dict(sorted(networks.items()))
 
 
 def _most(rows: Sequence[Row]) -> int:
+    """Return the largest number of training runs of a row."""
     return max(len(row.runs) for row in rows)
 
 
 def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> list[tuple[str, ...]]:
     """Return a line per data set with its answer; the first one names the suite and its question."""
     answers = [_short_answer(data) for data in datasets]
-    given = [answer for answer in answers if answer] or [_without_answer(datasets)]
-    first, *others = given
-    return [
-        (folder.name, _title(folder / "leaderboard.md"), first),
-        *(("", "", answer) for answer in others),
-    ]
+    first, *others = [text for text in answers if text] or [_without_answer(datasets)]
+    title = _title(folder / "leaderboard.md")
+    return [(folder.name, title, first), *(("", "", text) for text in others)]
 
 
 def _without_answer(datasets: Sequence[DatasetTables]) -> str:
@@ -311,13 +334,12 @@ def _without_answer(datasets: Sequence[DatasetTables]) -> str:
 
 def _short_answer(data: DatasetTables) -> str:
     """Return the answer of a data set in about ten words; empty without one."""
-    board = data.leaderboard
-    first = main_table.best(board)
+    first = main_table.best(data.leaderboard)
     if first is not None:
-        fitted = (
-            f"thresholds of `{first.cell.fitted_on}`: " if first.cell.fitted_on is not None else ""
-        )
-        return f"{fitted}{_best_in_short(first)}"
+        answer = _best_in_short(first)
+        if first.cell.fitted_on is not None:
+            return f"thresholds of `{first.cell.fitted_on}`: {answer}"
+        return answer
     if data.sections:
         return data.sections[0].in_short()
     return first_sentence(next(iter(data.published.answer()), ""))
@@ -325,11 +347,13 @@ def _short_answer(data: DatasetTables) -> str:
 
 def _best_in_short(row: Row) -> str:
     """Return a method with its share of hits, and its difference from the floor with the verdict."""
-    score = f"`{row.name}` {number(row.main.value)}"
-    if row.over_floor is None:
-        return score
-    difference, verdict = main_table.over_floor(row), main_table.floor_verdict(row)
-    return f"{score}, {difference}" if verdict == NOTHING else f"{score}, {difference}, {verdict}"
+    parts = [f"`{row.name}` {number(row.main.value)}"]
+    if row.over_floor is not None:
+        parts.append(main_table.over_floor(row))
+        verdict = main_table.floor_verdict(row)
+        if verdict != NOTHING:
+            parts.append(verdict)
+    return ", ".join(parts)
 
 
 def _title(file: Path) -> str:
@@ -424,13 +448,10 @@ def _chart_files(datasets: Sequence[DatasetTables]) -> dict[str, str]:
 
 def headline(datasets: Sequence[DatasetTables]) -> str:
     """Return the answer of a suite for a terminal, with the reasons for missing cells."""
-    lines = [line.replace("**", "").replace("`", "") for data in datasets for line in data.answers]
-    return "\n".join(
-        [
-            *lines,
-            *page.cells_without_score([r for data in datasets for r in data.leaderboard.records]),
-        ]
-    )
+    lines = [line for data in datasets for line in data.answers]
+    lines = [line.replace("**", "").replace("`", "") for line in lines]
+    records = [record for data in datasets for record in data.leaderboard.records]
+    return "\n".join([*lines, *page.cells_without_score(records)])
 
 
 def terminal(datasets: Sequence[DatasetTables]) -> str:
