@@ -149,11 +149,9 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
 def _charts(tables: DatasetTables) -> list[Chart]:
     """Return the charts of the first screen: hits over the IoU threshold or that of a check, and of papers."""
     board = tables.leaderboard
-    charts = [added.chart(board), tables.published.chart]
-    if board.methods:
-        charts.insert(0, hits_chart(board))
-    else:
-        charts = [*(section.chart() for section in tables.sections), *charts]
+    of_sections = [section.chart() for section in tables.sections]
+    first = [hits_chart(board)] if board.methods else of_sections
+    charts = [*first, added.chart(board), tables.published.chart]
     return [chart for chart in charts if chart is not None]
 
 
