@@ -10,7 +10,7 @@ is for one fold. Boxed images have a truth box. Sentences are about the data, tr
 (``basis_lines``), names of networks, lists and counts.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self, TypeVar
@@ -50,6 +50,18 @@ WEAK_AUROC = 0.75
 """A classifier with a lower AUROC is marked as weak."""
 NO_NETWORK = frozenset(names.WITHOUT_NETWORK)
 """Rows that do not use the network: baselines, upper bound and people."""
+NOT_RANKED = {row.name: row.why_unranked for row in names.ROWS}
+"""Method -> why it is not ranked."""
+LABELS = {"seed": "seed", "img_size": "image size", "alignment": "alignment"}
+"""Field of a cell -> its label above a table; left out if no cell has a value."""
+COUNTED = {"boxed images": "images with boxes"}
+"""Name of a stored count -> its label, if it differs."""
+MAX_NAMES = 3
+"""Largest number of names in a sentence; the others are counted."""
+NUMBERS_IN_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+Item = TypeVar("Item")
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,31 +169,24 @@ class Row:
     @property
     def above_baselines(self) -> bool | None:
         """Whether it is significantly above all baselines of ``over_baselines``; None if that was not tested."""
-        gaps = [
+        tested = [
             gap for gap in self.over_baselines if gap.estimate.low is not None or gap.p is not None
         ]
-        if not gaps:
-            return None
-        ends = (
-            gap.estimate.value if gap.estimate.low is None else gap.estimate.low for gap in gaps
-        )
-        return all((end or 0.0) > 0 for end in ends) and all(
-            gap.p is None or gap.p <= ALPHA for gap in gaps
-        )
+        return all(map(_is_above, tested)) if tested else None
 
     @property
     def over_floor(self) -> Difference | None:
         """Its difference from the higher one of the baselines of ``over_baselines``; None if it was not compared."""
-        known = [gap for gap in self.over_baselines if gap.estimate.value is not None]
-        return min(known, key=lambda gap: gap.estimate.value or 0.0, default=None)
+        gaps = [gap for gap in self.over_baselines if gap.estimate.value is not None]
+        return min(gaps, key=lambda gap: gap.estimate.value or 0.0, default=None)
 
     @property
     def differs_from_floor(self) -> bool | None:
         """Whether it is significantly above all baselines, or below the higher one; None if that was not tested."""
-        if self.above_baselines is not False or self.over_floor is None:
+        gap = self.over_floor
+        if gap is None or self.above_baselines is not False:
             return self.above_baselines
-        high, p = self.over_floor.estimate.high, self.over_floor.p
-        return high is not None and high < 0 and (p is None or p <= ALPHA)
+        return gap.estimate.mark == "below" and (gap.p is None or gap.p <= ALPHA)
 
     @property
     def in_top_group(self) -> bool | None:
@@ -205,6 +210,12 @@ class Row:
     def key_of_network(self) -> str:
         """Key that all methods and seeds of its network share."""
         return self.runs[0].cell.key_of_network
+
+
+def _is_above(gap: Difference) -> bool:
+    """Whether a difference is significantly above 0; its value is used if it has no interval."""
+    low = gap.estimate.value if gap.estimate.low is None else gap.estimate.low
+    return (low or 0.0) > 0 and (gap.p is None or gap.p <= ALPHA)
 
 
 def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
@@ -255,8 +266,8 @@ def runs_words(count: int) -> str:
     >>> runs_words(1), runs_words(3), runs_words(12)
     ('one training run', 'three training runs', '12 training runs')
     """
-    spelled = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    return f"{spelled[count] if count < len(spelled) else count} training run{'s' * (count != 1)}"
+    spelled = NUMBERS_IN_WORDS[count] if count < len(NUMBERS_IN_WORDS) else str(count)
+    return f"{spelled} training run" if count == 1 else f"{spelled} training runs"
 
 
 def by_score(rows: Iterable[Row]) -> list[Row]:
@@ -269,10 +280,6 @@ def by_score(rows: Iterable[Row]) -> list[Row]:
 def by_network(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Return network -> its rows, in their order."""
     return grouped(rows, lambda row: row.key_of_network)
-
-
-Item = TypeVar("Item")
-Key = TypeVar("Key")
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
@@ -359,60 +366,64 @@ def ranked(records: Iterable[Record]) -> list[Record]:
     """Return records by the main column, best first: equal values by network and method, upper bounds last."""
 
     def place(record: Record) -> tuple[bool, float, str, str]:
-        score, method = main_value(record), record.cell.method
-        return (
-            method in UPPER_BOUND_AND_PEOPLE,
-            1.0 if score is None else -score,
-            record.cell.network,
-            method,
-        )
+        method = record.cell.method
+        value = main_value(record)
+        negative = 1.0 if value is None else -value
+        return method in UPPER_BOUND_AND_PEOPLE, negative, record.cell.network, method
 
     return sorted(records, key=place)
-
-
-NOT_RANKED = {row.name: row.why_unranked for row in names.ROWS}
-"""Method -> why it is not ranked."""
-LABELS = {"seed": "seed", "img_size": "image size", "alignment": "alignment"}
-"""Field of a cell -> its label above a table; left out if no cell has a value."""
-COUNTED = {"boxed images": "images with boxes"}
-"""Name of a stored count -> its label, if it differs."""
 
 
 def basis_lines(rows: Sequence[Row], thresholds: str) -> str:
     """Return the counts, settings, thresholds and software of ``rows``; different values as a range or a list."""
     records = [record for row in rows for record in row.runs]
-    facts = _by_name([record.rests_on for record in records])
-    folds = facts.pop("trainings", [])
-    counts = [
-        f"{_summarized(n)} {COUNTED.get(name, name)}"
-        for name, n in facts.items()
-        if isinstance(n[0], int)
-    ]
-    settings = {"folds, with one training run each": folds if max(folds, default=1) > 1 else []}
-    settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
-    settings["maximum epochs"] = [
-        r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe
-    ]
-    for name, label in LABELS.items():
-        values = [
-            value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")
-        ]
-        settings["seeds" if name == "seed" and len({*values}) > 1 else label] = values
-    parts = [
-        ", ".join(counts),
-        *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values),
-    ]
-    trained = sorted(
-        {describe(r.training) for r in records}, key=lambda text: (text == NOT_RECORDED, text)
-    )
-    if len(trained) > 1 and trained[-1] == NOT_RECORDED:
-        trained[-1] = f"for some runs {NOT_RECORDED}"
+    facts = "; ".join(_facts(records))
+    training = "; or ".join(_training_words(records))
     versions = sorted(_by_name([record.versions for record in records]).items())
-    software = (
-        ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
+    software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions)
+    return (
+        f"Based on: {facts}.\nThresholds: {thresholds}. "
+        f"Training: {training}. Software: {software or 'not stated'}."
     )
-    basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
-    return f"{basis} Training: {'; or '.join(trained)}. Software: {software}."
+
+
+def _facts(records: Sequence[Record]) -> Iterator[str]:
+    """Yield the counts on which records rest, then their settings."""
+    facts = _by_name([record.rests_on for record in records])
+    folds = facts.pop("trainings", [1])
+    is_count = {name: isinstance(values[0], int) for name, values in facts.items()}
+    counts = [
+        f"{_summarized(values)} {COUNTED.get(name, name)}"
+        for name, values in facts.items()
+        if is_count[name]
+    ]
+    if counts:
+        yield ", ".join(counts)
+    if max(folds) > 1:
+        yield f"folds, with one training run each: {_summarized(folds)}"
+    for name, values in facts.items():
+        if not is_count[name]:
+            yield f"{name}: {_summarized(values)}"
+    recipes = [record.cell.recipe for record in records]
+    epochs = [recipe["epochs"] for recipe in recipes if "epochs" in recipe]
+    if epochs:
+        yield f"maximum epochs: {_summarized(epochs)}"
+    for name, label in LABELS.items():
+        values = [getattr(record.cell, name) for record in records]
+        values = [value for value in values if value not in (None, "", "none")]
+        if name == "seed" and len(set(values)) > 1:
+            yield f"seeds: {_summarized(values)}"
+        elif values:
+            yield f"{label}: {_summarized(values)}"
+
+
+def _training_words(records: Sequence[Record]) -> list[str]:
+    """Return the machines on which networks were trained; last, that this was not recorded."""
+    machines = {describe(record.training) for record in records}
+    recorded = sorted(machines - {NOT_RECORDED})
+    if len(recorded) == len(machines):
+        return recorded
+    return [*recorded, f"for some runs {NOT_RECORDED}" if recorded else NOT_RECORDED]
 
 
 def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -443,24 +454,22 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-MAX_NAMES = 3
-"""Largest number of names in a sentence; the others are counted."""
-
-
 def first_names(words: Sequence[str]) -> str:
     """Join the first words with commas and count the others.
 
     >>> first_names(["a", "b"]), first_names(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c, 2 more')
     """
-    rest = len(words) - MAX_NAMES
-    return ", ".join([*words[:MAX_NAMES], *([f"{rest} more"] if rest > 0 else [])])
+    names = list(words[:MAX_NAMES])
+    if len(words) > MAX_NAMES:
+        names.append(f"{len(words) - MAX_NAMES} more")
+    return ", ".join(names)
 
 
-def counted(number: int, word: str) -> str:
+def counted(count: int, noun: str) -> str:
     """Format a number with its noun.
 
     >>> counted(1, "network"), counted(3, "network")
     ('1 network', '3 networks')
     """
-    return f"{number} {word}{'s' * (number != 1)}"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -25,6 +25,22 @@ from locus.scoring.statistics.mrmc import ALPHA
 from locus.scoring.statistics.resample import holm
 
 MAX_CONTRASTS = 3
+HEADER = (
+    "thresholds and floors",
+    "network",
+    "method",
+    "IoU > .3",
+    *(f"− {name}" for name in BLIND),
+    "p",
+    "after Holm",
+    "status",
+)
+ABOUT = (
+    "Tested before all other rows. p: the larger one of the floors of this analysis; Holm's correction is over "
+    "the contrasts of the analysis. Differences have 95% intervals over patients and training runs."
+)
+INCLUDED = "Each resample of patients chooses the thresholds again and makes the floors again."
+HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.parquet` is missing or has other cases."
 Floor = Literal["prior", "fixed_box"]
 
 
@@ -116,19 +132,19 @@ def findings(primary: Primary, boards: Sequence[Leaderboard]) -> list[Finding]:
 def _of_analysis(
     primary: Primary, analysis: Analysis, boards: Sequence[Leaderboard]
 ) -> list[Finding]:
-    rows = [
-        row for board in boards for row in board.methods if row.cell.fitted_on == analysis.fitted_on
-    ]
-    tested = [row for contrast in primary.contrasts for row in rows if contrast.is_of(row)]
-    compared = {row: _floors(row, analysis) for row in tested}
-    compared = {
-        row: floors for row, floors in compared.items() if len(floors) == len(analysis.floors)
-    }
-    largest = [max(gap.single_p or 0.0 for gap in floors) for floors in compared.values()]
+    methods = [row for board in boards for row in board.methods]
+    rows = [row for row in methods if row.cell.fitted_on == analysis.fitted_on]
+    floors_of: dict[Row, tuple[Difference, ...]] = {}
+    for contrast in primary.contrasts:
+        for row in rows:
+            floors = _floors(row, analysis)
+            if contrast.is_of(row) and len(floors) == len(analysis.floors):
+                floors_of[row] = floors
+    largest = [max(gap.single_p or 0.0 for gap in floors) for floors in floors_of.values()]
     corrected = holm(np.array(largest)).tolist()
     return [
         Finding(analysis, row, floors, p, after)
-        for (row, floors), p, after in zip(compared.items(), largest, corrected, strict=True)
+        for (row, floors), p, after in zip(floors_of.items(), largest, corrected, strict=True)
     ]
 
 
@@ -141,37 +157,20 @@ def _floors(row: Row, analysis: Analysis) -> tuple[Difference, ...]:
     )
 
 
-HEADER = (
-    "thresholds and floors",
-    "network",
-    "method",
-    "IoU > .3",
-    *(f"− {name}" for name in BLIND),
-    "p",
-    "after Holm",
-)
-
-
 def table(primary: Primary | None, boards: Sequence[Leaderboard]) -> Table:
     """Return a line per finding; no line without ``primary``."""
-    found = [] if primary is None else findings(primary, boards)
-    about = (
-        "Tested before all other rows. p: the larger one of the floors of this analysis; Holm's correction is over "
-        "the contrasts of the analysis. Differences have 95% intervals over patients and training runs."
-    )
-    return Table(
-        "Primary comparison", about, (*HEADER, "status"), tuple(_line(finding) for finding in found)
-    )
+    lines = [] if primary is None else [_line(finding) for finding in findings(primary, boards)]
+    return Table("Primary comparison", ABOUT, HEADER, tuple(lines))
 
 
 def _line(finding: Finding) -> tuple[str, ...]:
     gaps = {gap.other: number(gap.estimate) for gap in finding.floors}
-    differences = [gaps.get(name, NOTHING) for name in BLIND]
-    scored = (finding.row.network, finding.row.name, number(finding.row.main))
     return (
         _source(finding.analysis),
-        *scored,
-        *differences,
+        finding.row.network,
+        finding.row.name,
+        number(finding.row.main),
+        *(gaps.get(name, NOTHING) for name in BLIND),
         p_value(finding.p),
         p_value(finding.corrected),
         finding.status,
@@ -186,18 +185,14 @@ def sentences(primary: Primary | None, boards: Sequence[Leaderboard]) -> Iterato
     """Yield a line per analysis with its findings and when it was chosen, then the registered analysis."""
     if primary is None:
         return
-    found = findings(primary, boards)
+    all_findings = findings(primary, boards)
     for analysis in primary.analyses:
-        of_analysis = [finding for finding in found if finding.analysis == analysis]
-        if of_analysis:
-            words = "; ".join(_words(finding) for finding in of_analysis)
+        in_words = [_words(finding) for finding in all_findings if finding.analysis == analysis]
+        if in_words:
             title = f"**Primary comparison**, thresholds and floors {_source(analysis)}"
-            yield " ".join(
-                filter(
-                    None,
-                    (f"{title}: {words}.", analysis.chosen.strip(), _resamples(analysis, boards)),
-                )
-            )
+            parts = [f"{title}: {'; '.join(in_words)}.", analysis.chosen.strip()]
+            parts.append(_resamples(analysis, boards))
+            yield " ".join(filter(None, parts))
     if primary.registered:
         yield f"**Registered** for the next images: {primary.registered}"
 
@@ -211,10 +206,6 @@ def _resamples(analysis: Analysis, boards: Sequence[Leaderboard]) -> str:
     if analysis.fitted_on is not None or not again or again[0] is None:
         return ""
     return INCLUDED if again[0] else HELD_FIXED
-
-
-INCLUDED = "Each resample of patients chooses the thresholds again and makes the floors again."
-HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.parquet` is missing or has other cases."
 
 
 def _words(finding: Finding) -> str:

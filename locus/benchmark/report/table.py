@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "templates"
 MAX_PAGE_ROWS = 45
 """Maximum number of rows of a LaTeX table on one page."""
+LOOKS = {"again": "", "bold": "**{}**", "": "{}"}
+"""Look of a cell -> its text in Markdown."""
 MAX_COLUMN_WIDTH = 24
 """Largest width of a column in a terminal, in letters."""
 CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
@@ -188,8 +190,7 @@ def _with_marks(table: Table) -> list[list[str]]:
     """Return the rows of a threshold table with bold cells, and with each network named once."""
     rows = []
     for _, cells in table.lines:
-        texts = {"again": "", "bold": "**{}**", "": "{}"}
-        rows.append([texts[look].format(text) for text, look in cells])
+        rows.append([LOOKS[look].format(text) for text, look in cells])
     return rows
 
 
