@@ -12,7 +12,7 @@ from locus.benchmark.report.comparisons import ALONE, COMBINED, WEIGHT, added_pl
 from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import Table, TableColumn, tabulated
+from locus.benchmark.report.table import NETWORK_NAME, Table, TableColumn, tabulated
 from locus.core.names import ADDED, PRIOR, UPPER_BOUND_AND_PEOPLE
 
 ADDS = "adds"
@@ -45,7 +45,7 @@ def cell(row: Row | None) -> str:
 
 
 COLUMNS = (
-    TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
+    NETWORK_NAME,
     TableColumn("method", lambda row: row.name),
     TableColumn(ALONE, lambda row: number(row.share(ALONE))),
     TableColumn(COMBINED, lambda row: number(row.share(COMBINED))),

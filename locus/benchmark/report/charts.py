@@ -79,7 +79,8 @@ def lines(curves: Sequence[Line2D], about: str, height: float, **axes: Any) -> C
         if "xticklabels" in axes:
             for label in panel.get_xticklabels():
                 label.set(rotation=40, ha="right", rotation_mode="anchor")
-        if named := [curve for curve in curves if not str(curve.get_label()).startswith("_")]:
+        named = [curve for curve in curves if not str(curve.get_label()).startswith("_")]
+        if named:
             figure.legend(handles=named, loc="outside lower left", ncols=2)
         return Chart(_svg(figure, about), about)
 
@@ -149,12 +150,10 @@ def intervals(
         )
         for panel, (title, groups) in zip(panes[0], panels.items(), strict=True):
             for n, (values, colour) in enumerate(zip(groups.values(), PALETTE, strict=False)):
-                for y, of in enumerate(values):
-                    at = y + 0.22 * (n - (len(groups) - 1) / 2)
-                    if of is not None and of.value is not None:
-                        panel.plot([of.value], [at], "o", color=colour, markersize=3)
-                    if of is not None and of.low is not None and of.high is not None:
-                        panel.plot([of.low, of.high], [at, at], color=colour, linewidth=1.2)
+                shift = 0.22 * (n - (len(groups) - 1) / 2)
+                for row, estimate in enumerate(values):
+                    if estimate is not None:
+                        _draw_estimate(panel, estimate, row + shift, colour)
             _name_rows(panel, names)
             panel.set_title(title, fontsize=9)
             panel.axvline(0, color=GREY, linewidth=0.8)
@@ -164,6 +163,14 @@ def intervals(
         ]
         figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
         return Chart(_svg(figure, about), about, is_wide=True)
+
+
+def _draw_estimate(panel: Axes, estimate: Estimate, y: float, colour: str) -> None:
+    """Draw a dot at the value, and a bar for the interval."""
+    if estimate.value is not None:
+        panel.plot([estimate.value], [y], "o", color=colour, markersize=3)
+    if estimate.low is not None and estimate.high is not None:
+        panel.plot([estimate.low, estimate.high], [y, y], color=colour, linewidth=1.2)
 
 
 def _panels(height: float, width: float = CHART_INCHES, **layout: Any) -> tuple[Figure, Any]:
@@ -180,6 +187,7 @@ def _name_rows(panel: Axes, names: Sequence[str], **look: Any) -> None:
 def _svg(figure: Figure, about: str) -> str:
     """Return an ``svg`` element without a date, whose ids no other chart of its page has."""
     with rc_context({"svg.hashsalt": about}):
-        figure.savefig(file := io.StringIO(), format="svg", metadata=UNDATED)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata=UNDATED)
     text = file.getvalue()
     return re.sub(r' id="[\w.]+_\d+"', "", text[text.index("<svg") :])

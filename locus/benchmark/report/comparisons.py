@@ -331,13 +331,7 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
     scores = {name: _by_network(rows) for name, rows in rows_of.items()}
     above = _adjusted(_gaps_over_networks(scores, groups), [*scores])
     effects_of_methods = by_score(
-        Row(
-            "effect",
-            name,
-            tuple(record for row in rows for record in row.runs),
-            scores={MAIN: Estimate(_mean_over_networks(scores[name]))},
-            over_baselines=above[name],
-        )
+        replace(_effect(name, rows, scores[name]), over_baselines=above[name])
         for name, rows in rows_of.items()
     )
     order = [row.name for row in effects_of_methods]
@@ -363,8 +357,11 @@ def _methods_of_all_networks(groups: Sequence[Sequence[Row]]) -> dict[str, list[
     return {name: [*rows.values()] for name, rows in rows_of.items() if len(rows) == networks > 1}
 
 
-def _mean_over_networks(scores: Rows) -> float:
-    return float(np.mean([samples.theta.mean() for samples in scores.values()]))
+def _effect(method: str, rows: Sequence[Row], scores: Rows) -> Row:
+    """Return the mean of a method over networks, from its ``rows``."""
+    runs = tuple(record for row in rows for record in row.runs)
+    mean = float(np.mean([samples.theta.mean() for samples in scores.values()]))
+    return Row("effect", method, runs, scores={MAIN: Estimate(mean)})
 
 
 def _gaps_over_networks(

@@ -13,7 +13,7 @@ from locus.benchmark.report import NOTES
 from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, basis_lines, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import Kind, Table, TableColumn, tabulated
+from locus.benchmark.report.table import NETWORK_NAME, Kind, Table, TableColumn, tabulated
 from locus.core.names import CENTER, MAIN, PRIOR
 from locus.core.scores import Score, ThresholdSource
 
@@ -23,19 +23,25 @@ THRESHOLDS: dict[ThresholdSource, str] = {
 }
 """Threshold source of the rows -> what it means."""
 NAMES = (
-    TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
+    NETWORK_NAME,
     TableColumn("data set", lambda row: str(row.cell.data.get("dataset", NOTHING)), "varying"),
     TableColumn("size", lambda row: str(row.cell.img_size or NOTHING), "varying"),
-    TableColumn(
-        "seed", lambda row: NOTHING if row.cell.seed is None else str(row.cell.seed), "varying"
-    ),
+    TableColumn("seed", lambda row: _seed(row), "varying"),
     TableColumn(
         "trained on", lambda row: str(row.cell.recipe.get("trained_on", NOTHING)), "declared"
     ),
-    TableColumn("results", lambda row: PUBLISHED if row.is_published else "yours", "varying"),
+    TableColumn("results", lambda row: _source(row), "varying"),
     TableColumn("method", lambda row: row.name),
 )
 """First columns of every table of another protocol or of a check."""
+
+
+def _seed(row: Row) -> str:
+    return NOTHING if row.cell.seed is None else str(row.cell.seed)
+
+
+def _source(row: Row) -> str:
+    return PUBLISHED if row.is_published else "yours"
 
 
 def score(

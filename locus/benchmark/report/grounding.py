@@ -289,10 +289,10 @@ def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
     difference = gap(record, metric, records)
     if score is None or baseline is None or difference is None:
         return f"{record.method}: {rule.heading} has no baseline on this truth."
-    return (
-        f"{record.method} scores {number(score.value)} ({rule.heading}: {rule.words}), {PLACES[difference.mark]} "
-        f"{rule.baseline}, which never sees an image: {number(baseline)}; difference {number(difference, sign='all')}."
-    )
+    value = f"{number(score.value)} ({rule.heading}: {rule.words})"
+    compared = f"{PLACES[difference.mark]} {rule.baseline}, which never sees an image"
+    gap_in_words = f"difference {number(difference, sign='all')}"
+    return f"{record.method} scores {value}, {compared}: {number(baseline)}; {gap_in_words}."
 
 
 class GroundingSection(Section):
@@ -359,11 +359,12 @@ class GroundingSection(Section):
         models = listed(
             [f"{counts[mark]} {words}" for mark, words in WORDS.items() if counts[mark]]
         )
-        yield (
-            f"**{TITLES[self.dataset]}** ({rule.heading}, {rule.words}): `{rule.baseline}`, which never sees an image, "
-            f"has {number(blind(self.records, metric))}. {counts.total()} published models, each counted once "
-            f"by its highest result: {models}.{self._agreement_of_people()}{self._empty_masks()}"
-        )
+        title = f"**{TITLES[self.dataset]}** ({rule.heading}, {rule.words})"
+        score = number(blind(self.records, metric))
+        baseline = f"`{rule.baseline}`, which never sees an image, has {score}."
+        results = f"{counts.total()} published models, each counted once by its highest result"
+        remarks = f"{self._agreement_of_people()}{self._empty_masks()}"
+        yield f"{title}: {baseline} {results}: {models}.{remarks}"
 
     def _empty_masks(self) -> str:
         """Return a sentence on the rule by which an empty mask scores 1; empty if nothing was scored by it."""

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -153,30 +154,31 @@ def leaderboards(
     Raises:
         DataError: for invalid rows.
     """
-    boards = []
+    return [
+        _leaderboard(group, folders, rank_methods, listed, is_primary)
+        for group in _groups(records, folders)
+    ]
+
+
+class CaseGroup(NamedTuple):
+    """The records of a data set that were scored on the same cases, with the rows of these cases."""
+
+    title: str
+    dataset: str
+    records: Sequence[Record]
+    cases: CaseColumns
+
+
+def _groups(records: Sequence[Record], folders: CaseFolders) -> Iterator[CaseGroup]:
+    """Yield the groups of each data set; data sets with published results only are last."""
     was_run = set(grouping.datasets(record for record in records if record.source != "paper"))
-    # Data sets with published results only are last.
     datasets = sorted(grouping.datasets(records), key=lambda name: (name not in was_run, name))
     for dataset in datasets:
         of_dataset = [
             record for record in records if record.cell.dataset == dataset or is_of_pairs(record)
         ]
         for words, fitted_alike in _by_fit(of_dataset).items():
-            for title, same_cases, cases in _by_cases(
-                f"{dataset}{words}", dataset, fitted_alike, folders
-            ):
-                board = _leaderboard(
-                    title=title,
-                    dataset=dataset,
-                    records=same_cases,
-                    folders=folders,
-                    cases=cases,
-                    rank_methods=rank_methods,
-                    listed=listed,
-                    is_primary=is_primary,
-                )
-                boards.append(board)
-    return boards
+            yield from _by_cases(f"{dataset}{words}", dataset, fitted_alike, folders)
 
 
 def _by_fit(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -208,17 +210,18 @@ def _without_people(records: Sequence[Record]) -> list[Record]:
 
 def _by_cases(
     title: str, dataset: str, records: Sequence[Record], folders: CaseFolders
-) -> Iterator[tuple[str, list[Record], CaseColumns]]:
-    """Yield title, records and rows per case of each group of records that were scored on the same cases."""
+) -> Iterator[CaseGroup]:
+    """Yield the groups of records that were scored on the same cases."""
     cases = _read_cases(records, dataset, folders)
     runs = _without_people(grouping.main_records(records, dataset))
     groups = _same_cases(records, runs, cases.case_sets)
     if len(groups) == 1:
-        yield title, groups[0], cases
+        yield CaseGroup(title, dataset, groups[0], cases)
         return
     for group in groups:
         cases_of_group = _read_cases(group, dataset, folders)
-        yield f"{title}, {_cases_in_words(group, cases_of_group)}", group, cases_of_group
+        in_words = _cases_in_words(group, cases_of_group)
+        yield CaseGroup(f"{title}, {in_words}", dataset, group, cases_of_group)
 
 
 def _read_cases(records: Sequence[Record], dataset: str, folders: CaseFolders) -> CaseColumns:
@@ -269,53 +272,58 @@ def _cases_in_words(records: Sequence[Record], cases: CaseColumns) -> str:
 
 
 def _leaderboard(
-    *,
-    title: str,
-    dataset: str,
-    records: Sequence[Record],
+    group: CaseGroup,
     folders: CaseFolders,
-    cases: CaseColumns,
     rank_methods: Sequence[str],
     listed: Set[str] | None,
     is_primary: Callable[[Row], bool] | None,
 ) -> Leaderboard:
-    scored = grouping.main_records(records, dataset)
+    """Return the rows of a group; see ``leaderboards``."""
+    scored = grouping.main_records(group.records, group.dataset)
     runs_of_rows = trainings(_without_people(scored))
-    source = RowSource.of(runs_of_rows, records, folders, cases)
+    source = RowSource.of(runs_of_rows, group.records, folders, group.cases)
     rows = grouping.told_apart([source.row(runs) for runs in runs_of_rows])
-    groups = [
-        comparisons.within_network(group, source.column) for group in by_network(rows).values()
+    networks = [
+        comparisons.within_network(of_network, source.column)
+        for of_network in by_network(rows).values()
     ]
     if is_primary is not None:
-        groups = comparisons.primary_first(groups, is_primary)
-    rank_methods = rank_methods or comparisons.common_methods(groups)
-    of_networks = comparisons.networks(groups, rank_methods)
-    all_rows = [row for group in groups for row in group]
-    methods = _methods(groups, of_networks)
-    people = {
-        record.cell.method: _person(record)
-        for record in reversed(scored)  # of several networks, the first
-        if record.cell.method in names.PEOPLE
-    }
-    not_published = [[row for row in group if not row.is_published] for group in groups]
-    of_suite = [group for group in not_published if group]
+        networks = comparisons.primary_first(networks, is_primary)
+    all_rows = [row for of_network in networks for row in of_network]
+    rank_methods = rank_methods or comparisons.common_methods(networks)
+    means = comparisons.networks(networks, rank_methods)
+    methods = _methods(networks, means)
+    not_published = by_network([row for row in all_rows if not row.is_published])
+    compared = list(not_published.values()) or networks
+    effects = comparisons.effects(compared, means)
+    added = comparisons.added(group.records, group.dataset, is_primary)
+    on_grids = [row for row in all_rows if "grid" in row.cell.recipe]
+    without_network = _baselines(on_grids)
+    theirs = _theirs(methods, listed)
     return Leaderboard(
-        title=title,
-        dataset=dataset,
-        records=records,
+        title=group.title,
+        dataset=group.dataset,
+        records=group.records,
         folders=folders,
-        networks=of_networks,
+        networks=means,
         rank_methods=rank_methods,
         methods=methods,
         baselines=_baselines(all_rows),
-        without_network=_baselines([row for row in all_rows if "grid" in row.cell.recipe]),
-        people=list(people.values()),
-        effects=comparisons.effects(of_suite or groups, of_networks),
-        added=comparisons.added(records, dataset, is_primary),
+        without_network=without_network,
+        people=_people(scored),
+        effects=effects,
+        added=added,
         solved=source.solved,
-        theirs=_theirs(methods, listed),
-        cases=cases,
+        theirs=theirs,
+        cases=group.cases,
     )
+
+
+def _people(records: Sequence[Record]) -> list[Row]:
+    """Return a row per people who drew boxes, from the first network that they are recorded with."""
+    people = [record for record in records if record.cell.method in names.PEOPLE]
+    first = {record.cell.method: record for record in reversed(people)}
+    return [_person(record) for record in first.values()]
 
 
 def _methods(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list[Row]:

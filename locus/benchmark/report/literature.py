@@ -640,7 +640,9 @@ def _marks(record: Record, names: Sequence[str], box: Box) -> str:
         difference = gap(record, column, names, box)
         if difference is not None and difference.mark:
             levels[difference.mark].append(f".{column[-1]}")
-    return "; ".join(f"{mark} at IoU > {', '.join(at)}" for mark, at in levels.items() if at)
+    return "; ".join(
+        f"{mark} at IoU > {', '.join(columns)}" for mark, columns in levels.items() if columns
+    )
 
 
 def _curve(record: Record, box: Box) -> Line2D:

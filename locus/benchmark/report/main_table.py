@@ -110,6 +110,8 @@ FURTHER = (
     *((MAIN, threshold_source) for threshold_source in ("oracle", "validation", "fixed", "otsu")),
 )
 """Further means of records in ``leaderboard.csv``: metric and source of its threshold."""
+DIFFERENCE_CELLS = ("row", "difference", "low", "high", "p")
+"""Ends of the names of a difference's columns in ``leaderboard.csv``."""
 Value = float | int | str | None
 
 
@@ -571,14 +573,11 @@ def _numbers(row: Row, has_solved: bool) -> dict[str, Value]:
 
 def _difference(name: str, gap: Difference | None) -> dict[str, Value]:
     """Return the cells of a difference; ``name`` is their prefix."""
-    estimate = Estimate(None) if gap is None else gap.estimate
-    return {
-        f"{name}_row": None if gap is None else gap.other,
-        f"{name}_difference": estimate.value,
-        f"{name}_low": estimate.low,
-        f"{name}_high": estimate.high,
-        f"{name}_p": None if gap is None else gap.p,
-    }
+    values: tuple[Value, ...] = (None,) * len(DIFFERENCE_CELLS)
+    if gap is not None:
+        estimate = gap.estimate
+        values = (gap.other, estimate.value, estimate.low, estimate.high, gap.p)
+    return {f"{name}_{cell}": value for cell, value in zip(DIFFERENCE_CELLS, values, strict=True)}
 
 
 def _named(row: Row) -> dict[str, Value]:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "templates"
 MAX_PAGE_ROWS = 45
 """Maximum number of rows of a LaTeX table on one page."""
-LOOKS = {"again": "", "bold": "**{}**", "": "{}"}
-"""Look of a cell -> its text in Markdown."""
 MAX_COLUMN_WIDTH = 24
 """Largest width of a column in a terminal, in letters."""
 CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
@@ -63,6 +61,12 @@ class TableColumn:
     heading: str
     cell: Callable[[Row], str]
     kind: Kind = ""
+
+
+NETWORK_NAME = TableColumn(
+    "network", lambda row: row.network if row.has_network else NOTHING, "network"
+)
+"""The name of a row's network."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +138,14 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequ
         for number, column in enumerate(columns)
         if _is_included(column.kind, [line[number] for line in lines])
     ]
+    shown_columns = [columns[number] for number in included]
+    cells_of_lines = [tuple(line[number] for number in included) for line in lines]
     return Table(
         title,
         intro,
-        header=tuple(columns[number].heading for number in included),
-        rows=tuple(tuple(line[number] for number in included) for line in lines),
-        kinds=tuple(columns[number].kind for number in included),
+        header=tuple(column.heading for column in shown_columns),
+        rows=tuple(cells_of_lines),
+        kinds=tuple(column.kind for column in shown_columns),
         source=tuple(source.values()),
     )
 
@@ -188,10 +194,13 @@ def markdown(table: Table) -> str:
 
 def _with_marks(table: Table) -> list[list[str]]:
     """Return the rows of a threshold table with bold cells, and with each network named once."""
-    rows = []
-    for _, cells in table.lines:
-        rows.append([LOOKS[look].format(text) for text, look in cells])
-    return rows
+    return [[_marked(text, look) for text, look in cells] for _, cells in table.lines]
+
+
+def _marked(text: str, look: str) -> str:
+    if look == "again":
+        return ""
+    return f"**{text}**" if look == "bold" else text
 
 
 def as_text(table: Table) -> str:

@@ -75,15 +75,18 @@ def suite_page(
     """
     homes = (folder, description.maps_of or folder)
     drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
+    gallery = _link(drawn_in / GALLERY, folder)
+    examples = _link(drawn_in / EXAMPLES, folder)
+    gallery_command = _gallery_command(drawn_in.name, linked_from, description, datasets)
     return render(
         "suite.html",
         name=folder.name,
         page=description,
-        datasets=[_dataset(data) for data in datasets],
+        datasets=list(map(_dataset, datasets)),
         drawn_in=drawn_in.name,
-        gallery=_link(drawn_in / GALLERY, folder),
-        examples=_link(drawn_in / EXAMPLES, folder),
-        gallery_command=_gallery_command(drawn_in.name, linked_from, description, datasets),
+        gallery=gallery,
+        examples=examples,
+        gallery_command=gallery_command,
         missing=page.cells_without_score(records),
         command=description.command,
     )
