@@ -326,7 +326,7 @@ def _column(case_columns: CaseColumns, row: Row, name: str) -> FloatArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class PairDifference:
     """The difference A − B of two rows in one column, of a finding or of the mean over findings."""
 
     pair: Pair
@@ -369,7 +369,7 @@ def _one_or_both(left: str, right: str) -> str:
     return left if left == right else f"{left} − {right}"
 
 
-def differences(pair: Pair, both: CommonCases) -> list[Difference]:
+def differences(pair: Pair, both: CommonCases) -> list[PairDifference]:
     """Compare two rows on their common cases: each column by finding and its mean.
 
     Several training runs are compared over runs and patients, one run on each side over patients. The interval of the
@@ -395,7 +395,7 @@ def differences(pair: Pair, both: CommonCases) -> list[Difference]:
         compared = _two_runs(named, index, errors)
     patient_count = len(np.unique(index.patients))
     return [
-        Difference(
+        PairDifference(
             pair=pair,
             finding=finding,
             n=int(np.isfinite(values[:, 0]).sum()),
@@ -457,7 +457,7 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def corrected(rows: Sequence[Difference]) -> list[Difference]:
+def corrected(rows: Sequence[PairDifference]) -> list[PairDifference]:
     """Return the rows, column by column, with p corrected by Holm over all pairs, findings and means of a column."""
     corrected_rows = []
     for column_rows in grouped(rows, lambda row: row.values.rule).values():
@@ -468,7 +468,7 @@ def corrected(rows: Sequence[Difference]) -> list[Difference]:
     return corrected_rows
 
 
-def tables(rows: Sequence[Difference]) -> list[Table]:
+def tables(rows: Sequence[PairDifference]) -> list[Table]:
     """Return the main column by finding, and the means of all columns over findings."""
     by_finding = [(row, row.finding) for row in rows if row.values.rule == MAIN]
     means = [(row, row.values.rule) for row in rows if row.finding == "mean"]
@@ -478,7 +478,7 @@ def tables(rows: Sequence[Difference]) -> list[Table]:
     ]
 
 
-def _table(title: str, heading: str, named_rows: Sequence[tuple[Difference, str]]) -> Table:
+def _table(title: str, heading: str, named_rows: Sequence[tuple[PairDifference, str]]) -> Table:
     """Build a table. Model, method and numbers of training runs are columns only if they differ between rows."""
     words = np.array([row.words for row, _ in named_rows])
     varies = (words != words[0]).any(axis=0)
@@ -500,10 +500,10 @@ def _cells(row: UnderRule) -> list[str]:
     ]
 
 
-def compare(first: Selection, second: Selection) -> tuple[str, list[Difference]]:
+def compare(first: Selection, second: Selection) -> tuple[str, list[PairDifference]]:
     """Return the differences of two sides as text, and as rows. Raises ``BadValueError`` without a common case."""
     pairs, unmatched = pairs_of(first, second)
-    rows: list[Difference] = []
+    rows: list[PairDifference] = []
     lines: list[str] = []
     for pair in tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None):
         both = common_cases(pair, (first.folder, second.folder))

@@ -13,10 +13,11 @@ from locus.benchmark.report import main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.formats import number
-from locus.benchmark.report.grouping import COLUMNS, UNSOLVED, Difference, Estimate
+from locus.benchmark.report.grouping import COLUMNS, UNSOLVED
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import DatasetTables, answer, notes
 from locus.core.names import MAIN
+from locus.core.scores import Difference, Estimate
 from locus.scoring.statistics import mrmc
 from tests.benchmark.report.given import leaderboard, texts
 from tests.benchmark.report.made_up import PATIENTS, cell, hits, training

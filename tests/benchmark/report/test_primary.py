@@ -6,10 +6,11 @@ import yaml
 
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report import comparisons, primary
-from locus.benchmark.report.grouping import Difference, Estimate, Row
+from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.primary import Analysis, Contrast, Primary
 from locus.benchmark.suite import plan
 from locus.core.errors import DataError, UnknownNameError
+from locus.core.scores import Difference, Estimate
 from locus.scoring.statistics.mrmc import RowSamples
 
 PATIENTS, RUNS, DRAWS = 40, 3, 500
