@@ -91,7 +91,14 @@ def dots(
     title: str,
     about: str,
 ) -> Chart:
-    """Draw a dot per named value, hollow if its flag is set; levels as lines, one with a band, others dashed."""
+    """Draw a dot per named value; levels as lines, the first one with a band, others dashed.
+
+    Args:
+        values: name, value, and whether the dot is hollow.
+        levels: value and ends of the interval of each line.
+        title: label of the axis.
+        about: caption.
+    """
     with rc_context(STYLE):
         figure, panel = _panels(0.8 + 0.2 * len(values))
         for n, (value, low, high) in enumerate(levels):
@@ -112,7 +119,12 @@ def arrows(
 ) -> Chart:
     """Draw an arrow per row, from a hollow dot to a triangle, blue if it is marked; a line at a level.
 
-    ``words``: names of the dots, of the triangles and of the line.
+    Args:
+        rows: the arrows.
+        level: position of the line.
+        words: names of the dots, of the triangles and of the line.
+        title: label of the axis.
+        about: caption.
     """
     with rc_context(STYLE):
         figure, panel = _panels(1.0 + 0.25 * len(rows), WIDE_INCHES)
@@ -134,7 +146,7 @@ def arrows(
             {"color": VERMILION},
         )
         handles = [
-            Line2D([], [], label=word, **look) for word, look in zip(words, looks, strict=True)
+            Line2D([], [], label=name, **look) for name, look in zip(words, looks, strict=True)
         ]
         figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
         return Chart(_svg(figure, about), about, is_wide=True)

@@ -9,9 +9,9 @@ from matplotlib.lines import Line2D
 from locus.benchmark import records
 from locus.benchmark.report import charts, grouping, literature, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.grouping import Estimate
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.names import MAIN
+from locus.core.scores import Estimate
 
 
 def gathered(folder):
