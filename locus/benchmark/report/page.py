@@ -86,7 +86,12 @@ class DatasetTables:
     def main(self) -> tuple[Table, ...]:
         """The ``short`` tables, with published results after the threshold table or, without one, first."""
         count = 1 if self.leaderboard.methods else 0
-        return (*self.of_primary, *self.short[:count], *self.literature, *self.short[count:])
+        return (
+            *self.of_primary,
+            *self.short[:count],
+            *self.published.short_tables,
+            *self.short[count:],
+        )
 
     @property
     def of_primary(self) -> tuple[Table, ...]:
@@ -152,7 +157,7 @@ class DatasetTables:
     @property
     def all_tables(self) -> tuple[Table, ...]:
         """All tables, short and complete."""
-        of_papers = (*self.literature, *self.papers)
+        of_papers = (*self.published.short_tables, *self.papers)
         of_methods = (*self.full, *self.short, *self.on_demand)
         return (*of_methods, *self.of_sections, *self.details, *self.protocols, *of_papers)
 
@@ -162,16 +167,11 @@ class DatasetTables:
         return PublishedResults(self.leaderboard)
 
     @cached_property
-    def literature(self) -> tuple[Table, ...]:
-        """Published results beside ``fixed_box``."""
-        return self.published.short_tables
-
-    @cached_property
     def papers(self) -> tuple[Table, ...]:
         """Baselines over all columns if no method was run, and further tables of published results."""
         board = self.leaderboard
         baselines = []
-        if self.literature and not board.methods:
+        if self.published.short_tables and not board.methods:
             baselines.append(main_table.all_thresholds(board))
         return (*_with_rows(baselines), *self.published.more_tables)
 
@@ -183,7 +183,7 @@ class DatasetTables:
     def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
         tables = []
-        if board.methods or not self.literature:
+        if board.methods or not self.published.short_tables:
             tables.append(main_table.thresholds(board, complete))
         if board.added:
             tables.append(added.table(board, complete))

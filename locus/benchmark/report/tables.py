@@ -132,7 +132,12 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
         # A user's rows and what they are compared with come first.
         more.append(first)
         first = tables.short[0]
-    rest = [*tables.of_primary, *tables.literature, *full, *tables.of_sections[: tables.shown]]
+    rest = [
+        *tables.of_primary,
+        *tables.published.short_tables,
+        *full,
+        *tables.of_sections[: tables.shown],
+    ]
     more += [*tables.of_sections[tables.shown :], *tables.details]
     more += [*tables.protocols, *tables.papers]
     if first is None and not rest:
