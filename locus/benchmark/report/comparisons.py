@@ -162,7 +162,7 @@ def _not_nan(value: float) -> float | None:
 def primary_first(
     groups: Sequence[Sequence[Row]], is_primary: Callable[[Row], bool]
 ) -> list[list[Row]]:
-    """Return the rows of each network with p-values of which the primary rows come first.
+    """Return the rows of each network with p-values; primary rows are tested first.
 
     Holm's correction is over the primary rows of all networks, then over the other rows of each network. A row that is
     not primary is significant only if all primary rows are, so the error rate of 5% holds for all these rows together.

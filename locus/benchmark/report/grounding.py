@@ -367,7 +367,7 @@ class GroundingSection(Section):
         yield f"{title}: {baseline} {results}: {models}.{remarks}"
 
     def _empty_masks(self) -> str:
-        """Return a sentence on the rule by which an empty mask scores 1; empty if nothing was scored by it."""
+        """Return a sentence on empty masks that score 1; empty without such scores."""
         empty = blind(self.records, EMPTY_IS_1)
         if empty is None or empty.value is None:
             return ""

@@ -224,7 +224,7 @@ def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
 
 
 def told_apart(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows; networks with one name get the settings in which they differ, or the name of their model.
+    """Return the rows; networks with one name get their different settings, or the name of their model.
 
     >>> cells = [Cell(dataset="phantom", backbone="custom", recipe={"epochs": n, "lr": 0.1}) for n in (5, 9)]
     >>> [row.network for row in told_apart([Row.of([Record(cell=cell)]) for cell in cells])]
@@ -239,7 +239,7 @@ def told_apart(rows: Sequence[Row]) -> list[Row]:
 
 
 def _different_settings(cells: Mapping[str, Cell]) -> dict[str, str]:
-    """Return key -> the training flags in which a cell differs from the others, or the name of its model."""
+    """Return key -> the training flags that differ between the cells, or the name of its model."""
     recipes = {key: _flat(cell.without_seed.recipe) for key, cell in cells.items()}
     flags = dict.fromkeys(flag for recipe in recipes.values() for flag in recipe)
     different = [

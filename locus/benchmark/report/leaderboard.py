@@ -388,7 +388,7 @@ def _stored_resamples(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RowSource:
-    """What the rows of a leaderboard are computed from, besides their records."""
+    """Inputs of the rows of a leaderboard, besides their records."""
 
     column: MainColumn | None
     """The main column, on the cases of the best row."""
@@ -477,7 +477,7 @@ def auroc_by_model(
 
 
 def _solved(groups: Sequence[Sequence[Record]], shares: "Shares") -> tuple[str, ...]:
-    """Return the findings of which ``prior`` hits at least ``SOLVED`` of the cases, unless it solves all."""
+    """Return the findings that ``prior`` solves: it hits at least ``SOLVED`` of their cases. Empty if it solves all."""
     priors = [group[0] for group in groups if group[0].cell.method == PRIOR]
     if not priors:
         return ()

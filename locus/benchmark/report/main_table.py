@@ -5,7 +5,7 @@
 ``by_finding``   the best methods of the best network by finding
 ``networks``, ``effects``  comparisons over several training runs
 ``people``       boxes drawn by people, and the best methods on the same cases
-``notes``        what the tables rest on
+``notes``        what the tables are based on
 ``data_frame``, ``leaderboard_csv``  all rows with all numbers
 
 docs/protocols.md explains the columns. Tables of other protocols and of training runs are in ``detail_tables``.
@@ -163,7 +163,7 @@ def _baselines(board: Leaderboard, complete: bool) -> list[Row]:
 
 
 def _order_of_networks(board: Leaderboard) -> str:
-    """Say in which order the networks are; empty if that is not by their means."""
+    """Return the order of the networks in words; empty if their means are not in a table."""
     if board.theirs or not networks(board).rows:
         return ""
     if board.networks[0].key_of_network == board.methods[0].key_of_network:

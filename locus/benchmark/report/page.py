@@ -1,4 +1,4 @@
-"""``leaderboard.md``: the answer of a suite, its main tables, what they rest on, and cells without a score.
+"""``leaderboard.md``: the answer of a suite, its main tables, their basis, and cells without a score.
 
 ``DatasetTables``  all tables of a data set, with those of validity checks and of papers
 ``answer``         the answer in at most three lines: about the best row or, if there are some, about a user's rows
@@ -506,7 +506,7 @@ def _printed(data: DatasetTables) -> dict[str, Any]:
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """Return the notes of a data set: what its tables rest on, and what they do not show."""
+    """Return the notes of a data set: the basis and the limits of its tables."""
     sources = {str(record.data.get("source")) for record in board.records}
     drawn = [text for source, text in DRAWN.items() if source in sources]
     return [*main_table.notes(board), *drawn]

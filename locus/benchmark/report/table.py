@@ -151,7 +151,7 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequ
 
 
 def _merged(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Return one line for several; a cell in which they differ is ``any``."""
+    """Return one line for several; cells that differ become ``any``."""
     columns = [set(cells) for cells in zip(*lines, strict=True)]
     return [cells.pop() if len(cells) == 1 else "any" for cells in columns]
 

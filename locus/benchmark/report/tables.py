@@ -394,7 +394,7 @@ def write(
     folder = Path(folder)
     description = description or Description(folder.name)
     linked_from = linked_from or folder
-    # The output does not depend on the order in which the caller has the records.
+    # The output does not depend on the order of the caller's records.
     all_records = load(folder) if records is None else ordered(records)
     datasets = tables_of_datasets(all_records, folders or CaseFolders(folder), description)
     markdown_page = page.leaderboard_md(all_records, description, datasets, linked_from)
