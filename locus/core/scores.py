@@ -1,6 +1,7 @@
 """Value of a metric with its confidence interval, sample count and the source of its threshold.
 
-``Score`` is one of them, ``ScoreColumns`` the scores of a file in columns.
+``Score`` is one of them, ``ScoreColumns`` the scores of a file in columns. ``Estimate`` is any number with an interval,
+``Difference`` one between two rows.
 """
 
 import math
@@ -46,6 +47,46 @@ Name = Annotated[str, AfterValidator(require_name)]
 """Text shown in tables and messages. Raises ``BadValueError`` for control or invisible characters."""
 
 
+Mark = Literal["above", "level", "below", ""]
+"""Whether a difference is significantly above 0, neither, significantly below 0, or has no interval."""
+
+
+class Estimate(NamedTuple):
+    """A number with its 95% interval, and the number of cases behind it."""
+
+    value: float | None
+    """None if it is unknown; ``reason`` may say why."""
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    reason: str = ""
+
+    @property
+    def mark(self) -> Mark:
+        """Where a difference lies: above, level with or below 0.
+
+        >>> Estimate(0.2, 0.1, 0.3).mark, Estimate(0.2, -0.1, 0.5).mark, Estimate(0.2).mark
+        ('above', 'level', '')
+        """
+        if self.low is None or self.high is None:
+            return ""
+        if self.low > 0:
+            return "above"
+        return "below" if self.high < 0 else "level"
+
+
+class Difference(NamedTuple):
+    """How much better a row is than another one on the same cases."""
+
+    other: str
+    """Name of the row that it is compared with, or of the better row."""
+    estimate: Estimate
+    p: float | None = None
+    """Two-sided p-value, after Holm's correction."""
+    single_p: float | None = None
+    """Two-sided p-value of this difference alone, without a correction; None if it is unknown."""
+
+
 class _Fields(NamedTuple):
     finding: str
     """A finding, or ``mean`` for the unweighted mean over the findings that have a value."""
@@ -84,6 +125,11 @@ class Score(_Fields):
     ) -> Self:
         value, low, high = map(_rounded, (value, low, high))
         return super().__new__(cls, finding, metric, value, low, high, n, threshold_source, reason)
+
+    @property
+    def estimate(self) -> Estimate:
+        """Its value, interval, n and reason."""
+        return Estimate(self.value, self.low, self.high, self.n, self.reason)
 
     def with_interval(self, low: float, high: float) -> "Score":
         """Return a copy with another interval."""

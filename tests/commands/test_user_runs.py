@@ -14,7 +14,6 @@ import locus
 from locus.benchmark import records
 from locus.benchmark.records import cases
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.grouping import network_words
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.frames import box_coverage
 from tests.commands.pages import METHOD, NETWORK, typed_commands
@@ -70,7 +69,7 @@ class Expected:
 
 def network_names(folder):
     """Name of a network in a table -> its model."""
-    return {network_words(record.cell): record.cell.model_id for record in records.load(folder) if record.cell.backbone}
+    return {record.cell.network: record.cell.model_id for record in records.load(folder) if record.cell.backbone}
 
 
 def number(cell):

@@ -7,22 +7,22 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from locus.benchmark.records import trainings
 from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import (
-    Interval,
     Row,
     basis_lines,
     counted,
     run_names,
-    without_marker,
 )
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
-from locus.benchmark.report.main_table import auroc_words
 from locus.benchmark.report.section import CheckReport
-from locus.benchmark.report.table import NOTHING, Table, of_interval, short
+from locus.benchmark.report.table import Table
 from locus.core.names import MAIN, NOISE, PRIOR, UNRANKED_METHODS, UPPER_BOUND
+from locus.core.scores import Estimate
 from locus.core.types import FloatArray
 from locus.scoring.statistics import mrmc
 from locus.scoring.statistics.mrmc import RowSamples, leave_one_out
@@ -74,7 +74,7 @@ class MethodAnswers:
     """The answers of a method on one network."""
 
     row: Row
-    values: Mapping[str, Interval]
+    values: Mapping[str, Estimate]
     """Answer -> value with its interval."""
     samples: Mapping[str, RowSamples]
     """Answer -> scores by training run and patient."""
@@ -90,7 +90,7 @@ class MethodAnswers:
 
     def words(self, name: str) -> str:
         """Return an answer with its interval."""
-        return of_interval(self.values.get(name, Interval(None)))
+        return number(self.values.get(name, Estimate(None)))
 
     @property
     def rank_key(self) -> tuple[bool, float]:
@@ -164,7 +164,7 @@ class ControlsReport(CheckReport):
         ]
         rows = []
         for method in network.methods:
-            case_count = method.values.get(MAIN, Interval(None)).n
+            case_count = method.values.get(MAIN, Estimate(None)).n
             rows.append((method.row.name, *(method.words(name) for name in names), str(case_count)))
         head = ("method", *(HEADINGS[name] for name in names), "cases")
         return Table(
@@ -176,7 +176,7 @@ class ControlsReport(CheckReport):
         runs = network.methods[0].row.runs
         auroc_of = auroc_by_model(self.leaderboard.records)
         known = [auroc_of[run.cell.model_key] for run in runs if run.cell.model_key in auroc_of]
-        auroc = auroc_words(sum(known) / len(known)) if known else NOTHING
+        auroc = number(sum(known) / len(known), digits=2) if known else NOTHING
         runs_with_marker, uses = "0", NOTHING
         if network.used is not None:
             runs_with_marker = str(network.used.runs)
@@ -189,8 +189,8 @@ class ControlsReport(CheckReport):
         top = self.networks[0].best("class") if self.networks else None
         if top is None:
             return super().in_short()
-        own = short(top.values["own"].value)
-        swapped = short(top.values["swap"].value)
+        own = number(top.values["own"].value)
+        swapped = number(top.values["swap"].value)
         return f"`{top.row.name}` hits {own} with its own map, {swapped} with the other finding's"
 
     def sentences(self) -> Iterator[str]:
@@ -265,7 +265,7 @@ def _shortcut_sentence(network: NetworkAnswers, used: MarkerUse) -> str:
     )
 
 
-def _intervals(network: NetworkAnswers, names: Sequence[str], answer: str) -> list[Interval | None]:
+def _intervals(network: NetworkAnswers, names: Sequence[str], answer: str) -> list[Estimate | None]:
     """Return an answer of each method in ``names``; None without one."""
     values = {method.row.name: method.values.get(answer) for method in network.methods}
     return [values.get(name) for name in names]
@@ -279,7 +279,7 @@ def _agreement(network: NetworkAnswers, answer: str) -> str:
     by_hits = {method.row.name: method.samples[MAIN] for method in having}
     by_answer = {method.row.name: method.samples[answer] for method in having}
     ranks = agreement(by_hits, by_answer)
-    return f"{short(ranks.tau)} [{short(ranks.low)}, {short(ranks.high)}]"
+    return number(Estimate(ranks.tau, ranks.low, ranks.high))
 
 
 def answers_by_network(board: Leaderboard, check: str) -> tuple[NetworkAnswers, ...]:
@@ -291,13 +291,13 @@ def answers_by_network(board: Leaderboard, check: str) -> tuple[NetworkAnswers, 
     if not records:
         return ()
     columns = read_columns(records, board.folders, COLUMNS)
-    trainings = grouping.trainings(record for record in records if record.key in columns.columns)
-    rows = grouping.told_apart([Row.of(runs) for runs in trainings])
+    groups = trainings(record for record in records if record.key in columns.columns)
+    rows = grouping.told_apart([Row.of(runs) for runs in groups])
     marked = {}
     unmarked = []
     for row in rows:
         if "marker=" in str(row.cell.data.get("dataset", "")):
-            marked[without_marker(row.cell), row.name] = row
+            marked[row.cell.network_without_marker, row.name] = row
         else:
             unmarked.append(row)
     networks = [
@@ -315,7 +315,7 @@ def _answers(
     uses = []
     for row in rows:
         ratios = _ratios(row, columns)
-        if (with_marker := marked.get((without_marker(row.cell), row.name))) is not None:
+        if (with_marker := marked.get((row.cell.network_without_marker, row.name))) is not None:
             of_marker, used = _marker_ratios(row, with_marker, columns)
             ratios += of_marker
             uses += used
@@ -390,7 +390,7 @@ def _wide(row: Row, columns: CaseColumns, name: str) -> FloatArray:
     return columns.wide([record.key for record in row.runs], name)
 
 
-def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Interval, RowSamples] | None:
+def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Estimate, RowSamples] | None:
     """Return the mean over findings of sums of ``part`` over sums of ``whole``; None if nothing is known."""
     whole = np.asarray(ratio.whole, np.float64)
     known = (whole != 0).any(1)
@@ -408,7 +408,7 @@ def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Interval, RowSamples] |
         else:
             low, high = _ends_over_runs(ratio.name, theta, left_out)
     case_count = int((whole != 0).sum(0).max())
-    interval = Interval(float(theta.mean()), low, high, n=case_count)
+    interval = Estimate(float(theta.mean()), low, high, n=case_count)
     return interval, RowSamples(run_names(ratio.row.runs), theta, left_out)
 
 

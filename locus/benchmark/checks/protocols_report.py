@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from matplotlib.lines import Line2D
 
+from locus.benchmark.records import trainings
 from locus.benchmark.report import NOTES, case_columns, grouping
 from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import PALETTE, Chart, lines
@@ -182,10 +183,10 @@ def compare_methods(board: Leaderboard, check: str, first_run: bool = False) -> 
     """
     of_check = grouping.of_protocol(board.records, board.dataset, check)
     records = [record for record in of_check if grouping.is_method(record)]
-    trainings = grouping.trainings(records)
+    groups = trainings(records)
     if first_run:
-        trainings = [runs[:1] for runs in trainings]
-    rows = grouping.told_apart([Row.of(runs) for runs in trainings])
+        groups = [runs[:1] for runs in groups]
+    rows = grouping.told_apart([Row.of(runs) for runs in groups])
     if not rows:
         return []
     rules: tuple[str, ...] = PUBLISHED

@@ -27,7 +27,7 @@ from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS, duplicates
-from locus.core.scores import Score
+from locus.core.scores import Estimate, Score
 from locus.core.types import Echo
 from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
@@ -35,7 +35,6 @@ from locus.datasets.io.tables import read_csv
 from locus.datasets.nih import BOXED
 from locus.scoring.protocols.base import Case
 from locus.scoring.protocols.single_box import SingleBox
-from locus.scoring.statistics.resample import Gap
 
 log = logging.getLogger(__name__)
 OVERLAP_THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
@@ -367,9 +366,6 @@ def _numbers(row: Record, box: Box) -> Iterator[tuple[object, ...]]:
             if value is None:
                 continue
             gap = literature.gap(row, column, findings, box)
-            ends: list[object] = ["" for _ in Gap._fields]
-            mark = ""
-            if gap is not None:
-                ends = [round(end, 6) if np.isfinite(end) else "" for end in gap]
-                mark = gap.mark
-            yield (result, trained_on, mean_name, threshold, round(value, 6), *ends, mark)
+            gap = gap or Estimate(None)
+            ends = ["" if end is None else round(end, 6) for end in (gap.value, gap.low, gap.high)]
+            yield (result, trained_on, mean_name, threshold, round(value, 6), *ends, gap.mark)

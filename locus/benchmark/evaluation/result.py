@@ -24,8 +24,7 @@ from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import grouping, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.grouping import COLUMNS as TABLE_COLUMNS
-from locus.benchmark.report.grouping import POINTING, Interval, Row, by_score, network_words
+from locus.benchmark.report.grouping import Row, by_score
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
 from locus.benchmark.report.table import as_text
@@ -38,7 +37,6 @@ from locus.scoring.protocols.base import Case, case_index, with_truth
 from locus.scoring.rules import rule_values, scored
 from locus.scoring.statistics.rank_reversals import two_rows
 
-COLUMNS = ("method", "metric", "value", "low", "high", "n", "protocol")
 CASE_COLUMNS = (
     "model_id",
     "method",
@@ -123,7 +121,7 @@ class Evaluation:
             ``minus_fixed_box`` (differences from the baselines), ``above_baselines`` and ``in_top_group``
             (docs/protocols.md). ``print`` shows the columns of leaderboard.md. See ``scores`` for other protocols.
 
-            Without it: all metrics of the protocols with their intervals, as in ``scores`` (``pointing``,
+            Without it: all metrics of the protocols with their intervals (``pointing``,
             ``pointing low``, ``pointing high``). The main metric of the first protocol decides the order. A metric of
             an earlier protocol is repeated as ``optimism (maxbox)``.
         """
@@ -148,7 +146,7 @@ class Evaluation:
                     for classifier in classifier_rows:
                         lines[row.name]["auroc"] = classifier.value("auroc")
                 line = lines[row.name]
-                for score in self._displayed_scores(row, "mean"):
+                for score in self._displayed_scores(row):
                     first_protocol = protocol_of_metric.setdefault(score.metric, protocol)
                     name = (
                         score.metric
@@ -163,52 +161,29 @@ class Evaluation:
         return table.astype(dict.fromkeys(table.columns[3:], float))
 
     def scores(self, finding: str = "mean") -> pd.DataFrame:
-        """Return all scores, one row per method and metric, including the baselines.
+        """Return all scores of a finding: ``locus.benchmark.records.frame`` of ``records``.
 
         Args:
             finding: one finding, or ``mean``: the unweighted mean over findings.
 
         Returns:
-            ``method``, ``metric``, ``value``, ``low``, ``high``, ``n`` and ``protocol``. The 95% interval is over
-            patients. With several training runs, the main metric has an interval over runs and patients and other
-            metrics have none.
-            The mean also has the thresholds of ``table`` that the records lack, without an interval.
-            ``n`` is the number of cases, truth boxes or images. Thresholds that a protocol chooses are cross-fitted by
-            patient; ``records`` has the other sources.
+            A row per method, protocol, metric and ``threshold_source``, including the baselines, with ``value``,
+            ``low``, ``high``, ``n`` and ``reason``. ``n`` is the number of cases, truth boxes or images. The 95%
+            interval is over patients. With several training runs, the value is their mean, without an interval:
+            ``table`` has the interval of the main metric over runs and patients.
 
         Raises:
             UnknownNameError: for an unknown finding.
         """
         if finding != "mean":
             finding = match(finding, self.models[0].trained[0].data.findings)
-        values: dict[tuple[str, str, str], tuple[float | None, ...]] = {}
-        for row in sorted(self._rows, key=lambda row: row.cell.protocol != MAIN_PROTOCOL):
-            for score in self._displayed_scores(row, finding):
-                # ``single_box`` has it, too: for the baselines, its value is a mean over draws of the folds
-                protocol = POINTING if score.metric == POINTING else row.cell.protocol
-                values.setdefault(
-                    (protocol, row.name, score.metric),
-                    (score.value, score.low, score.high, score.n),
-                )
-        if finding == "mean":
-            for row in self._ranked_rows:
-                for metric in TABLE_COLUMNS:
-                    if metric in row.scores:
-                        protocol = POINTING if metric == POINTING else MAIN_PROTOCOL
-                        without_interval = (row.scores[metric].value, None, None, row.main.n)
-                        values.setdefault((protocol, row.name, metric), without_interval)
-        lines = [
-            (method, metric, *numbers, protocol)
-            for (protocol, method, metric), numbers in values.items()
-        ]
-        return pd.DataFrame(lines, columns=COLUMNS).astype(
-            dict.fromkeys(("value", "low", "high"), float)
-        )
+        table = records.frame(self.records)
+        return table[table["finding"] == finding].reset_index(drop=True)
 
     def __repr__(self) -> str:
         """Say what was evaluated: ``small CNN with PCAM on phantom: gradcam, layercam and 5 baselines``."""
         networks = dict.fromkeys(
-            f"{network_words(record.cell)} on {record.cell.dataset}" for record in self.records
+            f"{record.cell.network} on {record.cell.dataset}" for record in self.records
         )
         map_records = [record for record in self.records if record.cell.method != CLASSIFIER]
         if not map_records:
@@ -366,13 +341,8 @@ class Evaluation:
         """One row per method and protocol, over training runs."""
         return [
             Row.of(runs)
-            for runs in grouping.trainings(record for record in self.records if record.scores)
+            for runs in records.trainings(record for record in self.records if record.scores)
         ]
-
-    @cached_property
-    def _over_runs(self) -> dict[str, Interval]:
-        """Key of a row of the main protocol -> its main column, with the interval over training runs and patients."""
-        return {row.cell.key: row.main for row in self._ranked_rows}
 
     @property
     def _protocols_of_maps(self) -> list[str]:
@@ -389,21 +359,18 @@ class Evaluation:
         main = "auroc" if protocol == CLASSIFICATION else protocols.get(protocol).main
 
         def place(row: Row) -> tuple[int, float, str]:
-            scores = self._displayed_scores(row, "mean")
+            scores = self._displayed_scores(row)
             value = {score.metric.removesuffix("@box"): score.value for score in scores}.get(main)
             return _place(row.name), 1.0 if value is None else -value, row.name
 
         return sorted((row for row in self._rows if row.cell.protocol == protocol), key=place)
 
-    def _displayed_scores(self, row: Row, finding: str) -> list[Score]:
-        """Return the scores of a finding, one per metric: the cross-fitted one if there are several sources."""
+    def _displayed_scores(self, row: Row) -> list[Score]:
+        """Return the means over findings, one per metric: the cross-fitted one if there are several sources."""
         by_metric: dict[str, Score] = {}
-        for score in sorted(row.select(finding), key=lambda score: score.metric != MAIN):
+        for score in sorted(row.select("mean"), key=lambda score: score.metric != MAIN):
             if score.metric not in by_metric or score.threshold_source == "cross-fitted":
                 by_metric[score.metric] = score
-        over_runs = self._over_runs.get(row.cell.key)
-        if finding == "mean" and MAIN in by_metric and over_runs is not None:
-            by_metric[MAIN] = by_metric[MAIN]._replace(low=over_runs.low, high=over_runs.high)
         return list(by_metric.values())
 
     def _best(self) -> str:

@@ -32,7 +32,7 @@ from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray, Sample
 from locus.scoring.statistics import summary
 from locus.scoring.statistics.resample import CaseIndex
-from locus.scoring.statistics.summary import Column, Estimate, estimate
+from locus.scoring.statistics.summary import Column, FindingEstimates, estimate
 
 CaseLabels = Mapping[tuple[str, str], str]
 """(image, finding) -> group of a case, without cases of unknown group."""
@@ -182,7 +182,7 @@ def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[
 
 
 def _subgroup(
-    variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]
+    variable: str, group: str, estimates: Sequence[FindingEstimates], findings: Sequence[str]
 ) -> Subgroup:
     reported = []
     for score in summary.scores(estimates, findings):

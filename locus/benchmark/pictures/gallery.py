@@ -30,7 +30,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from locus.benchmark.pictures.panels import UNDATED, save_figure
-from locus.benchmark.records import Cell, Record, cases
+from locus.benchmark.records import Cell, Record, cases, trainings
 from locus.benchmark.report import grouping
 from locus.benchmark.report.grouping import NOT_RANKED, Row, is_method, main_score
 from locus.benchmark.report.table import render
@@ -526,7 +526,7 @@ def write_examples(
 def _best(records: Sequence[Record]) -> Record | None:
     """Return the first training run of the best method, or None if nothing was scored."""
     crossed = [record for record in grouping.main_methods(records) if record.cell.fitted_on is None]
-    rows = [Row.of(runs) for runs in grouping.trainings(crossed)]
+    rows = [Row.of(runs) for runs in trainings(crossed)]
     means = [(row.value(MAIN, "cross-fitted"), row) for row in rows]
     scored = [(mean, row) for mean, row in means if mean is not None]
     if not scored:

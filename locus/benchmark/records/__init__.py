@@ -16,9 +16,10 @@ from locus.benchmark.records.storage import (
     unpacked_folder,
     write,
 )
+from locus.benchmark.records.tidy import frame, trainings
 from locus.core.scores import Score
 
 __all__ = [
-    "Cell", "Record", "Score", "Subgroup", "load", "only_writer", "ordered", "pack", "path", "published", "read",
-    "suites", "unpacked", "unpacked_folder", "write",
+    "Cell", "Record", "Score", "Subgroup", "frame", "load", "only_writer", "ordered", "pack", "path", "published",
+    "read", "suites", "trainings", "unpacked", "unpacked_folder", "write",
 ]  # fmt: skip

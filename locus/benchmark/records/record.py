@@ -25,7 +25,7 @@ from pydantic import (
     field_validator,
 )
 
-from locus.core import files
+from locus.core import files, names
 from locus.core.scores import (
     CURVE_THRESHOLDS,
     FrozenModel,
@@ -306,6 +306,36 @@ class Cell(FrozenModel):
     def model_of_any_seed(self) -> str:
         """The model without its training seed: ``custom-PCAM-128px``."""
         return self.model_id.removesuffix(f"-seed{self.seed}")
+
+    @property
+    def network(self) -> str:
+        """Its network in words: backbone, pooling, attention, augmentation and marker.
+
+        The words of maps or boxes made elsewhere say what they are.
+
+        >>> Cell(dataset="phantom", backbone="custom", global_pool="PCAM", attention_map="none").network
+        'small CNN with PCAM'
+        >>> Cell(dataset="phantom", recipe={"external": {"kind": "boxes"}}).network
+        'own boxes'
+        """
+        if "external" in self.recipe:
+            return f"own {self.recipe['external']['kind']}"
+        backbone, *additions = self.network_without_marker
+        if "epochs" in self.recipe and "dataset" in self.recipe:
+            additions.append(names.marker_words(self.recipe["dataset"]))
+        in_words = (names.backbone_words(backbone), " and ".join(filter(None, additions)))
+        return " with ".join(filter(None, in_words)) or "network unknown"
+
+    @property
+    def network_without_marker(self) -> tuple[str, ...]:
+        """What a network trained with a marker shares with the network trained without it.
+
+        These are its backbone and the words for pooling, attention and augmentation.
+        """
+        layers = [
+            name for name in (self.global_pool, self.attention_map) if name not in ("", "none")
+        ]
+        return (self.backbone, *layers, *names.augment_words(self.recipe.get("augment", "")))
 
     @property
     def without_method(self) -> Self:

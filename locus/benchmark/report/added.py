@@ -9,19 +9,14 @@ from dataclasses import replace
 from locus.benchmark.report import charts
 from locus.benchmark.report.charts import Arrow, Chart
 from locus.benchmark.report.comparisons import ALONE, COMBINED, WEIGHT, added_place
+from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    TableColumn,
-    short,
-    signed_interval,
-    tabulated,
-)
+from locus.benchmark.report.table import NETWORK_NAME, Table, TableColumn, tabulated
 from locus.core.names import ADDED, PRIOR, UPPER_BOUND_AND_PEOPLE
 
-ADDS, NOT_SIGNIFICANT = "adds", "n.s."
+ADDS = "adds"
+NOT_SIGNIFICANT = "n.s."
 ABOUT = (
     "`combined`: share of cases hit at IoU > .3 by the box of a weighted mean of the map and of `prior`. `added`: the "
     "same minus the share that `prior` hits alone. `weight`: that of the map. Both are chosen on other patients. "
@@ -46,33 +41,38 @@ def cell(row: Row | None) -> str:
     """Return the cell of the first table: the difference from ``prior`` with its interval."""
     if row is None or row.share(ADDED) is None:
         return NOTHING
-    return signed_interval(row.scores[ADDED])
+    return number(row.scores[ADDED], sign="value")
+
+
+COLUMNS = (
+    NETWORK_NAME,
+    TableColumn("method", lambda row: row.name),
+    TableColumn(ALONE, lambda row: number(row.share(ALONE))),
+    TableColumn(COMBINED, lambda row: number(row.share(COMBINED))),
+    TableColumn(ADDED, lambda row: cell(row), "interval"),
+    TableColumn(WEIGHT, lambda row: number(row.share(WEIGHT))),
+    TableColumn("verdict", verdict),
+)
+"""Columns of the table."""
 
 
 def table(board: Leaderboard, complete: bool = True) -> Table:
     """Return the table: all rows, or if not ``complete`` those of the network with the best row."""
-    shown = board.added if complete else best_network(board.added)
-    columns = (
-        TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
-        TableColumn("method", lambda row: row.name),
-        TableColumn(ALONE, lambda row: short(row.share(ALONE))),
-        TableColumn(COMBINED, lambda row: short(row.share(COMBINED))),
-        TableColumn(ADDED, lambda row: signed_interval(row.scores[ADDED]), "interval"),
-        TableColumn(WEIGHT, lambda row: short(row.share(WEIGHT))),
-        TableColumn("verdict", verdict),
-    )
-    rest = len(board.added) - len(shown)
-    made = tabulated(f"{board.title}: what maps add to prior", ABOUT, columns, shown)
-    return replace(made, footnote=f"{rest} rows of other networks are on the page." if rest else "")
+    rows = board.added if complete else best_network(board.added)
+    made = tabulated(f"{board.title}: what maps add to prior", ABOUT, COLUMNS, rows)
+    rest = len(board.added) - len(rows)
+    if not rest:
+        return made
+    return replace(made, footnote=f"{rest} rows of other networks are on the page.")
 
 
-def best_network(of_board: Sequence[Row]) -> list[Row]:
+def best_network(rows: Sequence[Row]) -> list[Row]:
     """Return the rows of the network whose method adds most."""
-    methods = [row for row in of_board if row.is_method] or [*of_board]
-    if not methods:
+    if not rows:
         return []
-    first = min(methods, key=added_place)
-    return by_network(of_board)[first.key_of_network]
+    methods = [row for row in rows if row.is_method]
+    first = min(methods or rows, key=added_place)
+    return by_network(rows)[first.key_of_network]
 
 
 def chart(board: Leaderboard) -> Chart | None:
@@ -80,18 +80,18 @@ def chart(board: Leaderboard) -> Chart | None:
 
     The rows are those of the network with the best row.
     """
-    shown = [
+    rows = [
         row for row in best_network(board.added) if is_tested(row) and row.share(ADDED) is not None
     ]
-    if not shown:
+    if not rows:
         return None
-    arrows = [_arrow(row) for row in shown]
-    level = (shown[0].share(COMBINED) or 0.0) - (shown[0].share(ADDED) or 0.0)
+    level = (rows[0].share(COMBINED) or 0.0) - (rows[0].share(ADDED) or 0.0)
     about = (
-        f"{board.dataset}, {shown[0].network}: share of cases hit by the map alone and with `prior`. Line: `prior` "
-        f"alone, {short(level)}. Numbers: what the map adds to it, with a 95% interval; blue if that is significant."
+        f"{board.dataset}, {rows[0].network}: share of cases hit by the map alone and with `prior`. Line: `prior` "
+        f"alone, {number(level)}. Numbers: what the map adds to it, with a 95% interval; blue if that is significant."
     )
     words = (ALONE, COMBINED, f"{PRIOR} alone")
+    arrows = [_arrow(row) for row in rows]
     return charts.arrows(arrows, level, words, "share of cases hit, IoU > .3", about)
 
 
@@ -101,6 +101,6 @@ def _arrow(row: Row) -> Arrow:
         name=row.name,
         start=row.share(ALONE) or 0.0,
         end=row.share(COMBINED) or 0.0,
-        text=signed_interval(row.scores[ADDED]),
+        text=number(row.scores[ADDED], sign="value"),
         is_marked=verdict(row) == ADDS,
     )

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from locus.benchmark.report.formats import number
 from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.main_table import auroc_words
 from locus.benchmark.report.page import DatasetTables
-from locus.benchmark.report.table import Table, short
+from locus.benchmark.report.table import Table
 from locus.core import names
 
 BACKBONES = (
@@ -54,8 +54,8 @@ def _cell(board: Leaderboard, backbone: str, pooling: str) -> str:
     best = next((row for row in board.methods if _is_plain(row, backbone, pooling)), None)
     if best is None:
         return f'`- {{backbone: "{backbone}", global_pool: {pooling}}}`'
-    auroc = "" if best.auroc is None else f"{auroc_words(best.auroc)}; "
-    return f"{auroc}`{best.name}` {short(best.main.value)}"
+    auroc = "" if best.auroc is None else f"{number(best.auroc, digits=2)}; "
+    return f"{auroc}`{best.name}` {number(best.main.value)}"
 
 
 def _is_plain(row: Row, backbone: str, pooling: str) -> bool:

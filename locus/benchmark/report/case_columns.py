@@ -46,7 +46,7 @@ class CaseFolders(NamedTuple):
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CaseColumns:
     """N rows of records with K cases, ordered by image and finding as they were read."""
 
@@ -106,11 +106,11 @@ class CaseColumns:
         precision, in which the threshold is compared. Where a baseline has a mean over draws of the folds, it is that
         mean, between 0 and 1.
         """
-        of_one = self._hits_of_one_draw(name)
+        of_one_draw = self._hits_of_one_draw(name)
         if f"{MEAN_PREFIX}{name}" not in self.rows.column_names:
-            return of_one
+            return of_one_draw
         means = column_as_floats(self.rows, f"{MEAN_PREFIX}{name}")
-        return np.where(np.isfinite(means), means, of_one)
+        return np.where(np.isfinite(means), means, of_one_draw)
 
     def _hits_of_one_draw(self, name: str) -> FloatArray:
         """Return a column of the threshold table (N,) of the boxes in the rows."""
@@ -139,35 +139,40 @@ def read_columns(
     """
     by_folder = grouped(records, folders.of) or {folders.own: []}
     tables = [
-        cases.read_columns([r.cell for r in of], folder, [*CASE, *names])
-        for folder, of in by_folder.items()
+        cases.read_columns([record.cell for record in group], folder, [*CASE, *names])
+        for folder, group in by_folder.items()
     ]
-    tables = [table for table in tables if len(table)] or tables[
-        :1
-    ]  # empty tables have no column types
+    # Empty tables have no column types.
+    tables = [table for table in tables if len(table)] or tables[:1]
     rows = pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries()
-    (number, keys), (image, images), (patient, patients), (finding, findings) = (
-        codes(rows, n) for n in ("key", *CASE)
+    record_of_row, keys = codes(rows, "key")
+    image_of_row, images = codes(rows, "image")
+    patient_of_row, patients = codes(rows, "patient")
+    finding_of_row, findings = codes(rows, "finding")
+    # A pair is an image and a finding; cases are those that have rows.
+    pair_of_row = image_of_row * len(findings) + finding_of_row
+    has_rows = np.bincount(pair_of_row, minlength=len(images) * len(findings)) > 0
+    image_of_case, finding_of_case = np.divmod(np.flatnonzero(has_rows), max(len(findings), 1))
+    patient_of_image = np.zeros(len(images), dtype=np.int64)
+    patient_of_image[image_of_row] = patient_of_row
+    case_of_pair = np.cumsum(has_rows) - 1
+    patient_of_case = patient_of_image[image_of_case]
+    return CaseColumns(
+        rows=rows,
+        columns={str(keys[n]): n for n in np.unique(record_of_row).tolist()},
+        record_index=record_of_row,
+        cases=case_of_pair[pair_of_row],
+        images=images[image_of_case],
+        findings=findings[finding_of_case],
+        patients=patients[patient_of_case],
     )
-    case = image * len(findings) + finding
-    present = np.bincount(case, minlength=len(images) * len(findings)) > 0
-    patient_of = np.zeros(len(images), dtype=np.int64)
-    patient_of[image] = patient
-    image_of, finding_of = np.divmod(np.flatnonzero(present), max(len(findings), 1))
-    columns, at = (
-        {str(keys[n]): n for n in np.unique(number).tolist()},
-        (np.cumsum(present) - 1)[case],
-    )
-    about = images[image_of], findings[finding_of], patients[patient_of[image_of]]
-    return CaseColumns(rows, columns, number, at, *about)
 
 
 def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
     """Return a dictionary column as (N,) codes and the array of its words; codes agree across files."""
     column = rows[name].combine_chunks()
-    return storage.numbers(column.indices).astype(np.int64), np.array(
-        column.dictionary.to_pylist(), dtype=str
-    )
+    words = np.array(column.dictionary.to_pylist(), dtype=str)
+    return storage.numbers(column.indices).astype(np.int64), words
 
 
 def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
@@ -179,7 +184,7 @@ def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
     return storage.numbers(rows[name].cast(pyarrow.float64()).combine_chunks(), np.nan)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MainColumn:
     """A column of hits, of M records with the same N cases of P patients."""
 
@@ -199,14 +204,14 @@ class MainColumn:
     """(N,) image of the cases."""
 
     def with_thresholds_chosen_again(
-        self, row: RowSamples, keys: Sequence[str], found: Mapping[str, Curves]
+        self, row: RowSamples, keys: Sequence[str], curves: Mapping[str, Curves]
     ) -> RowSamples:
         """Return the scores of the records ``keys`` of a row with resamples of patients.
 
         In each resample, records with curves choose their thresholds again; the hits of the others stay.
         """
         resamples = [
-            self._chosen_again(found[key]) if key in found else self._with_fixed_hits(key)
+            self._chosen_again(curves[key]) if key in curves else self._with_fixed_hits(key)
             for key in keys
         ]
         return replace(row, resampled=as_jackknife(np.stack(resamples)))
@@ -242,12 +247,13 @@ class MainColumn:
         if any(record.key not in self.columns for record in group):
             return None
         index = [self.columns[record.key] for record in group]
-        errors = [error for record in group if (error := record.find(DRAW_ERROR)) is not None]
+        scores = [record.find(DRAW_ERROR) for record in group]
+        errors = [score.value or 0.0 for score in scores if score is not None]
         return RowSamples(
             runs=run_names(group),
             theta=self.theta[index],
             jackknife=self.jackknife[index],
-            draw_error=max((error.value or 0.0 for error in errors), default=0.0),
+            draw_error=max(errors, default=0.0),
         )
 
     def sums(self, keys: Sequence[str]) -> Sums:
@@ -258,15 +264,25 @@ class MainColumn:
 
 def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainColumn | None:
     """Return a column of the ``records`` with the same cases as the first of them, or None without any."""
-    order = [record.key for record in records if record.key in rows.columns]
-    if not order:
+    keys = [record.key for record in records if record.key in rows.columns]
+    if not keys:
         return None
-    wide = rows.spread(order, rows.hits(name))
-    present = np.isfinite(wide)
-    mine = present[:, 0]
-    same = np.flatnonzero((present == mine[:, None]).all(0))
-    hits, groups = wide[np.ix_(mine, same)], CaseGroups.of(rows.findings[mine], rows.patients[mine])
-    columns = {order[n]: column for column, n in enumerate(same.tolist())}
+    hits = rows.spread(keys, rows.hits(name))
+    is_known = np.isfinite(hits)
+    in_first = is_known[:, 0]
+    with_same_cases = np.flatnonzero((is_known == in_first[:, None]).all(0))
+    hits = hits[np.ix_(in_first, with_same_cases)]
+    findings = rows.findings[in_first]
+    patients = rows.patients[in_first]
+    groups = CaseGroups.of(findings, patients)
     theta, jackknife = leave_one_out(hits, np.broadcast_to(1.0, hits.shape), groups)
-    index = CaseIndex.of(rows.findings[mine].tolist(), rows.patients[mine].tolist())
-    return MainColumn(columns, hits, groups, theta, jackknife, index, rows.images[mine])
+    columns = {keys[n]: column for column, n in enumerate(with_same_cases.tolist())}
+    return MainColumn(
+        columns=columns,
+        hits=hits,
+        groups=groups,
+        theta=theta,
+        jackknife=jackknife,
+        index=CaseIndex.of(findings.tolist(), patients.tolist()),
+        images=rows.images[in_first],
+    )

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from locus.benchmark.report.grouping import Interval
+from locus.core.scores import Estimate
 
 BLUE, VERMILION, *_ = PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#8a8f98"
@@ -79,7 +79,8 @@ def lines(curves: Sequence[Line2D], about: str, height: float, **axes: Any) -> C
         if "xticklabels" in axes:
             for label in panel.get_xticklabels():
                 label.set(rotation=40, ha="right", rotation_mode="anchor")
-        if named := [curve for curve in curves if not str(curve.get_label()).startswith("_")]:
+        named = [curve for curve in curves if not str(curve.get_label()).startswith("_")]
+        if named:
             figure.legend(handles=named, loc="outside lower left", ncols=2)
         return Chart(_svg(figure, about), about)
 
@@ -90,7 +91,14 @@ def dots(
     title: str,
     about: str,
 ) -> Chart:
-    """Draw a dot per named value, hollow if its flag is set; levels as lines, one with a band, others dashed."""
+    """Draw a dot per named value; levels as lines, the first one with a band, others dashed.
+
+    Args:
+        values: name, value, and whether the dot is hollow.
+        levels: value and ends of the interval of each line.
+        title: label of the axis.
+        about: caption.
+    """
     with rc_context(STYLE):
         figure, panel = _panels(0.8 + 0.2 * len(values))
         for n, (value, low, high) in enumerate(levels):
@@ -111,7 +119,12 @@ def arrows(
 ) -> Chart:
     """Draw an arrow per row, from a hollow dot to a triangle, blue if it is marked; a line at a level.
 
-    ``words``: names of the dots, of the triangles and of the line.
+    Args:
+        rows: the arrows.
+        level: position of the line.
+        words: names of the dots, of the triangles and of the line.
+        title: label of the axis.
+        about: caption.
     """
     with rc_context(STYLE):
         figure, panel = _panels(1.0 + 0.25 * len(rows), WIDE_INCHES)
@@ -133,14 +146,14 @@ def arrows(
             {"color": VERMILION},
         )
         handles = [
-            Line2D([], [], label=word, **look) for word, look in zip(words, looks, strict=True)
+            Line2D([], [], label=name, **look) for name, look in zip(words, looks, strict=True)
         ]
         figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
         return Chart(_svg(figure, about), about, is_wide=True)
 
 
 def intervals(
-    panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], names: Sequence[str], about: str
+    panels: Mapping[str, Mapping[str, Sequence[Estimate | None]]], names: Sequence[str], about: str
 ) -> Chart:
     """Draw panels, title -> group -> a value per name: a row per name, a colour per group, bars for the intervals."""
     with rc_context(STYLE):
@@ -149,12 +162,10 @@ def intervals(
         )
         for panel, (title, groups) in zip(panes[0], panels.items(), strict=True):
             for n, (values, colour) in enumerate(zip(groups.values(), PALETTE, strict=False)):
-                for y, of in enumerate(values):
-                    at = y + 0.22 * (n - (len(groups) - 1) / 2)
-                    if of is not None and of.value is not None:
-                        panel.plot([of.value], [at], "o", color=colour, markersize=3)
-                    if of is not None and of.low is not None and of.high is not None:
-                        panel.plot([of.low, of.high], [at, at], color=colour, linewidth=1.2)
+                shift = 0.22 * (n - (len(groups) - 1) / 2)
+                for row, estimate in enumerate(values):
+                    if estimate is not None:
+                        _draw_estimate(panel, estimate, row + shift, colour)
             _name_rows(panel, names)
             panel.set_title(title, fontsize=9)
             panel.axvline(0, color=GREY, linewidth=0.8)
@@ -164,6 +175,14 @@ def intervals(
         ]
         figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
         return Chart(_svg(figure, about), about, is_wide=True)
+
+
+def _draw_estimate(panel: Axes, estimate: Estimate, y: float, colour: str) -> None:
+    """Draw a dot at the value, and a bar for the interval."""
+    if estimate.value is not None:
+        panel.plot([estimate.value], [y], "o", color=colour, markersize=3)
+    if estimate.low is not None and estimate.high is not None:
+        panel.plot([estimate.low, estimate.high], [y, y], color=colour, linewidth=1.2)
 
 
 def _panels(height: float, width: float = CHART_INCHES, **layout: Any) -> tuple[Figure, Any]:
@@ -180,6 +199,7 @@ def _name_rows(panel: Axes, names: Sequence[str], **look: Any) -> None:
 def _svg(figure: Figure, about: str) -> str:
     """Return an ``svg`` element without a date, whose ids no other chart of its page has."""
     with rc_context({"svg.hashsalt": about}):
-        figure.savefig(file := io.StringIO(), format="svg", metadata=UNDATED)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata=UNDATED)
     text = file.getvalue()
     return re.sub(r' id="[\w.]+_\d+"', "", text[text.index("<svg") :])

@@ -16,30 +16,37 @@ from typing import Any
 
 import numpy as np
 
-from locus.benchmark.records import Record
+from locus.benchmark.records import Record, trainings
 from locus.benchmark.report import grouping
 from locus.benchmark.report.case_columns import MainColumn
-from locus.benchmark.report.grouping import (
-    BOXED,
-    NO_NETWORK,
-    Comparison,
-    Interval,
-    Row,
-    by_network,
-    by_score,
-    runs_words,
-)
+from locus.benchmark.report.grouping import BOXED, NO_NETWORK, Row, by_network, by_score, runs_words
 from locus.core.errors import BadValueError
 from locus.core.names import ADDED, BLIND, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.scores import Difference, Estimate
 from locus.scoring.rechosen import as_jackknife
 from locus.scoring.statistics import mrmc
-from locus.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
+from locus.scoring.statistics.mrmc import MrmcEstimate, RowSamples, compared
 from locus.scoring.statistics.resample import MIN_PATIENTS, holm
 
 MAX_DIFFERENCE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
-SPREAD, BOUND = "seed_sd", "bound"
-"""Further scores of a row: standard deviation over training runs, and the score of ``truth`` on a network's grid."""
+SPREAD = "seed_sd"
+"""Score of a row: standard deviation over training runs."""
+BOUND = "bound"
+"""Score of the row of a network: that of ``truth`` on its grid."""
+ALONE = "alone"
+COMBINED = "combined"
+WEIGHT = "weight"
+"""Metrics of the protocol ``added``, beside its main one."""
+OTHER_RUNS = "its methods were scored on different training runs"
+NO_SIMILAR_NETWORK = "no other network has a similar grid and several training runs"
+
+Gaps = dict[Row, tuple[Difference, ...]]
+"""Row -> its differences from the baselines that see no image."""
+Estimates = Mapping[str, MrmcEstimate]
+"""Baseline -> how much better a row is."""
+Rows = Mapping[str, RowSamples]
+"""Network -> the scores of a method there."""
 
 
 def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
@@ -49,35 +56,41 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     """
     if column is None:
         return [_with_spread(row) for row in rows]
-    gaps = (
-        _one_run(rows, column)
-        if all(row.is_single or not row.is_method for row in rows)
-        else _runs(rows)
-    )
+    has_one_run = all(row.is_single or not row.is_method for row in rows)
+    gaps = _one_run(rows, column) if has_one_run else _runs(rows)
     ranked = _by_patient(row for row in by_score(rows) if row.is_method)
-    scored = {
-        row: scores
-        for row, scores in ranked.items()
-        if scores.runs == next(iter(ranked.values())).runs
-    }
-    verdicts = mrmc.verdicts(len(scored), mrmc.gaps_between([*scored.values()]))
-    verdict_of, names = dict(zip(scored, verdicts, strict=True)), [row.name for row in scored]
-    found = {row: _fields(verdict_of.get(row, Verdict(None)), names) for row in rows}
+    runs_of_best = next((scores.runs for scores in ranked.values()), ())
+    scored = {row: scores for row, scores in ranked.items() if scores.runs == runs_of_best}
+    verdicts = _with_verdicts([*scored], mrmc.gaps_between([*scored.values()]))
     return [
-        replace(_with_spread(row), **found[row], over_baselines=gaps.get(row, ())) for row in rows
+        replace(
+            _with_spread(verdicts.get(row, row)),
+            over_baselines=gaps.get(row, ()),
+        )
+        for row in rows
     ]
+
+
+def _with_verdicts(rows: Sequence[Row], gaps: mrmc.Gaps) -> dict[Row, Row]:
+    """Return each row -> the same, with the verdict on it; ``rows`` are sorted, best first."""
+    verdicts = {}
+    for row, verdict in zip(rows, mrmc.verdicts(len(rows), gaps), strict=True):
+        best_other = None
+        if verdict.compared_with is not None and verdict.worse_by is not None:
+            name = rows[verdict.compared_with].name
+            best_other = Difference(name, _estimate(verdict.worse_by), verdict.worse_by.p)
+        verdicts[row] = replace(
+            row, significantly_worse=verdict.significantly_worse, best_other=best_other
+        )
+    return verdicts
 
 
 def _with_spread(row: Row) -> Row:
     """Add the spread over training runs."""
     if row.by_patient is None or len(row.by_patient.theta) < 2:
         return row
-    spread = Interval(float(np.std(row.by_patient.theta, ddof=1)))
+    spread = Estimate(float(np.std(row.by_patient.theta, ddof=1)))
     return replace(row, scores={**row.scores, SPREAD: spread})
-
-
-Gaps = dict[Row, tuple[Comparison, ...]]
-"""Row -> its differences from the baselines that see no image."""
 
 
 def _runs(rows: Sequence[Row]) -> Gaps:
@@ -98,10 +111,6 @@ def _is_tested(row: Row) -> bool:
     return row.name not in (*BLIND, *UPPER_BOUND_AND_PEOPLE)
 
 
-Estimates = Mapping[str, MrmcEstimate]
-"""Baseline -> how much better a row is."""
-
-
 def _from_baselines(scores: RowSamples, by_row: Mapping[Row, RowSamples]) -> Estimates:
     """Return the differences of ``scores`` from the baselines that see no image among the rows of its network."""
     baselines = {row.name: of_row for row, of_row in by_row.items() if row.name in BLIND}
@@ -111,78 +120,68 @@ def _from_baselines(scores: RowSamples, by_row: Mapping[Row, RowSamples]) -> Est
 
 def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     """Compare the rows of a network with one training run over patients: BCa and sign-flip test; Holm over all rows."""
-    keys = {row: row.runs[0].key for row in rows if row.runs[0].key in column.columns}
-    tested, sides = [row for row in keys if _is_tested(row)], dict[str, list[MrmcEstimate]]()
-    for name, key in ((row.name, key) for row, key in keys.items() if row.name in BLIND and tested):
-        gaps = mrmc.over_patients(column.sums([keys[row] for row in tested]), column.sums([key]))
-        error = next(
-            (
-                row.by_patient.draw_error
-                for row in keys
-                if row.name == name and row.by_patient is not None
-            ),
-            0.0,
-        )
-        sides[name] = [mrmc.with_draw_error(gap, error) for gap in gaps]
+    scored = [row for row in rows if row.runs[0].key in column.columns]
+    tested = [row for row in scored if _is_tested(row)]
+    if not tested:
+        return {}
+    sums = column.sums([row.runs[0].key for row in tested])
+    by_baseline: dict[str, list[MrmcEstimate]] = {}
+    for baseline in scored:
+        if baseline.name in BLIND:
+            gaps = mrmc.over_patients(sums, column.sums([baseline.runs[0].key]))
+            error = 0.0 if baseline.by_patient is None else baseline.by_patient.draw_error
+            by_baseline[baseline.name] = [mrmc.with_draw_error(gap, error) for gap in gaps]
     estimates = {
-        row: {name: sides[name][n] for name in BLIND if name in sides}
+        row: {name: by_baseline[name][n] for name in BLIND if name in by_baseline}
         for n, row in enumerate(tested)
     }
-    return _adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
+    has_enough_patients = column.jackknife.shape[1] >= MIN_PATIENTS
+    return _adjusted(estimates, tested if has_enough_patients else [])
 
 
 def _adjusted(
     estimates: Mapping[Any, Estimates], corrected: Sequence[Any]
-) -> dict[Any, tuple[Comparison, ...]]:
+) -> dict[Any, tuple[Difference, ...]]:
     """Return the differences of each row; p is the larger one of both baselines, after Holm over ``corrected`` rows."""
-    largest = np.array(
-        [max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected]
-    )
-    p = dict(
-        zip(corrected, (None if np.isnan(p) else p for p in holm(largest).tolist()), strict=True)
-    )
-    return {
-        row: tuple(
-            Comparison(name, _interval(gap), p.get(row), _known(gap.p))
+    largest = [max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected]
+    p_values = dict(zip(corrected, holm(np.array(largest)).tolist(), strict=True))
+    differences = {}
+    for row, gaps in estimates.items():
+        p = _not_nan(p_values.get(row, np.nan))
+        differences[row] = tuple(
+            Difference(name, _estimate(gap), p, single_p=_not_nan(gap.p))
             for name, gap in gaps.items()
         )
-        for row, gaps in estimates.items()
-    }
+    return differences
 
 
-def _known(p: float) -> float | None:
-    return None if np.isnan(p) else p
+def _not_nan(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def primary_first(
     groups: Sequence[Sequence[Row]], is_primary: Callable[[Row], bool]
 ) -> list[list[Row]]:
-    """Return the rows of each network with p-values of which the primary rows come first.
+    """Return the rows of each network with p-values; primary rows are tested first.
 
     Holm's correction is over the primary rows of all networks, then over the other rows of each network. A row that is
     not primary is significant only if all primary rows are, so the error rate of 5% holds for all these rows together.
 
     ``groups``: rows of each network with their ``over_baselines``.
     """
-    first = [
-        row for group in groups for row in group if is_primary(row) and _largest_p(row) is not None
-    ]
-    of_first = _holm_of_rows(first)
-    gate = max(of_first.values(), default=0.0)
-    return [
-        [_with_p(row, of_first, _of_others(group, first, gate)) for row in group]
-        for group in groups
-    ]
-
-
-def _of_others(group: Sequence[Row], first: Sequence[Row], gate: float) -> dict[Row, float]:
-    """Return the p-values of the corrected rows of a network that are not primary, at least ``gate``."""
-    corrected = [
-        row
-        for row in group
-        if row not in first and any(gap.p is not None for gap in row.over_baselines)
-    ]
-    return {row: max(p, gate) for row, p in _holm_of_rows(corrected).items()}
+    all_rows = [row for group in groups for row in group]
+    primary = [row for row in all_rows if is_primary(row) and _largest_p(row) is not None]
+    p_values = _holm_of_rows(primary)
+    gate = max(p_values.values(), default=0.0)
+    for group in groups:
+        corrected = [
+            row
+            for row in group
+            if row not in primary and any(gap.p is not None for gap in row.over_baselines)
+        ]
+        for row, p in _holm_of_rows(corrected).items():
+            p_values[row] = max(p, gate)
+    return [[_with_p(row, p_values.get(row)) for row in group] for group in groups]
 
 
 def _holm_of_rows(rows: Sequence[Row]) -> dict[Row, float]:
@@ -197,24 +196,15 @@ def _largest_p(row: Row) -> float | None:
     )
 
 
-def _with_p(row: Row, *corrected: Mapping[Row, float]) -> Row:
-    """Return the row with its p-value in one of the ``corrected`` ones; other rows are unchanged."""
-    p = next((values[row] for values in corrected if row in values), None)
+def _with_p(row: Row, p: float | None) -> Row:
+    """Return the row with another p-value; unchanged without one."""
     if p is None:
         return row
-    return replace(row, over_baselines=tuple(replace(gap, p=p) for gap in row.over_baselines))
+    return replace(row, over_baselines=tuple(gap._replace(p=p) for gap in row.over_baselines))
 
 
-def _interval(estimate: MrmcEstimate) -> Interval:
-    low, high = (None if np.isnan(end) else end for end in (estimate.low, estimate.high))
-    return Interval(estimate.value, low, high)
-
-
-def _fields(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
-    """Return a row's ``significantly_worse`` and ``best_other``; ``names``: the rows that were compared."""
-    other, gap = verdict.compared_with, verdict.worse_by
-    best = None if other is None or gap is None else Comparison(names[other], _interval(gap), gap.p)
-    return {"significantly_worse": verdict.significantly_worse, "best_other": best}
+def _estimate(estimate: MrmcEstimate) -> Estimate:
+    return Estimate(estimate.value, _not_nan(estimate.low), _not_nan(estimate.high))
 
 
 def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str]) -> list[Row]:
@@ -241,14 +231,15 @@ def by_grid(rows: Sequence[Row]) -> list[list[Row]]:
     """
     limits: list[float] = []
     for bound in sorted({_bound(row) for row in rows}, reverse=True):
-        limits += [bound] if not limits or limits[-1] - bound > MAX_DIFFERENCE else []
+        if not limits or limits[-1] - bound > MAX_DIFFERENCE:
+            limits.append(bound)
     groups: dict[object, list[Row]] = {}
     for row in rows:
-        limit = min(limit for limit in limits if limit >= _bound(row))
-        groups.setdefault(
-            limit if BOUND in row.scores else (row.cell.backbone, row.cell.img_size), []
-        ).append(row)
-    return [*groups.values()]
+        group: object = (row.cell.backbone, row.cell.img_size)
+        if BOUND in row.scores:
+            group = min(limit for limit in limits if limit >= _bound(row))
+        groups.setdefault(group, []).append(row)
+    return list(groups.values())
 
 
 def _bound(row: Row) -> float:
@@ -262,9 +253,8 @@ def _scored(group: Sequence[Row]) -> list[Row]:
 
 def common_methods(groups: Sequence[Sequence[Row]]) -> list[str]:
     """Return the methods that are scored on all networks; ``groups``: rows of each network."""
-    methods = [
-        {row.cell.method for row in scored} for group in groups if (scored := _scored(group))
-    ]
+    scored = [_scored(group) for group in groups]
+    methods = [{row.cell.method for row in rows} for rows in scored if rows]
     return sorted(set.intersection(*methods)) if methods else []
 
 
@@ -275,45 +265,53 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     ranked = [by_name[name] for name in rank_methods if name in by_name]
     lacking = [name for name in rank_methods if name not in by_name]
     scores = [by_row[row] for row in ranked]
-    runs = {row.runs for row in scores}
-    note = f"{', '.join(lacking)} not scored" if lacking else ""
-    if not note and len(runs) > 1:
-        note = "its methods were scored on different training runs"
+    note = ""
+    if lacking:
+        note = f"{', '.join(lacking)} not scored"
+    elif len({samples.runs for samples in scores}) > 1:
+        note = OTHER_RUNS
     mean = None if note or not scores else mrmc.mean_of_rows(scores)
-    values = {BOXED: rows[0].scores[BOXED]} if BOXED in rows[0].scores else {}
-    if (
-        bound := next((row.main.value for row in rows if row.name == UPPER_BOUND), None)
-    ) is not None:
-        values[BOUND] = Interval(bound)
-    if mean is not None:
-        note = runs_words(1) if len(mean.theta) == 1 else ""
-        values[MAIN] = (
-            Interval(float(mean.theta.mean()))
-            if mean.interval is None
-            else _interval(mean.interval)
-        )
+    if mean is not None and len(mean.theta) == 1:
+        note = runs_words(1)
     first = ranked[0] if ranked else _scored(rows)[0]
-    row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
-    row = _with_spread(replace(row, by_patient=mean))
-    gaps = {} if mean is None else _adjusted({row: _from_baselines(mean, by_row)}, [row])
-    return replace(row, over_baselines=gaps.get(row, ()))
+    row = Row(
+        "network",
+        first.network,
+        first.runs,
+        scores=_scores_of_network(rows, mean),
+        auroc=first.auroc,
+        note=note,
+        by_patient=mean,
+    )
+    row = _with_spread(row)
+    if mean is None:
+        return row
+    gaps = _adjusted({row: _from_baselines(mean, by_row)}, [row])
+    return replace(row, over_baselines=gaps[row])
+
+
+def _scores_of_network(rows: Sequence[Row], mean: RowSamples | None) -> dict[str, Estimate]:
+    """Return the scores of the row of a network: its mean over methods, AUROC and the score of ``truth``."""
+    scores = {}
+    if BOXED in rows[0].scores:
+        scores[BOXED] = rows[0].scores[BOXED]
+    bounds = [row.main.value for row in rows if row.name == UPPER_BOUND]
+    if bounds and bounds[0] is not None:
+        scores[BOUND] = Estimate(bounds[0])
+    if mean is not None:
+        interval = mean.interval
+        value = Estimate(float(mean.theta.mean()))
+        scores[MAIN] = value if interval is None else _estimate(interval)
+    return scores
 
 
 def _compared(grid: Sequence[Row]) -> list[Row]:
     """Return the rows of one grid with their comparisons."""
     rows = _by_patient(by_score(row for row in grid if not row.note))
     if len(rows) < 2:
-        alone = "no other network has a similar grid and several training runs"
-        return [replace(row, note=row.note or alone) for row in grid]
-    both = zip(rows, mrmc.verdicts(len(rows), mrmc.gaps_between([*rows.values()])), strict=True)
-    compared_rows = [
-        replace(row, **_fields(verdict, [row.name for row in rows])) for row, verdict in both
-    ]
-    return [*compared_rows, *(row for row in grid if row not in rows)]
-
-
-Rows = Mapping[str, RowSamples]
-"""Network -> the scores of a method there."""
+        return [replace(row, note=row.note or NO_SIMILAR_NETWORK) for row in grid]
+    verdicts = _with_verdicts([*rows], mrmc.gaps_between([*rows.values()]))
+    return [*verdicts.values(), *(row for row in grid if row not in rows)]
 
 
 def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list[Row]:
@@ -327,45 +325,57 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
     ``groups``: rows of each network. ``of_networks``: the rows of ``networks``.
     """
     groups = _on_similar_grids(groups, of_networks)
-    several = (
-        [row for row in _scored(of) if row.by_patient and len(row.by_patient.theta) > 1]
-        for of in groups
-    )
-    networks = [{row.name: row for row in rows} for rows in several if rows]
-    rows_of = {
-        name: [rows[name] for rows in networks if name in rows]
-        for rows in networks
-        for name in rows
-    }
-    shared = {
-        name: _by_network(rows) for name, rows in rows_of.items() if len(rows) == len(networks) > 1
-    }
-    if len(shared) < 2:
+    rows_of = _methods_of_all_networks(groups)
+    if len(rows_of) < 2:
         return []
-    means = {
-        name: float(np.mean([row.theta.mean() for row in rows.values()]))
-        for name, rows in shared.items()
+    scores = {name: _by_network(rows) for name, rows in rows_of.items()}
+    above = _adjusted(_gaps_over_networks(scores, groups), [*scores])
+    effects_of_methods = by_score(
+        replace(_effect(name, rows, scores[name]), over_baselines=above[name])
+        for name, rows in rows_of.items()
+    )
+    order = [row.name for row in effects_of_methods]
+    between = {
+        (first, second): over_networks(scores[order[first]], scores[order[second]])
+        for first, second in itertools.combinations(range(len(order)), 2)
     }
-    blind = {
-        word: _by_network(row for of in groups for row in of if row.name == word) for word in BLIND
-    }
-    gaps = {
-        name: {
-            word: gap for word, of in blind.items() if (gap := over_networks(rows, of)) is not None
-        }
-        for name, rows in shared.items()
-    }
-    above = _adjusted(gaps, [*gaps])
-    order = sorted(shared, key=lambda name: (-means[name], name))
-    pairs = itertools.combinations(range(len(order)), 2)
-    between = {(a, b): over_networks(shared[order[a]], shared[order[b]]) for a, b in pairs}
-    runs = {name: tuple(record for row in rows_of[name] for record in row.runs) for name in order}
-    rows = (Row("effect", name, runs[name], {MAIN: Interval(means[name])}) for name in order)
-    compared_rows = zip(rows, mrmc.verdicts(len(order), between), strict=True)
-    return [
-        replace(r, **_fields(verdict, order), over_baselines=above[r.name])
-        for r, verdict in compared_rows
-    ]
+    return list(_with_verdicts(effects_of_methods, between).values())
+
+
+def _methods_of_all_networks(groups: Sequence[Sequence[Row]]) -> dict[str, list[Row]]:
+    """Return method -> its rows, for methods that all of two or more networks with several training runs have."""
+    rows_of: dict[str, dict[str, Row]] = {}
+    networks = 0
+    for group in groups:
+        several = [
+            row for row in _scored(group) if row.by_patient and len(row.by_patient.theta) > 1
+        ]
+        if several:
+            networks += 1
+            for row in several:
+                rows_of.setdefault(row.name, {})[row.key_of_network] = row
+    return {name: [*rows.values()] for name, rows in rows_of.items() if len(rows) == networks > 1}
+
+
+def _effect(method: str, rows: Sequence[Row], scores: Rows) -> Row:
+    """Return the mean of a method over networks, from its ``rows``."""
+    runs = tuple(record for row in rows for record in row.runs)
+    mean = float(np.mean([samples.theta.mean() for samples in scores.values()]))
+    return Row("effect", method, runs, scores={MAIN: Estimate(mean)})
+
+
+def _gaps_over_networks(
+    scores: Mapping[str, Rows], groups: Sequence[Sequence[Row]]
+) -> dict[str, dict[str, MrmcEstimate]]:
+    """Return method -> its differences from the baselines that see no image, over all networks."""
+    gaps: dict[str, dict[str, MrmcEstimate]] = {name: {} for name in scores}
+    for baseline in BLIND:
+        of_baseline = _by_network(row for group in groups for row in group if row.name == baseline)
+        for name, rows in scores.items():
+            difference = over_networks(rows, of_baseline)
+            if difference is not None:
+                gaps[name][baseline] = difference
+    return gaps
 
 
 def _by_network(rows: Iterable[Row]) -> Rows:
@@ -376,35 +386,32 @@ def _on_similar_grids(
     groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]
 ) -> list[Sequence[Row]]:
     """Return the groups of the networks on the grids of most networks; all groups if there is no row of a network."""
-    known = {row.key_of_network for group in groups for row in group}
-    most = max(
-        by_grid([row for row in of_networks if row.key_of_network in known]), key=len, default=()
-    )
-    alike = {row.key_of_network for row in most} or known
-    return [group for group in groups if group[0].key_of_network in alike]
+    keys = {row.key_of_network for group in groups for row in group}
+    grids = by_grid([row for row in of_networks if row.key_of_network in keys])
+    if grids:
+        keys = {row.key_of_network for row in max(grids, key=len)}
+    return [group for group in groups if group[0].key_of_network in keys]
 
 
-def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
-    """Return how much better ``one`` is on the same networks with new training runs and new patients.
+def over_networks(first: Rows, second: Rows) -> MrmcEstimate | None:
+    """Return how much better ``first`` is on the same networks with new training runs and new patients.
 
     Networks count that have both, with two or more common training runs. None for fewer than two networks.
     """
-    common = {
-        name: [run for run in one[name].runs if run in other[name].runs]
-        for name in one
-        if name in other
-    }
-    pairs = [
-        [side[name].restrict(runs) for side in (one, other)]
-        for name, runs in common.items()
-        if len(runs) > 1
-    ]
-    if len(pairs) < 2 or pairs[0][0].jackknife.shape[1] < MIN_PATIENTS:
+    gaps = []
+    errors = []
+    for name, samples in first.items():
+        if name not in second:
+            continue
+        runs = [run for run in samples.runs if run in second[name].runs]
+        if len(runs) > 1:
+            left = samples.restrict(runs)
+            right = second[name].restrict(runs)
+            gaps.append((left.theta - right.theta, left.jackknife - right.jackknife))
+            errors.append(left.draw_error**2 + right.draw_error**2)
+    if len(gaps) < 2 or gaps[0][1].shape[1] < MIN_PATIENTS:
         return None
-    errors = [a.draw_error**2 + b.draw_error**2 for a, b in pairs]  # all networks share the draws
-    return mrmc.method_effect(
-        [(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs], max(errors)
-    )
+    return mrmc.method_effect(gaps, max(errors))  # all networks share the draws
 
 
 def above_baselines_at(
@@ -414,34 +421,32 @@ def above_baselines_at(
 
     Raises ``BadValueError`` if a baseline has no rows per case.
     """
-    by_row = {
-        row: scores for row in (*rows, *baselines) if (scores := column.entry(row.runs)) is not None
-    }
-    if absent := [row.name for row in baselines if row not in by_row]:
+    by_row = {}
+    for row in (*rows, *baselines):
+        samples = column.entry(row.runs)
+        if samples is not None:
+            by_row[row] = samples
+    absent = [row.name for row in baselines if row not in by_row]
+    if absent:
         raise BadValueError(f"{absent[0]} has no rows per case on these cases")
     estimates = {row: _from_baselines(by_row[row], by_row) for row in rows if row in by_row}
-    tested = [
-        replace(row, over_baselines=gaps)
-        for row, gaps in _adjusted(estimates, [*estimates]).items()
-    ]
+    gaps_of_rows = _adjusted(estimates, [*estimates])
+    tested = [replace(row, over_baselines=gaps) for row, gaps in gaps_of_rows.items()]
     return [row for row in tested if row.above_baselines]
 
 
-def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Comparison]]:
+def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Difference]]:
     """Yield each other row on the same cases with how much better it is than ``row``, after Holm's correction."""
-    gaps = {
-        o: compared(of, row.by_patient)
-        for o, of in _by_patient(others).items()
-        if row.by_patient is not None
-    }
-    estimates = {other: gap for other, gap in gaps.items() if gap is not None}
-    adjusted = holm(np.array([gap.p for gap in estimates.values()])).tolist()
-    for (other, gap), p in zip(estimates.items(), adjusted, strict=True):
-        yield other, Comparison(row.name, _interval(gap), p)
-
-
-ALONE, COMBINED, WEIGHT = "alone", "combined", "weight"
-"""Metrics of the protocol ``added``, beside its main one."""
+    if row.by_patient is None:
+        return
+    gaps = {}
+    for compared_row, samples in _by_patient(others).items():
+        gap = compared(samples, row.by_patient)
+        if gap is not None:
+            gaps[compared_row] = gap
+    adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
+    for (compared_row, gap), p in zip(gaps.items(), adjusted, strict=True):
+        yield compared_row, Difference(row.name, _estimate(gap), p)
 
 
 def added(
@@ -452,7 +457,7 @@ def added(
     The difference from ``prior`` is in ``over_baselines``, with Holm's correction over the methods of a network;
     ``is_primary``: whether a row is tested before the others.
     """
-    groups = grouping.trainings(grouping.of_protocol(records, dataset, ADDED))
+    groups = trainings(grouping.of_protocol(records, dataset, ADDED))
     scored = grouping.told_apart([_added_row(group) for group in groups])
     compared = [_added_of_network(group) for group in by_network(scored).values()]
     if is_primary is not None:
@@ -463,7 +468,7 @@ def added(
 def _added_row(runs: Sequence[Record]) -> Row:
     """Return the row of the ``runs``: means over findings, then over training runs."""
     row = Row.of(runs)
-    scores = {name: Interval(row.value(name)) for name in (ALONE, COMBINED, ADDED, WEIGHT)}
+    scores = {name: Estimate(row.value(name)) for name in (ALONE, COMBINED, ADDED, WEIGHT)}
     return replace(row, scores=scores)
 
 
@@ -475,18 +480,23 @@ def added_place(row: Row) -> tuple[bool, float, str]:
 
 def _added_of_network(group: Sequence[Row]) -> list[Row]:
     """Return the rows of a network with their intervals and p-values."""
-    found = {row: estimate for row in group if (estimate := _added_estimate(row)) is not None}
-    tested = [row for row in found if row.is_method]
-    gaps = _adjusted({row: {PRIOR: estimate} for row, estimate in found.items()}, tested)
-    return [_with_added(row, found.get(row), gaps.get(row, ())) for row in group]
+    estimates = {}
+    for row in group:
+        estimate = _added_estimate(row)
+        if estimate is not None:
+            estimates[row] = estimate
+    tested = [row for row in estimates if row.is_method]
+    gaps = _adjusted({row: {PRIOR: estimate} for row, estimate in estimates.items()}, tested)
+    return [_with_added(row, estimates.get(row), gaps.get(row, ())) for row in group]
 
 
-def _with_added(row: Row, estimate: MrmcEstimate | None, gaps: tuple[Comparison, ...]) -> Row:
+def _with_added(row: Row, estimate: MrmcEstimate | None, gaps: tuple[Difference, ...]) -> Row:
     if estimate is None:
         return row
-    n = row.find(ADDED)
-    interval = Interval(estimate.value, estimate.low, estimate.high, 0 if n is None else n.n)
-    return replace(row, scores={**row.scores, ADDED: interval}, over_baselines=gaps)
+    score = row.find(ADDED)
+    case_count = 0 if score is None else score.n
+    added_share = Estimate(estimate.value, estimate.low, estimate.high, n=case_count)
+    return replace(row, scores={**row.scores, ADDED: added_share}, over_baselines=gaps)
 
 
 def _added_estimate(row: Row) -> MrmcEstimate | None:
@@ -494,14 +504,15 @@ def _added_estimate(row: Row) -> MrmcEstimate | None:
 
     A resample of patients chooses the weight and the thresholds again, unless another suite chose them.
     """
-    scores = [record.find(ADDED) for record in row.runs]
-    theta = [
-        score.value
-        for score in scores
-        if score is not None and score.value is not None and score.low is not None
-    ]
-    if len(theta) < len(row.runs) or len({len(record.resampled) for record in row.runs}) > 1:
+    theta = []
+    for record in row.runs:
+        score = record.find(ADDED)
+        if score is None or score.value is None or score.low is None:
+            return None
+        theta.append(score.value)
+    if len({len(record.resampled) for record in row.runs}) > 1:
         return None
     resampled = as_jackknife(np.array([record.resampled for record in row.runs]))
+    zeros = (np.zeros(len(theta)), np.zeros_like(resampled))
     compare = mrmc.difference if len(theta) > 1 else mrmc.difference_nested
-    return compare((theta, resampled), (np.zeros(len(theta)), np.zeros_like(resampled)))
+    return compare((theta, resampled), zeros)

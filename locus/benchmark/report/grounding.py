@@ -19,14 +19,15 @@ import numpy as np
 from locus.benchmark.records.record import NOT_STATED, Record
 from locus.benchmark.report import NOTES, charts, literature
 from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
 from locus.benchmark.report.literature import MARKS, MEAN, PLACES
 from locus.benchmark.report.section import Section
-from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
+from locus.benchmark.report.table import Table
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
-from locus.core.scores import Score
-from locus.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
+from locus.core.scores import Estimate, Mark, Score
+from locus.scoring.statistics.resample import LEVEL, least_certain
 
 
 class Rule(NamedTuple):
@@ -40,6 +41,13 @@ class Rule(NamedTuple):
     """Whether a case is a hit or a miss."""
 
 
+SOURCE = (
+    "− baseline [95%]",
+    "trained on",
+    "quoted or measured by",
+    "threshold chosen on",
+    "images",
+)
 RULES = {
     "dice": Rule("Dice", "mean over the images with the finding", FIXED_REGION),
     "iou": Rule("IoU", "mean over the images with the finding", FIXED_REGION),
@@ -102,19 +110,25 @@ def blind(records: Sequence[Record], metric: str) -> Score | None:
 
     Of several splits it is the default one; for ``empty_mask`` it is the lowest, also of the counts that papers print.
     """
-    runs = [r for r in records if r.source != "paper" and r.cell.method == RULES[metric].baseline]
-    runs.sort(
-        key=lambda record: len(str(record.cell.data.get("dataset")))
-    )  # the default split first
-    scores = (r.find(metric, MEAN, threshold_source(metric)) for r in runs)
-    found = [score for score in scores if score is not None and score.value is not None]
-    if found and RULES[metric].baseline == EMPTY_MASK:
-        found += [
-            Score(MEAN, metric, (n - positives) / n, n=n)
-            for positives, n, _ in printed_counts(records)
-        ]
-        found.sort(key=lambda score: score.value or 0.0)
-    return found[0] if found else None
+    baseline = RULES[metric].baseline
+    runs = [record for record in measured(records) if record.cell.method == baseline]
+    runs.sort(key=lambda record: len(str(record.cell.data.get("dataset"))))  # default split first
+    scores = [record.find(metric, MEAN, threshold_source(metric)) for record in runs]
+    known_scores = [score for score in scores if score is not None and score.value is not None]
+    if not known_scores:
+        return None
+    if baseline != EMPTY_MASK:
+        return known_scores[0]
+    printed = [
+        Score(MEAN, metric, (images - positives) / images, n=images)
+        for positives, images, _ in printed_counts(records)
+    ]
+    return min((*known_scores, *printed), key=lambda score: score.value or 0.0)
+
+
+def measured(records: Sequence[Record]) -> list[Record]:
+    """Return the records that are not from papers."""
+    return [record for record in records if record.source != "paper"]
 
 
 def threshold_source(metric: str) -> str:
@@ -122,44 +136,45 @@ def threshold_source(metric: str) -> str:
     return "none" if metric.startswith("pointing") else "validation"
 
 
-def gap(record: Record, metric: str, records: Sequence[Record]) -> Gap | None:
+def gap(record: Record, metric: str, records: Sequence[Record]) -> Estimate | None:
     """Return a value minus that of the baseline with a 95% interval, taking the two as independent.
 
     The variance of a share is binomial, by finding if the paper says so; that of another mean is that of the baseline,
     scaled to its number of images. None without a value or a baseline. Without an interval if a paper does not say
     which or how many images it scored.
     """
-    score, other = record.find(metric), blind(records, metric)
-    if score is None or score.value is None or other is None or other.value is None:
+    score = record.find(metric)
+    baseline = blind(records, metric)
+    if score is None or score.value is None or baseline is None or baseline.value is None:
         return None
-    difference = score.value - other.value
-    if other.low is None or other.high is None or not has_known_images(record):
-        return Gap(difference)
-    z, half = NormalDist().inv_cdf((1 + LEVEL) / 2), (other.high - other.low) / 2
-    if not RULES[metric].is_share:
-        reach = half * np.sqrt(1 + other.n / (score.n or other.n))
-        return Gap(difference, difference - reach, difference + reach)
-    parts = [s for s in record.select(metric) if s.finding != MEAN and s.n]
-    counts = np.array([s.n for s in parts] or [score.n or other.n], dtype=np.float64)
-    shares = (
-        np.array([s.value or 0.0 for s in parts]) if parts else least_certain(score.value, counts)
-    )
-    reach = np.sqrt(half**2 + z**2 * (shares * (1 - shares) / counts).sum() / len(counts) ** 2)
-    return Gap(difference, difference - float(reach), difference + float(reach))
+    difference = score.value - baseline.value
+    if baseline.low is None or baseline.high is None or not has_known_images(record):
+        return Estimate(difference)
+    half_width = (baseline.high - baseline.low) / 2
+    if RULES[metric].is_share:
+        z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+        variance = _binomial_variance(record, metric, score.n or baseline.n)
+        reach = float(np.sqrt(half_width**2 + z**2 * variance))
+    else:
+        reach = float(half_width * np.sqrt(1 + baseline.n / (score.n or baseline.n)))
+    return Estimate(difference, low=difference - reach, high=difference + reach)
+
+
+def _binomial_variance(record: Record, metric: str, case_count: int) -> float:
+    """Return the variance of a mean of shares, by finding if the paper says so; ``case_count``: that of the mean."""
+    by_finding = [score for score in record.select(metric) if score.finding != MEAN and score.n]
+    if by_finding:
+        counts = np.array([score.n for score in by_finding], dtype=np.float64)
+        shares = np.array([score.value or 0.0 for score in by_finding])
+    else:
+        counts = np.array([case_count], dtype=np.float64)
+        shares = least_certain(_value(record, metric), counts)
+    return float((shares * (1 - shares) / counts).sum() / len(counts) ** 2)
 
 
 def has_known_images(record: Record) -> bool:
     """Whether a result says how many images it scored; a user's own is scored on those of the baseline."""
     return record.reference is None or record.reference.n != NOT_STATED
-
-
-SOURCE = (
-    "− baseline [95%]",
-    "trained on",
-    "quoted or measured by",
-    "threshold chosen on",
-    "images",
-)
 
 
 def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) -> Table:
@@ -172,78 +187,70 @@ def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) 
             for metric in metrics
             if record.find(metric) is not None
         }
-        cells = (_with_mark(record.find(metric), gaps.get(metric)) for metric in metrics)
         if gaps:
-            first = _difference(next(iter(gaps.values())))
+            cells = [_with_mark(record.find(metric), gaps.get(metric)) for metric in metrics]
+            first = number(next(iter(gaps.values())), sign="all")
             lines.append((literature.result_name(record), *cells, first, *_source(record)))
-    meaning = "; ".join(f"{RULES[metric].heading}: {RULES[metric].words}" for metric in metrics)
     note = NOTES["grounding"].format(baseline=listed([f"`{name}`" for name in baselines]))
-    about = f"{note}\n{meaning}.{_on_other_draws(records, metrics)}"
-    head = ("result", *(RULES[metric].heading for metric in metrics), *SOURCE)
-    return Table(f"{dataset}: published results", about, head, tuple(lines))
+    meaning = "; ".join(f"{RULES[metric].heading}: {RULES[metric].words}" for metric in metrics)
+    return Table(
+        title=f"{dataset}: published results",
+        intro=f"{note}\n{meaning}.{_on_other_draws(records, metrics)}",
+        header=("result", *(RULES[metric].heading for metric in metrics), *SOURCE),
+        rows=tuple(lines),
+    )
 
 
 def _on_other_draws(records: Sequence[Record], metrics: Sequence[str]) -> str:
     """Name the numbers of images of results that are on other images than the baseline; empty if there are none."""
-    other_draws: dict[str, int] = {}
-    for record in published(records):
-        score = next(
-            (found for metric in metrics if (found := record.find(metric)) is not None), None
-        )
-        baseline = next(
-            (found for metric in metrics if (found := blind(records, metric)) is not None), None
-        )
-        if (
-            score is None
-            or baseline is None
-            or record.reference is None
-            or not has_known_images(record)
-        ):
-            continue
-        if score.n != baseline.n:
-            other_draws[record.reference.n] = baseline.n
-    if not other_draws:
+    baselines = [blind(records, metric) for metric in metrics]
+    image_counts = [score.n for score in baselines if score is not None]
+    if not image_counts:
         return ""
-    draws, n = listed([*other_draws]), next(iter(other_draws.values()))
-    return f" The images of some papers ({draws}) cannot be listed: they are compared with the baseline on {n} images."
+    draws: dict[str, None] = {}
+    for record in published(records):
+        scores = [record.find(metric) for metric in metrics]
+        counts = [score.n for score in scores if score is not None]
+        if not counts or record.reference is None or not has_known_images(record):
+            continue
+        if counts[0] != image_counts[0]:
+            draws[record.reference.n] = None
+    if not draws:
+        return ""
+    return (
+        f" The images of some papers ({listed([*draws])}) cannot be listed: they are compared with the baseline on "
+        f"{image_counts[0]} images."
+    )
 
 
 def _baseline(name: str, records: Sequence[Record], metrics: Sequence[str]) -> tuple[str, ...]:
-    found = [
+    """Return the line of a baseline."""
+    scores = [
         blind(records, metric) if RULES[metric].baseline == name else None for metric in metrics
     ]
-    n = next((f"{score.n} cases" for score in found if score is not None), "")
-    return (f"`{name}`", *map(_with_interval, found), "", "", "", "training part", n)
+    counts = [f"{score.n} cases" for score in scores if score is not None]
+    cells = [number(score) for score in scores]
+    return (f"`{name}`", *cells, "", "", "", "training part", counts[0] if counts else "")
 
 
-def _with_interval(score: Score | None) -> str:
-    return NOTHING if score is None else of_interval((score.value, score.low, score.high))
-
-
-def _with_mark(score: Score | None, of: Gap | None) -> str:
-    return NOTHING if score is None else short(score.value) + (MARKS[of.mark] if of else "")
-
-
-def _difference(of: Gap | None) -> str:
-    if of is None or not of.mark:
-        return NOTHING if of is None else signed_short(of.difference)
-    return f"{signed_short(of.difference)} [{signed_short(of.low)}, {signed_short(of.high)}]"
+def _with_mark(score: Score | None, difference: Estimate | None) -> str:
+    if score is None:
+        return NOTHING
+    mark = "" if difference is None else MARKS[difference.mark]
+    return number(score.value) + mark
 
 
 def _source(record: Record) -> tuple[str, str, str, str]:
-    of = record.reference
-    if of is None:
+    reference = record.reference
+    if reference is None:
         return "yours", "", "", ""
-    tuned = of.tuned_on.partition(" (")[0].removeprefix("the ")
-    tuned = (
-        f"**{tuned}**" if tuned == "scored images" else NOTHING if tuned == NOT_STATED else tuned
-    )
-    return (
-        of.supervision,
-        of.quoted_by,
-        tuned,
-        NOTHING if of.n == NOT_STATED else of.n.replace(" positives", ""),
-    )
+    tuned_on = reference.tuned_on.partition(" (")[0].removeprefix("the ")
+    if tuned_on == "scored images":
+        tuned_on = f"**{tuned_on}**"
+    elif tuned_on == NOT_STATED:
+        tuned_on = NOTHING
+    images = NOTHING if reference.n == NOT_STATED else reference.n.replace(" positives", "")
+    return reference.supervision, reference.quoted_by, tuned_on, images
 
 
 def model_name(record: Record) -> str:
@@ -266,33 +273,26 @@ def _left_out(records: Sequence[Record], metric: str) -> str:
         for record in records
         if record.reference is not None and record.reference.hand == "grey"
     ]
-    values = [
-        score.value
-        for record in not_reviewed
-        if (score := record.find(metric)) and score.value is not None
-    ]
+    scores = [record.find(metric) for record in not_reviewed]
+    values = [score.value for score in scores if score is not None and score.value is not None]
     if not values:
         return ""
-    count = (
-        f"{len(values)} result that was" if len(values) == 1 else f"{len(values)} results that were"
-    )
-    return f" Left out: {count} not reviewed (up to {short(max(values))})."
+    results = "1 result that was" if len(values) == 1 else f"{len(values)} results that were"
+    return f" Left out: {results} not reviewed (up to {number(max(values))})."
 
 
 def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
     """Return what a paper may say of a result."""
-    score, other, of, rule = (
-        record.find(metric),
-        blind(records, metric),
-        gap(record, metric, records),
-        RULES[metric],
-    )
-    if score is None or other is None or of is None:
+    rule = RULES[metric]
+    score = record.find(metric)
+    baseline = blind(records, metric)
+    difference = gap(record, metric, records)
+    if score is None or baseline is None or difference is None:
         return f"{record.method}: {rule.heading} has no baseline on this truth."
-    return (
-        f"{record.method} scores {short(score.value)} ({rule.heading}: {rule.words}), {PLACES[of.mark]} "
-        f"{rule.baseline}, which never sees an image: {_with_interval(other)}; difference {_difference(of)}."
-    )
+    value = f"{number(score.value)} ({rule.heading}: {rule.words})"
+    compared = f"{PLACES[difference.mark]} {rule.baseline}, which never sees an image"
+    gap_in_words = f"difference {number(difference, sign='all')}"
+    return f"{record.method} scores {value}, {compared}: {number(baseline)}; {gap_in_words}."
 
 
 class GroundingSection(Section):
@@ -305,22 +305,19 @@ class GroundingSection(Section):
         """Select the records of people and the metrics of published results."""
         super().__init__(leaderboard)
         self.records = leaderboard.records
-        runs = [record for record in self.records if record.source != "paper"]
-        self.people = next(filter(is_of_pairs, runs), None)
+        self.people = next(filter(is_of_pairs, measured(self.records)), None)
         self.is_of_people = self.people is not None and self.people.cell.dataset == self.dataset
-        self.metrics = [
-            metric for metric in RULES if any(r.find(metric) for r in published(self.records))
-        ]
+        results = published(self.records)
+        self.metrics = [name for name in RULES if any(record.find(name) for record in results)]
 
     @cached_property
     def rows(self) -> Sequence[Row]:
         """The rows of the baselines of a training part, or of pairs of readers."""
-        runs = [record for record in self.records if record.source != "paper"]
-        here = [record for record in runs if record.cell.dataset == self.dataset]
         return [
             Row.of([record])
-            for record in here
-            if record.cell.method in OF_TRAINING_PART or is_of_pairs(record)
+            for record in measured(self.records)
+            if record.cell.dataset == self.dataset
+            and (record.cell.method in OF_TRAINING_PART or is_of_pairs(record))
         ]
 
     def tables(self) -> list[Table]:
@@ -328,30 +325,28 @@ class GroundingSection(Section):
         if self.is_of_people and self.people is not None:
             return [_pairs(self.dataset, self.people)]
         main = [metric for metric in self.metrics if metric not in COUNT_NEGATIVES]
-        tables = {
-            metric: comparison(self.dataset, self.records, [metric]) for metric in COUNT_NEGATIVES
-        }
-        others = [
-            replace(t, title=f"{t.title}, {RULES[m].heading}")
-            for m, t in tables.items()
-            if m in self.metrics
-        ]
-        return [
+        tables = [
             comparison(self.dataset, self.records, main),
             _without_content(self.dataset, self.records),
-            *others,
         ]
+        for metric in COUNT_NEGATIVES:
+            if metric in self.metrics:
+                table = comparison(self.dataset, self.records, [metric])
+                tables.append(replace(table, title=f"{table.title}, {RULES[metric].heading}"))
+        return tables
 
     def in_short(self) -> str:
         """Return the baseline and how many published models are above it, or the agreement of people."""
         if self.is_of_people and self.people is not None:
             hits = self.people.find("hit@iou.3")
-            return f"two radiologists (VinDr-CXR): IoU > .3 in {short(hits.value if hits else None)} of cases"
+            share = NOTHING if hits is None else number(hits.value)
+            return f"two radiologists (VinDr-CXR): IoU > .3 in {share} of cases"
         metric = self.metrics[0]
-        score = _with_interval(blind(self.records, metric))
         counts = self._counts(metric)
-        above = f"{counts['above']} of {counts.total()} models above"
-        return f"{TITLES[self.dataset]}: `{RULES[metric].baseline}` {score}; {above}"
+        score = f"`{RULES[metric].baseline}` {number(blind(self.records, metric))}"
+        return (
+            f"{TITLES[self.dataset]}: {score}; {counts['above']} of {counts.total()} models above"
+        )
 
     def sentences(self) -> Iterator[str]:
         """Yield which results are above, level with and below the baseline, and what flatters; or where people are."""
@@ -359,26 +354,31 @@ class GroundingSection(Section):
             yield _people(self.people)
             return
         metric = self.metrics[0]
-        rule, marks = RULES[metric], self._counts(metric)
-        counts = listed([f"{marks[mark]} {word}" for mark, word in WORDS.items() if marks[mark]])
-        line = (
-            f"**{TITLES[self.dataset]}** ({rule.heading}, {rule.words}): `{rule.baseline}`, which never sees an image, "
-            f"has {_with_interval(blind(self.records, metric))}. {marks.total()} published models, each counted once "
-            f"by its highest result: {counts}.{self._of_people()}"
+        rule = RULES[metric]
+        counts = self._counts(metric)
+        models = listed(
+            [f"{counts[mark]} {words}" for mark, words in WORDS.items() if counts[mark]]
         )
-        if (empty := blind(self.records, EMPTY_IS_1)) is not None and empty.value is not None:
-            others = [
-                score.value or 0.0
-                for r in published(self.records)
-                if (score := r.find(EMPTY_IS_1)) is not None
-            ]
-            below = sum(value < empty.value for value in others)
-            line += (
-                f" **Where an empty mask counts as 1** on images without the finding, empty masks everywhere have "
-                f"{short(empty.value)}, above {below} of {len(others)} fine-tuned results."
-            )
-            line += _left_out(self.records, EMPTY_IS_1)
-        yield line
+        title = f"**{TITLES[self.dataset]}** ({rule.heading}, {rule.words})"
+        score = number(blind(self.records, metric))
+        baseline = f"`{rule.baseline}`, which never sees an image, has {score}."
+        results = f"{counts.total()} published models, each counted once by its highest result"
+        remarks = f"{self._agreement_of_people()}{self._empty_masks()}"
+        yield f"{title}: {baseline} {results}: {models}.{remarks}"
+
+    def _empty_masks(self) -> str:
+        """Return a sentence on empty masks that score 1; empty without such scores."""
+        empty = blind(self.records, EMPTY_IS_1)
+        if empty is None or empty.value is None:
+            return ""
+        scores = [record.find(EMPTY_IS_1) for record in published(self.records)]
+        values = [score.value or 0.0 for score in scores if score is not None]
+        below = sum(value < empty.value for value in values)
+        return (
+            f" **Where an empty mask counts as 1** on images without the finding, empty masks everywhere have "
+            f"{number(empty.value)}, above {below} of {len(values)} fine-tuned results."
+            f"{_left_out(self.records, EMPTY_IS_1)}"
+        )
 
     def _models(self, metric: str) -> dict[str, Record]:
         """Return model -> its highest result by a metric, on known images if it has one."""
@@ -395,44 +395,47 @@ class GroundingSection(Section):
         gaps = [gap(record, metric, self.records) for record in self._models(metric).values()]
         return Counter(difference.mark for difference in gaps if difference is not None)
 
-    def _of_people(self) -> str:
-        """Return a sentence on the agreement of two readers of another data set by the same metric."""
+    def _agreement(self) -> tuple[Score | None, str]:
+        """Return the agreement of two readers of another data set by the closest metric, and its finding."""
         metric, finding = PEOPLE[self.dataset]
-        agreement = None if self.people is None else self.people.find(metric, finding)
+        return None if self.people is None else self.people.find(metric, finding), finding
+
+    def _agreement_of_people(self) -> str:
+        """Return a sentence on the agreement of two readers of another data set."""
+        agreement, finding = self._agreement()
         if agreement is None:
             return ""
-        return (
-            f" One radiologist against another on VinDr-CXR ({finding}): {short(agreement.value)}."
-        )
+        share = number(agreement.value)
+        return f" One radiologist against another on VinDr-CXR ({finding}): {share}."
 
     def chart(self) -> Chart | None:
         """Draw the published results, the baseline and the agreement of readers on another data set."""
         if self.is_of_people:
             return None
-        metric, (metric_of_people, finding) = self.metrics[0], PEOPLE[self.dataset]
-        models = self._models(metric)
+        metric = self.metrics[0]
+        rule = RULES[metric]
+        agreement, finding = self._agreement()
+        baseline = blind(self.records, metric)
+        levels = [] if baseline is None else [baseline, agreement]
         values = [
             (
                 name[:MAX_CHART_NAME_LENGTH],
                 _value(record, metric),
                 _chose_on_scored_images(record, metric),
             )
-            for name, record in models.items()
+            for name, record in self._models(metric).items()
         ]
         values.sort(key=lambda value: -value[1])
-        agreement = None if self.people is None else self.people.find(metric_of_people, finding)
         about = (
-            f"{TITLES[self.dataset]}: {RULES[metric].heading}, {RULES[metric].words}. Line with band: "
-            f"{RULES[metric].baseline}, which never sees an image (95% interval). Dots: the highest published result "
+            f"{TITLES[self.dataset]}: {rule.heading}, {rule.words}. Line with band: "
+            f"{rule.baseline}, which never sees an image (95% interval). Dots: the highest published result "
             "of each model; hollow: threshold chosen on the scored images. Dashed: one radiologist against another "
             f"(VinDr-CXR, {finding})."
         )
-        score = blind(self.records, metric)
-        lines = (score, agreement) if score is not None else ()
         return charts.dots(
             values,
-            [(s.value or 0.0, s.low, s.high) for s in lines if s],
-            RULES[metric].heading,
+            [(level.value or 0.0, level.low, level.high) for level in levels if level is not None],
+            rule.heading,
             about,
         )
 
@@ -451,68 +454,75 @@ def _chose_on_scored_images(record: Record, metric: str) -> bool:
 
 def _without_content(dataset: str, records: Sequence[Record]) -> Table:
     """Return the score of every map without content under every rule, and what printed counts of papers imply."""
-    lines = []
-    for record in (r for r in records if r.source != "paper" and r.cell.method in OF_TRAINING_PART):
-        options = OPTIONS[
-            str(record.cell.data.get("dataset", "")).partition("images=False")[2].lstrip(",")
-        ]
-        for metric, rule in RULES.items():
-            score = record.find(metric, MEAN, threshold_source(metric))
-            if score is not None and score.value:
-                parts = [s for s in record.select(metric) if s.finding != MEAN]
-                most = (
-                    max(parts, key=lambda s: s.value or 0.0)
-                    if len({s.finding for s in parts}) > 1
-                    else None
-                )
-                top = "" if most is None else f"{most.finding} {most.value:.2f}"
-                value = _with_interval(score)
-                lines.append(
-                    (
-                        f"{rule.heading}: {rule.words}",
-                        f"`{record.cell.method}`",
-                        options,
-                        value,
-                        top,
-                    )
-                )
+    lines: set[tuple[str, ...]] = set()
+    for record in measured(records):
+        if record.cell.method in OF_TRAINING_PART:
+            lines.update(_maps_without_content(record))
     rule = RULES[EMPTY_IS_1]
     for positives, images, split in printed_counts(records):
         printed = f"{split}: {positives:,} of {images:,} with the finding, as printed"
-        share = short((images - positives) / images)
-        lines.append((f"{rule.heading}: {rule.words}", f"`{EMPTY_MASK}`", printed, share, ""))
-    head = ("rule", "map without content", "images", "score [95%]", "highest finding")
+        share = number((images - positives) / images)
+        lines.add((f"{rule.heading}: {rule.words}", f"`{EMPTY_MASK}`", printed, share, ""))
     return Table(
-        f"{dataset}: maps without content", NOTES["without_content"], head, tuple(sorted({*lines}))
+        f"{dataset}: maps without content",
+        NOTES["without_content"],
+        ("rule", "map without content", "images", "score [95%]", "highest finding"),
+        tuple(sorted(lines)),
     )
+
+
+def _maps_without_content(record: Record) -> Iterator[tuple[str, ...]]:
+    """Yield a line per rule under which a map without content has a score."""
+    options = str(record.cell.data.get("dataset", "")).partition("images=False")[2].lstrip(",")
+    for metric, rule in RULES.items():
+        score = record.find(metric, MEAN, threshold_source(metric))
+        if score is not None and score.value:
+            yield (
+                f"{rule.heading}: {rule.words}",
+                f"`{record.cell.method}`",
+                OPTIONS[options],
+                number(score),
+                _highest_finding(record, metric),
+            )
+
+
+def _highest_finding(record: Record, metric: str) -> str:
+    """Return the finding with the highest score and the score; empty for a single finding."""
+    scores = [score for score in record.select(metric) if score.finding != MEAN]
+    if len({score.finding for score in scores}) < 2:
+        return ""
+    highest = max(scores, key=lambda score: score.value or 0.0)
+    return f"{highest.finding} {highest.value:.2f}"
 
 
 def printed_counts(records: Sequence[Record]) -> list[tuple[int, int, str]]:
     """Return the numbers of images with the finding and of all images, and the split, as papers print them."""
-    references = [record.reference for record in records if record.reference is not None]
-    found = [(re.match(r"([\d,]+) positives of ([\d,]+)", of.n), of.split) for of in references]
-    pairs = [([int(n.replace(",", "")) for n in of.groups()], split) for of, split in found if of]
-    return sorted({(positives, images, split) for (positives, images), split in pairs})
+    counts = set()
+    for record in records:
+        if record.reference is not None:
+            match = re.match(r"([\d,]+) positives of ([\d,]+)", record.reference.n)
+            if match is not None:
+                positives, images = (int(digits.replace(",", "")) for digits in match.groups())
+                counts.add((positives, images, record.reference.split))
+    return sorted(counts)
 
 
 def _pairs(dataset: str, record: Record) -> Table:
     scores = {(score.finding, score.metric): score.value for score in record.scores}
-    findings = dict.fromkeys(finding for finding, _ in scores)
-    lines = [
-        (finding, *(short(scores[finding, metric]) for metric in PAIRS)) for finding in findings
-    ]
-    head = ("finding", *PAIRS.values())
-    return Table(
-        f"{dataset}: one radiologist against another", NOTES["pairs_of_readers"], head, tuple(lines)
-    )
+    lines = []
+    for finding in dict.fromkeys(finding for finding, _ in scores):
+        lines.append((finding, *(number(scores[finding, metric]) for metric in PAIRS)))
+    title = f"{dataset}: one radiologist against another"
+    header = ("finding", *PAIRS.values())
+    return Table(title, NOTES["pairs_of_readers"], header, tuple(lines))
 
 
 def _people(record: Record) -> str:
-    value = {
-        metric: short(score.value) for metric in PAIRS if (score := record.find(metric)) is not None
-    }
+    """Say how well the boxes of two radiologists agree."""
+    scores = {metric: record.find(metric) for metric in PAIRS}
+    shares = {name: number(score.value) for name, score in scores.items() if score is not None}
     return (
         f"**People** (VinDr-CXR, mean over findings): if two radiologists marked a finding, a box of one hits one of "
-        f"the other's at IoU > .3 in {value['hit@iou.3']} of cases, > .5 in {value['hit@iou.5']}, > .7 in "
-        f"{value['hit@iou.7']}. Another radiologist marked the finding at all in {value['marked']}."
+        f"the other's at IoU > .3 in {shares['hit@iou.3']} of cases, > .5 in {shares['hit@iou.5']}, > .7 in "
+        f"{shares['hit@iou.7']}. Another radiologist marked the finding at all in {shares['marked']}."
     )

@@ -1,7 +1,5 @@
 """Rows of tables: records of a method, a network, or a method over networks, grouped and described in sentences.
 
-``Interval``     a value with its 95% interval
-``Comparison``   how much better another row is, or how much better this row is than ``prior``
 ``Row``          a row; it is computed from records when tables are made, and never stored
 
 ``Row.of`` makes the row of any protocol or check; those of the main protocol are computed in ``leaderboard`` and
@@ -12,10 +10,10 @@ is for one fold. Boxed images have a truth box. Sentences are about the data, tr
 (``basis_lines``), names of networks, lists and counts.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from locus.benchmark.records.record import (
     CONTRIBUTED,
@@ -25,6 +23,7 @@ from locus.benchmark.records.record import (
     Record,
     describe,
 )
+from locus.benchmark.records.tidy import mean_over_runs
 from locus.core import names
 from locus.core.errors import examples
 from locus.core.names import (
@@ -32,9 +31,8 @@ from locus.core.names import (
     MAIN_PROTOCOL,
     UNRANKED_METHODS,
     UPPER_BOUND_AND_PEOPLE,
-    backbone_words,
 )
-from locus.core.scores import Score
+from locus.core.scores import Difference, Estimate, Score
 from locus.scoring.statistics.mrmc import ALPHA, RowSamples
 
 COLUMNS = names.HIT_COLUMNS
@@ -52,28 +50,18 @@ WEAK_AUROC = 0.75
 """A classifier with a lower AUROC is marked as weak."""
 NO_NETWORK = frozenset(names.WITHOUT_NETWORK)
 """Rows that do not use the network: baselines, upper bound and people."""
+NOT_RANKED = {row.name: row.why_unranked for row in names.ROWS}
+"""Method -> why it is not ranked."""
+LABELS = {"seed": "seed", "img_size": "image size", "alignment": "alignment"}
+"""Field of a cell -> its label above a table; left out if no cell has a value."""
+COUNTED = {"boxed images": "images with boxes"}
+"""Name of a stored count -> its label, if it differs."""
+MAX_NAMES = 3
+"""Largest number of names in a sentence; the others are counted."""
+NUMBERS_IN_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-
-class Interval(NamedTuple):
-    """A value, the ends of its 95% interval if it has one, and the number of cases behind it."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A difference between two rows on the same cases."""
-
-    name: str
-    """The other row."""
-    difference: Interval
-    p: float | None = None
-    """Two-sided p-value, after Holm's correction."""
-    single_p: float | None = None
-    """Two-sided p-value of this difference alone, without a correction; None if it is unknown."""
+Item = TypeVar("Item")
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,18 +72,18 @@ class Row:
     name: str
     runs: tuple[Record, ...]
     """Records from which it was computed, by seed."""
-    scores: Mapping[str, Interval] = field(default_factory=dict)
+    scores: Mapping[str, Estimate] = field(default_factory=dict)
     """Column -> mean over findings, then over training runs, of the main protocol: ``COLUMNS``, ``UNSOLVED``, ``BOXED``
     and the others that ``leaderboard`` fills."""
-    findings: Mapping[str, Interval] = field(default_factory=dict)
+    findings: Mapping[str, Estimate] = field(default_factory=dict)
     """Finding -> the main column, mean over training runs."""
     auroc: float | None = None
     """Mean AUROC of the classifier over its training runs."""
     significantly_worse: bool | None = None
     """Whether another row is significantly better; None if nothing was compared."""
-    best_other: Comparison | None = None
+    best_other: Difference | None = None
     """The better row: the best of the table or, if that is not significantly better, the best that is."""
-    over_baselines: tuple[Comparison, ...] = ()
+    over_baselines: tuple[Difference, ...] = ()
     """Differences from the baselines that see no image, ``BLIND``; p is the larger one of both, after Holm."""
     note: str = ""
     settings: str = ""
@@ -115,9 +103,9 @@ class Row:
     def find(
         self, metric: str, finding: str = "mean", threshold_source: str | None = None
     ) -> Score | None:
-        """Return the mean of a metric over training runs; see ``Record.find`` and ``select``."""
+        """Return the mean of a metric over training runs; see ``Record.find`` and ``mean_over_runs``."""
         first = self.runs[0].find(metric, finding, threshold_source)
-        return None if first is None else self._over_runs(first)
+        return None if first is None else mean_over_runs(self.runs, first)
 
     def value(self, metric: str, threshold_source: str | None = None) -> float | None:
         """Return the value of a metric, mean over findings and training runs; None if it has none."""
@@ -126,25 +114,8 @@ class Row:
         return sum(values) / len(values) if len(values) == len(self.runs) else None
 
     def select(self, finding: str) -> list[Score]:
-        """Return the scores of a finding, mean over training runs.
-
-        A score that all runs share keeps its interval; others have none, because ``scores`` has those over all runs.
-        """
-        return [self._over_runs(score) for score in self.runs[0].select(finding=finding)]
-
-    def _over_runs(self, first: Score) -> Score:
-        """Return the mean of a score of the first run over all runs; it has no value if one of them has none."""
-        name = first.metric, first.finding, first.threshold_source
-        scores = [first, *(record.find(*name) for record in self.runs[1:])]
-        if all(score == first for score in scores):
-            return first
-        values = [score.value for score in scores if score is not None and score.value is not None]
-        lacking = len(scores) - len(values)
-        mean = None if lacking else sum(values) / len(values)
-        reason = f"{lacking} of {len(scores)} training runs have no score" if lacking else ""
-        return Score(
-            first.finding, first.metric, mean, n=first.n, threshold_source=name[-1], reason=reason
-        )
+        """Return the scores of a finding; see ``find``."""
+        return [mean_over_runs(self.runs, score) for score in self.runs[0].select(finding=finding)]
 
     @cached_property
     def cell(self) -> Cell:
@@ -158,9 +129,9 @@ class Row:
         return self.runs[0].method
 
     @property
-    def main(self) -> Interval:
+    def main(self) -> Estimate:
         """The main column."""
-        return self.scores.get(MAIN, Interval(None))
+        return self.scores.get(MAIN, Estimate(None))
 
     def share(self, column: str) -> float | None:
         """Return the value of a column of the main protocol; None if it has none."""
@@ -198,34 +169,24 @@ class Row:
     @property
     def above_baselines(self) -> bool | None:
         """Whether it is significantly above all baselines of ``over_baselines``; None if that was not tested."""
-        gaps = [
-            gap
-            for gap in self.over_baselines
-            if gap.difference.low is not None or gap.p is not None
+        tested = [
+            gap for gap in self.over_baselines if gap.estimate.low is not None or gap.p is not None
         ]
-        if not gaps:
-            return None
-        ends = (
-            gap.difference.value if gap.difference.low is None else gap.difference.low
-            for gap in gaps
-        )
-        return all((end or 0.0) > 0 for end in ends) and all(
-            gap.p is None or gap.p <= ALPHA for gap in gaps
-        )
+        return all(map(_is_above, tested)) if tested else None
 
     @property
-    def over_floor(self) -> Comparison | None:
+    def over_floor(self) -> Difference | None:
         """Its difference from the higher one of the baselines of ``over_baselines``; None if it was not compared."""
-        known = [gap for gap in self.over_baselines if gap.difference.value is not None]
-        return min(known, key=lambda gap: gap.difference.value or 0.0, default=None)
+        gaps = [gap for gap in self.over_baselines if gap.estimate.value is not None]
+        return min(gaps, key=lambda gap: gap.estimate.value or 0.0, default=None)
 
     @property
     def differs_from_floor(self) -> bool | None:
         """Whether it is significantly above all baselines, or below the higher one; None if that was not tested."""
-        if self.above_baselines is not False or self.over_floor is None:
+        gap = self.over_floor
+        if gap is None or self.above_baselines is not False:
             return self.above_baselines
-        high, p = self.over_floor.difference.high, self.over_floor.p
-        return high is not None and high < 0 and (p is None or p <= ALPHA)
+        return gap.estimate.mark == "below" and (gap.p is None or gap.p <= ALPHA)
 
     @property
     def in_top_group(self) -> bool | None:
@@ -241,7 +202,7 @@ class Row:
     @property
     def network(self) -> str:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
-        words = network_words(self.cell)
+        words = self.cell.network
         words = words.removeprefix("own ") if self.contributed_by else words
         return f"{words}, {self.settings}" if self.settings else words
 
@@ -251,46 +212,19 @@ class Row:
         return self.runs[0].cell.key_of_network
 
 
+def _is_above(gap: Difference) -> bool:
+    """Whether a difference is significantly above 0; its value is used if it has no interval."""
+    low = gap.estimate.value if gap.estimate.low is None else gap.estimate.low
+    return (low or 0.0) > 0 and (gap.p is None or gap.p <= ALPHA)
+
+
 def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
     """Return the digest of the weights of each run, or its model without a checkpoint: equal names, equal runs."""
     return tuple(" ".join(record.checkpoints) or record.cell.model_id for record in runs)
 
 
-def network_words(cell: Cell) -> str:
-    """Return the name of a network: backbone, pooling, attention, augmentation and marker.
-
-    The name of maps or boxes made elsewhere says what they are.
-
-    >>> network_words(Cell(dataset="phantom", backbone="custom", global_pool="PCAM", attention_map="none"))
-    'small CNN with PCAM'
-    >>> network_words(Cell(dataset="phantom", recipe={"external": {"kind": "boxes"}}))
-    'own boxes'
-    """
-    if "external" in cell.recipe:
-        return f"own {cell.recipe['external']['kind']}"
-    was_trained_here = "epochs" in cell.recipe
-    marker = (
-        names.marker_words(cell.recipe["dataset"])
-        if was_trained_here and "dataset" in cell.recipe
-        else ""
-    )
-    words = " and ".join(filter(None, (*_parts(cell), marker)))
-    return " with ".join(filter(None, (backbone_words(cell.backbone), words))) or "network unknown"
-
-
-def _parts(cell: Cell) -> list[str]:
-    """Return the names of pooling, attention and augmentation for localization."""
-    words = [word for word in (cell.global_pool, cell.attention_map) if word not in ("", "none")]
-    return [*words, *names.augment_words(cell.recipe.get("augment", ""))]
-
-
-def without_marker(cell: Cell) -> tuple[str, ...]:
-    """Return what a network trained with a marker shares with the network trained without it."""
-    return (cell.backbone, *_parts(cell))
-
-
 def told_apart(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows; networks with one name get the settings in which they differ, or the name of their model.
+    """Return the rows; networks with one name get their different settings, or the name of their model.
 
     >>> cells = [Cell(dataset="phantom", backbone="custom", recipe={"epochs": n, "lr": 0.1}) for n in (5, 9)]
     >>> [row.network for row in told_apart([Row.of([Record(cell=cell)]) for cell in cells])]
@@ -298,14 +232,14 @@ def told_apart(rows: Sequence[Row]) -> list[Row]:
     """
     cells = {row.key_of_network: row.cell for row in rows if row.cell.backbone}
     settings: dict[str, str] = {}
-    for keys in grouped(cells, lambda key: network_words(cells[key])).values():
+    for keys in grouped(cells, lambda key: cells[key].network).values():
         if len(keys) > 1:
             settings |= _different_settings({key: cells[key] for key in keys})
     return [replace(row, settings=settings.get(row.key_of_network, "")) for row in rows]
 
 
 def _different_settings(cells: Mapping[str, Cell]) -> dict[str, str]:
-    """Return key -> the training flags in which a cell differs from the others, or the name of its model."""
+    """Return key -> the training flags that differ between the cells, or the name of its model."""
     recipes = {key: _flat(cell.without_seed.recipe) for key, cell in cells.items()}
     flags = dict.fromkeys(flag for recipe in recipes.values() for flag in recipe)
     different = [
@@ -332,8 +266,8 @@ def runs_words(count: int) -> str:
     >>> runs_words(1), runs_words(3), runs_words(12)
     ('one training run', 'three training runs', '12 training runs')
     """
-    spelled = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    return f"{spelled[count] if count < len(spelled) else count} training run{'s' * (count != 1)}"
+    spelled = NUMBERS_IN_WORDS[count] if count < len(NUMBERS_IN_WORDS) else str(count)
+    return f"{spelled} training run" if count == 1 else f"{spelled} training runs"
 
 
 def by_score(rows: Iterable[Row]) -> list[Row]:
@@ -346,10 +280,6 @@ def by_score(rows: Iterable[Row]) -> list[Row]:
 def by_network(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Return network -> its rows, in their order."""
     return grouped(rows, lambda row: row.key_of_network)
-
-
-Item = TypeVar("Item")
-Key = TypeVar("Key")
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
@@ -436,72 +366,64 @@ def ranked(records: Iterable[Record]) -> list[Record]:
     """Return records by the main column, best first: equal values by network and method, upper bounds last."""
 
     def place(record: Record) -> tuple[bool, float, str, str]:
-        score, method = main_value(record), record.cell.method
-        return (
-            method in UPPER_BOUND_AND_PEOPLE,
-            1.0 if score is None else -score,
-            network_words(record.cell),
-            method,
-        )
+        method = record.cell.method
+        value = main_value(record)
+        negative = 1.0 if value is None else -value
+        return method in UPPER_BOUND_AND_PEOPLE, negative, record.cell.network, method
 
     return sorted(records, key=place)
-
-
-def trainings(records: Iterable[Record]) -> list[list[Record]]:
-    """Group records by method and network, sorted by seed. Cells of a group differ only by their training seed.
-
-    >>> from locus.benchmark.records import Cell
-    >>> rows = [Record(cell=Cell(dataset="phantom", method="cam", seed=seed, recipe={"seed": seed})) for seed in (1, 0)]
-    >>> [[record.cell.seed for record in group] for group in trainings(rows)]
-    [[0, 1]]
-    """
-    groups = grouped(records, lambda record: (record.source, record.cell.key_of_any_seed))
-    return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
-
-
-NOT_RANKED = {row.name: row.why_unranked for row in names.ROWS}
-"""Method -> why it is not ranked."""
-LABELS = {"seed": "seed", "img_size": "image size", "alignment": "alignment"}
-"""Field of a cell -> its label above a table; left out if no cell has a value."""
-COUNTED = {"boxed images": "images with boxes"}
-"""Name of a stored count -> its label, if it differs."""
 
 
 def basis_lines(rows: Sequence[Row], thresholds: str) -> str:
     """Return the counts, settings, thresholds and software of ``rows``; different values as a range or a list."""
     records = [record for row in rows for record in row.runs]
-    facts = _by_name([record.rests_on for record in records])
-    folds = facts.pop("trainings", [])
-    counts = [
-        f"{_summarized(n)} {COUNTED.get(name, name)}"
-        for name, n in facts.items()
-        if isinstance(n[0], int)
-    ]
-    settings = {"folds, with one training run each": folds if max(folds, default=1) > 1 else []}
-    settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
-    settings["maximum epochs"] = [
-        r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe
-    ]
-    for name, label in LABELS.items():
-        values = [
-            value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")
-        ]
-        settings["seeds" if name == "seed" and len({*values}) > 1 else label] = values
-    parts = [
-        ", ".join(counts),
-        *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values),
-    ]
-    trained = sorted(
-        {describe(r.training) for r in records}, key=lambda text: (text == NOT_RECORDED, text)
-    )
-    if len(trained) > 1 and trained[-1] == NOT_RECORDED:
-        trained[-1] = f"for some runs {NOT_RECORDED}"
+    facts = "; ".join(_facts(records))
+    training = "; or ".join(_training_words(records))
     versions = sorted(_by_name([record.versions for record in records]).items())
-    software = (
-        ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
+    software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions)
+    return (
+        f"Based on: {facts}.\nThresholds: {thresholds}. "
+        f"Training: {training}. Software: {software or 'not stated'}."
     )
-    basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
-    return f"{basis} Training: {'; or '.join(trained)}. Software: {software}."
+
+
+def _facts(records: Sequence[Record]) -> Iterator[str]:
+    """Yield the counts on which records rest, then their settings."""
+    facts = _by_name([record.rests_on for record in records])
+    folds = facts.pop("trainings", [1])
+    is_count = {name: isinstance(values[0], int) for name, values in facts.items()}
+    counts = [
+        f"{_summarized(values)} {COUNTED.get(name, name)}"
+        for name, values in facts.items()
+        if is_count[name]
+    ]
+    if counts:
+        yield ", ".join(counts)
+    if max(folds) > 1:
+        yield f"folds, with one training run each: {_summarized(folds)}"
+    for name, values in facts.items():
+        if not is_count[name]:
+            yield f"{name}: {_summarized(values)}"
+    recipes = [record.cell.recipe for record in records]
+    epochs = [recipe["epochs"] for recipe in recipes if "epochs" in recipe]
+    if epochs:
+        yield f"maximum epochs: {_summarized(epochs)}"
+    for name, label in LABELS.items():
+        values = [getattr(record.cell, name) for record in records]
+        values = [value for value in values if value not in (None, "", "none")]
+        if name == "seed" and len(set(values)) > 1:
+            yield f"seeds: {_summarized(values)}"
+        elif values:
+            yield f"{label}: {_summarized(values)}"
+
+
+def _training_words(records: Sequence[Record]) -> list[str]:
+    """Return the machines on which networks were trained; last, that this was not recorded."""
+    machines = {describe(record.training) for record in records}
+    recorded = sorted(machines - {NOT_RECORDED})
+    if len(recorded) == len(machines):
+        return recorded
+    return [*recorded, f"for some runs {NOT_RECORDED}" if recorded else NOT_RECORDED]
 
 
 def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -532,24 +454,22 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-MAX_NAMES = 3
-"""Largest number of names in a sentence; the others are counted."""
-
-
 def first_names(words: Sequence[str]) -> str:
     """Join the first words with commas and count the others.
 
     >>> first_names(["a", "b"]), first_names(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c, 2 more')
     """
-    rest = len(words) - MAX_NAMES
-    return ", ".join([*words[:MAX_NAMES], *([f"{rest} more"] if rest > 0 else [])])
+    names = list(words[:MAX_NAMES])
+    if len(words) > MAX_NAMES:
+        names.append(f"{len(words) - MAX_NAMES} more")
+    return ", ".join(names)
 
 
-def counted(number: int, word: str) -> str:
+def counted(count: int, noun: str) -> str:
     """Format a number with its noun.
 
     >>> counted(1, "network"), counted(3, "network")
     ('1 network', '3 networks')
     """
-    return f"{number} {word}{'s' * (number != 1)}"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

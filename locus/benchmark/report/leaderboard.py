@@ -5,13 +5,14 @@
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
-from locus.benchmark.records import Record, curves, floors
+from locus.benchmark.records import Record, curves, floors, trainings
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, grouping
@@ -22,19 +23,26 @@ from locus.benchmark.report.case_columns import (
     column_of,
     read_columns,
 )
-from locus.benchmark.report.grouping import Interval, Row, by_network, by_score, counted
+from locus.benchmark.report.grouping import Row, by_network, by_score, counted
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
-from locus.core.scores import ThresholdSource
+from locus.core.scores import Estimate, ThresholdSource
 from locus.core.types import FloatArray
 from locus.scoring.statistics.mrmc import RowSamples
 from locus.scoring.statistics.resample import ratio
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""
+CASE_COLUMNS = (
+    *grouping.COLUMNS,
+    *(f"{names.MEAN_PREFIX}{name}" for name in grouping.COLUMNS),
+    "iou",
+    "iobb",
+)
+"""Columns that are read of the rows per case."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Leaderboard:
     """The rows of a suite that were scored on the same cases of a data set."""
 
@@ -86,7 +94,8 @@ class Leaderboard:
     def added_of(self, row: Row) -> Row | None:
         """Return the row of ``added`` with the network and method of a row; None if it has none."""
         key = row.key_of_network, row.cell.method
-        return next((of for of in self.added if (of.key_of_network, of.cell.method) == key), None)
+        rows = {(added.key_of_network, added.cell.method): added for added in self.added}
+        return rows.get(key)
 
     def baseline(self, name: str, beside: Row | None = None) -> Row | None:
         """Return the row of a baseline, on the grid of the row ``beside`` if there are several."""
@@ -103,16 +112,18 @@ class Leaderboard:
     def floors_are_made_again(self) -> bool | None:
         """Whether resamples that choose thresholds again also make the baselines again; None without such resamples."""
         scores = [row.by_patient for row in self.blind() if row.by_patient is not None]
-        with_resamples = [of_row for of_row in scores if of_row.resampled is not None]
+        with_resamples = [samples for samples in scores if samples.resampled is not None]
         if not with_resamples:
             return None
-        return all(of_row.resamples_draw_folds for of_row in with_resamples)
+        return all(samples.resamples_draw_folds for samples in with_resamples)
 
     def column(self, name: str, rows: Sequence[Row]) -> MainColumn | None:
         """Return a column of the ``rows`` with the same cases as the best row; None without cases."""
         keys = {record.key for row in rows for record in row.runs}
         ranked = [record for record in self._ranked if record.key in self.cases.columns]
-        return column_of([*ranked[:1], *(r for r in ranked[1:] if r.key in keys)], self.cases, name)
+        best = ranked[:1]
+        others = [record for record in ranked[1:] if record.key in keys]
+        return column_of([*best, *others], self.cases, name)
 
     @cached_property
     def _ranked(self) -> list[Record]:
@@ -132,30 +143,42 @@ def leaderboards(
 
     Rows that were fitted on another suite come before the cross-fitted ones, in a leaderboard of their own.
 
-    ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
-    mean represents a network, by default all common methods. ``listed``: the keys of the cells that the suite lists;
-    the other rows are a user's, as are those beside published ones. None: no row is. ``is_primary``: whether a row is
-    tested before the others.
+    Args:
+        records: all records of a suite.
+        folders: folders with the rows per case; methods without them have no comparison.
+        rank_methods: the methods whose mean represents a network, by default all common methods.
+        listed: the keys of the cells that the suite lists; the other rows are a user's, as are those beside published
+            ones. None: no row is.
+        is_primary: whether a row is tested before the others.
 
-    Raises ``DataError`` for invalid rows.
+    Raises:
+        DataError: for invalid rows.
     """
-    boards = []
-    run = {*grouping.datasets(record for record in records if record.source != "paper")}
-    for dataset in sorted(grouping.datasets(records), key=lambda name: (name not in run, name)):
-        of_dataset = [r for r in records if r.cell.dataset == dataset or is_of_pairs(r)]
-        for source, of_source in _by_fit(of_dataset).items():
-            runs = _without_people(grouping.main_records(of_source, dataset))
-            cases, title = read_columns(runs, folders, READ), f"{dataset}{source}"
-            parts = _by_cases(of_source, runs, cases.case_sets)
-            for part in parts:
-                if len(parts) > 1:
-                    cases = read_columns(
-                        _without_people(grouping.main_records(part, dataset)), folders, READ
-                    )
-                    title = f"{dataset}{source}, {_cases_in_words(part, cases)}"
-                of_part = title, dataset, part, folders, cases
-                boards.append(_leaderboard(*of_part, rank_methods, listed, is_primary))
-    return boards
+    return [
+        _leaderboard(group, folders, rank_methods, listed, is_primary)
+        for group in _groups(records, folders)
+    ]
+
+
+class CaseGroup(NamedTuple):
+    """The records of a data set that were scored on the same cases, with the rows of these cases."""
+
+    title: str
+    dataset: str
+    records: Sequence[Record]
+    cases: CaseColumns
+
+
+def _groups(records: Sequence[Record], folders: CaseFolders) -> Iterator[CaseGroup]:
+    """Yield the groups of each data set; data sets with published results only are last."""
+    was_run = set(grouping.datasets(record for record in records if record.source != "paper"))
+    datasets = sorted(grouping.datasets(records), key=lambda name: (name not in was_run, name))
+    for dataset in datasets:
+        of_dataset = [
+            record for record in records if record.cell.dataset == dataset or is_of_pairs(record)
+        ]
+        for words, fitted_alike in _by_fit(of_dataset).items():
+            yield from _by_cases(f"{dataset}{words}", dataset, fitted_alike, folders)
 
 
 def _by_fit(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -163,37 +186,21 @@ def _by_fit(records: Sequence[Record]) -> dict[str, list[Record]]:
 
     Without a fitted record, all have the words "".
     """
-    suites = sorted(
-        {record.cell.fitted_on for record in records if record.cell.fitted_on is not None}
-    )
+    suites = {record.cell.fitted_on for record in records if record.cell.fitted_on is not None}
     if not suites:
         return {"": list(records)}
     classifiers = [record for record in records if record.cell.protocol == CLASSIFICATION]
-    of_suites = {
-        f", fitted on {suite}": [
-            *(record for record in records if record.cell.fitted_on == suite),
-            *classifiers,
-        ]
-        for suite in suites
-    }
-    return {
-        **of_suites,
-        ", cross-fitted": [record for record in records if record.cell.fitted_on is None],
-    }
+    groups: dict[str, list[Record]] = {}
+    for suite in sorted(suites):
+        fitted = [record for record in records if record.cell.fitted_on == suite]
+        groups[f", fitted on {suite}"] = [*fitted, *classifiers]
+    groups[", cross-fitted"] = [record for record in records if record.cell.fitted_on is None]
+    return groups
 
 
 def is_of_pairs(record: Record) -> bool:
     """Return whether a record compares pairs of readers: a ceiling also for other data sets of its suite."""
     return record.cell.method == names.READERS and record.cell.protocol != names.MAIN_PROTOCOL
-
-
-READ = (
-    *grouping.COLUMNS,
-    *(f"{names.MEAN_PREFIX}{name}" for name in grouping.COLUMNS),
-    "iou",
-    "iobb",
-)
-"""Columns of the rows per case."""
 
 
 def _without_people(records: Sequence[Record]) -> list[Record]:
@@ -202,6 +209,28 @@ def _without_people(records: Sequence[Record]) -> list[Record]:
 
 
 def _by_cases(
+    title: str, dataset: str, records: Sequence[Record], folders: CaseFolders
+) -> Iterator[CaseGroup]:
+    """Yield the groups of records that were scored on the same cases."""
+    cases = _read_cases(records, dataset, folders)
+    runs = _without_people(grouping.main_records(records, dataset))
+    groups = _same_cases(records, runs, cases.case_sets)
+    if len(groups) == 1:
+        yield CaseGroup(title, dataset, groups[0], cases)
+        return
+    for group in groups:
+        cases_of_group = _read_cases(group, dataset, folders)
+        in_words = _cases_in_words(group, cases_of_group)
+        yield CaseGroup(f"{title}, {in_words}", dataset, group, cases_of_group)
+
+
+def _read_cases(records: Sequence[Record], dataset: str, folders: CaseFolders) -> CaseColumns:
+    """Read the rows per case of methods and baselines."""
+    runs = _without_people(grouping.main_records(records, dataset))
+    return read_columns(runs, folders, CASE_COLUMNS)
+
+
+def _same_cases(
     records: Sequence[Record], runs: Sequence[Record], case_sets: Mapping[str, bytes]
 ) -> list[list[Record]]:
     """Group records by the cases on which they were scored: those with a user's rows first, then the largest.
@@ -209,22 +238,24 @@ def _by_cases(
     Records without rows per case are with the largest group of their model, else with the first group; papers are with
     the largest group of all.
     """
-    of_model: dict[tuple[object, ...], bytes] = {}
-    for record in runs:
-        known = (case_sets.get(record.key, b""), of_model.get(record.cell.model_key, b""))
-        of_model[record.cell.model_key] = max(known, key=_count)
     of_user = {case_sets.get(record.key) for record in runs if record.source != PUBLISHED}
     order = sorted(
-        {*case_sets.values()}, key=lambda cases: (cases not in of_user, -_count(cases), cases)
+        set(case_sets.values()), key=lambda cases: (cases not in of_user, -_count(cases), cases)
     )
     if len(order) < 2:
         return [list(records)]
-    largest = max(order, key=_count)
+    of_model: dict[tuple[object, ...], bytes] = {}
+    for record in runs:
+        model = record.cell.model_key
+        of_model[model] = max(case_sets.get(record.key, b""), of_model.get(model, b""), key=_count)
     groups: dict[bytes, list[Record]] = {cases: [] for cases in order}
     for record in records:
-        cases = case_sets.get(record.key) or of_model.get(record.cell.model_key) or order[0]
-        groups[largest if record.source == "paper" else cases].append(record)
-    return [*groups.values()]
+        if record.source == "paper":
+            cases = max(order, key=_count)
+        else:
+            cases = case_sets.get(record.key) or of_model.get(record.cell.model_key) or order[0]
+        groups[cases].append(record)
+    return list(groups.values())
 
 
 def _count(cases: bytes) -> int:
@@ -234,73 +265,90 @@ def _count(cases: bytes) -> int:
 
 def _cases_in_words(records: Sequence[Record], cases: CaseColumns) -> str:
     """Return ``984 cases of 880 images`` for published rows, ``your 40 cases of 38 images`` for a user's."""
+    image_count = len(set(cases.images.tolist()))
+    counts = f"{len(cases.images)} cases of {counted(image_count, 'image')}"
     is_published = all(record.source in (PUBLISHED, "paper") for record in records)
-    counts = f"{len(cases.images)} cases of {counted(len({*cases.images.tolist()}), 'image')}"
     return counts if is_published else f"your {counts}"
 
 
 def _leaderboard(
-    title: str,
-    dataset: str,
-    records: Sequence[Record],
+    group: CaseGroup,
     folders: CaseFolders,
-    cases: CaseColumns,
     rank_methods: Sequence[str],
     listed: Set[str] | None,
     is_primary: Callable[[Row], bool] | None,
 ) -> Leaderboard:
-    scored = grouping.main_records(records, dataset)
-    groups = grouping.trainings(_without_people(scored))
-    runs = [record for group in groups for record in group]
-    column, shares = column_of(grouping.ranked(runs), cases, MAIN), Shares.of(cases)
-    solved = _solved(groups, shares)
-    auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
-    stored = _stored_resamples(runs, column, folders)
-    rows = grouping.told_apart(
-        [_row(group, column, shares, solved, auroc, stored) for group in groups]
-    )
-    compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
-    if is_primary is not None:
-        compared = comparisons.primary_first(compared, is_primary)
-    rank_methods = rank_methods or comparisons.common_methods(compared)
-    of_networks = comparisons.networks(compared, rank_methods)
-    methods = [_noted(row) for group in compared for row in by_score(group) if row.is_method]
-    by_best = by_network(by_score(methods))  # the network of the best row is first
-    order = [
-        *dict.fromkeys([*[*by_best][:1], *(row.key_of_network for row in of_networks), *by_best])
+    """Return the rows of a group; see ``leaderboards``."""
+    scored = grouping.main_records(group.records, group.dataset)
+    runs_of_rows = trainings(_without_people(scored))
+    source = RowSource.of(runs_of_rows, group.records, folders, group.cases)
+    rows = grouping.told_apart([source.row(runs) for runs in runs_of_rows])
+    networks = [
+        comparisons.within_network(of_network, source.column)
+        for of_network in by_network(rows).values()
     ]
-    methods.sort(key=lambda row: order.index(row.key_of_network))
-    people = {
-        r.cell.method: _person(r) for r in reversed(scored) if r.cell.method in names.PEOPLE
-    }  # of all networks
-    all_rows = [row for group in compared for row in group]
-    baselines = _baselines(all_rows)
-    without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
-    by_source = [[r for r in group if not r.is_published] for group in compared]
-    effects = comparisons.effects([group for group in by_source if group] or compared, of_networks)
-    of_added = comparisons.added(records, dataset, is_primary)
-    computed = (
-        of_networks,
-        rank_methods,
-        methods,
-        baselines,
-        without_network,
-        [*people.values()],
-        effects,
-        of_added,
-        solved,
+    if is_primary is not None:
+        networks = comparisons.primary_first(networks, is_primary)
+    all_rows = [row for of_network in networks for row in of_network]
+    rank_methods = rank_methods or comparisons.common_methods(networks)
+    means = comparisons.networks(networks, rank_methods)
+    methods = _methods(networks, means)
+    not_published = by_network([row for row in all_rows if not row.is_published])
+    compared = list(not_published.values()) or networks
+    effects = comparisons.effects(compared, means)
+    added = comparisons.added(group.records, group.dataset, is_primary)
+    on_grids = [row for row in all_rows if "grid" in row.cell.recipe]
+    without_network = _baselines(on_grids)
+    theirs = _theirs(methods, listed)
+    return Leaderboard(
+        title=group.title,
+        dataset=group.dataset,
+        records=group.records,
+        folders=folders,
+        networks=means,
+        rank_methods=rank_methods,
+        methods=methods,
+        baselines=_baselines(all_rows),
+        without_network=without_network,
+        people=_people(scored),
+        effects=effects,
+        added=added,
+        solved=source.solved,
+        theirs=theirs,
+        cases=group.cases,
     )
-    return Leaderboard(title, dataset, records, folders, *computed, _theirs(methods, listed), cases)
+
+
+def _people(records: Sequence[Record]) -> list[Row]:
+    """Return a row per people who drew boxes, from the first network that they are recorded with."""
+    people = [record for record in records if record.cell.method in names.PEOPLE]
+    first = {record.cell.method: record for record in reversed(people)}
+    return [_person(record) for record in first.values()]
+
+
+def _methods(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list[Row]:
+    """Return the methods, network by network, best first.
+
+    The network of the best row is the first one, then come those of the rows ``of_networks``.
+    """
+    methods = [_noted(row) for group in groups for row in by_score(group) if row.is_method]
+    by_best = [row.key_of_network for row in by_score(methods)]
+    by_mean = [row.key_of_network for row in of_networks]
+    order = list(dict.fromkeys([*by_best[:1], *by_mean, *by_best]))
+    return sorted(methods, key=lambda row: order.index(row.key_of_network))
 
 
 def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
     """Return a user's rows: those beside published ones or, without published ones, those that are not ``listed``."""
     if any(row.is_published for row in methods):
         return [row for row in methods if not row.is_published]
-    own = [row for row in methods if not row.contributed_by]
-    return (
-        [] if listed is None else [row for row in own if any(r.key not in listed for r in row.runs)]
-    )
+    if listed is None:
+        return []
+    return [
+        row
+        for row in methods
+        if not row.contributed_by and any(record.key not in listed for record in row.runs)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,11 +364,12 @@ class StoredResamples:
         self, runs: Sequence[Record], column: MainColumn, by_patient: RowSamples
     ) -> RowSamples:
         """Return the scores of the ``runs`` of a row with resamples, unchanged if they cannot be computed."""
-        keys, method = [record.key for record in runs], runs[0].cell.method
         if not self.curves or len(runs) < 2:
             return by_patient
+        method = runs[0].cell.method
         if method in self.floors:
             return column.made_again(by_patient, self.floors[method])
+        keys = [record.key for record in runs]
         has_fixed_hits = method in (*names.BLIND, *names.SUPERVISED)
         if has_fixed_hits or all(key in self.curves for key in keys):
             return column.with_thresholds_chosen_again(by_patient, keys, self.curves)
@@ -331,135 +380,156 @@ def _stored_resamples(
     runs: Sequence[Record], column: MainColumn | None, folders: CaseFolders
 ) -> StoredResamples:
     """Read what the suite stores for the ``runs``; only cross-fitted rows have curves."""
-    found = curves.read(folders.own, [record.key for record in runs])
-    if column is None or not found:
-        return StoredResamples(found, {})
-    return StoredResamples(found, floors.read(folders.own, column.hash_of_cases))
+    curves_of_runs = curves.read(folders.own, [record.key for record in runs])
+    if column is None or not curves_of_runs:
+        return StoredResamples(curves_of_runs, {})
+    return StoredResamples(curves_of_runs, floors.read(folders.own, column.hash_of_cases))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RowSource:
+    """Inputs of the rows of a leaderboard, besides their records."""
+
+    column: MainColumn | None
+    """The main column, on the cases of the best row."""
+    shares: "Shares"
+    solved: tuple[str, ...]
+    """Findings that ``prior`` solves."""
+    auroc: Mapping[str, Mapping[tuple[object, ...], float]]
+    """Metric of the classifier -> model -> its value."""
+    stored: StoredResamples
+
+    @classmethod
+    def of(
+        cls,
+        runs_of_rows: Sequence[Sequence[Record]],
+        records: Sequence[Record],
+        folders: CaseFolders,
+        cases: CaseColumns,
+    ) -> "RowSource":
+        """Compute it from the runs of each row, all ``records`` and the rows per case."""
+        runs = [record for of_row in runs_of_rows for record in of_row]
+        column = column_of(grouping.ranked(runs), cases, MAIN)
+        shares = Shares.of(cases)
+        return cls(
+            column=column,
+            shares=shares,
+            solved=_solved(runs_of_rows, shares),
+            auroc={metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)},
+            stored=_stored_resamples(runs, column, folders),
+        )
+
+    def row(self, runs: Sequence[Record]) -> Row:
+        """Return the row of ``runs`` before it is compared with others."""
+        by_patient = None if self.column is None else self.column.entry(runs)
+        if self.column is not None and by_patient is not None:
+            by_patient = self.stored.of_row(runs, self.column, by_patient)
+        findings = _findings(runs, self.shares)
+        return Row(
+            "method",
+            runs[0].method,
+            tuple(runs),
+            scores=self._scores(runs, findings, by_patient),
+            findings=findings,
+            auroc=self._mean_auroc(AUROC, runs),
+            by_patient=by_patient,
+        )
+
+    def _scores(
+        self,
+        runs: Sequence[Record],
+        findings: Mapping[str, Estimate],
+        by_patient: RowSamples | None,
+    ) -> dict[str, Estimate]:
+        """Return the columns of a row that have a value."""
+        means = {name: _mean(runs, name, self.shares) for name in grouping.COLUMNS}
+        scores = {name: mean for name, mean in means.items() if mean.value is not None}
+        unsolved = [share for name, share in findings.items() if name not in self.solved]
+        if self.solved and unsolved:
+            values = [share.value for share in unsolved if share.value is not None]
+            mean = sum(values) / len(values) if values else None
+            scores[grouping.UNSOLVED] = Estimate(mean)
+        if MAIN in scores:
+            scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
+        boxed = self._mean_auroc(grouping.BOXED, runs)
+        if boxed is not None:
+            scores[grouping.BOXED] = Estimate(boxed)
+        return scores
+
+    def _mean_auroc(self, metric: str, runs: Sequence[Record]) -> float | None:
+        """Return the mean of a metric of the classifier; None if it lacks for a run."""
+        values = [self.auroc[metric].get(record.cell.model_key) for record in runs]
+        if any(value is None for value in values):
+            return None
+        return float(np.mean(np.array(values, dtype=np.float64)))
 
 
 def auroc_by_model(
     records: Sequence[Record], metric: str = AUROC
 ) -> dict[tuple[object, ...], float]:
     """Return the AUROC of each model, on all images or those of another ``metric``."""
-    values = ((r.cell.model_key, r.find(metric)) for r in grouping.scored(records, CLASSIFICATION))
-    return {
-        key: score.value for key, score in values if score is not None and score.value is not None
-    }
+    values = {}
+    for record in grouping.scored(records, CLASSIFICATION):
+        score = record.find(metric)
+        if score is not None and score.value is not None:
+            values[record.cell.model_key] = score.value
+    return values
 
 
 def _solved(groups: Sequence[Sequence[Record]], shares: "Shares") -> tuple[str, ...]:
-    """Return the findings of which ``prior`` hits at least ``SOLVED`` of the cases, unless it solves all."""
-    prior = next((group[0] for group in groups if group[0].cell.method == PRIOR), None)
-    if prior is None:
+    """Return the findings that ``prior`` solves: it hits at least ``SOLVED`` of their cases. Empty if it solves all."""
+    priors = [group[0] for group in groups if group[0].cell.method == PRIOR]
+    if not priors:
         return ()
-    hits = _findings([prior], shares)
-    solved = tuple(
-        name
-        for name, share in hits.items()
-        if share.value is not None and share.value >= grouping.SOLVED
-    )
-    return solved if len(solved) < len(hits) else ()
-
-
-def _row(
-    runs: Sequence[Record],
-    column: MainColumn | None,
-    shares: "Shares",
-    solved: Sequence[str],
-    auroc: Mapping[str, Mapping[tuple[object, ...], float]],
-    stored: StoredResamples,
-) -> Row:
-    """Return the row of ``runs`` before it is compared with others.
-
-    ``auroc``: metric -> model -> its value.
-    """
-    first, by_patient = runs[0], None if column is None else column.entry(runs)
-    if column is not None and by_patient is not None:
-        by_patient = stored.of_row(runs, column, by_patient)
-    findings = _findings(runs, shares)
-    scores = {
-        name: share
-        for name in grouping.COLUMNS
-        if (share := _mean(runs, name, shares)).value is not None
-    }
-    if solved and (rest := [share.value for name, share in findings.items() if name not in solved]):
-        values = [value for value in rest if value is not None]
-        scores[grouping.UNSOLVED] = Interval(sum(values) / len(values) if values else None)
-    if MAIN in scores:
-        scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
-    models = [record.cell.model_key for record in runs]
-    measured = {
-        m: np.mean([of[key] for key in models])
-        for m, of in auroc.items()
-        if all(key in of for key in models)
-    }
-    means = {metric: float(value) for metric, value in measured.items()}
-    scores |= {grouping.BOXED: Interval(means[grouping.BOXED])} if grouping.BOXED in means else {}
-    return Row(
-        "method",
-        first.method,
-        tuple(runs),
-        scores,
-        findings,
-        auroc=means.get(AUROC),
-        by_patient=by_patient,
-    )
+    hits = _findings(priors[:1], shares)
+    solved = [name for name, share in hits.items() if (share.value or 0.0) >= grouping.SOLVED]
+    return tuple(solved) if len(solved) < len(hits) else ()
 
 
 def _with_interval(
-    main: Interval, runs: Sequence[Record], by_patient: RowSamples | None
-) -> Interval:
+    main: Estimate, runs: Sequence[Record], by_patient: RowSamples | None
+) -> Estimate:
     """Return the main column with its interval: over runs and patients, or that of the record of a single run."""
     score = grouping.main_score(runs[0])
-    n = main.n if score is None else score.n
-    if len(runs) == 1:
-        return (
-            main._replace(n=n) if score is None else Interval(score.value, score.low, score.high, n)
-        )
-    estimate = None if by_patient is None else by_patient.interval
-    return (
-        main._replace(n=n)
-        if estimate is None
-        else Interval(main.value, estimate.low, estimate.high, n)
-    )
+    if score is not None and len(runs) == 1:
+        return score.estimate
+    main = main._replace(n=main.n if score is None else score.n)
+    over_runs = None if by_patient is None or len(runs) == 1 else by_patient.interval
+    return main if over_runs is None else main._replace(low=over_runs.low, high=over_runs.high)
 
 
-def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Interval:
+def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Estimate:
     """Return the mean of a column over findings, then runs: from the rows per case, else from the records."""
     if all(record.key in shares.index for record in runs):
         values = [shares.mean(record.key, name) for record in runs]
-    else:
-        value = Row.of(runs).value(
-            name, "none" if name == grouping.POINTING else runs[0].cell.threshold_source
-        )
-        values = [math.nan if value is None else value]
-    mean = sum(values) / len(values)
-    return Interval(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
+        mean = sum(values) / len(values)
+        return Estimate(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
+    threshold_source = runs[0].cell.threshold_source
+    if name == grouping.POINTING:
+        threshold_source = "none"
+    value = Row.of(runs).value(name, threshold_source)
+    return Estimate(None if value is None else round(value, 6) + 0.0)
 
 
-def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Interval]:
+def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Estimate]:
     """Return finding -> the main column, mean over runs, with its number of cases."""
+    estimates: dict[str, Estimate] = {}
     if all(record.key in shares.index for record in runs):
-        by_run = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
-        pairs = {
-            name: (sum(v for v, _ in values) / len(runs), values[0][1])
-            for name, values in by_run.items()
-        }
-        return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
-    names = dict.fromkeys(
-        score.finding for score in runs[0].select(MAIN) if score.finding != "mean"
-    )
-    found = {name: Row.of(runs).find(MAIN, name, runs[0].cell.threshold_source) for name in names}
-    return {
-        name: Interval(score.value, n=score.n) for name, score in found.items() if score is not None
-    }
+        for name in shares.findings:
+            values, counts = zip(*(shares.of_finding(r.key, name) for r in runs), strict=True)
+            if counts[0]:
+                estimates[name] = Estimate(round(sum(values) / len(runs), 6), n=counts[0])
+        return estimates
+    for name in dict.fromkeys(score.finding for score in runs[0].select(MAIN)):
+        score = Row.of(runs).find(MAIN, name, runs[0].cell.threshold_source)
+        if score is not None and name != "mean":
+            estimates[name] = Estimate(score.value, n=score.n)
+    return estimates
 
 
 def _person(record: Record) -> Row:
     score = grouping.main_score(record)
-    main = (
-        Interval(None) if score is None else Interval(score.value, score.low, score.high, score.n)
-    )
+    main = Estimate(None) if score is None else score.estimate
     return Row("method", record.method, (record,), {MAIN: main}, note=record.reason)
 
 
@@ -470,16 +540,9 @@ def _grid(row: Row) -> tuple[object, ...]:
 def _grid_words(row: Row) -> str:
     """Return the network whose grid a row has, or the size of the grid."""
     sides = row.cell.recipe.get("grid")
-    return (
-        backbone_words(row.cell.backbone) or row.network
-        if sides is None
-        else f"{sides[0]}×{sides[1]} grid"
-    )
-
-
-def _network_words(row: Row) -> str:
-    """Return the network of a row and whether it is a published one beside a user's."""
-    return f"{row.network} ({PUBLISHED})" if row.is_published else row.network
+    if sides is not None:
+        return f"{sides[0]}×{sides[1]} grid"
+    return backbone_words(row.cell.backbone) or row.network
 
 
 def _baselines(rows: Sequence[Row]) -> list[Row]:
@@ -487,30 +550,35 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
     chosen: list[Row] = []
     for name in names.IN_TABLES:
         of_grid: dict[tuple[object, ...], Row] = {}
-        named = [row for row in rows if row.cell.method == name]
-        named.sort(
-            key=lambda row: (row.is_published, -len(row.runs), [*row.cell.recipe.get("grid", ())])
-        )
-        for row in named:
+        for row in sorted((row for row in rows if row.cell.method == name), key=_place_of_baseline):
             of_grid.setdefault(_grid(row), row)
-        distinct = grouping.grouped(of_grid.values(), lambda row: round(row.main.value or 0.0, 4))
-        for same in distinct.values():
-            grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
-            note = (
-                _network_words(same[0]) if name in (names.UNTRAINED, *names.SUPERVISED) else grids
-            )
-            chosen.append(replace(same[0], note=note, significantly_worse=None, best_other=None))
+        by_value = grouping.grouped(of_grid.values(), lambda row: round(row.main.value or 0.0, 4))
+        for equal_rows in by_value.values():
+            note = _note_of_baseline(name, equal_rows, has_one_value=len(by_value) == 1)
+            row = equal_rows[0]
+            chosen.append(replace(row, note=note, significantly_worse=None, best_other=None))
     return chosen
+
+
+def _place_of_baseline(row: Row) -> tuple[bool, int, list[int]]:
+    return row.is_published, -len(row.runs), [*row.cell.recipe.get("grid", ())]
+
+
+def _note_of_baseline(name: str, rows: Sequence[Row], has_one_value: bool) -> str:
+    """Return the network of a baseline that uses it, else the grids of ``rows`` if other grids have other values."""
+    first = rows[0]
+    if name in (names.UNTRAINED, *names.SUPERVISED):
+        return f"{first.network} ({PUBLISHED})" if first.is_published else first.network
+    return "" if has_one_value else ", ".join(dict.fromkeys(map(_grid_words, rows)))
 
 
 def _noted(row: Row) -> Row:
     """Add a note to a method with failed cells."""
-    return replace(
-        row, note=next((f"failed: {run.reason}" for run in row.runs if run.status == "failed"), "")
-    )
+    reasons = [f"failed: {run.reason}" for run in row.runs if run.status == "failed"]
+    return replace(row, note=reasons[0] if reasons else "")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Shares:
     """Shares of hits of R records by finding (F) and column, and the number of cases."""
 
@@ -527,25 +595,27 @@ class Shares:
     @classmethod
     def of(cls, cases: CaseColumns) -> "Shares":
         """Compute the shares from rows per case."""
-        findings, number = np.unique(cases.findings, return_inverse=True)
+        findings, finding_of_case = np.unique(cases.findings, return_inverse=True)
         width = max(cases.columns.values(), default=-1) + 1
-        cell, shape = number[cases.cases] * width + cases.record_index, (len(findings), width)
-        counts = (
-            np.bincount(cell, minlength=len(findings) * width).reshape(shape).astype(np.float64)
+        shape = (len(findings), width)
+        group = finding_of_case[cases.cases] * width + cases.record_index  # (N,) finding and record
+        size = len(findings) * width
+        counts = np.bincount(group, minlength=size).reshape(shape).astype(np.float64)
+        has_cases = counts > 0
+        values: dict[str, FloatArray] = {}
+        means: dict[str, FloatArray] = {}
+        for name in grouping.COLUMNS:
+            sums = np.bincount(group, cases.hits(name), minlength=size).reshape(shape)
+            values[name] = ratio(sums.astype(np.float64), counts)
+            totals = values[name].sum(0, where=has_cases)
+            means[name] = totals / np.maximum(has_cases.sum(0), 1)
+        return cls(
+            findings=tuple(findings.tolist()),
+            index=cases.columns,
+            values=values,
+            counts=counts,
+            means=means,
         )
-        hits = {name: cases.hits(name) for name in grouping.COLUMNS}
-        sums = {
-            name: np.bincount(cell, of, minlength=counts.size).reshape(shape)
-            for name, of in hits.items()
-        }
-        values, n = (
-            {name: ratio(of.astype(np.float64), counts) for name, of in sums.items()},
-            (counts > 0).sum(0),
-        )
-        means = {
-            name: of.sum(0, where=counts > 0) / np.maximum(n, 1) for name, of in values.items()
-        }
-        return cls(tuple(findings.tolist()), cases.columns, values, counts, means)
 
     def mean(self, key: str, column: str) -> float:
         """Return the mean of a column over the findings that have cases; nan if a finding has no value."""
@@ -553,5 +623,5 @@ class Shares:
 
     def of_finding(self, key: str, finding: str) -> tuple[float, int]:
         """Return the main column of a finding and its number of cases."""
-        at = self.findings.index(finding), self.index[key]
-        return float(self.values[MAIN][at]), int(self.counts[at])
+        position = self.findings.index(finding), self.index[key]
+        return float(self.values[MAIN][position]), int(self.counts[position])

@@ -1,9 +1,9 @@
 """Published results beside ``fixed_box``, a box that never sees the image: tables, sentences and a chart.
 
-``Box``        shares of hits of ``fixed_box``, resampled by patient
-``results``    records of baselines and papers; ``mean_over`` reads their shares of hits, ``gap`` compares with ``Box``
-``short_tables``, ``more_tables``  the tables over IoU and IoBB; differences, average precision, sources, all values
-``answer``, ``chart``  the conclusions in sentences, and the chart
+``Box``                shares of hits of ``fixed_box``, resampled by patient
+``mean_over``, ``gap`` the share of hits of a record, and its difference from ``Box``
+``PublishedResults``   tables, sentences and chart of the papers on a data set
+``table``, ``differences``, ``sentence``  the same of single results
 
 Nothing is interpolated: a column has a value where the paper gives one. See docs/nih_audit.md.
 """
@@ -11,7 +11,7 @@ Nothing is interpolated: a column has a value where the paper gives one. See doc
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -21,32 +21,25 @@ from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Cell, Recor
 from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
+from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    of_interval,
-    short,
-    signed_interval,
-    signed_short,
-)
-from locus.benchmark.report.table import share as value
+from locus.benchmark.report.table import Table
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
-from locus.core.scores import Score
+from locus.core.scores import Estimate, Score
 from locus.core.types import FloatArray
 from locus.scoring.statistics import resample
 
 COLUMNS = (*IOU, *IOBB)
 MARKS = {"above": " ↑", "level": " =", "below": " ↓", "": ""}
-"""Mark of a gap -> its sign behind a value."""
+"""Mark of a difference -> its sign behind a value."""
 PLACES = {
     "above": "above",
     "level": "not significantly different from",
     "below": "below",
     "": "beside",
 }
-"""Mark of a gap -> its words in a sentence."""
+"""Mark of a difference -> its words in a sentence."""
 MEAN = "mean"
 QUOTED = "**Second-hand**"
 FLOOR = "is one box per finding, chosen on other patients, and never sees the image."
@@ -58,13 +51,29 @@ ABOUT_SOURCES = "Not run here. Not reviewed: student projects and repositories w
 TITLE = "published results and fixed_box"
 NAMES_OF_MEASURES = {"iou": "IoU", "iobb": "IoBB"}
 MEASURES = {"IoU": IOU, "IoBB": IOBB}
-
+OURS = "nih-boxes"
+"""Suite on the same boxes as the published results, beside theirs."""
+OUR_METHOD = "fullgrad"
+OUR_POOLING = "PCAM"
+OUR_SUPERVISION = "ours: image labels, after drawn findings that follow NIH's box statistics"
+RESULT = "result"
+TRAINED_ON = "trained on"
+RULES = ("hit if", "boxes", "cut chosen on")
+SOURCE_HEADER = (
+    *(RESULT, "authors", "year", "paper", "table", "source", "quoted by", TRAINED_ON, "hit if"),
+    *("compared with the truth", "images", "n", "cut chosen on", "note"),
+)
+GRIDS = ("7×7 grid", "16×16 grid")
+"""Grids whose upper bound is in the tables and the chart."""
+SEES_NOTHING = "one fixed box per finding, sees no image"
+FILE = "published.svg"
+"""The chart beside the tables of a suite."""
 
 Hits = tuple[dict[str, FloatArray], list[str], list[str]]
 """Column -> hits (N,), and the finding and patient of each case."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Box:
     """Shares of hits of ``fixed_box`` by finding and column."""
 
@@ -78,13 +87,14 @@ class Box:
     def of(cls, hits: Hits) -> "Box":
         """Make it from the hits of its cases."""
         columns, findings, patients = hits
-        values, names = np.stack([*columns.values()], 1), tuple(sorted({*findings}))
-        drawn = resample.bootstrap_draws(
-            resample.by_patient(values, np.ones_like(values), findings, patients, names)
-        )
-        counts = {name: findings.count(name) for name in names}
+        names = tuple(sorted(set(findings)))
+        values = np.stack([*columns.values()], 1)
+        sums = resample.by_patient(values, np.ones_like(values), findings, patients, names)
+        drawn = resample.bootstrap_draws(sums)
         return cls(
-            of_hits(FIXED_BOX, hits), counts, {name: drawn[:, n] for n, name in enumerate(columns)}
+            record=record_of_hits(FIXED_BOX, hits),
+            counts={name: findings.count(name) for name in names},
+            columns={name: drawn[:, n] for n, name in enumerate(columns)},
         )
 
     @property
@@ -107,34 +117,46 @@ class Box:
         """The other findings."""
         return tuple(name for name in self.findings if name not in self.solved)
 
+    @property
+    def without_solved(self) -> str:
+        """The words ``without`` and the solved findings."""
+        return f"without {grouping.listed(self.solved)}"
 
-def of_hits(name: str, hits: Hits | None, label: str = "") -> Record:
+
+def record_of_hits(name: str, hits: Hits | None, label: str = "") -> Record:
     """Return a record with the shares of hits by finding; without scores if there are no ``hits``."""
-    columns, findings, _ = hits or ({}, [], [])
-    parts = {finding: np.array(findings) == finding for finding in sorted({*findings})}
-    scores = (  # not rounded
-        Score(finding, column, n=int(part.sum()))._replace(value=float(values[part].mean()))
-        for column, values in columns.items()
-        for finding, part in parts.items()
-    )
+    scores: list[Score] = []
+    if hits is not None:
+        columns, findings, _ = hits
+        for column, values in columns.items():
+            for finding in sorted(set(findings)):
+                is_of_finding = np.array(findings) == finding
+                score = Score(finding, column, n=int(is_of_finding.sum()))
+                mean = float(values[is_of_finding].mean())
+                scores.append(score._replace(value=mean))  # not rounded
     return Record(cell=Cell(dataset="", method=name), method_name=label, scores=tuple(scores))
 
 
 def share(record: Record, column: str, finding: str = MEAN) -> Score | None:
     """Return a share of hits and its number of cases, 0 if that is unknown; papers also call it ``acc``."""
-    named = (record.find(name, finding) for name in (column, column.replace("hit@", "acc@")))
-    return next((score for score in named if score is not None and score.value is not None), None)
+    for name in (column, column.replace("hit@", "acc@")):
+        score = record.find(name, finding)
+        if score is not None and score.value is not None:
+            return score
+    return None
 
 
 def mean_over(record: Record, column: str, names: Sequence[str], box: Box) -> float | None:
     """Return the mean of a column over the findings ``names``; None if the paper does not give it."""
-    if len(names) == len(box.findings) and (mean := share(record, column)) is not None:
+    mean = share(record, column)
+    if mean is not None and len(names) == len(box.findings):
         return mean.value
-    values = [score.value for name in names if (score := share(record, column, name)) is not None]
-    return float(np.mean([value or 0.0 for value in values])) if len(values) == len(names) else None
+    shares = [share(record, column, name) for name in names]
+    values = [score.value or 0.0 for score in shares if score is not None]
+    return float(np.mean(values)) if len(values) == len(names) else None
 
 
-def gap(record: Record, column: str, names: Sequence[str], box: Box) -> resample.Gap | None:
+def gap(record: Record, column: str, names: Sequence[str], box: Box) -> Estimate | None:
     """Return the difference of that mean from the one of ``fixed_box``; None without a value.
 
     It has no interval unless it was scored on the cases of ``fixed_box``.
@@ -142,26 +164,22 @@ def gap(record: Record, column: str, names: Sequence[str], box: Box) -> resample
     value = mean_over(record, column, names, box)
     if value is None or record is box.record:
         return None
-    other, parts = box.over(column, names), [share(record, column, name) for name in names]
-    known = [
-        part
-        for part, name in zip(parts, names, strict=True)
-        if part is not None and part.n == box.counts[name]
-    ]
-    if len(known) == len(names):
-        return resample.independent_difference(
-            [part.value or 0.0 for part in known], [part.n for part in known], other
-        )
+    of_box = box.over(column, names)
+    counts = [box.counts[name] for name in names]
+    shares = [share(record, column, name) for name in names]
+    scored = [score for score in shares if score is not None]
+    if [score.n for score in scored] == counts:
+        values = [score.value or 0.0 for score in scored]
+        return resample.independent_difference(values, counts, of_box)
     mean = share(record, column)
-    scored_all = mean is not None and mean.n == sum(box.counts[name] for name in names)
-    return resample.independent_difference(
-        value, [box.counts[name] * scored_all for name in names], other
-    )
+    if mean is None or mean.n != sum(counts):
+        counts = [0] * len(names)
+    return resample.independent_difference(value, counts, of_box)
 
 
 def _findings(record: Record, columns: Sequence[str]) -> set[str]:
     """Return the findings, also ``mean``, that have a share of one of the columns; empty without such a value."""
-    scores = (s for s in record.scores if s.value is not None)
+    scores = (score for score in record.scores if score.value is not None)
     return {score.finding for score in scores if score.metric.replace("acc@", "hit@") in columns}
 
 
@@ -182,60 +200,9 @@ def trained_on(record: Record) -> str:
         return record.reference.supervision
     if TRAINED_ON in record.rests_on:
         return str(record.rests_on[TRAINED_ON])
-    return (
-        "yours"
-        if record.source == "external"
-        else NOT_RANKED[record.cell.method].removeprefix("baseline: ")
-    )
-
-
-@lru_cache(maxsize=16)
-def box_of(board: Leaderboard) -> Box | None:
-    """Return ``fixed_box`` from the rows per case of a leaderboard; None without them or without published results."""
-    rows = board.without_network if of_papers(board) else ()
-    row = next((row for row in rows if row.name == FIXED_BOX), None)
-    hits = None if row is None else _hits(row, board)
-    return None if hits is None else Box.of(hits)
-
-
-def results(board: Leaderboard, box: Box) -> list[Record]:
-    """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS`` and the published results."""
-    rows = board.without_network
-    others = [
-        row for row in rows if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)
-    ]
-    return [
-        box.record,
-        *(_baseline(row, board) for row in others),
-        *ours(board),
-        *published(board.records),
-    ]
-
-
-OURS = "nih-boxes"
-"""Suite on the same boxes as the published results, beside theirs."""
-OUR_METHOD, OUR_POOLING = "fullgrad", "PCAM"
-OUR_SUPERVISION = "ours: image labels, after drawn findings that follow NIH's box statistics"
-
-
-@lru_cache(maxsize=4)
-def ours(board: Leaderboard) -> list[Record]:
-    """Return the shares of FullGrad on the small CNN with PCAM on all boxes, a mean over training runs.
-
-    Empty for another data set, or if the neighbouring suite ``OURS`` has no results.
-    """
-    home = board.folders.published or board.folders.own
-    folder = home.parent / OURS
-    if board.dataset != "NIH" or folder not in suites(folder.parent) or not of_papers(board):
-        return []
-    scored = [record for record in load(folder) if record.cell.method == OUR_METHOD]
-    runs = [record for record in scored if record.cell.global_pool == OUR_POOLING]
-    columns = read_columns(runs, CaseFolders(folder), ("iou", "iobb"))
-    keys = [record.key for record in runs]
-    hits = {name: columns.spread(keys, columns.hits(name)).mean(1) for name in COLUMNS}
-    name = f"{OUR_METHOD} (ours), small CNN with {OUR_POOLING}"
-    record = of_hits(OUR_METHOD, (hits, columns.findings.tolist(), columns.patients.tolist()), name)
-    return [record.model_copy(update={"rests_on": {TRAINED_ON: OUR_SUPERVISION}})]
+    if record.source == "external":
+        return "yours"
+    return NOT_RANKED[record.cell.method].removeprefix("baseline: ")
 
 
 def published(records: Sequence[Record]) -> list[Record]:
@@ -245,9 +212,12 @@ def published(records: Sequence[Record]) -> list[Record]:
 
 def reviewed(records: Sequence[Record]) -> list[Record]:
     """Return the first-hand, then the second-hand papers, each by year; none that is grey."""
-    return sorted(
-        (r for r in records if r.reference is not None and r.reference.hand != "grey"), key=_order
-    )
+    papers = [
+        record
+        for record in records
+        if record.reference is not None and record.reference.hand != "grey"
+    ]
+    return sorted(papers, key=_order)
 
 
 def _order(record: Record) -> tuple[object, ...]:
@@ -255,43 +225,27 @@ def _order(record: Record) -> tuple[object, ...]:
     return () if reference is None else (reference.hand, reference.year, record.method)
 
 
-def _baseline(row: Row, board: Leaderboard) -> Record:
-    """Return a baseline with its shares by finding."""
-    return of_hits(row.name, _hits(row, board), f"{row.name}, {row.note}" if row.note else "")
-
-
-def _hits(row: Row, board: Leaderboard) -> Hits | None:
-    """Return the hits of a baseline's cases; None without rows per case."""
-    key, cases = row.runs[0].key, board.cases
-    if key not in cases.columns:
-        return None
-    hits = {name: cases.spread([key], cases.hits(name))[:, 0] for name in COLUMNS}
-    scored = np.isfinite(hits[MAIN])
-    mine = {name: values[scored] for name, values in hits.items()}
-    return mine, cases.findings[scored].tolist(), cases.patients[scored].tolist()
-
-
-RESULT, TRAINED_ON = NAMES = ("result", "trained on")
-RULES = ("hit if", "boxes", "cut chosen on")
-
-
 def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
     """Return the table of some columns: a line per result, and one without the findings that ``fixed_box`` solves."""
-    head = (RESULT, *headings(columns), TRAINED_ON, *RULES)
-    lines: dict[bool, list[tuple[str, ...]]] = {False: [], True: []}
-    for record in (record for record in records if _findings(record, columns)):
-        lines[_is_second_hand(record)] += _lines(record, box, columns)
-    quoted = [(QUOTED, *[""] * (len(head) - 1)), *lines[True]] if lines[True] else []
-    return Table(
-        title, ABOUT if columns == IOU else NOTES["published_iobb"], head, (*lines[False], *quoted)
-    )
+    header = (RESULT, *headings(columns), TRAINED_ON, *RULES)
+    lines: list[tuple[str, ...]] = []
+    quoted: list[tuple[str, ...]] = []
+    for record in records:
+        if _findings(record, columns):
+            section = quoted if _is_second_hand(record) else lines
+            section += _lines(record, box, columns)
+    if quoted:
+        lines.append((QUOTED, *[""] * (len(header) - 1)))
+    about = ABOUT if columns == IOU else NOTES["published_iobb"]
+    return Table(title, about, header, (*lines, *quoted))
 
 
 def _lines(record: Record, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    shares, *without = _with_and_without(record, box, columns, _cell)
+    shares, *without_solved = _with_and_without(record, box, columns, _cell)
     yield (*shares, trained_on(record), *_rules(record.reference))
     if record.cell.method != UPPER_BOUND:
-        yield from ((*cells, "", *[""] * len(RULES)) for cells in without)
+        for cells in without_solved:
+            yield (*cells, "", *[""] * len(RULES))
 
 
 def _with_and_without(
@@ -303,58 +257,46 @@ def _with_and_without(
     """Yield name and cells of a result over all findings, then without those that ``fixed_box`` solves, if known."""
     yield (result_name(record), *(cell(record, column, box.findings, box) for column in columns))
     if box.solved and _findings(record, columns) - {MEAN}:
-        yield (
-            f"– without {grouping.listed(box.solved)}",
-            *(cell(record, column, box.rest, box) for column in columns),
-        )
+        cells = (cell(record, column, box.rest, box) for column in columns)
+        yield (f"– {box.without_solved}", *cells)
 
 
-def _rules(of: Reference | None) -> tuple[str, ...]:
+def _rules(reference: Reference | None) -> tuple[str, ...]:
     """Return the hit rule, the boxes and where the score threshold was chosen, in short."""
-    if of is None:
+    if reference is None:
         return ("",) * len(RULES)
-    cut = of.tuned_on.partition(":")[0].removesuffix(" of the boxed images")
-    rules = of.operator, of.n.removesuffix(" boxes"), f"**{cut}**" if cut == SCORED_BOXES else cut
+    cut = reference.tuned_on.partition(":")[0].removesuffix(" of the boxed images")
+    if cut == SCORED_BOXES:
+        cut = f"**{cut}**"
+    rules = (reference.operator, reference.n.removesuffix(" boxes"), cut)
     return tuple(NOTHING if rule == NOT_STATED else rule for rule in rules)
 
 
 def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
-    difference = gap(record, column, names, box)
-    return short(mean_over(record, column, names, box)) + (
-        MARKS[difference.mark] if difference else ""
-    )
+    difference = gap(record, column, names, box) or Estimate(None)
+    return number(mean_over(record, column, names, box)) + MARKS[difference.mark]
 
 
 def sentence(record: Record, box: Box) -> str:
     """Return what a paper may say of its result at IoU > .3, or at its first threshold."""
-    column = (
-        MAIN
-        if _findings(record, [MAIN])
-        else next(column for column in COLUMNS if _findings(record, [column]))
-    )
-    means = [(box.findings, "")]
+    column = next(column for column in (MAIN, *COLUMNS) if _findings(record, [column]))
+    parts = [_compared(record, column, box.findings, box, "")]
     if box.solved:
-        means.append((box.rest, f" without {grouping.listed(box.solved)}"))
-    words = []
-    for names, without in means:
-        difference = gap(record, column, names, box)
-        if difference is not None:
-            both = (
-                short(mean_over(record, column, names, box)),
-                short(mean_over(box.record, column, names, box)),
-            )
-            place = f"{PLACES[difference.mark]} fixed_box ({both[1]})"
-            words.append(f"{both[0]}{without}, {place}, difference {difference_words(difference)}")
-    measure, _, at = column.removeprefix("hit@").partition(".")
-    hits = f"{record.method} hits at {NAMES_OF_MEASURES[measure]} > .{at}"
-    return f"{hits}: {'; '.join(words)}."
+        parts.append(_compared(record, column, box.rest, box, f" {box.without_solved}"))
+    measure, _, level = column.removeprefix("hit@").partition(".")
+    hits = f"{record.method} hits at {NAMES_OF_MEASURES[measure]} > .{level}"
+    return f"{hits}: {'; '.join(filter(None, parts))}."
 
 
-def difference_words(difference: resample.Gap) -> str:
-    """Return a difference with its sign, and its interval if it has one."""
-    if not difference.mark:
-        return signed_short(difference.difference)
-    return signed_interval((difference.difference, difference.low, difference.high))
+def _compared(record: Record, column: str, names: Sequence[str], box: Box, without: str) -> str:
+    """Return a share over some findings and its difference from ``fixed_box``; empty without a value."""
+    difference = gap(record, column, names, box)
+    if difference is None:
+        return ""
+    value = number(mean_over(record, column, names, box))
+    of_box = number(mean_over(box.record, column, names, box))
+    in_words = f"{PLACES[difference.mark]} fixed_box ({of_box})"
+    return f"{value}{without}, {in_words}, difference {number(difference, sign='value')}"
 
 
 def headings(columns: Sequence[str]) -> tuple[str, ...]:
@@ -363,125 +305,287 @@ def headings(columns: Sequence[str]) -> tuple[str, ...]:
     >>> headings(IOU[:2]), headings(IOBB[:2])
     (('IoU > .1', '.2'), ('IoBB > .1', '.25'))
     """
-    (measure, _, level), *rest = (column.removeprefix("hit@").partition(".") for column in columns)
-    return (f"{NAMES_OF_MEASURES[measure]} > .{level}", *(f".{at}" for _, _, at in rest))
+    measure = columns[0].removeprefix("hit@").partition(".")[0]
+    first, *others = (f".{column.partition('.')[2]}" for column in columns)
+    return (f"{NAMES_OF_MEASURES[measure]} > {first}", *others)
 
 
 def differences(
     title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU
 ) -> Table:
     """Return the differences from ``fixed_box`` with their intervals."""
-    others = (
-        record for record in records if record is not box.record and _findings(record, columns)
-    )
-    lines = [
-        line for record in others for line in _with_and_without(record, box, columns, _difference)
-    ]
+    lines: list[tuple[str, ...]] = []
+    for record in records:
+        if record is not box.record and _findings(record, columns):
+            lines += _with_and_without(record, box, columns, _difference)
     return Table(title, NOTES["published_gaps"], (RESULT, *headings(columns)), tuple(lines))
 
 
 def _difference(record: Record, column: str, names: Sequence[str], box: Box) -> str:
-    if (of := gap(record, column, names, box)) is None:
-        return NOTHING
-    size = short(abs(of.difference))
-    ends = of_interval((abs(of.difference), of.low, of.high)).removeprefix(size) if of.mark else ""
-    return signed_short(of.difference) + ends + MARKS[of.mark]
-
-
-def short_tables(board: Leaderboard) -> tuple[Table, ...]:
-    """Return the tables over IoU and over IoBB; empty without published results or without ``fixed_box``."""
-    box = box_of(board)
-    return () if box is None else by_measure(board.title, results(board, box), box)
+    difference = gap(record, column, names, box) or Estimate(None)
+    return number(difference, sign="value") + MARKS[difference.mark]
 
 
 def by_measure(dataset: str, rows: Sequence[Record], box: Box) -> tuple[Table, ...]:
     """Return the tables of results over IoU and over IoBB."""
-    made = (
+    tables = (
         table(f"{dataset}: {TITLE}, {name}", rows, box, columns)
         for name, columns in MEASURES.items()
     )
-    return tuple(one for one in made if one.rows)
+    return tuple(table for table in tables if table.rows)
 
 
-def more_tables(board: Leaderboard) -> tuple[Table, ...]:
-    """Return differences with intervals, average precision, sources, and all published values by finding."""
-    papers, box, made = of_papers(board), box_of(board), list[Table]()
-    if box is not None:
-        rows, title = (
-            results(board, box),
-            f"{board.title}: {TITLE}, {{}}: difference from fixed_box",
-        )
-        made += [_by_finding(box, board.title), _baselines_by_finding(board)]
-        made += [
-            differences(title.format(name), rows, box, columns)
-            for name, columns in MEASURES.items()
+class PublishedResults:
+    """Published results on the data set of a leaderboard, beside ``fixed_box``."""
+
+    def __init__(self, board: Leaderboard) -> None:
+        """Set the leaderboard."""
+        self.board = board
+
+    @cached_property
+    def papers(self) -> list[Record]:
+        """The records of papers on the data set, also those that were not reviewed."""
+        dataset = self.board.dataset
+        papers = (record for record in self.board.records if record.source == "paper")
+        return sorted((record for record in papers if record.cell.dataset == dataset), key=_order)
+
+    @cached_property
+    def box(self) -> Box | None:
+        """``fixed_box`` from the rows per case; None without them or without published results."""
+        if not self.papers:
+            return None
+        for row in self.board.without_network:
+            if row.name == FIXED_BOX:
+                hits = self._hits(row)
+                return None if hits is None else Box.of(hits)
+        return None
+
+    @cached_property
+    def ours(self) -> list[Record]:
+        """The shares of FullGrad on the small CNN with PCAM on all boxes, a mean over training runs.
+
+        Empty for another data set, or if the neighbouring suite ``OURS`` has no results.
+        """
+        home = self.board.folders.published or self.board.folders.own
+        folder = home.parent / OURS
+        if self.board.dataset != "NIH" or not self.papers or folder not in suites(folder.parent):
+            return []
+        runs = [
+            record
+            for record in load(folder)
+            if (record.cell.method, record.cell.global_pool) == (OUR_METHOD, OUR_POOLING)
         ]
-    made += [make(papers, board.title) for make in (_precision, _sources, _values)]
-    return tuple(one for one in made if one.rows)
+        cases = read_columns(runs, CaseFolders(folder), ("iou", "iobb"))
+        keys = [record.key for record in runs]
+        columns = {name: cases.spread(keys, cases.hits(name)).mean(1) for name in COLUMNS}
+        hits = (columns, cases.findings.tolist(), cases.patients.tolist())
+        label = f"{OUR_METHOD} (ours), small CNN with {OUR_POOLING}"
+        record = record_of_hits(OUR_METHOD, hits, label)
+        return [record.model_copy(update={"rests_on": {TRAINED_ON: OUR_SUPERVISION}})]
+
+    def results(self, box: Box) -> list[Record]:
+        """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS``, ours and the published results."""
+        baselines = [
+            self._baseline(row)
+            for row in self.board.without_network
+            if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)
+        ]
+        return [box.record, *baselines, *self.ours, *published(self.board.records)]
+
+    def _baseline(self, row: Row) -> Record:
+        """Return a baseline with its shares by finding."""
+        label = f"{row.name}, {row.note}" if row.note else ""
+        return record_of_hits(row.name, self._hits(row), label)
+
+    def _hits(self, row: Row) -> Hits | None:
+        """Return the hits of a baseline's cases; None without rows per case."""
+        key = row.runs[0].key
+        cases = self.board.cases
+        if key not in cases.columns:
+            return None
+        hits = {name: cases.spread([key], cases.hits(name))[:, 0] for name in COLUMNS}
+        is_scored = np.isfinite(hits[MAIN])
+        columns = {name: values[is_scored] for name, values in hits.items()}
+        return columns, cases.findings[is_scored].tolist(), cases.patients[is_scored].tolist()
+
+    @cached_property
+    def short_tables(self) -> tuple[Table, ...]:
+        """The tables over IoU and over IoBB; empty without published results or without ``fixed_box``."""
+        if self.box is None:
+            return ()
+        return by_measure(self.board.title, self.results(self.box), self.box)
+
+    @cached_property
+    def more_tables(self) -> tuple[Table, ...]:
+        """Differences with intervals, average precision, sources, and all published values by finding."""
+        title = self.board.title
+        tables: list[Table] = []
+        if self.box is not None:
+            results = self.results(self.box)
+            tables += [_by_finding(self.box, title), self._baselines_by_finding()]
+            for name, columns in MEASURES.items():
+                title_of_gaps = f"{title}: {TITLE}, {name}: difference from fixed_box"
+                tables.append(differences(title_of_gaps, results, self.box, columns))
+        tables += [_precision(self.papers, title), _sources(self.papers, title)]
+        tables.append(_values(self.papers, title))
+        return tuple(table for table in tables if table.rows)
+
+    def _baselines_by_finding(self) -> Table:
+        """Return the shares of all baselines by finding at IoU > .3, with intervals over patients."""
+        lines: list[tuple[str, ...]] = []
+        findings: tuple[str, ...] = ()
+        for row in self.board.without_network:
+            hits = self._hits(row)
+            if hits is None:
+                continue
+            columns, findings_of_cases, patients = hits
+            box = Box.of(({MAIN: columns[MAIN]}, findings_of_cases, patients))
+            findings = findings or box.findings
+            lines.append((f"{row.name} {row.note}".rstrip(), *_estimates(box.columns[MAIN])))
+        return Table(
+            f"{self.board.title}: baselines by finding",
+            "Share of truth boxes hit at IoU > .3, with a 95% interval over patients.",
+            ("baseline", *findings),
+            tuple(lines),
+        )
+
+    def lines(self) -> Iterator[dict[str, str | float | None]]:
+        """Yield the lines of the published results in ``leaderboard.csv``."""
+        if self.box is None:
+            return
+        findings = self.box.findings
+        for record in published(self.board.records):
+            line: dict[str, str | float | None] = {
+                "dataset": self.board.dataset,
+                "kind": "published, quoted" if _is_second_hand(record) else "published",
+                "method": result_name(record),
+            }
+            for column in COLUMNS:
+                line[column] = mean_over(record, column, findings, self.box)
+            for name in sorted(_findings(record, (MAIN,)) - {MEAN}):
+                score = share(record, MAIN, name)
+                if score is not None:
+                    line[name] = score.value
+            line["note"] = trained_on(record)
+            yield line
+
+    def answer(self) -> tuple[str, ...]:
+        """Return what the published results show beside ``fixed_box``, and what they do not show; in Markdown."""
+        box = self.box
+        first_hand = [
+            record for record in published(self.board.records) if not _is_second_hand(record)
+        ]
+        if box is None or not first_hand:
+            return ()
+        value = number(mean_over(box.record, MAIN, box.findings, box))
+        without = ""
+        if box.solved:
+            without = (
+                f" ({number(mean_over(box.record, MAIN, box.rest, box))} {box.without_solved})"
+            )
+        line = f"**A box that never sees the image** (`{FIXED_BOX}`): {value} at IoU > .3{without}."
+        by_finding = [record for record in first_hand if _findings(record, IOU) - {MEAN}]
+        if not by_finding:
+            return (line, NOTES["published_limit"])
+        earliest = by_finding[0]
+        marks = _marks(earliest, box.findings, box)
+        compared = f"**{result_name(earliest)}** compared with it: {marks}."
+        if box.solved:
+            solved = grouping.listed(box.solved)
+            compared += f" Without {solved}: {_marks(earliest, box.rest, box)}."
+        return (line, compared, NOTES["published_limit"])
+
+    @cached_property
+    def chart(self) -> Chart | None:
+        """Hits over the IoU threshold; None without published results or ``fixed_box``."""
+        if self.box is None:
+            return None
+        about = (
+            f"{self.board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. "
+            f"Thick and dashed: {FIXED_BOX}, which never sees the image; thin and dashed: {PRIOR}. Solid black: ours. "
+            "Dotted: the largest possible share of a map on that grid. "
+            "Marks: one threshold is known. Quoted: read in another paper. *: cut chosen on the scored boxes, or not "
+            "known to be scored on all boxes. Papers differ in supervision and rules."
+        )
+        return charts.lines(
+            self.curves(self.box),
+            about,
+            height=4.6,
+            xlabel="IoU threshold",
+            ylabel="share of boxes hit",
+            xlim=(0.08, 0.72),
+            ylim=(0, 1),
+        )
+
+    def curves(self, box: Box) -> list[Line2D]:
+        """Return both baselines, ours, a line per published result, dotted upper bounds, and results with one point."""
+        fixed_box = _curve(box.record, box)
+        fixed_box.set(color="black", linestyle=(0, (2, 1)), linewidth=3)
+        baselines = self.board.without_network
+        priors = [_curve(self._baseline(row), box) for row in baselines if row.name == PRIOR][:1]
+        for curve in priors:
+            curve.set(color="black", linestyle="--", linewidth=1.6)
+        ours = [_curve(record, box) for record in self.ours]
+        for curve in ours:
+            curve.set(color="black", linewidth=2.4)
+        bounds = [
+            _curve(self._baseline(row), box)
+            for row in baselines
+            if row.name == UPPER_BOUND and row.note in GRIDS
+        ]
+        for curve, space in zip(bounds, (1, 3), strict=False):
+            curve.set(color=GREY, linestyle=(0, (1, space)), linewidth=1.6)
+        papers = [
+            _curve(record, box)
+            for record in published(self.board.records)
+            if _findings(record, IOU)
+        ]
+        lines = [curve for curve in papers if np.size(curve.get_xdata()) > 1]
+        for curve, colour in zip(lines, itertools.cycle(PALETTE), strict=False):
+            curve.set(color=colour, linewidth=1.6)
+        points = [curve for curve in papers if curve not in lines]
+        for curve, marker in zip(points, itertools.cycle("os^D+vX"), strict=False):
+            curve.set(color=GREY, marker=marker, markerfacecolor="none", markeredgewidth=1.4)
+            curve.set(linestyle="none")
+        return [fixed_box, *priors, *ours, *lines, *bounds, *points]
+
+
+def _estimates(shares: resample.Resampled) -> list[str]:
+    """Return the shares (F,) with their intervals over patients."""
+    ends = resample.interval(shares)
+    return [
+        number(Estimate(value, low, high))
+        for value, (low, high) in zip(shares.value, ends, strict=True)
+    ]
 
 
 def _by_finding(box: Box, dataset: str) -> Table:
     """Return the shares of ``fixed_box`` by finding over the IoU, with intervals over patients."""
-    ends = {column: resample.interval(box.columns[column]) for column in IOU}
-    lines = [
-        (
-            name,
-            *(of_interval((box.columns[c].value[k], *ends[c][k])) for c in IOU),
-            str(box.counts[name]),
-        )
-        for k, name in enumerate(box.findings)
-    ]
-    about = "Share of truth boxes hit, with a 95% interval over patients."
+    columns = [_estimates(box.columns[column]) for column in IOU]
+    counts = map(str, box.counts.values())
     return Table(
-        f"{dataset}: fixed_box by finding", about, ("finding", *headings(IOU), "n"), tuple(lines)
-    )
-
-
-def _baselines_by_finding(board: Leaderboard) -> Table:
-    """Return the shares of all baselines by finding at IoU > .3, with intervals over patients."""
-    known = [
-        (row, hits) for row in board.without_network if (hits := _hits(row, board)) is not None
-    ]
-    boxes = [(row, Box.of(({MAIN: hits[0][MAIN]}, *hits[1:]))) for row, hits in known]
-    lines = []
-    for row, box in boxes:
-        intervals = zip(
-            box.columns[MAIN].value, *resample.interval(box.columns[MAIN]).T, strict=True
-        )
-        lines.append((f"{row.name} {row.note}".rstrip(), *map(of_interval, intervals)))
-    head = ("baseline", *boxes[0][1].findings)
-    about = "Share of truth boxes hit at IoU > .3, with a 95% interval over patients."
-    return Table(f"{board.title}: baselines by finding", about, head, tuple(lines))
-
-
-def of_papers(board: Leaderboard) -> list[Record]:
-    """Return the records of papers on the data set of a leaderboard."""
-    return sorted(
-        (r for r in board.records if r.source == "paper" and r.cell.dataset == board.dataset),
-        key=_order,
+        f"{dataset}: fixed_box by finding",
+        "Share of truth boxes hit, with a 95% interval over patients.",
+        ("finding", *headings(IOU), "n"),
+        tuple(zip(box.findings, *columns, counts, strict=True)),
     )
 
 
 def _precision(papers: Sequence[Record], dataset: str) -> Table:
     """Return average precision, and loc-acc as its authors define it."""
-    having = [
+    measured = [
         record
         for record in papers
-        if any(name.startswith("ap@") for name, _ in record.names(finding=MEAN))
+        if any(metric.startswith("ap@") for metric, _ in record.names(finding=MEAN))
     ]
-    names = {name for record in having for name, _ in record.names(finding=MEAN)}
-    metrics = sorted(name for name in names if name.startswith(("ap@", "loc-acc@")))
-    lines = [(r.method, trained_on(r), *(value(r.find(name)) for name in metrics)) for r in having]
-    head = (*NAMES, *metrics)
-    return Table(
-        f"{dataset}: average precision, from papers", NOTES["precision"], head, tuple(lines)
-    )
-
-
-SOURCE_HEADER = (
-    *(RESULT, "authors", "year", "paper", "table", "source", "quoted by", TRAINED_ON, "hit if"),
-    *("compared with the truth", "images", "n", "cut chosen on", "note"),
-)
+    all_metrics = {metric for record in measured for metric, _ in record.names(finding=MEAN)}
+    metrics = sorted(name for name in all_metrics if name.startswith(("ap@", "loc-acc@")))
+    lines = []
+    for record in measured:
+        values = (_value(record.find(metric)) for metric in metrics)
+        lines.append((record.method, trained_on(record), *values))
+    title = f"{dataset}: average precision, from papers"
+    return Table(title, NOTES["precision"], (RESULT, TRAINED_ON, *metrics), tuple(lines))
 
 
 def _sources(papers: Sequence[Record], dataset: str) -> Table:
@@ -489,162 +593,85 @@ def _sources(papers: Sequence[Record], dataset: str) -> Table:
     lines = [
         (record.method, *_source(record.reference), record.reason)
         for record in papers
-        if record.reference
+        if record.reference is not None
     ]
-    return Table(
-        f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines)
+    title = f"{dataset}: sources of the published results"
+    return Table(title, ABOUT_SOURCES, SOURCE_HEADER, tuple(lines))
+
+
+def _source(reference: Reference) -> tuple[str, ...]:
+    return (
+        reference.authors,
+        str(reference.year),
+        reference.identifier,
+        reference.table,
+        "not reviewed" if reference.hand == "grey" else f"{reference.hand}-hand",
+        reference.quoted_by or NOTHING,
+        reference.supervision,
+        reference.operator,
+        reference.prediction,
+        reference.split,
+        reference.n,
+        reference.tuned_on,
     )
-
-
-def _source(of: Reference) -> tuple[str, ...]:
-    hand = "not reviewed" if of.hand == "grey" else f"{of.hand}-hand"
-    paper = of.authors, str(of.year), of.identifier, of.table, hand, of.quoted_by or NOTHING
-    return (*paper, of.supervision, of.operator, of.prediction, of.split, of.n, of.tuned_on)
 
 
 def _values(papers: Sequence[Record], dataset: str) -> Table:
     """Return all published values, a line per metric, with the values by finding."""
-    findings = sorted({score.finding for record in papers for score in record.scores} - {MEAN})
-    metrics = [(record, dict.fromkeys(metric for metric, _ in record.names())) for record in papers]
-    lines = [
-        (
-            record.method,
-            metric,
-            *(value(record.find(metric, finding)) for finding in (MEAN, *findings)),
-        )
-        for record, names in metrics
-        for metric in names
-    ]
-    head = (RESULT, "metric", MEAN, *findings)
-    return Table(f"{dataset}: all published values", "As published.", head, tuple(lines))
+    findings = {score.finding for record in papers for score in record.scores}
+    columns = (MEAN, *sorted(findings - {MEAN}))
+    lines = []
+    for record in papers:
+        for metric in dict.fromkeys(metric for metric, _ in record.names()):
+            values = (_value(record.find(metric, finding)) for finding in columns)
+            lines.append((record.method, metric, *values))
+    title = f"{dataset}: all published values"
+    return Table(title, "As published.", (RESULT, "metric", *columns), tuple(lines))
 
 
-def lines(board: Leaderboard) -> Iterator[dict[str, str | float | None]]:
-    """Yield the lines of the published results in ``leaderboard.csv``."""
-    if (box := box_of(board)) is not None:
-        for record in published(board.records):
-            kind = "published, quoted" if _is_second_hand(record) else "published"
-            names = {"dataset": board.dataset, "kind": kind, "method": result_name(record)}
-            values = {column: mean_over(record, column, box.findings, box) for column in COLUMNS}
-            of_findings = sorted(_findings(record, (MAIN,)) - {MEAN})
-            shares = {
-                name: of.value
-                for name in of_findings
-                if (of := share(record, MAIN, name)) is not None
-            }
-            yield names | values | shares | {"note": trained_on(record)}
-
-
-def answer(board: Leaderboard) -> tuple[str, ...]:
-    """Return what the published results show beside ``fixed_box``, and what they do not show; in Markdown."""
-    box = box_of(board)
-    first_hand = [record for record in published(board.records) if not _is_second_hand(record)]
-    if box is None or not first_hand:
-        return ()
-    values = [short(mean_over(box.record, MAIN, names, box)) for names in (box.findings, box.rest)]
-    without = f" ({values[1]} without {grouping.listed(box.solved)})" if box.solved else ""
-    lines = [
-        f"**A box that never sees the image** (`{FIXED_BOX}`): {values[0]} at IoU > .3{without}."
-    ]
-    earliest = next((record for record in first_hand if _findings(record, IOU) - {MEAN}), None)
-    if earliest is not None:
-        lines.append(
-            f"**{result_name(earliest)}** compared with it: {_marks(earliest, box.findings, box)}."
-        )
-        if box.solved:
-            lines[-1] += (
-                f" Without {grouping.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
-            )
-    return (*lines, NOTES["published_limit"])
+def _value(score: Score | None) -> str:
+    return NOTHING if score is None else number(score.value, leading_zero=True)
 
 
 def _marks(record: Record, names: Sequence[str], box: Box) -> str:
     """Return the thresholds at which a result is above, level with and below ``fixed_box``."""
-    gaps = {
-        column: of.mark for column in IOU if (of := gap(record, column, names, box)) is not None
-    }
-    words = {
-        mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark]
-        for mark in PLACES
-        if mark
-    }
+    levels: dict[str, list[str]] = {"above": [], "level": [], "below": []}
+    for column in IOU:
+        difference = gap(record, column, names, box)
+        if difference is not None and difference.mark:
+            levels[difference.mark].append(f".{column[-1]}")
     return "; ".join(
-        f"{mark} at IoU > {', '.join(levels)}" for mark, levels in words.items() if levels
+        f"{mark} at IoU > {', '.join(columns)}" for mark, columns in levels.items() if columns
     )
-
-
-GRIDS = ("7×7 grid", "16×16 grid")
-"""Grids whose upper bound is in the chart."""
-
-
-SEES_NOTHING = "one fixed box per finding, sees no image"
-FILE = "published.svg"
-"""The chart beside the tables of a suite."""
-
-
-def chart(board: Leaderboard) -> Chart | None:
-    """Draw hits over the IoU threshold; None without published results or ``fixed_box``."""
-    box = box_of(board)
-    if box is None:
-        return None
-    about = (
-        f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
-        f"dashed: {FIXED_BOX}, which never sees the image; thin and dashed: {PRIOR}. Solid black: ours. Dotted: the "
-        "largest possible share of a map on that grid. "
-        "Marks: one threshold is known. Quoted: read in another paper. *: cut chosen on the scored boxes, or not known "
-        "to be scored on all boxes. Papers differ in supervision and rules."
-    )
-    labels = {"xlabel": "IoU threshold", "ylabel": "share of boxes hit"}
-    return charts.lines(curves(board, box), about, 4.6, **labels, xlim=(0.08, 0.72), ylim=(0, 1))
-
-
-def curves(board: Leaderboard, box: Box) -> list[Line2D]:
-    """Return both baselines, ours, a line per published result, dotted upper bounds, and results with one point."""
-    bounds = [row for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
-    nothing, truths = (
-        _curve(box.record, box),
-        [_curve(_baseline(row, board), box) for row in bounds],
-    )
-    priors = [
-        _curve(_baseline(row, board), box) for row in board.without_network if row.name == PRIOR
-    ][:1]
-    own = [_curve(record, box) for record in ours(board)]
-    papers = [_curve(record, box) for record in published(board.records) if _findings(record, IOU)]
-    known = [curve for curve in papers if np.size(curve.get_xdata()) > 1]
-    points = [curve for curve in papers if curve not in known]
-    nothing.set(color="black", linestyle=(0, (2, 1)), linewidth=3)
-    for curve in priors:
-        curve.set(color="black", linestyle="--", linewidth=1.6)
-    for curve in own:
-        curve.set(color="black", linewidth=2.4)
-    for curve, colour in zip(known, itertools.cycle(PALETTE), strict=False):
-        curve.set(color=colour, linewidth=1.6)
-    for curve, gap in zip(truths, (1, 3), strict=False):
-        curve.set(color=GREY, linestyle=(0, (1, gap)), linewidth=1.6)
-    for curve, shape in zip(points, itertools.cycle("os^D+vX"), strict=False):
-        curve.set(
-            color=GREY, marker=shape, markerfacecolor="none", markeredgewidth=1.4, linestyle="none"
-        )
-    return [nothing, *priors, *own, *known, *truths, *points]
 
 
 def _curve(record: Record, box: Box) -> Line2D:
     """Return the line of a result over the IoU thresholds at which it has a value."""
-    values = [
-        (n / 10, mean_over(record, column, box.findings, box)) for n, column in enumerate(IOU, 1)
-    ]
-    known = [(level, value) for level, value in values if value is not None]
-    name = result_name(record).replace(UPPER_BOUND, "best possible") + ", quoted" * _is_second_hand(
-        record
-    )
-    easier = "*" * (record.reference is not None and _is_easier(record, box))
-    return Line2D(
-        *zip(*known, strict=True), label=SEES_NOTHING if record is box.record else name + easier
-    )
+    levels = []
+    values = []
+    for n, column in enumerate(IOU, 1):
+        value = mean_over(record, column, box.findings, box)
+        if value is not None:
+            levels.append(n / 10)
+            values.append(value)
+    return Line2D(levels, values, label=_label(record, box))
 
 
-def _is_easier(record: Record, box: Box) -> bool:
+def _label(record: Record, box: Box) -> str:
+    """Return the name of a result in the chart."""
+    if record is box.record:
+        return SEES_NOTHING
+    label = result_name(record).replace(UPPER_BOUND, "best possible")
+    if _is_second_hand(record):
+        label += ", quoted"
+    if record.reference is not None and _is_easier(record, record.reference, box):
+        label += "*"
+    return label
+
+
+def _is_easier(record: Record, reference: Reference, box: Box) -> bool:
     """Return whether a result chose its cut on the scored boxes, or is not known to be scored on all boxes."""
-    gaps = (gap(record, column, box.findings, box) for column in IOU)
-    chosen = record.reference is not None and record.reference.tuned_on.startswith(SCORED_BOXES)
-    return chosen or not any(of is not None and of.mark for of in gaps)
+    if reference.tuned_on.startswith(SCORED_BOXES):
+        return True
+    gaps = [gap(record, column, box.findings, box) for column in IOU]
+    return all(difference is None or not difference.mark for difference in gaps)

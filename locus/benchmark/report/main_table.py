@@ -5,7 +5,7 @@
 ``by_finding``   the best methods of the best network by finding
 ``networks``, ``effects``  comparisons over several training runs
 ``people``       boxes drawn by people, and the best methods on the same cases
-``notes``        what the tables rest on
+``notes``        what the tables are based on
 ``data_frame``, ``leaderboard_csv``  all rows with all numbers
 
 docs/protocols.md explains the columns. Tables of other protocols and of training runs are in ``detail_tables``.
@@ -13,7 +13,6 @@ docs/protocols.md explains the columns. Tables of other protocols and of trainin
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,17 +23,10 @@ from locus.benchmark.records.record import PUBLISHED, describe
 from locus.benchmark.report import added, grouping, literature
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
-from locus.benchmark.report.grouping import Comparison, Interval, Row, by_network, by_score, counted
+from locus.benchmark.report.formats import NOTHING, number
+from locus.benchmark.report.grouping import Row, by_network, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    TableColumn,
-    of_interval,
-    short,
-    signed_interval,
-    tabulated,
-)
+from locus.benchmark.report.table import Table, TableColumn, tabulated
 from locus.core.files import csv_text
 from locus.core.names import (
     ADDED,
@@ -46,19 +38,25 @@ from locus.core.names import (
     UPPER_BOUND,
     UPPER_BOUND_AND_PEOPLE,
 )
+from locus.core.scores import Difference, Estimate
 from locus.scoring.statistics.rank_reversals import corrected_best
 from locus.scoring.statistics.resample import MIN_PATIENTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NETWORK, METHOD, VERDICT = "network (AUROC)", "method", "verdict"
+NETWORK = "network (AUROC)"
+METHOD = "method"
+VERDICT = "verdict"
 MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
 """Meaning of bold in a threshold table."""
 FLOOR = "the higher of `prior` and `fixed_box`, which see no image"
-ABOVE, BELOW, NOT_SIGNIFICANT = "above", "below", "n.s."
+ABOVE = "above"
+BELOW = "below"
+NOT_SIGNIFICANT = "n.s."
 """Verdicts on a difference from the floor."""
-FIRST_IOU, FIRST_IOBB = ("hit@iou.1", MAIN, "hit@iou.5"), ("hit@iobb.5",)
+FIRST_IOU = ("hit@iou.1", MAIN, "hit@iou.5")
+FIRST_IOBB = ("hit@iobb.5",)
 """Shares of hits in the first table; ``all_thresholds`` has the others."""
 NOT_SHOWN_ABOVE = "not shown to be above the floor"
 """Verdict on a row that is not shown to be above the floor."""
@@ -74,14 +72,47 @@ LEGEND_ADDED = (
     "correction."
 )
 """Rest of the legend for a suite with the protocol ``added``."""
+FLOORS_MADE_AGAIN = (
+    "FullGrad's intervals: 1,000 resamples of patients choose its score thresholds again. Those of its differences "
+    "from `prior` and `fixed_box` also make both again, each time with new folds of the patients."
+)
+FLOORS_HELD_FIXED = (
+    "FullGrad's intervals: 1,000 resamples of patients choose its score thresholds again. Those of its differences "
+    "hold `prior` and `fixed_box` fixed, so they are too narrow: `floors.parquet` is missing or has other cases "
+    "(`python -m tools.floor_resamples`)."
+)
 MAX_ROWS = 10
 """Largest number of methods in a short table, if there are few networks."""
 MIN_ROWS_PER_NETWORK = 3
 """Smallest number of methods of a network in a short table; with more than ``MAX_ROWS`` networks it is one."""
+MAX_TERMINAL_ROWS = 8
+"""Largest number of rows of the table in a terminal, with the two baselines that see no image."""
 MAX_EFFECTS = 4
 """Number of methods in a short table of effects."""
 MAX_BEST = 3
 """Number of methods in the tables by finding and of people."""
+MAX_MACHINES = 3
+"""Number of machines in the notes; the others are counted."""
+
+NAME = TableColumn(METHOD, lambda row: row.name, "bold")
+NETWORK_COLUMN = TableColumn(
+    NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES
+)
+MEAN = TableColumn("mean over methods, IoU > .3", lambda row: number(row.main), "interval")
+DIFFERENCE = TableColumn("difference", lambda row: over_floor(row), "difference")
+AGAINST_OTHERS = TableColumn(VERDICT, lambda row: verdict(row))
+"""Columns that several tables have."""
+
+CELL = tuple(name for name in CELL_FIELDS if name not in ("method", "protocol"))
+"""Fields of the cell in ``leaderboard.csv``."""
+FURTHER = (
+    *(("anyhit@iou.3", "cross-fitted"), ("boxes_per_case", "cross-fitted"), ("optimism", None)),
+    *((MAIN, threshold_source) for threshold_source in ("oracle", "validation", "fixed", "otsu")),
+)
+"""Further means of records in ``leaderboard.csv``: metric and source of its threshold."""
+DIFFERENCE_CELLS = ("row", "difference", "low", "high", "p")
+"""Ends of the names of a difference's columns in ``leaderboard.csv``."""
+Value = float | int | str | None
 
 
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
@@ -113,14 +144,12 @@ def _of_methods(
     methods = board.methods if complete else shown(board)
     table = tabulated(title, intro, columns, (*methods, *_baselines(board, complete)))
     rest = len(board.methods) - len(methods)
-    left_out = (
-        f"{_order_of_networks(board)}{rest} more rows are in leaderboard.csv and on the page."
-        if rest
-        else ""
-    )
-    return replace(
-        table, footnote=left_out, marks=tuple(map(_mark, table.source)) if methods else ()
-    )
+    footnote = ""
+    if rest:
+        order = _order_of_networks(board)
+        footnote = f"{order}{rest} more rows are in leaderboard.csv and on the page."
+    marks = tuple(map(_mark, table.source)) if methods else ()
+    return replace(table, footnote=footnote, marks=marks)
 
 
 def _baselines(board: Leaderboard, complete: bool) -> list[Row]:
@@ -134,7 +163,7 @@ def _baselines(board: Leaderboard, complete: bool) -> list[Row]:
 
 
 def _order_of_networks(board: Leaderboard) -> str:
-    """Say in which order the networks are; empty if that is not by their means."""
+    """Return the order of the networks in words; empty if their means are not in a table."""
     if board.theirs or not networks(board).rows:
         return ""
     if board.networks[0].key_of_network == board.methods[0].key_of_network:
@@ -145,29 +174,33 @@ def _order_of_networks(board: Leaderboard) -> str:
 def _mark(row: Row) -> str:
     if not row.is_method:
         return "baseline"
-    return "bold" if row.in_top_group else "grey" if row.above_baselines is False else ""
+    if row.in_top_group:
+        return "bold"
+    return "grey" if row.above_baselines is False else ""
 
 
 def shown(board: Leaderboard) -> list[Row]:
     """Return the methods of a short table: those of a user and what they are compared with, or the best per network."""
-    theirs, groups = board.theirs, board.of_networks
-    if theirs and len(theirs) < len(board.methods):
-        models = {row.runs[0].cell.model_key for row in theirs}
-        beside = [
-            row
-            for row in board.methods
-            if row not in theirs and row.runs[0].cell.model_key in models
-        ]
-        best = next((group for group in groups if group[0] not in theirs), [])
-        return [*theirs, *(beside[:MAX_ROWS] or best[:MAX_BEST])]
-    count = (
-        1 if len(groups) > MAX_ROWS else max(MAX_ROWS // max(len(groups), 1), MIN_ROWS_PER_NETWORK)
-    )
+    if board.theirs and len(board.theirs) < len(board.methods):
+        return [*board.theirs, *_beside_theirs(board)]
+    groups = board.of_networks
+    count = max(MAX_ROWS // max(len(groups), 1), MIN_ROWS_PER_NETWORK)
+    if len(groups) > MAX_ROWS:
+        count = 1
     return [row for group in groups for row in group[:count]]
 
 
-MAX_TERMINAL_ROWS = 8
-"""Largest number of rows of the table in a terminal, with the two baselines that see no image."""
+def _beside_theirs(board: Leaderboard) -> list[Row]:
+    """Return the other methods of a user's models or, without one, the best methods of another network."""
+    models = {row.runs[0].cell.model_key for row in board.theirs}
+    others = [row for row in board.methods if row not in board.theirs]
+    of_models = [row for row in others if row.runs[0].cell.model_key in models]
+    if of_models:
+        return of_models[:MAX_ROWS]
+    for group in board.of_networks:
+        if group[0] not in board.theirs:
+            return group[:MAX_BEST]
+    return []
 
 
 def terminal(board: Leaderboard) -> Table:
@@ -220,12 +253,12 @@ def _hit_columns(names: Sequence[str]) -> Iterator[TableColumn]:
 
 
 def _shares(name: str, heading: str) -> TableColumn:
-    return TableColumn(heading, lambda row: short(row.share(name)))
+    return TableColumn(heading, lambda row: number(row.share(name)))
 
 
 def over_floor(row: Row) -> str:
     """Return the difference from the floor with its interval."""
-    return NOTHING if row.over_floor is None else signed_interval(row.over_floor.difference)
+    return NOTHING if row.over_floor is None else number(row.over_floor.estimate, sign="value")
 
 
 def floor_verdict(row: Row) -> str:
@@ -250,41 +283,34 @@ def _first_verdict(row: Row, of_added: Row | None) -> str:
 
 def network_cell(row: Row) -> str:
     """Return the network of a row with the AUROC of its classifier, whether that is weak, and what else names it."""
-    words = [] if row.auroc is None else [auroc_words(row.auroc)]
-    words += (
-        ["weak classifier"] if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else []
-    )
-    words += ["one run"] if row.is_single else []
-    words += [PUBLISHED] if row.is_published else []
-    words += [f"external, by {row.contributed_by}"] if row.contributed_by else []
-    return f"{row.network} ({', '.join(words)})" if words else row.network
-
-
-def auroc_words(auroc: float) -> str:
-    """Format an AUROC with two decimals and without a leading zero.
-
-    >>> auroc_words(0.669)
-    '.67'
-    """
-    return f"{auroc:.2f}".removeprefix("0")
+    remarks = []
+    if row.auroc is not None:
+        remarks.append(number(row.auroc, digits=2))
+        if row.auroc < grouping.WEAK_AUROC:
+            remarks.append("weak classifier")
+    if row.is_single:
+        remarks.append("one run")
+    if row.is_published:
+        remarks.append(PUBLISHED)
+    if row.contributed_by:
+        remarks.append(f"external, by {row.contributed_by}")
+    return f"{row.network} ({', '.join(remarks)})" if remarks else row.network
 
 
 def by_finding(board: Leaderboard) -> Table:
     """Return the main column by finding: the best methods of the best row's network, then two baselines, then n."""
-    methods = best_network(board)[:MAX_BEST]
     title = f"{board.title}: hits at IoU > .3 by finding"
+    methods = best_network(board)[:MAX_BEST]
     if not methods:
         return Table(title, "", (), ())
-    names = list(methods[0].findings)
-    rows = [*methods, *board.blind(methods[0])]
-    lines = [
-        (row.name, *(short(row.findings.get(name, Interval(None)).value) for name in names))
-        for row in rows
-    ]
-    lines.append(("n", *(str(methods[0].findings[name].n) for name in names)))
-    return Table(
-        title, f"The best methods of {methods[0].network}.", (METHOD, *names), tuple(lines)
-    )
+    counts = {name: share.n for name, share in methods[0].findings.items()}
+    lines = []
+    for row in (*methods, *board.blind(methods[0])):
+        shares = (row.findings.get(name, Estimate(None)) for name in counts)
+        lines.append((row.name, *(number(share.value) for share in shares)))
+    lines.append(("n", *map(str, counts.values())))
+    about = f"The best methods of {methods[0].network}."
+    return Table(title, about, (METHOD, *counts), tuple(lines))
 
 
 def best(board: Leaderboard) -> Row | None:
@@ -313,13 +339,13 @@ def corrected(board: Leaderboard) -> float | None:
     column = board.column(MAIN, rows)
     if column is None or len(rows) < 2 or column.jackknife.shape[1] < 2 * MIN_PATIENTS:
         return None
-    keys = [
-        [record.key for record in row.runs] for row in rows if column.entry(row.runs) is not None
-    ]
-    hits = np.stack(
-        [column.hits[:, [column.columns[key] for key in of_row]].mean(1) for of_row in keys], 1
-    )
-    return corrected_best(column.groups.sums(hits, np.ones_like(hits)))
+    hits = []
+    for row in rows:
+        if column.entry(row.runs) is not None:
+            of_runs = [column.columns[record.key] for record in row.runs]
+            hits.append(column.hits[:, of_runs].mean(1))
+    values = np.stack(hits, 1)  # (N, rows)
+    return corrected_best(column.groups.sums(values, np.ones_like(values)))
 
 
 def networks(board: Leaderboard) -> Table:
@@ -329,16 +355,18 @@ def networks(board: Leaderboard) -> Table:
         for row in board.networks
         if row.by_patient is not None and len(row.by_patient.theta) > 1
     ]
-    runs = TableColumn("runs", lambda row: str(len(row.runs)))
-    columns = (TableColumn(NETWORK, network_cell), MEAN, runs, DIFFERENCE, AGAINST_OTHERS)
-    about = (
-        f"The mean is over {grouping.listed(board.rank_methods)}. {FROM_FLOOR}"
-        if len(several) > 1
-        else ""
+    title = f"{board.title}: networks"
+    columns = (
+        TableColumn(NETWORK, network_cell),
+        MEAN,
+        TableColumn("runs", lambda row: str(len(row.runs))),
+        DIFFERENCE,
+        AGAINST_OTHERS,
     )
-    return tabulated(
-        f"{board.title}: networks", about, columns, board.networks if len(several) > 1 else ()
-    )
+    if len(several) < 2:
+        return tabulated(title, "", columns, ())
+    about = f"The mean is over {grouping.listed(board.rank_methods)}. {FROM_FLOOR}"
+    return tabulated(title, about, columns, board.networks)
 
 
 def effects(board: Leaderboard, most: int | None = None) -> Table:
@@ -359,113 +387,96 @@ def verdict(row: Row) -> str:
         return "may be the best"
     if row.best_other is None or not row.significantly_worse:
         return NOT_SHOWN_ABOVE
-    return f"behind {row.best_other.name} by {of_interval(row.best_other.difference)}"
+    return f"behind {row.best_other.other} by {number(row.best_other.estimate)}"
 
 
-@lru_cache(maxsize=4)
 def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
-    rows, lines = [*best_network(board)[:MAX_BEST], *board.blind()], []
+    rows = [*best_network(board)[:MAX_BEST], *board.blind()]
     records = [record for row in (*board.people, *rows) for record in row.runs]
-    cases = read_columns(
-        records if board.people else [], board.folders, (AGREEMENT, MAIN, f"{MEAN_PREFIX}{MAIN}")
+    columns = (AGREEMENT, MAIN, f"{MEAN_PREFIX}{MAIN}")
+    cases = read_columns(records if board.people else [], board.folders, columns)
+    lines: list[tuple[str, ...]] = []
+    for person in board.people:
+        key = person.runs[0].key
+        if key in cases.columns:
+            is_marked = np.isfinite(cases.wide([key], AGREEMENT)[:, 0])
+            lines.append((person.name, number(person.main), str(person.main.n)))
+            for row in rows:
+                share = number(_mean_on(row, is_marked, cases))
+                lines.append((row.name, share, str(is_marked.sum())))
+    return Table(
+        f"{board.title}: people and methods on the same cases",
+        "Boxes of other radiologists against the truth, and the best methods on the same cases.",
+        ("row", "IoU > .3 on these cases", "n"),
+        tuple(lines),
     )
-    for person in (person for person in board.people if person.runs[0].key in cases.columns):
-        marked = np.isfinite(cases.wide([person.runs[0].key], AGREEMENT)[:, 0])
-        lines.append((person.name, of_interval(person.main), str(person.main.n)))
-        lines += [(row.name, short(_on(row, marked, cases)), str(marked.sum())) for row in rows]
-    note = "Boxes of other radiologists against the truth, and the best methods on the same cases."
-    head = ("row", "IoU > .3 on these cases", "n")
-    return Table(f"{board.title}: people and methods on the same cases", note, head, tuple(lines))
 
 
-def _on(row: Row, marked: NDArray[np.bool_], cases: CaseColumns) -> float | None:
-    """Return the main column of a row on the ``marked`` cases: mean over findings, then over training runs."""
-    if any(record.key not in cases.columns for record in row.runs):
-        return None
+def _mean_on(row: Row, is_marked: NDArray[np.bool_], cases: CaseColumns) -> float | None:
+    """Return the main column of a row on marked cases: mean over findings, then over training runs."""
     keys = [record.key for record in row.runs]
-    hits, findings = cases.spread(keys, cases.hits(MAIN))[marked], cases.findings[marked]
-    return float(
-        np.mean([np.nanmean(hits[findings == finding], 0) for finding in np.unique(findings)])
-    )
+    if any(key not in cases.columns for key in keys):
+        return None
+    hits = cases.spread(keys, cases.hits(MAIN))[is_marked]
+    findings = cases.findings[is_marked]
+    by_finding = [np.nanmean(hits[findings == finding], 0) for finding in np.unique(findings)]
+    return float(np.mean(by_finding))
 
 
 def notes(board: Leaderboard) -> list[str]:
     """Return at most five lines on what the tables are based on."""
     if not board.methods:
         return []
-    based_on = (board.theirs or board.methods)[0].runs[0].rests_on
-    facts = {
-        grouping.COUNTED.get(word, word): n for word, n in based_on.items() if word != "trainings"
-    }
-    counts = ", ".join(f"{n:,} {word}" for word, n in facts.items() if isinstance(n, int))
-    basis = [f"Based on {counts}."] if counts else []
-    trained = [group for group in board.of_networks if not group[0].is_external]
-    if trained and not networks(board).rows:  # that table has a column of them
-        several = any(len(group[0].runs) > 1 for group in trained)
-        words = ", ".join(f"{group[0].network} {len(group[0].runs)}" for group in trained)
-        basis.append(f"Training runs: {words if several else 'one per network'}.")
-    machines = list(
-        dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs)
-    )
-    more = f", and {counted(len(machines) - 3, 'other')}" if len(machines) > 3 else ""
-    basis += [f"Trained on: {'; '.join(machines[:3])}{more}."] * bool(machines)
-    if all(grouping.BOXED in row.scores for row in board.methods):
-        boxed = sorted(row.scores[grouping.BOXED].value or 0.0 for row in board.methods)
-        words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
-        basis.append(f"AUROC of the classifiers on the images with boxes: {words}.")
-    partial_rows = (
-        row for row in board.methods if any(name not in row.scores for name in grouping.COLUMNS)
-    )
-    if lacking := dict.fromkeys(row.network for row in partial_rows):
-        basis.append(
-            f"A dash in the first table: not stored for every training run of {grouping.listed([*lacking])}."
-        )
-    lines = [" ".join(basis)]
-    if declared := {
-        row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))
-    }:
-        lines.append(
-            f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}."
-        )
-    if solved := board.solved:
-        known = "its place is known without an image"
-        lines.append(
-            f"`prior` hits at least nine of ten cases of {grouping.listed(solved)}: {known}."
-        )
+    lines = [" ".join(_basis(board))]
+    declared = {}
+    for row in board.methods:
+        data = row.cell.recipe.get("trained_on")
+        if data:
+            declared[row.network] = data
+    if declared:
+        networks_and_data = (f"{name}: {data}" for name, data in declared.items())
+        lines.append(f"Training data as declared: {'; '.join(networks_and_data)}.")
+    if board.solved:
+        solved = grouping.listed(board.solved)
+        reason = "its place is known without an image"
+        lines.append(f"`prior` hits at least nine of ten cases of {solved}: {reason}.")
     if board.floors_are_made_again is not None:
         lines.append(FLOORS_MADE_AGAIN if board.floors_are_made_again else FLOORS_HELD_FIXED)
     return lines
 
 
-FLOORS_MADE_AGAIN = (
-    "FullGrad's intervals: 1,000 resamples of patients choose its score thresholds again. Those of its differences "
-    "from `prior` and `fixed_box` also make both again, each time with new folds of the patients."
-)
-FLOORS_HELD_FIXED = (
-    "FullGrad's intervals: 1,000 resamples of patients choose its score thresholds again. Those of its differences "
-    "hold `prior` and `fixed_box` fixed, so they are too narrow: `floors.parquet` is missing or has other cases "
-    "(`python -m tools.floor_resamples`)."
-)
-
-
-NAME = TableColumn(METHOD, lambda row: row.name, "bold")
-NETWORK_COLUMN = TableColumn(
-    NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES
-)
-MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
-DIFFERENCE = TableColumn("difference", over_floor, "difference")
-AGAINST_OTHERS = TableColumn(VERDICT, verdict)
-"""Columns that several tables have."""
-
-CELL = tuple(name for name in CELL_FIELDS if name not in ("method", "protocol"))
-"""Fields of the cell in ``leaderboard.csv``."""
-FURTHER = (
-    *(("anyhit@iou.3", "cross-fitted"), ("boxes_per_case", "cross-fitted"), ("optimism", None)),
-    *((MAIN, threshold_source) for threshold_source in ("oracle", "validation", "fixed", "otsu")),
-)
-"""Further means of records in ``leaderboard.csv``: metric and source of its threshold."""
-Value = float | int | str | None
+def _basis(board: Leaderboard) -> Iterator[str]:
+    """Yield sentences on images, training runs, machines, AUROC and missing columns."""
+    based_on = (board.theirs or board.methods)[0].runs[0].rests_on
+    counts = [
+        f"{count:,} {grouping.COUNTED.get(name, name)}"
+        for name, count in based_on.items()
+        if name != "trainings" and isinstance(count, int)
+    ]
+    if counts:
+        yield f"Based on {', '.join(counts)}."
+    trained = [group for group in board.of_networks if not group[0].is_external]
+    if trained and not networks(board).rows:  # that table has a column of them
+        runs = "one per network"
+        if any(len(group[0].runs) > 1 for group in trained):
+            runs = ", ".join(f"{group[0].network} {len(group[0].runs)}" for group in trained)
+        yield f"Training runs: {runs}."
+    records = [record for group in trained for row in group for record in row.runs]
+    machines = list(dict.fromkeys(describe(record.training) for record in records))
+    if machines:
+        rest = len(machines) - MAX_MACHINES
+        more = f", and {counted(rest, 'other')}" if rest > 0 else ""
+        yield f"Trained on: {'; '.join(machines[:MAX_MACHINES])}{more}."
+    if all(grouping.BOXED in row.scores for row in board.methods):
+        boxed = sorted(row.scores[grouping.BOXED].value or 0.0 for row in board.methods)
+        ends = dict.fromkeys(number(auroc, digits=2) for auroc in (boxed[0], boxed[-1]))
+        yield f"AUROC of the classifiers on the images with boxes: {' to '.join(ends)}."
+    columns = set(grouping.COLUMNS)
+    lacking = dict.fromkeys(row.network for row in board.methods if columns - row.scores.keys())
+    if lacking:
+        names = grouping.listed([*lacking])
+        yield f"A dash in the first table: not stored for every training run of {names}."
 
 
 def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
@@ -480,23 +491,18 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
     lines = pd.DataFrame([_numbers(row, has_solved) for row in rows])
     table = lines.rename(columns={f"{name}_difference": f"minus_{name}" for name in BLIND})
-    floors = [
-        row.over_floor.difference.value if row.over_floor is not None else None for row in rows
-    ]
+    floors = [None if row.over_floor is None else row.over_floor.estimate.value for row in rows]
     table["minus_floor"] = pd.Series(floors, dtype=float)
-    after = {MAIN: ("low", "high", grouping.UNSOLVED)}
-    shares = [word for name in grouping.COLUMNS for word in (name, *after.get(name, ()))]
-    differences = ("minus_floor", *(f"minus_{name}" for name in BLIND))
+    shares: list[str] = []
+    for name in grouping.COLUMNS:
+        shares.append(name)
+        if name == MAIN:
+            shares += ["low", "high", grouping.UNSOLVED]
     names = (
-        "network",
-        "method",
-        "runs",
-        "auroc",
+        *("network", "method", "runs", "auroc"),
         *shares,
-        *differences,
-        "above_baselines",
-        "in_top_group",
-        "note",
+        *("minus_floor", *(f"minus_{name}" for name in BLIND)),
+        *("above_baselines", "in_top_group", "note"),
     )
     return table[[name for name in names if name in table]]
 
@@ -508,51 +514,70 @@ def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
     """
     lines = [line for board in boards for line in _lines(board)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
-    values = ([line.get(name, "") for name in names] for line in lines)
-    return csv_text(
-        [names, *([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in values)]
-    )
+    return csv_text([names, *([_csv_cell(line.get(name, "")) for name in names] for line in lines)])
+
+
+def _csv_cell(value: Value) -> Value:
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
     rows = (*board.methods, *board.baselines, *board.people)
-    yield from map(partial(_numbers, solved=bool(board.solved)), (*rows, *board.networks))
-    yield from literature.lines(board)
-    if not rows:  # a suite of other protocols, or a check
-        names = dict.fromkeys(
-            record.cell.protocol for record in board.records if record.source == "run"
-        )
-        for word in (name for name in names if name != CLASSIFICATION):
-            yield from map(_of_protocol, board.of_protocol(word))
+    for row in (*rows, *board.networks):
+        yield _numbers(row, has_solved=bool(board.solved))
+    yield from literature.PublishedResults(board).lines()
+    if rows:
+        return
+    # A suite of other protocols, or a check.
+    protocols = dict.fromkeys(
+        record.cell.protocol for record in board.records if record.source == "run"
+    )
+    for protocol in protocols:
+        if protocol != CLASSIFICATION:
+            yield from map(_of_protocol, board.of_protocol(protocol))
 
 
-def _numbers(row: Row, solved: bool) -> dict[str, Value]:
+def _numbers(row: Row, has_solved: bool) -> dict[str, Value]:
     """Return a line of ``leaderboard.csv``."""
-    of_network = row.kind == "network"
+    is_network = row.kind == "network"
     line = _named(row)
     if row.cell.fitted_on is not None:
         line["fitted_on"] = row.cell.fitted_on
-    line |= {
-        "images": row.cell.images,
-        "kind": _kind(row),
-        "method": "" if of_network else row.name,
-    }
-    line |= {"runs": len(row.runs), "auroc": row.auroc}
-    line |= {
-        name: row.share(name)
-        for name in (grouping.BOXED, *grouping.COLUMNS, *[grouping.UNSOLVED] * solved)
-    }
-    line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
-    line |= {"in_top_group": row.in_top_group, "above_baselines": row.above_baselines}
-    gaps = {gap.name: gap for gap in row.over_baselines}
-    for name, gap in (*((name, gaps.get(name)) for name in BLIND), ("best_other", row.best_other)):
-        line |= _comparison(name, gap)
-    line |= {SPREAD: row.share(SPREAD)}
+    line["images"] = row.cell.images
+    line["kind"] = _kind(row)
+    line["method"] = "" if is_network else row.name
+    line["runs"] = len(row.runs)
+    line["auroc"] = row.auroc
+    for name in (grouping.BOXED, *grouping.COLUMNS):
+        line[name] = row.share(name)
+    if has_solved:
+        line[grouping.UNSOLVED] = row.share(grouping.UNSOLVED)
+    line["low"] = row.main.low
+    line["high"] = row.main.high
+    line["n"] = row.main.n or None
+    line["in_top_group"] = row.in_top_group
+    line["above_baselines"] = row.above_baselines
+    gaps = {gap.other: gap for gap in row.over_baselines}
+    for name in BLIND:
+        line |= _difference(name, gaps.get(name))
+    line |= _difference("best_other", row.best_other)
+    line[SPREAD] = row.share(SPREAD)
     for metric, threshold_source in FURTHER:
-        name = metric if metric != MAIN else f"{metric},{threshold_source}"
-        line[name] = None if of_network else row.value(metric, threshold_source)
+        name = f"{metric},{threshold_source}" if metric == MAIN else metric
+        line[name] = None if is_network else row.value(metric, threshold_source)
     line |= {f"n_{name}": share.n for name, share in row.findings.items()}
-    return line | {name: share.value for name, share in row.findings.items()} | {"note": row.note}
+    line |= {name: share.value for name, share in row.findings.items()}
+    line["note"] = row.note
+    return line
+
+
+def _difference(name: str, gap: Difference | None) -> dict[str, Value]:
+    """Return the cells of a difference; ``name`` is their prefix."""
+    values: tuple[Value, ...] = (None,) * len(DIFFERENCE_CELLS)
+    if gap is not None:
+        estimate = gap.estimate
+        values = (gap.other, estimate.value, estimate.low, estimate.high, gap.p)
+    return {f"{name}_{cell}": value for cell, value in zip(DIFFERENCE_CELLS, values, strict=True)}
 
 
 def _named(row: Row) -> dict[str, Value]:
@@ -568,23 +593,17 @@ def _kind(row: Row) -> str:
     return "upper bound" if row.cell.method in UPPER_BOUND_AND_PEOPLE else "baseline"
 
 
-def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
-    parts = [f"{name}_{part}" for part in ("row", "difference", "low", "high", "p")]
-    values = [None] * len(parts) if gap is None else [gap.name, *gap.difference[:3], gap.p]
-    return dict(zip(parts, values, strict=True))
-
-
 def _of_protocol(row: Row) -> dict[str, Value]:
     """Return the line of a row of another protocol or a check: all its means, the main ones with their interval."""
     line = _named(row)
-    line |= {"protocol": row.cell.protocol, "method": row.name}
-    for one in row.select("mean"):
-        is_main = one.threshold_source in ("none", "cross-fitted")
-        name = one.metric if is_main else f"{one.metric},{one.threshold_source}"
-        line[name] = one.value
-        line |= (
-            {}
-            if one.low is None or not is_main
-            else {f"{name}_low": one.low, f"{name}_high": one.high}
-        )
+    line["protocol"] = row.cell.protocol
+    line["method"] = row.name
+    for score in row.select("mean"):
+        if score.threshold_source not in ("none", "cross-fitted"):
+            line[f"{score.metric},{score.threshold_source}"] = score.value
+            continue
+        line[score.metric] = score.value
+        if score.low is not None:
+            line[f"{score.metric}_low"] = score.low
+            line[f"{score.metric}_high"] = score.high
     return line

@@ -1,4 +1,4 @@
-"""``leaderboard.md``: the answer of a suite, its main tables, what they rest on, and cells without a score.
+"""``leaderboard.md``: the answer of a suite, its main tables, their basis, and cells without a score.
 
 ``DatasetTables``  all tables of a data set, with those of validity checks and of papers
 ``answer``         the answer in at most three lines: about the best row or, if there are some, about a user's rows
@@ -12,20 +12,22 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from locus.benchmark.records.record import Record
-from locus.benchmark.report import added, detail_tables, grouping, literature, main_table
+from locus.benchmark.report import added, detail_tables, grouping, main_table
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
+from locus.benchmark.report.formats import number
 from locus.benchmark.report.grounding import GroundingSection
-from locus.benchmark.report.grouping import Row, by_score, counted, network_words
+from locus.benchmark.report.grouping import Row, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.main_table import auroc_words, best, best_network
+from locus.benchmark.report.literature import PublishedResults
+from locus.benchmark.report.main_table import best, best_network
 from locus.benchmark.report.primary import Primary
 from locus.benchmark.report.section import CheckReport, Section
-from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
+from locus.benchmark.report.table import Table, render
 from locus.core.cli import CONFIGS
 from locus.core.names import (
     ADDED,
@@ -84,12 +86,17 @@ class DatasetTables:
     def main(self) -> tuple[Table, ...]:
         """The ``short`` tables, with published results after the threshold table or, without one, first."""
         count = 1 if self.leaderboard.methods else 0
-        return (*self.of_primary, *self.short[:count], *self.literature, *self.short[count:])
+        return (
+            *self.of_primary,
+            *self.short[:count],
+            *self.published.short_tables,
+            *self.short[count:],
+        )
 
     @property
     def of_primary(self) -> tuple[Table, ...]:
         """The table of the primary comparison, if there is one."""
-        return () if self.primary is None else _given([self.primary])
+        return () if self.primary is None else _with_rows([self.primary])
 
     @property
     def printed(self) -> tuple[Table, ...]:
@@ -109,7 +116,7 @@ class DatasetTables:
     @cached_property
     def of_sections(self) -> tuple[Table, ...]:
         """The tables of validity checks and of published grounding."""
-        return _given(table for section in self.sections for table in section.tables())
+        return _with_rows(table for section in self.sections for table in section.tables())
 
     @cached_property
     def details(self) -> tuple[Table, ...]:
@@ -118,7 +125,7 @@ class DatasetTables:
             return ()
         return (
             *self._at_all_thresholds(complete=True),
-            *_given(make(self.leaderboard) for make in DETAILS),
+            *_with_rows(make(self.leaderboard) for make in DETAILS),
         )
 
     @cached_property
@@ -127,57 +134,67 @@ class DatasetTables:
         scored = {
             record.cell.protocol for record in self.leaderboard.records if record.source != "paper"
         }
-        words = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.checks})
-        return _given(detail_tables.of_protocol(self.leaderboard, word) for word in words)
+        names = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.checks})
+        return _with_rows(detail_tables.of_protocol(self.leaderboard, name) for name in names)
+
+    @cached_property
+    def answers(self) -> list[str]:
+        """The lines of the answer of the data set and of its checks."""
+        lines = [*self.primary_lines, *answer(self.leaderboard), *self.published.answer()]
+        for section in self.sections:
+            if section.question:
+                lines.append(f"**{section.question}**")
+            lines += section.sentences()
+            if section.limit:
+                lines.append(f"This does not show: {section.limit[0].lower()}{section.limit[1:]}")
+        return lines
+
+    @cached_property
+    def people(self) -> Table:
+        """Boxes drawn by people beside the best methods."""
+        return main_table.people(self.leaderboard)
 
     @property
     def all_tables(self) -> tuple[Table, ...]:
         """All tables, short and complete."""
-        of_papers = (*self.literature, *self.papers)
+        of_papers = (*self.published.short_tables, *self.papers)
         of_methods = (*self.full, *self.short, *self.on_demand)
         return (*of_methods, *self.of_sections, *self.details, *self.protocols, *of_papers)
 
     @cached_property
-    def literature(self) -> tuple[Table, ...]:
-        """Published results beside ``fixed_box``."""
-        return literature.short_tables(self.leaderboard)
+    def published(self) -> PublishedResults:
+        """Published results on the data set."""
+        return PublishedResults(self.leaderboard)
 
     @cached_property
     def papers(self) -> tuple[Table, ...]:
         """Baselines over all columns if no method was run, and further tables of published results."""
         board = self.leaderboard
-        baselines = (
-            [main_table.all_thresholds(board)] if self.literature and not board.methods else []
-        )
-        return (*_given(baselines), *literature.more_tables(board))
+        baselines = []
+        if self.published.short_tables and not board.methods:
+            baselines.append(main_table.all_thresholds(board))
+        return (*_with_rows(baselines), *self.published.more_tables)
 
     def _at_all_thresholds(self, complete: bool) -> tuple[Table, ...]:
-        return (
-            _given([main_table.all_thresholds(self.leaderboard, complete)])
-            if self.leaderboard.methods
-            else ()
-        )
+        if not self.leaderboard.methods:
+            return ()
+        return _with_rows([main_table.all_thresholds(self.leaderboard, complete)])
 
     def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
-        thresholds = (
-            []
-            if self.literature and not board.methods
-            else [main_table.thresholds(board, complete)]
-        )
-        effects = main_table.effects(board, None if complete else main_table.MAX_EFFECTS)
-        others = (
-            main_table.by_finding(board),
-            main_table.networks(board),
-            effects,
-            main_table.people(board),
-        )
-        return _given(
-            (*thresholds, *([added.table(board, complete)] if board.added else []), *others)
-        )
+        tables = []
+        if board.methods or not self.published.short_tables:
+            tables.append(main_table.thresholds(board, complete))
+        if board.added:
+            tables.append(added.table(board, complete))
+        tables.append(main_table.by_finding(board))
+        tables.append(main_table.networks(board))
+        tables.append(main_table.effects(board, None if complete else main_table.MAX_EFFECTS))
+        tables.append(self.people)
+        return _with_rows(tables)
 
 
-def _given(tables: Iterable[Table]) -> tuple[Table, ...]:
+def _with_rows(tables: Iterable[Table]) -> tuple[Table, ...]:
     return tuple(table for table in tables if table.rows)
 
 
@@ -209,105 +226,117 @@ class Description:
     """Pictures of the first screen, by their path two folders above the page -> caption."""
 
 
-@lru_cache(maxsize=4)
 def answer(board: Leaderboard) -> tuple[str, ...]:
     """Return the lines of the answer, in Markdown; none if nothing was scored."""
     first = best(board)
     if first is None:
         return ()
-    rank = f", the best of your {len(board.theirs)} rows" if len(board.theirs) > 1 else ""
+    title = "Best"
+    rank = ""
+    if board.theirs:
+        title = "Yours"
+        if len(board.theirs) > 1:
+            rank = f", the best of your {len(board.theirs)} rows"
     fair = main_table.corrected(board)
-    selected = (
-        ""
-        if fair is None
-        else f" ({short(fair)} if chosen on half of the patients and scored on the others)"
-    )
-    lines = [
-        f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}{selected}.{_others(first, board)}"
-    ]
-    lines += [_above(first, board)] if board.blind(first) else []
-    return (*_too_coarse(first, board), *lines, *_supervised(board), *_networks(board))
+    selected = ""
+    if fair is not None:
+        selected = f" ({number(fair)} if chosen on half of the patients and scored on the others)"
+    line = f"**{title}**: {_row_words(first)}{rank}{selected}.{_others(first, board)}"
+    above = [_above(first, board)] if board.blind(first) else []
+    return (*_too_coarse(first, board), line, *above, *_supervised(board), *_networks(board))
 
 
 def _too_coarse(first: Row, board: Leaderboard) -> Iterator[str]:
     """Say that the maps have too few positions, if even their best possible boxes hit less than ``prior``."""
-    limit, prior = board.baseline(UPPER_BOUND, first), board.baseline(PRIOR, first)
-    if limit and prior and (limit.main.value or 0) < (prior.main.value or 0):
-        values = (
-            f"`{limit.name}` {short(limit.main.value)}, `{prior.name}` {short(prior.main.value)}"
-        )
+    limit = board.baseline(UPPER_BOUND, first)
+    prior = board.baseline(PRIOR, first)
+    if limit is None or prior is None:
+        return
+    if (limit.main.value or 0) < (prior.main.value or 0):
         yield (
             "**These maps have too few positions**: even the best possible map on their grid hits less than a box that "
-            f"sees no image ({values}). Use a layer with a finer grid."
+            f"sees no image (`{limit.name}` {number(limit.main.value)}, `{prior.name}` {number(prior.main.value)}). "
+            "Use a layer with a finer grid."
         )
 
 
 def _supervised(board: Leaderboard) -> Iterator[str]:
     """Yield what fine-tuning on boxes adds, and how far the best heat map of this network goes towards it."""
-    tuned = [row for name in SUPERVISED if (row := board.baseline(name)) is not None]
+    baselines = [board.baseline(name) for name in SUPERVISED]
+    tuned = [row for row in baselines if row is not None]
     if not tuned:
         return
-    methods = by_score(
-        row for row in board.methods if row.key_of_network == tuned[0].key_of_network
-    )
-    floor = by_score(board.blind(tuned[0]))[:1]
-    values = [
-        row.main.value for row in (tuned[0], *methods[:1], *floor) if row.main.value is not None
-    ]
-    words = " and ".join(f"`{row.name}` {of_interval(row.main)}" for row in tuned)
+    network = tuned[0].key_of_network
+    methods = by_score(row for row in board.methods if row.key_of_network == network)
+    floors = by_score(board.blind(tuned[0]))
     way = ""
-    if len(values) == 3 and values[0] > values[2]:
-        share = (values[1] - values[2]) / (values[0] - values[2])
-        ends = _ends_of_way(methods[0], floor[0], tuned[0])
-        way = f" `{methods[0].name}` goes {share:.0%}{ends} of the way from `{floor[0].name}` to `{tuned[0].name}`."
-    yield f"**What boxes add** on {tuned[0].network}, after fine-tuning on other patients' boxes: {words}.{way}"
+    if methods and floors:
+        way = _share_of_way(methods[0], floors[0], tuned[0])
+    scores = " and ".join(f"`{row.name}` {number(row.main)}" for row in tuned)
+    yield f"**What boxes add** on {tuned[0].network}, after fine-tuning on other patients' boxes: {scores}.{way}"
+
+
+def _share_of_way(method: Row, floor: Row, tuned: Row) -> str:
+    """Say how far a method goes from the floor to the row with boxes; empty without these scores."""
+    start = floor.main.value
+    end = tuned.main.value
+    if method.main.value is None or start is None or end is None or end <= start:
+        return ""
+    share = (method.main.value - start) / (end - start)
+    ends = _ends_of_way(method, floor, tuned)
+    return (
+        f" `{method.name}` goes {share:.0%}{ends} of the way from `{floor.name}` to `{tuned.name}`."
+    )
 
 
 def _ends_of_way(method: Row, floor: Row, tuned: Row) -> str:
     """Return the interval over runs and patients of the share of the way; empty with one run or too few patients."""
-    rows = method.by_patient, floor.by_patient, tuned.by_patient
-    scores = [row for row in rows if row is not None]
-    if len(scores) < len(rows) or any(row.runs != scores[0].runs for row in scores):
+    by_patient = (method.by_patient, floor.by_patient, tuned.by_patient)
+    scores = [samples for samples in by_patient if samples is not None]
+    if len(scores) < len(by_patient) or len({samples.runs for samples in scores}) > 1:
         return ""
-    thetas = [row.theta for row in scores]
-    left_out = [row.jackknife if row.resampled is None else row.resampled for row in scores]
-    if len({values.shape for values in left_out}) > 1 or (thetas[2] <= thetas[1]).any():
+    theta, low, high = (samples.theta for samples in scores)
+    left_out = [
+        samples.jackknife if samples.resampled is None else samples.resampled for samples in scores
+    ]
+    if len({values.shape for values in left_out}) > 1 or (high <= low).any():
         return ""
-    theta, without = ((of - low) / (high - low) for of, low, high in (thetas, left_out))
-    estimate = RowSamples(scores[0].runs, theta, without).interval
+    theta_without, low_without, high_without = left_out
+    share = (theta - low) / (high - low)
+    share_without = (theta_without - low_without) / (high_without - low_without)
+    estimate = RowSamples(scores[0].runs, share, share_without).interval
     return "" if estimate is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
 
 
 def _row_words(row: Row) -> str:
-    weak = ", weak classifier" if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else ""
-    auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)}{weak})"
-    runs = (
-        ""
-        if row.cell.seed is None and len(row.runs) < 2
-        else f", {grouping.runs_words(len(row.runs))}"
-    )
-    network = f" on {row.network}" if row.cell.backbone else ""
-    network += f" (external, by {row.contributed_by})" if row.contributed_by else ""
-    return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
+    """Return a row with its network, AUROC, score and number of training runs."""
+    text = f"`{row.name}`"
+    if row.cell.backbone:
+        text += f" on {row.network}"
+    if row.contributed_by:
+        text += f" (external, by {row.contributed_by})"
+    if row.auroc is not None:
+        weak = ", weak classifier" if row.auroc < grouping.WEAK_AUROC else ""
+        text += f" (AUROC {number(row.auroc, digits=2)}{weak})"
+    text += f": {number(row.main)} at IoU > .3"
+    if row.cell.seed is not None or len(row.runs) > 1:
+        text += f", {grouping.runs_words(len(row.runs))}"
+    return text
 
 
 def _others(first: Row, board: Leaderboard) -> str:
     """Name the rows that are not significantly worse or, for a user's row, those that are better and worse."""
     if board.theirs:
         return _against_others(first, board)
-    others = [row for row in best_network(board) if row is not first]
-    equal = [row for row in others if row.in_top_group]
     if not first.in_top_group:
         return ""
+    others = [row for row in best_network(board) if row is not first]
+    equal = [row for row in others if row.in_top_group]
     if equal:
-        return (
-            f" Not significantly worse on this network: {_listed(equal)}.{_between(equal, others)}"
-        )
-    below = (
-        ""
-        if all(row.significantly_worse for row in others)
-        else " or not shown to be above the baselines"
-    )
+        between = _between(equal, others)
+        return f" Not significantly worse on this network: {_listed(equal)}.{between}"
+    is_each_worse = all(row.significantly_worse for row in others)
+    below = "" if is_each_worse else " or not shown to be above the baselines"
     return f" Every other method of this network is significantly worse{below}."
 
 
@@ -315,17 +344,16 @@ def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
     """Say why rows that score more than some of the ``equal`` ones are not among them."""
     lowest = min(row.main.value or 0 for row in equal)
     between = [row for row in others if not row.in_top_group and (row.main.value or 0) > lowest]
-    reasons = {
-        "significantly worse in the paired comparison": True,
-        "not shown to be above the baselines": False,
-    }
-    named = {
-        words: [row for row in between if row.significantly_worse is worse]
-        for words, worse in reasons.items()
-    }
-    return "".join(
-        f" Between them, but {words}: {_listed(rows)}." for words, rows in named.items() if rows
-    )
+    worse = [row for row in between if row.significantly_worse is True]
+    not_above = [row for row in between if row.significantly_worse is False]
+    text = ""
+    if worse:
+        text += (
+            f" Between them, but significantly worse in the paired comparison: {_listed(worse)}."
+        )
+    if not_above:
+        text += f" Between them, but not shown to be above the baselines: {_listed(not_above)}."
+    return text
 
 
 def _against_others(first: Row, board: Leaderboard) -> str:
@@ -333,20 +361,18 @@ def _against_others(first: Row, board: Leaderboard) -> str:
     others = [row for row in board.methods if row not in board.theirs]
     if not others:
         return ""
-    kind = "published" if all(row.is_published for row in others) else "other"
-    gaps = list(compared_with(first, others))
+    kind = "published row" if all(row.is_published for row in others) else "other row"
+    gaps = dict(compared_with(first, others))
     if not gaps:
-        return (
-            f" Not compared with {counted(len(others), f'{kind} row')}: there are too few patients."
-        )
-    significant = [
-        (row, gap.difference.value or 0)
-        for row, gap in gaps
+        return f" Not compared with {counted(len(others), kind)}: there are too few patients."
+    significant = {
+        row: gap.estimate.value or 0
+        for row, gap in gaps.items()
         if gap.p is not None and gap.p <= ALPHA
-    ]
-    better = _counted(row for row, gap in significant if gap > 0)
-    worse = _counted(row for row, gap in significant if gap < 0)
-    return f" Of {counted(len(gaps), f'{kind} row')}, {better} significantly better, {worse} significantly worse."
+    }
+    better = _counted(row for row, difference in significant.items() if difference > 0)
+    worse = _counted(row for row, difference in significant.items() if difference < 0)
+    return f" Of {counted(len(gaps), kind)}, {better} significantly better, {worse} significantly worse."
 
 
 def _counted(rows: Iterable[Row]) -> str:
@@ -357,16 +383,20 @@ def _counted(rows: Iterable[Row]) -> str:
 
 def _above(first: Row, board: Leaderboard) -> str:
     """Say which methods of the first row's network are above the baselines, and up to which threshold."""
-    rows, blind = board.theirs or best_network(board), board.blind(first)
-    names = " and ".join(f"`{row.name}` ({short(row.main.value)})" for row in blind)
+    rows = board.theirs or best_network(board)
+    blind = board.blind(first)
+    floors = " and ".join(f"`{row.name}` ({number(row.main.value)})" for row in blind)
     if all(row.above_baselines is None for row in rows):
-        return f"**Beside {names}**, which see no image: not compared, there are too few patients."
+        return f"**Beside {floors}**, which see no image: not compared, there are too few patients."
     above = [row for row in rows if row.above_baselines]
     others = _at_others(rows, above, blind, board)
-    if not above:
-        none = f"No method is shown to be above both at IoU > .3{others}."
-        return f"**Beside {names}**, which see no image: {_from_floor(first)}. {none}"
-    return f"**Significantly above {names}**, which see no image: {_listed(above)} at IoU > .3{others}."
+    if above:
+        names = _listed(above)
+        return f"**Significantly above {floors}**, which see no image: {names} at IoU > .3{others}."
+    return (
+        f"**Beside {floors}**, which see no image: {_from_floor(first)}. "
+        f"No method is shown to be above both at IoU > .3{others}."
+    )
 
 
 def _from_floor(row: Row) -> str:
@@ -374,8 +404,8 @@ def _from_floor(row: Row) -> str:
     gap = row.over_floor
     if gap is None:
         return f"`{row.name}` is not compared"
-    p = "" if gap.p is None else f" (p = {short(gap.p)} after Holm's correction)"
-    return f"`{row.name}` − `{gap.name}` is {signed_interval(gap.difference)}{p}"
+    p = "" if gap.p is None else f" (p = {number(gap.p)} after Holm's correction)"
+    return f"`{row.name}` − `{gap.other}` is {number(gap.estimate, sign='value')}{p}"
 
 
 def _at_others(
@@ -389,44 +419,44 @@ def _at_others(
             return ""
         counts[column] = len(above_baselines_at(rows, blind, values))
     levels = [column for column, count in counts.items() if count]
-    first_without = next((column for column, count in counts.items() if not count), None)
+    levels_without = [column for column, count in counts.items() if not count]
     if not levels:
         return "; none at .4 or more" if above else " or more"
     if len(rows) == 1 and above:
         return f", {', '.join(f'.{column[-1]}' for column in levels)}"
-    if first_without is None or grouping.IOU.index(first_without) < grouping.IOU.index(levels[-1]):
-        return f"; {', '.join(f'{counts[c]} at .{c[-1]}' for c in levels)}"
-    return f"; some up to .{levels[-1][-1]}, none at .{first_without[-1]} or more"
+    last = grouping.IOU.index(levels[-1])
+    if levels_without and grouping.IOU.index(levels_without[0]) > last:
+        return f"; some up to .{levels[-1][-1]}, none at .{levels_without[0][-1]} or more"
+    return f"; {', '.join(f'{counts[column]} at .{column[-1]}' for column in levels)}"
 
 
 def _networks(board: Leaderboard) -> Iterator[str]:
     """Yield the comparison of networks by their mean over methods, grid by grid, and those that are not compared."""
-    alone = grouping.grouped(
-        (row for row in board.networks if row.in_top_group is None), lambda row: row.note
-    )
-    said = [
-        _grid(rows)
-        for rows in by_grid([row for row in board.networks if row.in_top_group is not None])
-    ]
-    rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in alone.items())
-    if said:
-        between = "; with another grid: ".join(said)
+    alone = [row for row in board.networks if row.in_top_group is None]
+    compared = [row for row in board.networks if row.in_top_group is not None]
+    by_note = grouping.grouped(alone, lambda row: row.note)
+    rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in by_note.items())
+    if compared:
+        grids = "; with another grid: ".join(_grid(rows) for rows in by_grid(compared))
         left_out = f"; not compared: {rest}" if rest else ""
-        methods = len(board.rank_methods)
-        yield f"**Networks** (AUROC), by the mean over the same {methods} methods: {between}{left_out}."
+        count = len(board.rank_methods)
+        yield f"**Networks** (AUROC), by the mean over the same {count} methods: {grids}{left_out}."
     elif rest and len(board.networks) > 1:
         yield f"**Not compared**: {rest}."
 
 
 def _grid(rows: Sequence[Row]) -> str:
     """Say which of the networks with one grid has the highest mean, and which are significantly worse."""
-    (first, *level), worse = (
-        [row for row in rows if row.significantly_worse is found] for found in (False, True)
-    )
-    prior = "" if first.in_top_group else ", not shown to be above the baselines"
-    named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
-    others = (f"; {words}: {names}" for words, names in named.items() if names)
-    return f"highest {_with_auroc(first)}, {of_interval(first.main)}{prior}{''.join(others)}"
+    first, *equal = (row for row in rows if row.significantly_worse is False)
+    worse = [row for row in rows if row.significantly_worse is True]
+    text = f"highest {_with_auroc(first)}, {number(first.main)}"
+    if not first.in_top_group:
+        text += ", not shown to be above the baselines"
+    if equal:
+        text += f"; not significantly worse: {_names(equal)}"
+    if worse:
+        text += f"; significantly worse: {_names(worse)}"
+    return text
 
 
 def _names(rows: Sequence[Row]) -> str:
@@ -434,7 +464,7 @@ def _names(rows: Sequence[Row]) -> str:
 
 
 def _with_auroc(row: Row) -> str:
-    return row.name if row.auroc is None else f"{row.name} ({auroc_words(row.auroc)})"
+    return row.name if row.auroc is None else f"{row.name} ({number(row.auroc, digits=2)})"
 
 
 def _listed(rows: Sequence[Row]) -> str:
@@ -449,11 +479,18 @@ def leaderboard_md(
 ) -> str:
     """Return the text of ``leaderboard.md``: the answer, the main tables, the notes, and cells without a score.
 
-    ``folder``: folder of the page; pages in the checkout link to the documentation.
+    Args:
+        records: the records of the suite.
+        description: texts about the suite.
+        datasets: the tables of its data sets.
+        folder: folder of the page; pages in the checkout link to the documentation.
     """
-    texts: dict[str, Any] = {"meanings": _meanings(folder), "missing": cells_without_score(records)}
     return render(
-        "leaderboard.md", page=description, datasets=list(map(_printed, datasets)), **texts
+        "leaderboard.md",
+        page=description,
+        datasets=[_printed(data) for data in datasets],
+        meanings=_meanings(folder),
+        missing=cells_without_score(records),
     )
 
 
@@ -461,38 +498,24 @@ def _printed(data: DatasetTables) -> dict[str, Any]:
     """Return what ``leaderboard.md`` shows of a data set."""
     return {
         "title": data.leaderboard.title,
-        "answer": answers(data),
+        "answer": data.answers,
         "notes": notes(data.leaderboard),
         "tables": data.printed,
         "on_demand": data.on_demand,
     }
 
 
-def answers(tables: DatasetTables) -> list[str]:
-    """Return the lines of the answer of a data set and of its checks."""
-    board = tables.leaderboard
-    lines = [*tables.primary_lines, *answer(board), *literature.answer(board)]
-    for section in tables.sections:
-        if section.question:
-            lines.append(f"**{section.question}**")
-        lines += section.sentences()
-        if section.limit:
-            lines.append(f"This does not show: {section.limit[0].lower()}{section.limit[1:]}")
-    return lines
-
-
 def notes(board: Leaderboard) -> list[str]:
-    """Return the notes of a data set: what its tables rest on, and what they do not show."""
+    """Return the notes of a data set: the basis and the limits of its tables."""
     sources = {str(record.data.get("source")) for record in board.records}
-    return [
-        *main_table.notes(board),
-        *(text for source, text in DRAWN.items() if source in sources),
-    ]
+    drawn = [text for source, text in DRAWN.items() if source in sources]
+    return [*main_table.notes(board), *drawn]
 
 
 def _meanings(folder: Path | None) -> str:
     """Return a link from ``folder`` to the page that explains the columns; only its name outside the checkout."""
-    if folder is None or (checkout := path_to_checkout(folder)) is None:
+    checkout = None if folder is None else path_to_checkout(folder)
+    if checkout is None:
         return f"{MEANINGS} in the checkout"
     return f"[{MEANINGS}]({(checkout / MEANINGS).as_posix()})"
 
@@ -509,14 +532,16 @@ def cells_without_score(records: Sequence[Record]) -> list[str]:
 
     Reasons that differ in numbers only are one line, with the numbers of the first cell.
     """
-    gaps = sorted(
-        (r for r in records if r.status != "ok"), key=lambda record: (record.status, record.reason)
-    )
-    groups = grouping.grouped(
-        gaps, lambda record: (record.status, re.sub(r"\d[\d.]*", "", record.reason))
-    )
+    missing = [record for record in records if record.status != "ok"]
+    missing.sort(key=lambda record: (record.status, record.reason))
+    groups = grouping.grouped(missing, _status_and_reason)
     lines = []
     for group in groups.values():
-        networks = ", ".join(sorted({network_words(record.cell) for record in group}))
+        networks = ", ".join(sorted({record.cell.network for record in group}))
         lines.append(f"{len(group)} {group[0].status} ({networks}): {group[0].reason}")
     return lines
+
+
+def _status_and_reason(record: Record) -> tuple[str, str]:
+    """Return status and reason without its numbers."""
+    return record.status, re.sub(r"\d[\d.]*", "", record.reason)

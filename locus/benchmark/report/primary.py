@@ -15,14 +15,32 @@ from typing import Annotated, Literal
 import numpy as np
 import pydantic
 
-from locus.benchmark.report.grouping import Comparison, Row
+from locus.benchmark.report.formats import NOTHING, number, p_value
+from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING, Table, of_interval
+from locus.benchmark.report.table import Table
 from locus.core.names import BLIND
+from locus.core.scores import Difference
 from locus.scoring.statistics.mrmc import ALPHA
 from locus.scoring.statistics.resample import holm
 
 MAX_CONTRASTS = 3
+HEADER = (
+    "thresholds and floors",
+    "network",
+    "method",
+    "IoU > .3",
+    *(f"− {name}" for name in BLIND),
+    "p",
+    "after Holm",
+    "status",
+)
+ABOUT = (
+    "Tested before all other rows. p: the larger one of the floors of this analysis; Holm's correction is over "
+    "the contrasts of the analysis. Differences have 95% intervals over patients and training runs."
+)
+INCLUDED = "Each resample of patients chooses the thresholds again and makes the floors again."
+HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.parquet` is missing or has other cases."
 Floor = Literal["prior", "fixed_box"]
 
 
@@ -82,7 +100,7 @@ class Finding:
 
     analysis: Analysis
     row: Row
-    floors: tuple[Comparison, ...]
+    floors: tuple[Difference, ...]
     p: float
     """The larger p-value of the floors."""
     corrected: float
@@ -91,7 +109,7 @@ class Finding:
     @property
     def is_significant(self) -> bool:
         """Whether the row is above all floors after the correction."""
-        lows = [gap.difference.low for gap in self.floors]
+        lows = [gap.estimate.low for gap in self.floors]
         return self.corrected <= ALPHA and all(low is not None and low > 0 for low in lows)
 
     @property
@@ -114,64 +132,47 @@ def findings(primary: Primary, boards: Sequence[Leaderboard]) -> list[Finding]:
 def _of_analysis(
     primary: Primary, analysis: Analysis, boards: Sequence[Leaderboard]
 ) -> list[Finding]:
-    rows = [
-        row for board in boards for row in board.methods if row.cell.fitted_on == analysis.fitted_on
-    ]
-    tested = [row for contrast in primary.contrasts for row in rows if contrast.is_of(row)]
-    compared = {row: _floors(row, analysis) for row in tested}
-    compared = {
-        row: floors for row, floors in compared.items() if len(floors) == len(analysis.floors)
-    }
-    largest = [max(gap.single_p or 0.0 for gap in floors) for floors in compared.values()]
+    methods = [row for board in boards for row in board.methods]
+    rows = [row for row in methods if row.cell.fitted_on == analysis.fitted_on]
+    floors_of: dict[Row, tuple[Difference, ...]] = {}
+    for contrast in primary.contrasts:
+        for row in rows:
+            floors = _floors(row, analysis)
+            if contrast.is_of(row) and len(floors) == len(analysis.floors):
+                floors_of[row] = floors
+    largest = [max(gap.single_p or 0.0 for gap in floors) for floors in floors_of.values()]
     corrected = holm(np.array(largest)).tolist()
     return [
         Finding(analysis, row, floors, p, after)
-        for (row, floors), p, after in zip(compared.items(), largest, corrected, strict=True)
+        for (row, floors), p, after in zip(floors_of.items(), largest, corrected, strict=True)
     ]
 
 
-def _floors(row: Row, analysis: Analysis) -> tuple[Comparison, ...]:
+def _floors(row: Row, analysis: Analysis) -> tuple[Difference, ...]:
     """Return the differences of the row from the floors of the analysis that were tested."""
     return tuple(
         gap
         for gap in row.over_baselines
-        if gap.name in analysis.floors and gap.single_p is not None
+        if gap.other in analysis.floors and gap.single_p is not None
     )
-
-
-HEADER = (
-    "thresholds and floors",
-    "network",
-    "method",
-    "IoU > .3",
-    *(f"− {name}" for name in BLIND),
-    "p",
-    "after Holm",
-)
 
 
 def table(primary: Primary | None, boards: Sequence[Leaderboard]) -> Table:
     """Return a line per finding; no line without ``primary``."""
-    found = [] if primary is None else findings(primary, boards)
-    about = (
-        "Tested before all other rows. p: the larger one of the floors of this analysis; Holm's correction is over "
-        "the contrasts of the analysis. Differences have 95% intervals over patients and training runs."
-    )
-    return Table(
-        "Primary comparison", about, (*HEADER, "status"), tuple(_line(finding) for finding in found)
-    )
+    lines = [] if primary is None else [_line(finding) for finding in findings(primary, boards)]
+    return Table("Primary comparison", ABOUT, HEADER, tuple(lines))
 
 
 def _line(finding: Finding) -> tuple[str, ...]:
-    gaps = {gap.name: of_interval(gap.difference) for gap in finding.floors}
-    differences = [gaps.get(name, NOTHING) for name in BLIND]
-    scored = (finding.row.network, finding.row.name, of_interval(finding.row.main))
+    gaps = {gap.other: number(gap.estimate) for gap in finding.floors}
     return (
         _source(finding.analysis),
-        *scored,
-        *differences,
-        _p(finding.p),
-        _p(finding.corrected),
+        finding.row.network,
+        finding.row.name,
+        number(finding.row.main),
+        *(gaps.get(name, NOTHING) for name in BLIND),
+        p_value(finding.p),
+        p_value(finding.corrected),
         finding.status,
     )
 
@@ -180,31 +181,18 @@ def _source(analysis: Analysis) -> str:
     return "cross-fitted" if analysis.fitted_on is None else f"from {analysis.fitted_on}"
 
 
-def _p(value: float) -> str:
-    """Format a p-value with three decimals and without a leading zero.
-
-    >>> _p(0.0042), _p(0.00001)
-    ('.004', '< .001')
-    """
-    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
-
-
 def sentences(primary: Primary | None, boards: Sequence[Leaderboard]) -> Iterator[str]:
     """Yield a line per analysis with its findings and when it was chosen, then the registered analysis."""
     if primary is None:
         return
-    found = findings(primary, boards)
+    all_findings = findings(primary, boards)
     for analysis in primary.analyses:
-        of_analysis = [finding for finding in found if finding.analysis == analysis]
-        if of_analysis:
-            words = "; ".join(_words(finding) for finding in of_analysis)
+        in_words = [_words(finding) for finding in all_findings if finding.analysis == analysis]
+        if in_words:
             title = f"**Primary comparison**, thresholds and floors {_source(analysis)}"
-            yield " ".join(
-                filter(
-                    None,
-                    (f"{title}: {words}.", analysis.chosen.strip(), _resamples(analysis, boards)),
-                )
-            )
+            parts = [f"{title}: {'; '.join(in_words)}.", analysis.chosen.strip()]
+            parts.append(_resamples(analysis, boards))
+            yield " ".join(filter(None, parts))
     if primary.registered:
         yield f"**Registered** for the next images: {primary.registered}"
 
@@ -220,15 +208,9 @@ def _resamples(analysis: Analysis, boards: Sequence[Leaderboard]) -> str:
     return INCLUDED if again[0] else HELD_FIXED
 
 
-INCLUDED = "Each resample of patients chooses the thresholds again and makes the floors again."
-HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.parquet` is missing or has other cases."
-
-
 def _words(finding: Finding) -> str:
     """Say how far the row is above each floor, and what that is worth."""
-    gaps = " and ".join(
-        f"{of_interval(gap.difference)} above `{gap.name}`" for gap in finding.floors
-    )
-    p = f"p {_p(finding.corrected)} after Holm"
-    score = of_interval(finding.row.main)
+    gaps = " and ".join(f"{number(gap.estimate)} above `{gap.other}`" for gap in finding.floors)
+    p = f"p {p_value(finding.corrected)} after Holm"
+    score = number(finding.row.main)
     return f"`{finding.row.name}` on {finding.row.network} {score}, {gaps}, {p}: {finding.status}"

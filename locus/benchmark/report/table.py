@@ -15,16 +15,35 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import Markup, escape
 from tabulate import tabulate
 
+from locus.benchmark.report.formats import NOTHING
 from locus.benchmark.report.grouping import NO_NETWORK, Row
-from locus.core.scores import Score
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(__file__).parent / "templates"
-NOTHING = "–"
 MAX_PAGE_ROWS = 45
 """Maximum number of rows of a LaTeX table on one page."""
+MAX_COLUMN_WIDTH = 24
+"""Largest width of a column in a terminal, in letters."""
+CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
+"""A word in code, as the texts of pages mark it up."""
+ACTIVE = {
+    r"<(?=[a-zA-Z/!?])": "&lt;",  # HTML, comments, and addresses in angle brackets
+    r"\](?=[(\[:])": r"\\]",  # links, images and their definitions
+    r"(?<=http|ttps)://": "&#58;//",  # addresses that GitHub makes links
+    r"(?i)\bwww\.": "www&#46;",
+    "`": r"\\`",  # outside a word in code
+}
+"""Pattern that Markdown would act on -> the same as text."""
+LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}", "–": "--", "−": "$-$"},
+    **{"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$"},
+}
+"""Special character -> how LaTeX writes it."""
+TAGS = re.compile(r"(<script.*?</script>|<a .*?</a>|<[^>]*>)", flags=re.DOTALL)
+DOCUMENT = re.compile(r"(?<![\w/])(?:docs|results)/\w+\.md\b")
 
 
 Kind = Literal["", "network", "varying", "declared", "optional", "bold", "interval", "difference"]
@@ -42,6 +61,12 @@ class TableColumn:
     heading: str
     cell: Callable[[Row], str]
     kind: Kind = ""
+
+
+NETWORK_NAME = TableColumn(
+    "network", lambda row: row.network if row.has_network else NOTHING, "network"
+)
+"""The name of a row's network."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +89,29 @@ class Table:
     @property
     def headings(self) -> tuple[str, ...]:
         """The header as it is shown: with ``[95%]`` where cells have an interval."""
-        marked = zip(self.header, self.kinds or [""] * len(self.header), strict=True)
-        return tuple(f"{name} [95%]" if kind in WITH_INTERVAL else name for name, kind in marked)
+        if not self.kinds:
+            return self.header
+        return tuple(
+            f"{heading} [95%]" if kind in WITH_INTERVAL else heading
+            for heading, kind in zip(self.header, self.kinds, strict=True)
+        )
 
     @property
     def lines(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         """Mark and cells of each row: text and look, which is ``bold``, ``again`` (the network above) or empty."""
-        before = ""
-        for cells, mark in zip(self.rows, self.marks or [""] * len(self.rows), strict=True):
-            kinds = self.kinds or [""] * len(cells)
+        if not self.marks:
+            for cells in self.rows:
+                yield "", [(text, "") for text in cells]
+            return
+        above = ""
+        for cells, mark in zip(self.rows, self.marks, strict=True):
             looks = [
-                "bold" if mark == "bold" and kind in ("bold", "interval") else "" for kind in kinds
+                "bold" if mark == "bold" and kind in ("bold", "interval") else ""
+                for kind in self.kinds
             ]
-            looks[0] = "again" if self.marks and cells[0] == before else looks[0]
-            before = cells[0]
+            if cells[0] == above:
+                looks[0] = "again"
+            above = cells[0]
             yield mark, [*zip(cells, looks, strict=True)]
 
 
@@ -86,141 +120,49 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequ
 
     Baselines with equal cells for several networks are merged into one row, named ``any``.
     """
-    merged: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    merged: dict[tuple[str, ...], list[list[str]]] = {}
     source: dict[tuple[str, ...], Row] = {}
-    for n, row in enumerate(rows):
+    is_of_network = [column.kind in OF_NETWORK for column in columns]
+    for position, row in enumerate(rows):
         cells = [column.cell(row) for column in columns]
-        same = tuple(
-            cell
-            for cell, column in zip(cells, columns, strict=True)
-            if column.kind not in OF_NETWORK
-        )
-        key = same if row.cell.method in NO_NETWORK else (str(n),)
-        merged.setdefault(key, []).append(tuple(cells))
+        key: tuple[str, ...] = (str(position),)
+        if row.cell.method in NO_NETWORK:
+            key = tuple(
+                cell for cell, skipped in zip(cells, is_of_network, strict=True) if not skipped
+            )
+        merged.setdefault(key, []).append(cells)
         source.setdefault(key, row)
-    lines = [
-        [of[0] if len({*of}) == 1 else "any" for of in zip(*group, strict=True)]
-        for group in merged.values()
+    lines = [_merged(group) for group in merged.values()]
+    included = [
+        number
+        for number, column in enumerate(columns)
+        if _is_included(column.kind, [line[number] for line in lines])
     ]
-    shown = [
-        i
-        for i, column in enumerate(columns)
-        if _is_included(column.kind, [line[i] for line in lines])
-    ]
-    header, kinds = (
-        tuple(of)
-        for of in zip(*((columns[i].heading, columns[i].kind) for i in shown), strict=True)
+    shown_columns = [columns[number] for number in included]
+    cells_of_lines = [tuple(line[number] for number in included) for line in lines]
+    return Table(
+        title,
+        intro,
+        header=tuple(column.heading for column in shown_columns),
+        rows=tuple(cells_of_lines),
+        kinds=tuple(column.kind for column in shown_columns),
+        source=tuple(source.values()),
     )
-    body = tuple(tuple(line[i] for i in shown) for line in lines)
-    return Table(title, intro, header, body, kinds=kinds, source=tuple(source.values()))
+
+
+def _merged(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Return one line for several; cells that differ become ``any``."""
+    columns = [set(cells) for cells in zip(*lines, strict=True)]
+    return [cells.pop() if len(cells) == 1 else "any" for cells in columns]
 
 
 def _is_included(kind: Kind, cells: Sequence[str]) -> bool:
+    """Return whether a column of this kind is shown."""
     if kind == "varying":
-        return len({*cells} - {NOTHING}) > 1
-    return kind not in ("optional", "declared") or any(cell not in ("", NOTHING) for cell in cells)
-
-
-def number(value: float | None) -> str:
-    """Format a number with three decimals; a dash for None.
-
-    >>> number(2 / 3), number(None)
-    ('0.667', '–')
-    """
-    return NOTHING if value is None else f"{value:.3f}"
-
-
-def short(value: float | None) -> str:
-    """Format a share with three decimals and without a leading zero; a dash for None. A larger number is shown as such.
-
-    >>> short(0.3254), short(1.0), short(-0.006), short(None), short(1.359), short(1.0004)
-    ('.325', '1.00', '−.006', '–', '1.36', '>1.00')
-    """
-    if value is None:
-        return NOTHING
-    sign, size = "−" if value < -0.0005 else "", abs(value)
-    if size < 0.9995:
-        return sign + f"{size:.3f}".replace("0.", ".", 1)
-    is_hidden = size > 1 and f"{size:.2f}" == "1.00"
-    return sign + (">1.00" if is_hidden else f"{size:.2f}")
-
-
-def signed_short(value: float | None) -> str:
-    """Format a difference of shares with its sign.
-
-    >>> signed_short(0.067), signed_short(-0.2)
-    ('+.067', '−.200')
-    """
-    return NOTHING if value is None else f"{'−' if value < 0 else '+'}{short(abs(value))}"
-
-
-def of_interval(interval: tuple[Any, ...]) -> str:
-    """Format an ``Interval`` of shares.
-
-    >>> of_interval((0.325, 0.285, 0.365)), of_interval((0.3, None, None))
-    ('.325 [.285, .365]', '.300')
-    """
-    value, low, high = interval[:3]
-    return (
-        short(value)
-        if low is None or high is None
-        else f"{short(value)} [{short(low)}, {short(high)}]"
-    )
-
-
-def signed_interval(interval: tuple[Any, ...]) -> str:
-    """Format the ``Interval`` of a difference of shares, with its sign.
-
-    >>> signed_interval((0.067, 0.015, 0.118)), signed_interval((-0.2, None, None))
-    ('+.067 [.015, .118]', '−.200')
-    """
-    value = interval[0]
-    return of_interval(interval).replace(short(value), signed_short(value), 1)
-
-
-def share(score: Score | None) -> str:
-    """Format the value of a score, or a dash.
-
-    >>> share(Score(finding="mean", metric="auroc", value=0.91)), share(None)
-    ('0.910', '–')
-    """
-    return NOTHING if score is None else number(score.value)
-
-
-def with_interval(score: Any, digits: str = ".3f") -> str:
-    """Format a value with its 95% interval, if it has one: of a ``Score`` or an ``Interval``; None: a dash.
-
-    >>> with_interval(Score(finding="mean", metric="hit@iou.3", value=.5, low=.25, high=.75, n=20))
-    '0.500 [0.250, 0.750]'
-    """
-    if score is None or score.value is None:
-        return NOTHING
-    ends = (
-        ""
-        if score.low is None or score.high is None
-        else f" [{score.low:{digits}}, {score.high:{digits}}]"
-    )
-    return f"{score.value:{digits}}{ends}"
-
-
-def signed(score: Any) -> str:
-    """Format a difference with its sign and its 95% interval, if it has one.
-
-    >>> signed(Score(finding="mean", metric="above_prior", value=.05, low=-.01, high=.1))
-    '+0.050 [-0.010, +0.100]'
-    """
-    return with_interval(score, "+.3f")
-
-
-def with_n(score: Score | None) -> str:
-    """Format a value with its n.
-
-    >>> with_n(Score(finding="mean", metric="auroc", value=0.91, n=120))
-    '0.910 (n 120)'
-    """
-    return (
-        NOTHING if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
-    )
+        return len(set(cells) - {NOTHING}) > 1
+    if kind in ("optional", "declared"):
+        return bool(set(cells) - {NOTHING, ""})
+    return True
 
 
 def markdown(table: Table) -> str:
@@ -236,27 +178,29 @@ def markdown(table: Table) -> str:
     | cam | 0.910 |
     <BLANKLINE>
     """
-    rows = [
-        [markdown_text(cell).replace("|", "\\|") for cell in cells]
-        for cells in (table.headings, *_with_marks(table))
+    lines = []
+    for cells in (table.headings, *_with_marks(table)):
+        escaped = (markdown_text(cell).replace("|", "\\|") for cell in cells)
+        lines.append(f"| {' | '.join(escaped)} |")
+    lines.insert(1, "|" + "---|" * len(table.header))
+    sections = [
+        f"## {markdown_text(table.title)}",
+        markdown_text(table.intro),
+        "\n".join(lines),
+        markdown_text(table.footnote),
     ]
-    head, *lines = (f"| {' | '.join(cells)} |" for cells in rows)
-    lines = [head, "|" + "---|" * len(table.header), *lines]
-    title, intro, footnote = map(markdown_text, (table.title, table.intro, table.footnote))
-    parts = [f"## {title}", intro, "\n".join(lines), footnote]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(filter(None, sections)) + "\n"
 
 
 def _with_marks(table: Table) -> list[list[str]]:
     """Return the rows of a threshold table with bold cells, and with each network named once."""
-    return [
-        [{"again": "", "bold": f"**{text}**"}.get(look, text) for text, look in cells]
-        for _, cells in table.lines
-    ]
+    return [[_marked(text, look) for text, look in cells] for _, cells in table.lines]
 
 
-MAX_COLUMN_WIDTH = 24
-"""Largest width of a column in a terminal, in letters."""
+def _marked(text: str, look: str) -> str:
+    if look == "again":
+        return ""
+    return f"**{text}**" if look == "bold" else text
 
 
 def as_text(table: Table) -> str:
@@ -269,10 +213,16 @@ def as_text(table: Table) -> str:
     cam       0.910
     <BLANKLINE>
     """
-    rows = [[cell.replace("**", "") for cell in row] for row in table.rows]
-    heads = [textwrap.fill(word, MAX_COLUMN_WIDTH) for word in table.headings]
-    text = tabulate(rows, headers=heads, disable_numparse=True, maxcolwidths=MAX_COLUMN_WIDTH)
-    return "\n".join([table.title, text, *([table.footnote] if table.footnote else []), ""])
+    text = tabulate(
+        [[cell.replace("**", "") for cell in row] for row in table.rows],
+        headers=[textwrap.fill(heading, MAX_COLUMN_WIDTH) for heading in table.headings],
+        disable_numparse=True,
+        maxcolwidths=MAX_COLUMN_WIDTH,
+    )
+    lines = [table.title, text]
+    if table.footnote:
+        lines.append(table.footnote)
+    return "\n".join([*lines, ""])
 
 
 def latex(table: Table, label: str) -> str:
@@ -293,13 +243,7 @@ def in_latex(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Return the text with the special characters of LaTeX escaped."""
-    special = {
-        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}", "–": "--", "−": "$-$", "<": "$<$",
-        ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
-    }  # fmt: skip
-    return "".join(
-        f"\\{letter}" if letter in "&%$#_{}" else special.get(letter, letter) for letter in text
-    )
+    return "".join(LATEX.get(letter, letter) for letter in text)
 
 
 def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
@@ -310,20 +254,15 @@ def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
 @functools.cache
 def _environment(folder: Path) -> "Environment":
     """Return the template environment for pages in ``folder``."""
-    from jinja2 import (
-        Environment,
-        FileSystemLoader,
-        StrictUndefined,
-    )  # slow to import, and only needed for pages
+    import jinja2  # slow to import, and only needed for pages
 
-    loader = FileSystemLoader([folder, FOLDER])
-    options: dict[str, Any] = {
-        "undefined": StrictUndefined,
-        "trim_blocks": True,
-        "lstrip_blocks": True,
-    }
-    environment = Environment(
-        autoescape=lambda name: str(name).endswith(".html"), loader=loader, **options
+    loader = jinja2.FileSystemLoader([folder, FOLDER])
+    environment = jinja2.Environment(
+        autoescape=lambda name: str(name).endswith(".html"),
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "marked": marked,
@@ -333,9 +272,12 @@ def _environment(folder: Path) -> "Environment":
         "text": markdown_text,
         "anchor": anchor,
     }
-    environment.globals["file"] = lambda name: Markup(
-        loader.get_source(environment, name)[0]
-    )  # a style or script
+
+    def file(name: str) -> Markup:
+        """Return the text of a style or script."""
+        return Markup(loader.get_source(environment, name)[0])
+
+    environment.globals["file"] = file
     return environment
 
 
@@ -361,18 +303,6 @@ def marked(text: str) -> Markup:
     return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", code))
 
 
-CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
-"""A word in code, as the texts of pages mark it up."""
-ACTIVE = {
-    r"<(?=[a-zA-Z/!?])": "&lt;",  # HTML, comments, and addresses in angle brackets
-    r"\](?=[(\[:])": r"\\]",  # links, images and their definitions
-    r"(?<=http|ttps)://": "&#58;//",  # addresses that GitHub makes links
-    r"(?i)\bwww\.": "www&#46;",
-    "`": r"\\`",  # outside a word in code
-}
-"""Pattern that Markdown would act on -> the same as text."""
-
-
 def markdown_text(text: str) -> str:
     r"""Escape text for Markdown except its `code` and **bold** words; ``Markup`` is returned unchanged.
 
@@ -381,10 +311,10 @@ def markdown_text(text: str) -> str:
     """
     if isinstance(text, Markup):
         return text
-    parts = CODE.split(text)
+    pieces = CODE.split(text)  # every second one is code
     for pattern, plain in ACTIVE.items():
-        parts[::2] = [re.sub(pattern, plain, part) for part in parts[::2]]
-    return "".join(parts)
+        pieces[::2] = [re.sub(pattern, plain, piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def link_documents(text: str, checkout: Path | None) -> str:
@@ -395,11 +325,10 @@ def link_documents(text: str, checkout: Path | None) -> str:
     """
     if checkout is None:
         return text
-    parts = re.split(r"(<script.*?</script>|<a .*?</a>|<[^>]*>)", text, flags=re.DOTALL)
     link = rf'<a href="{checkout.as_posix()}/\g<0>">\g<0></a>'
-    name = re.compile(r"(?<![\w/])(?:docs|results)/\w+\.md\b")
-    parts[::2] = [name.sub(link, part) if ".md" in part else part for part in parts[::2]]
-    return "".join(parts)
+    pieces = TAGS.split(text)  # every second one is a tag, a link or a script
+    pieces[::2] = [DOCUMENT.sub(link, piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def _whole(code: str) -> str:

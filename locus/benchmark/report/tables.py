@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 from matplotlib.lines import Line2D
 
@@ -21,32 +22,39 @@ from locus.benchmark.records import Record, load, ordered
 from locus.benchmark.report import NOTES, added, asked, literature, main_table, page, primary
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
+from locus.benchmark.report.formats import NOTHING, number, p_value
 from locus.benchmark.report.grouping import IOU, Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
 from locus.benchmark.report.section import first_sentence
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    anchor,
-    as_text,
-    latex,
-    link_documents,
-    render,
-    short,
-)
+from locus.benchmark.report.table import Table, anchor, as_text, latex, link_documents, render
 from locus.core.cli import CONFIGS
 from locus.core.files import write_text
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
+from locus.core.scores import Estimate
 from locus.scoring.statistics.mrmc import RowSamples
 from locus.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.scoring.statistics.resample import ONE_BLAS_THREAD
 
 PAGE = "index.html"
-GALLERY, EXAMPLES = "gallery.html", "examples.svg"
-"""Files beside the page: all methods on some cases, and a hit and a miss of the best method."""
+GALLERY = "gallery.html"
+"""File beside the page: all methods on some cases."""
+EXAMPLES = "examples.svg"
+"""File beside the page: a hit and a miss of the best method."""
 MAX_COLOURED = 5
 """Number of methods of the chart with a colour of their own."""
+HEADER = ("suite", "question", "answer")
+RADIOGRAPHS = "Radiographs"
+GROUPS = {
+    "drawn into radiographs": "Findings drawn into radiographs",
+    "drawn by code": "Images drawn by code",
+}
+"""Source of the images -> heading of its suites in the overview; all other suites have radiographs and come first."""
+AGREEMENT_PAGE = "rank_agreement.html"
+AGREEMENT_TEXT = "rank_agreement.md"
+"""Files beside the overview."""
+AGREEMENT_ABOUT = NOTES["rank_agreement"].format(main=MAIN, min_ranked_methods=MIN_RANKED_METHODS)
+AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
 
 
 def suite_page(
@@ -58,25 +66,41 @@ def suite_page(
 ) -> str:
     """Render the page of a suite; the same records and files in ``folder`` give the same bytes.
 
-    ``linked_from``: final folder of the page, for the commands that it shows.
+    Args:
+        folder: folder of the page, with pictures.
+        linked_from: final folder of the page, for the commands that it shows.
+        description: texts about the suite.
+        records: the records of the suite.
+        datasets: the tables of its data sets.
     """
-    name, homes = folder.name, (folder, description.maps_of or folder)
+    homes = (folder, description.maps_of or folder)
     drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
-    has_methods = any(data.leaderboard.methods for data in datasets)
-    is_drawn = description.can_be_run and (has_methods or description.maps_of is not None)
-    gallery = f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
+    gallery = _link(drawn_in / GALLERY, folder)
+    examples = _link(drawn_in / EXAMPLES, folder)
+    gallery_command = _gallery_command(drawn_in.name, linked_from, description, datasets)
     return render(
         "suite.html",
-        name=name,
+        name=folder.name,
         page=description,
         datasets=list(map(_dataset, datasets)),
         drawn_in=drawn_in.name,
-        gallery=_link(drawn_in / GALLERY, folder),
-        examples=_link(drawn_in / EXAMPLES, folder),
-        gallery_command=f"{gallery}{description.gallery_flags}" if is_drawn else "",
+        gallery=gallery,
+        examples=examples,
+        gallery_command=gallery_command,
         missing=page.cells_without_score(records),
         command=description.command,
     )
+
+
+def _gallery_command(
+    suite_name: str, linked_from: Path, description: Description, datasets: Sequence[DatasetTables]
+) -> str:
+    """Return the command that draws the gallery; empty if a reader cannot run it or if it would draw nothing."""
+    has_methods = any(data.leaderboard.methods for data in datasets)
+    if not description.can_be_run or not (has_methods or description.maps_of):
+        return ""
+    flags = f"{results_flag(linked_from)}{description.gallery_flags}"
+    return f"python -m benchmark.gallery {suite_name}{flags}"
 
 
 def _link(file: Path, folder: Path) -> str:
@@ -91,45 +115,52 @@ def results_flag(folder: Path) -> str:
     >>> results_flag(Path("results/demo")), results_flag(Path("runs/results/demo"))
     ('', ' --results runs/results')
     """
-    parent, checkout = folder.parent.resolve(), CONFIGS.parent
-    shown = parent.relative_to(checkout) if checkout in parent.parents else folder.parent
-    return "" if shown == Path("results") else f" --results {shown.as_posix()}"
+    results = folder.parent
+    checkout = CONFIGS.parent
+    if checkout in results.resolve().parents:
+        results = results.resolve().relative_to(checkout)
+    return "" if results == Path("results") else f" --results {results.as_posix()}"
 
 
 def _dataset(tables: DatasetTables) -> dict[str, Any]:
-    """Return what the page shows of a data set."""
+    """Return what the page shows of a data set: the ``first`` table, the ``rest``, and ``more`` in its details."""
     board = tables.leaderboard
-    has_thresholds = bool(tables.full) and bool(tables.full[0].marks)
-    first, rest = (tables.full[0], tables.full[1:]) if has_thresholds else (None, tables.full)
-    complete: tuple[Table, ...] = ()
-    if (
-        board.theirs and first is not None
-    ):  # a user's rows and what they are compared with come first
-        first, complete = tables.short[0], (first,)
-    shown = (*tables.of_primary, *tables.literature, *rest, *tables.of_sections[: tables.shown])
-    more = (
-        *complete,
-        *tables.of_sections[tables.shown :],
-        *tables.details,
-        *tables.protocols,
-        *tables.papers,
-    )
-    shown, more = (shown, more) if first is not None or shown else (more, ())
-    texts = {"name": board.title, "answer": page.answers(tables), "notes": page.notes(board)}
-    return {**texts, "charts": _charts(tables), "first": first, "rest": shown, "more": more}
+    first = tables.full[0] if tables.full and tables.full[0].marks else None
+    full = tables.full if first is None else tables.full[1:]
+    more: list[Table] = []
+    if board.theirs and first is not None:
+        # A user's rows and what they are compared with come first.
+        more.append(first)
+        first = tables.short[0]
+    rest = [
+        *tables.of_primary,
+        *tables.published.short_tables,
+        *full,
+        *tables.of_sections[: tables.shown],
+    ]
+    more += [*tables.of_sections[tables.shown :], *tables.details]
+    more += [*tables.protocols, *tables.papers]
+    if first is None and not rest:
+        rest = more
+        more = []
+    return {
+        "name": board.title,
+        "answer": tables.answers,
+        "notes": page.notes(board),
+        "charts": _charts(tables),
+        "first": first,
+        "rest": rest,
+        "more": more,
+    }
 
 
 def _charts(tables: DatasetTables) -> list[Chart]:
     """Return the charts of the first screen: hits over the IoU threshold or that of a check, and of papers."""
     board = tables.leaderboard
-    first = (
-        [hits_chart(board)] if board.methods else [section.chart() for section in tables.sections]
-    )
-    return [
-        chart
-        for chart in (*first, added.chart(board), literature.chart(board))
-        if chart is not None
-    ]
+    of_sections = [section.chart() for section in tables.sections]
+    first = [hits_chart(board)] if board.methods else of_sections
+    charts = [*first, added.chart(board), tables.published.chart]
+    return [chart for chart in charts if chart is not None]
 
 
 def hits_chart(board: Leaderboard) -> Chart | None:
@@ -137,48 +168,39 @@ def hits_chart(board: Leaderboard) -> Chart | None:
     methods = main_table.best_network(board)
     if not methods:
         return None
-    rest = (
-        f" Grey: the other {len(methods) - MAX_COLOURED} methods."
-        if len(methods) > MAX_COLOURED
-        else ""
+    network = methods[0].network
+    about = f"{board.dataset}, {network}: share of cases whose box has more than this IoU."
+    if len(methods) > MAX_COLOURED:
+        about += f" Grey: the other {len(methods) - MAX_COLOURED} methods."
+    return lines(
+        hit_curves(board, methods),
+        about,
+        height=3.4,
+        xlabel="a hit has more than this IoU",
+        ylabel="share of cases hit",
+        xlim=(0.1, 0.7),
+        ylim=(0, 1),
     )
-    about = f"{board.dataset}, {methods[0].network}: share of cases whose box has more than this IoU.{rest}"
-    labels = {"xlabel": "a hit has more than this IoU", "ylabel": "share of cases hit"}
-    return lines(hit_curves(board, methods), about, 3.4, **labels, xlim=(0.1, 0.7), ylim=(0, 1))
 
 
 def hit_curves(board: Leaderboard, methods: Sequence[Row]) -> list[Line2D]:
     """Return a line per method: the best ``MAX_COLOURED`` in colour, others grey; baselines and ``truth`` dashed."""
     curves = [_hits(row, color=GREY, alpha=0.4, linewidth=1) for row in methods[MAX_COLOURED:]]
-    curves += [
-        _hits(row, label=row.name, color=c)
-        for row, c in zip(methods[:MAX_COLOURED], PALETTE, strict=False)
-    ]
+    for row, colour in zip(methods[:MAX_COLOURED], PALETTE, strict=False):
+        curves.append(_hits(row, label=row.name, color=colour))
     for name, dashes in ((PRIOR, "--"), (FIXED_BOX, "-."), (UPPER_BOUND, ":")):
-        if (row := board.baseline(name, methods[0])) is not None:
-            curves.append(_hits(row, label=name, color="black", linestyle=dashes))
+        baseline = board.baseline(name, methods[0])
+        if baseline is not None:
+            curves.append(_hits(baseline, label=name, color="black", linestyle=dashes))
     return curves
 
 
 def _hits(row: Row, **look: Any) -> Line2D:
     """Return the line of a row over the IoU thresholds that it has."""
-    pairs = [
-        (n / 10, row.scores[name].value) for n, name in enumerate(IOU, 1) if name in row.scores
-    ]
-    return Line2D(*zip(*pairs, strict=True), **{"linewidth": 2, **look})
-
-
-HEADER = ("suite", "question", "answer")
-RADIOGRAPHS = "Radiographs"
-GROUPS = {
-    "drawn into radiographs": "Findings drawn into radiographs",
-    "drawn by code": "Images drawn by code",
-}
-"""Source of the images -> heading of its suites in the overview; all other suites have radiographs and come first."""
-AGREEMENT_PAGE, AGREEMENT_TEXT = "rank_agreement.html", "rank_agreement.md"
-"""Files beside the overview."""
-AGREEMENT_ABOUT = NOTES["rank_agreement"].format(main=MAIN, min_ranked_methods=MIN_RANKED_METHODS)
-AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
+    columns = [name for name in IOU if name in row.scores]
+    levels = [(IOU.index(name) + 1) / 10 for name in columns]
+    shares = np.array([row.scores[name].value for name in columns], dtype=np.float64)
+    return Line2D(levels, shares, **{"linewidth": 2, **look})
 
 
 @ONE_BLAS_THREAD
@@ -192,35 +214,32 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     agreements = rank_agreement(suites)
     has_agreements = bool(agreements.rows)
     linked = [replace(group, rows=tuple(map(_with_link, group.rows))) for group in groups]
-    page_of_agreements = AGREEMENT_TEXT if has_agreements else ""
     measured = asked.networks(suites)
     if measured is not None:
         linked.append(measured)
-    readme = render(
-        "index.md",
-        title="Results",
-        about=NOTES["suites"],
-        tables=linked,
-        agreements=page_of_agreements,
-    )
-    write_text(folder / "README.md", readme)
-    write_text(folder / PAGE, _overview(groups, has_agreements))
+    texts = {
+        "README.md": render(
+            "index.md",
+            title="Results",
+            about=NOTES["suites"],
+            tables=linked,
+            agreements=AGREEMENT_TEXT if has_agreements else "",
+        ),
+        PAGE: render(
+            "index.html",
+            about=NOTES["suites"],
+            groups=groups,
+            agreements=AGREEMENT_PAGE if has_agreements else "",
+        ),
+    }
     if has_agreements:
-        markdown = render(
+        texts[AGREEMENT_TEXT] = render(
             "index.md", title=agreements.title, about="", tables=[agreements], agreements=""
         )
-        write_text(folder / AGREEMENT_TEXT, markdown)
-        write_text(
-            folder / AGREEMENT_PAGE,
-            render("rank_agreement.html", agreements=agreements, overview=PAGE),
-        )
+        texts[AGREEMENT_PAGE] = render("rank_agreement.html", agreements=agreements, overview=PAGE)
+    for name, text in texts.items():
+        write_text(folder / name, text)
     return folder / PAGE
-
-
-def _overview(groups: Sequence[Table], has_agreements: bool) -> str:
-    """Return the text of ``index.html``."""
-    agreements = AGREEMENT_PAGE if has_agreements else ""
-    return render("index.html", about=NOTES["suites"], groups=groups, agreements=agreements)
 
 
 def _suites_by_images(suites: Mapping[Path, Sequence[DatasetTables]]) -> list[Table]:
@@ -244,74 +263,72 @@ def _with_link(row: tuple[str, ...]) -> tuple[str, ...]:
 
 def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
     """Return Kendall's tau of the methods of each kind of network, for suites without common images."""
-    boards = {
-        folder.name
-        if len(datasets) == 1
-        else f"{folder.name} ({data.leaderboard.title})": data.leaderboard
-        for folder, datasets in suites.items()
-        for data in datasets
-    }
+    boards: dict[str, Leaderboard] = {}
+    for folder, datasets in suites.items():
+        for data in datasets:
+            board = data.leaderboard
+            name = folder.name if len(datasets) == 1 else f"{folder.name} ({board.title})"
+            boards[name] = board
     networks = {name: _methods(board) for name, board in boards.items()}
     sources = {name: _sources(board) for name, board in boards.items()}
-    rows = [
-        (one, other, name, *cells)
-        for one, other in itertools.combinations(boards, 2)
-        if sources[one].isdisjoint(sources[other])
-        for name in networks[one]
-        if name in networks[other]
-        and (cells := _agreement(networks[one][name], networks[other][name]))
-    ]
+    rows: list[tuple[str, ...]] = []
+    for left, right in itertools.combinations(boards, 2):
+        if not sources[left].isdisjoint(sources[right]):
+            continue
+        for network, methods in networks[left].items():
+            if network in networks[right]:
+                cells = _agreement(methods, networks[right][network])
+                if cells:
+                    rows.append((left, right, network, *cells))
     return Table("Rank agreement between suites", AGREEMENT_ABOUT, AGREEMENT_HEADER, tuple(rows))
 
 
 def _sources(board: Leaderboard) -> set[str]:
     """Return the data sets of a leaderboard and their tables: suites with one in common share images."""
-    return {
-        name
-        for record in board.records
-        for name in (record.cell.dataset, *record.data.get("tables", ()))
-    }
+    sources: set[str] = set()
+    for record in board.records:
+        sources.add(record.cell.dataset)
+        sources.update(record.data.get("tables", ()))
+    return sources
 
 
-def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -> tuple[str, ...]:
+def _agreement(left: Mapping[str, RowSamples], right: Mapping[str, RowSamples]) -> tuple[str, ...]:
     """Return the number of common methods, tau with its interval, and p; empty below ``MIN_RANKED_METHODS``."""
-    if (
-        len(one.keys() & other.keys()) < MIN_RANKED_METHODS
-        or (a := agreement(one, other)).rows < MIN_RANKED_METHODS
-    ):
+    if len(left.keys() & right.keys()) < MIN_RANKED_METHODS:
         return ()
-    p = "< 0.001" if a.p < 0.001 else f"{a.p:.3f}"
-    return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
+    ranks = agreement(left, right)
+    if ranks.rows < MIN_RANKED_METHODS:
+        return ()
+    tau = number(Estimate(ranks.tau, ranks.low, ranks.high), digits=2, leading_zero=True)
+    return str(ranks.rows), tau.replace("-", "−"), p_value(ranks.p, leading_zero=True)
 
 
 def _methods(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
     """Return network -> method -> its scores; of several recipes of a network, those with most training runs."""
     rows = [row for row in board.methods if row.runs[0].source == "run"]
-    recipes = sorted(by_network(sorted(rows, key=lambda row: row.name)).values(), key=_most)
-    out: dict[str, dict[str, RowSamples]] = {}
-    for recipe in recipes:
-        scores = {
+    rows.sort(key=lambda row: row.name)
+    networks: dict[str, dict[str, RowSamples]] = {}
+    for recipe in sorted(by_network(rows).values(), key=_most):
+        most = _most(recipe)
+        networks[recipe[0].network] = {
             row.name: row.by_patient
             for row in recipe
-            if len(row.runs) == _most(recipe) and row.by_patient
+            if row.by_patient is not None and len(row.runs) == most
         }
-        out[recipe[0].network] = scores
-    return dict(sorted(out.items()))
+    return dict(sorted(networks.items()))
 
 
 def _most(rows: Sequence[Row]) -> int:
+    """Return the largest number of training runs of a row."""
     return max(len(row.runs) for row in rows)
 
 
 def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> list[tuple[str, ...]]:
     """Return a line per data set with its answer; the first one names the suite and its question."""
     answers = [_short_answer(data) for data in datasets]
-    given = [answer for answer in answers if answer] or [_without_answer(datasets)]
-    first, *others = given
-    return [
-        (folder.name, _title(folder / "leaderboard.md"), first),
-        *(("", "", answer) for answer in others),
-    ]
+    first, *others = [text for text in answers if text] or [_without_answer(datasets)]
+    title = _title(folder / "leaderboard.md")
+    return [(folder.name, title, first), *(("", "", text) for text in others)]
 
 
 def _without_answer(datasets: Sequence[DatasetTables]) -> str:
@@ -323,25 +340,26 @@ def _without_answer(datasets: Sequence[DatasetTables]) -> str:
 
 def _short_answer(data: DatasetTables) -> str:
     """Return the answer of a data set in about ten words; empty without one."""
-    board = data.leaderboard
-    first = main_table.best(board)
+    first = main_table.best(data.leaderboard)
     if first is not None:
-        fitted = (
-            f"thresholds of `{first.cell.fitted_on}`: " if first.cell.fitted_on is not None else ""
-        )
-        return f"{fitted}{_best_in_short(first)}"
+        answer = _best_in_short(first)
+        if first.cell.fitted_on is not None:
+            return f"thresholds of `{first.cell.fitted_on}`: {answer}"
+        return answer
     if data.sections:
         return data.sections[0].in_short()
-    return first_sentence(next(iter(literature.answer(board)), ""))
+    return first_sentence(next(iter(data.published.answer()), ""))
 
 
 def _best_in_short(row: Row) -> str:
     """Return a method with its share of hits, and its difference from the floor with the verdict."""
-    score = f"`{row.name}` {short(row.main.value)}"
-    if row.over_floor is None:
-        return score
-    difference, verdict = main_table.over_floor(row), main_table.floor_verdict(row)
-    return f"{score}, {difference}" if verdict == NOTHING else f"{score}, {difference}, {verdict}"
+    parts = [f"`{row.name}` {number(row.main.value)}"]
+    if row.over_floor is not None:
+        parts.append(main_table.over_floor(row))
+        verdict = main_table.floor_verdict(row)
+        if verdict != NOTHING:
+            parts.append(verdict)
+    return ", ".join(parts)
 
 
 def _title(file: Path) -> str:
@@ -376,52 +394,70 @@ def write(
     folder = Path(folder)
     description = description or Description(folder.name)
     linked_from = linked_from or folder
-    folders = folders or CaseFolders(folder)
-    all_records = (
-        load(folder) if records is None else ordered(records)
-    )  # the output does not depend on the caller
+    # The output does not depend on the order of the caller's records.
+    all_records = load(folder) if records is None else ordered(records)
+    datasets = tables_of_datasets(all_records, folders or CaseFolders(folder), description)
+    markdown_page = page.leaderboard_md(all_records, description, datasets, linked_from)
+    html_page = suite_page(folder, linked_from, description, all_records, datasets)
+    texts = {
+        "leaderboard.csv": main_table.leaderboard_csv([data.leaderboard for data in datasets]),
+        "leaderboard.tex": _all_in_latex(folder.name, datasets),
+        **_chart_files(datasets),
+        "leaderboard.md": markdown_page,
+        PAGE: link_documents(html_page, page.path_to_checkout(linked_from)),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return datasets
+
+
+def tables_of_datasets(
+    records: Sequence[Record], folders: CaseFolders, description: Description
+) -> list[DatasetTables]:
+    """Return the tables of each data set; those of the first one have the primary comparison of the suite."""
     is_primary = None if description.primary is None else description.primary.has
     boards = leaderboards(
-        all_records, folders, description.rank_methods, description.listed, is_primary
+        records, folders, description.rank_methods, description.listed, is_primary
     )
     datasets = [DatasetTables(board, description.checks) for board in boards]
     if datasets:
-        lines = tuple(primary.sentences(description.primary, boards))
-        of_suite = primary.table(description.primary, boards)
-        datasets[0] = replace(datasets[0], primary=of_suite, primary_lines=lines)
-    write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
-    shown = [
-        table for data in datasets for table in (*data.main, *data.of_sections, *data.on_demand)
-    ]
-    in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)
-    write_text(folder / "leaderboard.tex", "\n".join(in_latex))
-    for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):
-        write_text(folder / literature.FILE, chart.svg)
-    for section in (
-        section for data in datasets for section in data.sections if section.writes_chart
-    ):
-        if (drawn := section.chart()) is not None:
-            write_text(folder / f"{section.dataset}.svg", drawn.svg)
-    write_text(
-        folder / "leaderboard.md",
-        page.leaderboard_md(all_records, description, datasets, linked_from),
-    )
-    text = suite_page(folder, linked_from, description, all_records, datasets)
-    write_text(folder / PAGE, link_documents(text, page.path_to_checkout(linked_from)))
+        datasets[0] = replace(
+            datasets[0],
+            primary=primary.table(description.primary, boards),
+            primary_lines=tuple(primary.sentences(description.primary, boards)),
+        )
     return datasets
+
+
+def _all_in_latex(suite_name: str, datasets: Sequence[DatasetTables]) -> str:
+    """Return the text of ``leaderboard.tex``."""
+    texts = []
+    for data in datasets:
+        for table in (*data.main, *data.of_sections, *data.on_demand):
+            texts.append(latex(table, f"tab:{suite_name}-{anchor(table.title)}"))
+    return "\n".join(texts)
+
+
+def _chart_files(datasets: Sequence[DatasetTables]) -> dict[str, str]:
+    """Return file name -> chart as SVG: published results, and the sections that write their chart."""
+    files: dict[str, str] = {}
+    for data in datasets:
+        chart = data.published.chart
+        if chart is not None:
+            files[literature.FILE] = chart.svg
+        for section in data.sections:
+            chart = section.chart() if section.writes_chart else None
+            if chart is not None:
+                files[f"{section.dataset}.svg"] = chart.svg
+    return files
 
 
 def headline(datasets: Sequence[DatasetTables]) -> str:
     """Return the answer of a suite for a terminal, with the reasons for missing cells."""
-    lines = [
-        line.replace("**", "").replace("`", "") for data in datasets for line in page.answers(data)
-    ]
-    return "\n".join(
-        [
-            *lines,
-            *page.cells_without_score([r for data in datasets for r in data.leaderboard.records]),
-        ]
-    )
+    lines = [line for data in datasets for line in data.answers]
+    lines = [line.replace("**", "").replace("`", "") for line in lines]
+    records = [record for data in datasets for record in data.leaderboard.records]
+    return "\n".join([*lines, *page.cells_without_score(records)])
 
 
 def terminal(datasets: Sequence[DatasetTables]) -> str:

@@ -29,12 +29,14 @@ from locus.benchmark.report.case_columns import (
     column_as_floats,
     read_columns,
 )
-from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
-from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
+from locus.benchmark.report.formats import number, p_value
+from locus.benchmark.report.grouping import Row, counted, grouped, main_value, run_names
+from locus.benchmark.report.table import Table, as_text
 from locus.benchmark.suite import folders
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
+from locus.core.scores import Estimate
 from locus.core.types import Echo, FloatArray
 from locus.scoring.statistics.mrmc import over_patients, with_draw_error
 from locus.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
@@ -325,7 +327,7 @@ def _column(case_columns: CaseColumns, row: Row, name: str) -> FloatArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class PairDifference:
     """The difference A − B of two rows in one column, of a finding or of the mean over findings."""
 
     pair: Pair
@@ -368,7 +370,7 @@ def _one_or_both(left: str, right: str) -> str:
     return left if left == right else f"{left} − {right}"
 
 
-def differences(pair: Pair, both: CommonCases) -> list[Difference]:
+def differences(pair: Pair, both: CommonCases) -> list[PairDifference]:
     """Compare two rows on their common cases: each column by finding and its mean.
 
     Several training runs are compared over runs and patients, one run on each side over patients. The interval of the
@@ -396,7 +398,7 @@ def differences(pair: Pair, both: CommonCases) -> list[Difference]:
     rows = []
     for (metric, finding), under_rule in zip(columns, compared, strict=True):
         case_count = int(np.isfinite(columns[metric, finding][:, 0]).sum())
-        row = Difference(
+        row = PairDifference(
             pair=pair,
             finding=finding,
             n=case_count,
@@ -458,7 +460,7 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def corrected(rows: Sequence[Difference]) -> list[Difference]:
+def corrected(rows: Sequence[PairDifference]) -> list[PairDifference]:
     """Return the rows, column by column, with p corrected by Holm over all pairs, findings and means of a column."""
     corrected_rows = []
     for column_rows in grouped(rows, lambda row: row.values.rule).values():
@@ -469,7 +471,7 @@ def corrected(rows: Sequence[Difference]) -> list[Difference]:
     return corrected_rows
 
 
-def tables(rows: Sequence[Difference]) -> list[Table]:
+def tables(rows: Sequence[PairDifference]) -> list[Table]:
     """Return the main column by finding, and the means of all columns over findings."""
     by_finding = [(row, row.finding) for row in rows if row.values.rule == MAIN]
     means = [(row, row.values.rule) for row in rows if row.finding == "mean"]
@@ -479,7 +481,7 @@ def tables(rows: Sequence[Difference]) -> list[Table]:
     ]
 
 
-def _table(title: str, heading: str, named_rows: Sequence[tuple[Difference, str]]) -> Table:
+def _table(title: str, heading: str, named_rows: Sequence[tuple[PairDifference, str]]) -> Table:
     """Build a table. Model, method and numbers of training runs are columns only if they differ between rows."""
     texts = np.array([row.words for row, _ in named_rows])
     varies = (texts != texts[0]).any(axis=0)
@@ -492,27 +494,19 @@ def _table(title: str, heading: str, named_rows: Sequence[tuple[Difference, str]
 
 def _cells(row: UnderRule) -> list[str]:
     """Format both values, their difference and its p-values."""
-    difference = Interval(row.difference, row.low, row.high)
     return [
-        number(row.first),
-        number(row.second),
-        signed(difference),
-        _format_p(row.p),
-        _format_p(row.p_holm),
+        number(row.first, leading_zero=True),
+        number(row.second, leading_zero=True),
+        number(Estimate(row.difference, row.low, row.high), sign="all", leading_zero=True),
+        p_value(row.p, digits=4, leading_zero=True),
+        p_value(row.p_holm, digits=4, leading_zero=True),
     ]
 
 
-def _format_p(p: float | None) -> str:
-    """Format p with four decimals, the resolution of 10,000 sign flips; smaller values as a bound."""
-    if p is None:
-        return NOTHING
-    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
-
-
-def compare(first: Selection, second: Selection) -> tuple[str, list[Difference]]:
+def compare(first: Selection, second: Selection) -> tuple[str, list[PairDifference]]:
     """Return the differences of two sides as text, and as rows. Raises ``BadValueError`` without a common case."""
     pairs, unmatched = pairs_of(first, second)
-    rows: list[Difference] = []
+    rows: list[PairDifference] = []
     lines: list[str] = []
     for pair in tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None):
         both = common_cases(pair, (first.folder, second.folder))

@@ -20,7 +20,7 @@ from locus.benchmark.evaluation.scorer import stored_cases
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Cell, Record, cases
-from locus.benchmark.report.grouping import is_method, main_value, network_words, ranked
+from locus.benchmark.report.grouping import is_method, main_value, ranked
 from locus.benchmark.suite import cells, folders, request
 from locus.benchmark.suite.missing import missing_data_message
 from locus.benchmark.suite.plan import added_model
@@ -77,7 +77,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     return OpenedModel(
         address=f"{name}/{first.model_id}",
         title=suite.title,
-        network=network_words(first),
+        network=first.network,
         records=chosen,
         folder=folder,
         runs_dir=runs_dir,

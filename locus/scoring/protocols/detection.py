@@ -40,7 +40,7 @@ from locus.scoring.statistics.resample import (
 from locus.scoring.statistics.summary import (
     NO_DENOMINATOR,
     Column,
-    Estimate,
+    FindingEstimates,
     estimate,
     scores,
 )
@@ -73,7 +73,7 @@ class ConfidenceProtocol(Protocol):
         return Result(scores([*counted, *estimates], findings), table, {}, failed, remark=remark)
 
     @abstractmethod
-    def measure(self, batch: "BoxCases") -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: "BoxCases") -> tuple[list[FindingEstimates], Mapping[str, ArrayLike]]:
         """Return the estimates of all metrics, and the columns (N,) of the rows per case."""
 
 
@@ -259,7 +259,7 @@ class Detection(ConfidenceProtocol):
     name = "detection"
     main = "ap@iou.4"
 
-    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: BoxCases) -> tuple[list[FindingEstimates], Mapping[str, ArrayLike]]:
         """Return ``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` in a row follows VOC at the main threshold."""
         estimates = [e for above in AP_IOU for e in _average_precisions(batch, above)]
         hits = np.array(
@@ -268,14 +268,14 @@ class Detection(ConfidenceProtocol):
         return estimates, {**batch.row_columns, "hits": hits}
 
 
-def _average_precisions(batch: BoxCases, above: float) -> list[Estimate]:
+def _average_precisions(batch: BoxCases, above: float) -> list[FindingEstimates]:
     """Return the VOC and COCO estimates at one IoU threshold."""
     n, word = batch.totals(batch.truths), f"{above:g}".removeprefix("0")
     voc = [_precision_sums(batch, numbers, above) for numbers in batch.numbers]
     samples = batch.resampled(voc, average_precision) if above == MAIN_AP_IOU else None
     value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
     coco = np.array([_ap101(batch, numbers, above) for numbers in batch.numbers], dtype=np.float64)
-    main = Estimate(f"ap@iou{word}", batch.threshold_source, value, n, samples)
+    main = FindingEstimates(f"ap@iou{word}", batch.threshold_source, value, n, samples)
     return [main, replace(main, metric=f"ap101@iou{word}", value=coco, samples=None)]
 
 
@@ -401,7 +401,7 @@ class Froc(ConfidenceProtocol):
     name = "froc"
     main = "froc@iou.3"
 
-    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: BoxCases) -> tuple[list[FindingEstimates], Mapping[str, ArrayLike]]:
         """Return ``froc@iou.3`` … and their seven rates; ``hits`` in a row counts truth boxes hit by IoU."""
         pairs = [
             (boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)
@@ -417,7 +417,7 @@ class Froc(ConfidenceProtocol):
 
 def _froc_estimates(
     batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str
-) -> list[Estimate]:
+) -> list[FindingEstimates]:
     """Return the mean of the seven rates, then each of them."""
     metric, reason, n = (
         f"froc@{word}",
@@ -428,7 +428,7 @@ def _froc_estimates(
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
     is_main = metric + suffix == Froc.main
     samples = batch.resampled(sums, mean_sensitivity) if is_main else None
-    whole = Estimate(
+    whole = FindingEstimates(
         metric + suffix, batch.threshold_source, curve.mean(1), n, samples, reason=reason
     )
     names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]

@@ -12,7 +12,7 @@ from locus.scoring.protocols import base
 from locus.scoring.protocols.base import Cases, Result
 from locus.scoring.protocols.maxbox import STEP, map_224
 from locus.scoring.statistics.resample import CaseIndex, Sums, by_patient, resample_over
-from locus.scoring.statistics.summary import Estimate, scores
+from locus.scoring.statistics.summary import FindingEstimates, scores
 from locus.scoring.surface import as_heat_map
 
 LAST_BIN_EDGES = [1.0, 2.0, 3.0]
@@ -49,7 +49,7 @@ class PxAP(base.Protocol):
             "pxap": [average_precision(c) for c in counts],
             "truth": [c[1].sum() / c.sum() for c in counts],
         }
-        estimate = Estimate("pxap", "none", value, n, resampled)
+        estimate = FindingEstimates("pxap", "none", value, n, resampled)
         return Result(
             scores([estimate], findings),
             base.rows(scored, reasons, columns),

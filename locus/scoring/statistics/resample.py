@@ -14,13 +14,14 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from locus.core.errors import BadValueError
+from locus.core.scores import Estimate
 from locus.core.types import FloatArray, generator
 
 Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
@@ -48,8 +49,6 @@ _share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
 
 Counts = NDArray[np.uint8]
 Samples = NDArray[np.float32]
-Mark = Literal["above", "level", "below", ""]
-"""Whether an interval of a difference is above 0, contains it, or is below it; empty without an interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -558,28 +557,7 @@ def _all_coins(patients: int) -> NDArray[np.int8]:
     return (1 - 2 * bits).astype(np.int8)
 
 
-class Gap(NamedTuple):
-    """A difference with its 95% interval; nan for unknown ends."""
-
-    difference: float
-    low: float = float("nan")
-    high: float = float("nan")
-
-    @property
-    def mark(self) -> Mark:
-        """Above, level or below.
-
-        >>> Gap(0.2, 0.1, 0.3).mark, Gap(0.2, -0.1, 0.5).mark, Gap(0.2).mark
-        ('above', 'level', '')
-        """
-        if not np.isfinite([self.low, self.high]).all():
-            return ""
-        if self.low > 0:
-            return "above"
-        return "below" if self.high < 0 else "level"
-
-
-def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resampled) -> Gap:
+def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resampled) -> Estimate:
     """Return the mean of published shares minus the mean of ``other`` (F,), with a 95% interval.
 
     A published share of n cases is binomial, that of ``other`` is resampled by patient, and the two are taken as
@@ -595,20 +573,20 @@ def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resam
     >>> of_patients = np.repeat([[0.5], [0.3]], 50, 0)  # two findings, resampled: mean .4, standard deviation .1
     >>> box = Resampled(np.array([0.4]), of_patients, of_patients, of_patients > 0)
     >>> gap = independent_difference([0.5], [100], box)  # .1 ± 1.96 √(.25/100 + .1²) = .1 ± .219
-    >>> [round(end, 3) for end in gap], gap.mark
+    >>> [round(end, 3) for end in gap[:3]], gap.mark
     ([0.1, -0.119, 0.319], 'level')
     """
     shares = np.asarray(published, dtype=np.float64)
     n = np.asarray(counts, dtype=np.float64)
     difference = float(shares.mean() - other.value.mean())
     if (n <= 0).any():
-        return Gap(difference)
+        return Estimate(difference)
     if shares.ndim == 0:
         shares = least_certain(float(shares), n)
     binomial_variance = (shares * (1 - shares) / n).sum() / len(n) ** 2
     variance = binomial_variance + other.samples.astype(np.float64).mean(1).var()
     reach = _NORMAL.inv_cdf((1 + LEVEL) / 2) * float(np.sqrt(variance))
-    return Gap(difference, low=difference - reach, high=difference + reach)
+    return Estimate(difference, low=difference - reach, high=difference + reach)
 
 
 def least_certain(mean: float, counts: FloatArray) -> FloatArray:

@@ -59,7 +59,7 @@ class Column:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class FindingEstimates:
     """A metric per finding, with its resamples."""
 
     metric: str
@@ -91,7 +91,7 @@ def sums(
 
 def estimate(
     columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int
-) -> list[Estimate]:
+) -> list[FindingEstimates]:
     """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
     if not len(index):
         undefined = np.full(len(names), np.nan)
@@ -108,8 +108,8 @@ def estimate(
 
 def _estimate_of(
     column: Column, value: FloatArray, n: NDArray[np.int64], samples: resample.Resampled | None
-) -> Estimate:
-    return Estimate(
+) -> FindingEstimates:
+    return FindingEstimates(
         metric=column.metric,
         threshold_source=column.threshold_source,
         value=value,
@@ -121,12 +121,12 @@ def _estimate_of(
     )
 
 
-def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
+def difference(first: FindingEstimates, second: FindingEstimates, metric: str) -> FindingEstimates:
     """Return ``first`` − ``second`` on the same cases and resamples, with a new name and the source of ``first``."""
     samples = None
     if first.samples is not None and second.samples is not None:
         samples = first.samples - second.samples
-    return Estimate(
+    return FindingEstimates(
         metric=metric,
         threshold_source=first.threshold_source,
         value=first.value - second.value,
@@ -137,7 +137,7 @@ def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
     )
 
 
-def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
+def scores(estimates: Sequence[FindingEstimates], names: Sequence[str]) -> list[Score]:
     """Return one score per finding, then ``mean``, the unweighted mean over findings with a value; BCa intervals."""
     all_scores = []
     for start in range(0, len(estimates), ESTIMATES_PER_BATCH):
@@ -147,7 +147,7 @@ def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
     return all_scores
 
 
-def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
+def _ends(estimates: Sequence[FindingEstimates]) -> list[FloatArray]:
     """Return the intervals (F+1,2) of each estimate: of its findings and of their mean, nan without one."""
     ends = [np.full((len(metric_estimate.value) + 1, 2), np.nan) for metric_estimate in estimates]
     pending = []  # samples of all estimates, whose intervals are computed together
@@ -166,7 +166,7 @@ def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
     return ends
 
 
-def _scores(of: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
+def _scores(of: FindingEstimates, names: Sequence[str], ends: FloatArray) -> list[Score]:
     """Return the scores of the findings ``names`` and of their mean, with the intervals ``ends`` (F+1,2)."""
     values = np.append(of.value, resample.mean(of.value, 0))
     counts = np.append(of.n, of.n.max(initial=0) if of.shared else of.n.sum())
@@ -183,7 +183,7 @@ def _scores(of: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]
     ]
 
 
-def _score(of: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
+def _score(of: FindingEstimates, finding: str, value: float, n: int, ends: FloatArray) -> Score:
     """Return one score; without a value it has the reason of the estimate."""
     if not np.isfinite(value):
         return Score(

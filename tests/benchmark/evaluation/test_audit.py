@@ -103,5 +103,5 @@ def test_shares_of_fewer_boxes_have_a_difference_but_no_mark():
     hits = {column: np.array([1.0, 0, 1, 0, 1, 0]) for column in COLUMNS}
     box = Box.of((hits, ["Mass"] * 6, list("abcdef")))
     by_count = {n: gap(one_share(n), "hit@iou.3", ["Mass"], box) for n in (6, 4)}
-    assert [of.difference for of in by_count.values()] == [0, 0]
+    assert [of.value for of in by_count.values()] == [0, 0]
     assert [gap.mark for gap in by_count.values()] == ["level", ""]

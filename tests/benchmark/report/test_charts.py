@@ -9,9 +9,9 @@ from matplotlib.lines import Line2D
 from locus.benchmark import records
 from locus.benchmark.report import charts, grouping, literature, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.grouping import Interval
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.names import MAIN
+from locus.core.scores import Estimate
 
 
 def gathered(folder):
@@ -42,7 +42,8 @@ def test_curve_of_a_method_is_its_recorded_hits(demo):
 
 
 def test_curve_of_fixed_box_is_its_row_and_papers_with_one_threshold_are_points(nih):
-    drawn = {curve.get_label(): curve for curve in literature.curves(nih, literature.box_of(nih))}
+    published = literature.PublishedResults(nih)
+    drawn = {curve.get_label(): curve for curve in published.curves(published.box)}
     row = next(row for row in nih.without_network if row.name == "fixed_box")
     assert values(drawn[literature.SEES_NOTHING])[0.3] == pytest.approx(row.scores[MAIN].value, abs=1e-6)
     points = [curve for curve in drawn.values() if len(curve.get_xydata()) == 1]
@@ -59,7 +60,7 @@ def test_text_of_a_chart_is_text_and_groups_have_no_id():
 
 
 def test_intervals_have_a_panel_per_question_and_a_dot_and_bar_per_value():
-    values = {"one": [Interval(0.1, 0.0, 0.2), None], "two": [Interval(0.5), Interval(0.4, 0.3, 0.5)]}
+    values = {"one": [Estimate(0.1, 0.0, 0.2), None], "two": [Estimate(0.5), Estimate(0.4, 0.3, 0.5)]}
     made = charts.intervals({"class": values, "use": values}, ["cam", "gradcam"], "About.")
     assert made.svg.index(">class<") < made.svg.index(">use<")
     assert made.svg.count(">gradcam<") == 1  # the panels of a row share the names
@@ -67,7 +68,7 @@ def test_intervals_have_a_panel_per_question_and_a_dot_and_bar_per_value():
 
 
 def test_panels_of_intervals_are_beside_each_other_over_the_width_of_a_page():
-    values = {"one": [Interval(0.1, 0.0, 0.2)]}
+    values = {"one": [Estimate(0.1, 0.0, 0.2)]}
     made = charts.intervals(dict.fromkeys("abcd", values), ["cam"], "")
     width, height = (float(number) for number in re.search(r'viewBox="0 0 (\S+) (\S+)"', made.svg).groups())
     assert width > 3 * height

@@ -37,7 +37,7 @@ def without_floors(tmp_path_factory):
 
 def width(finding):
     (gap,) = finding.floors
-    return gap.difference.high - gap.difference.low
+    return gap.estimate.high - gap.estimate.low
 
 
 def test_missing_file_is_said_on_the_page(without_floors):

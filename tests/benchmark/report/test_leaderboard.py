@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from locus.benchmark.records import Record, Score, cases, load, pack, write
+from locus.benchmark.records import Record, Score, cases, load, pack, trainings, write
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report import grouping, main_table
+from locus.benchmark.report import main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.comparisons import SPREAD
-from locus.benchmark.report.grouping import COLUMNS, UNSOLVED, Comparison, Interval
+from locus.benchmark.report.formats import number
+from locus.benchmark.report.grouping import COLUMNS, UNSOLVED
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import DatasetTables, answer, notes
-from locus.benchmark.report.table import short
 from locus.core.names import MAIN
+from locus.core.scores import Difference, Estimate
 from locus.scoring.statistics import mrmc
 from tests.benchmark.report.given import leaderboard, texts
 from tests.benchmark.report.made_up import PATIENTS, cell, hits, training
@@ -69,9 +70,9 @@ def test_methods_are_compared_within_their_network_and_with_prior_by_the_formula
     assert best == {"cam": True, "layercam": True, "gradcam": False}
     assert row(board, "cam", "AVG").in_top_group is None  # the only method of its network
     behind, wanted = row(board, "gradcam").best_other, mrmc.difference(by_hand("cam"), by_hand("gradcam"))
-    assert behind.name == "cam"
-    assert behind.difference[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
-    gap, wanted = row(board, "cam").over_baselines[0].difference, mrmc.difference(by_hand("cam"), by_hand("prior"))
+    assert behind.other == "cam"
+    assert behind.estimate[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
+    gap, wanted = row(board, "cam").over_baselines[0].estimate, mrmc.difference(by_hand("cam"), by_hand("prior"))
     assert gap[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
 
 
@@ -155,7 +156,7 @@ def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_baselines_i
     for name in ("cam", "gradcam", "xgradcam"):
         gap = row(board, name).over_floor
         difference, verdict = looks[name, "bold" if name == "cam" else "grey"]
-        assert difference.removeprefix("+").startswith(short(gap.difference.value))
+        assert difference.removeprefix("+").startswith(number(gap.estimate.value))
         assert (verdict == "n.s.") == (gap.p > 0.05)
 
 
@@ -244,7 +245,7 @@ def test_without_per_case_rows_there_is_only_a_mean(tmp_path):
 def test_runs_of_another_recipe_are_another_row():
     one, other, further = (Record(cell=cell("cam", seed)) for seed in range(3))
     pinned = further.model_copy(update={"cell": further.cell.model_copy(update={"recipe": {**further.cell.recipe, "threads": 1}})})
-    assert [len(group) for group in grouping.trainings([other, one, pinned])] == [2, 1]
+    assert [len(group) for group in trainings([other, one, pinned])] == [2, 1]
 
 
 def test_individual_runs_have_a_table(folder):
@@ -259,7 +260,7 @@ def test_individual_runs_have_a_table(folder):
 @pytest.mark.parametrize(("over_fixed_box", "above"), [(0.1, True), (-0.1, False)])
 def test_row_is_above_the_baselines_only_if_it_is_above_both(board, over_fixed_box, above):
     (prior,) = row(board, "cam").over_baselines
-    gap = Comparison("fixed_box", Interval(over_fixed_box, over_fixed_box - 0.05, over_fixed_box + 0.05), 0.01)
+    gap = Difference("fixed_box", Estimate(over_fixed_box, over_fixed_box - 0.05, over_fixed_box + 0.05), 0.01)
     assert replace(row(board, "cam"), over_baselines=(prior, gap)).above_baselines is above
 
 
@@ -353,8 +354,8 @@ def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_neste
 
     assert networks["LSE"].main.value == pytest.approx((18 + 14) / 2 / PATIENTS)
     wanted, behind = mrmc.difference_nested(mean(6), mean(0)), networks["AVG"].best_other
-    assert behind.name == "small CNN with LSE"
-    assert behind.difference[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
+    assert behind.other == "small CNN with LSE"
+    assert behind.estimate[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
 
 
 @pytest.mark.byhand
@@ -363,7 +364,7 @@ def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(t
     board, _ = suite(tmp_path, AVG=(3, 0), LSE=(3, 6), MAX=(1, 2), EXP=(3, 1, ("layercam",), 15))
     cam, layercam = board.effects
     assert (cam.name, cam.in_top_group, cam.best_other) == ("cam", True, None)
-    assert (layercam.name, layercam.best_other.name, layercam.best_other.difference.value) == ("layercam", "cam", pytest.approx(0.2))
+    assert (layercam.name, layercam.best_other.other, layercam.best_other.estimate.value) == ("layercam", "cam", pytest.approx(0.2))
 
 
 def test_means_over_networks_are_of_the_methods_that_all_networks_have(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from locus.benchmark.records import Cell, Record, Score, Subgroup, write
 from locus.benchmark.report import detail_tables, tables
 from locus.benchmark.report.detail_tables import NAMES, score
-from locus.benchmark.report.grouping import Row, network_words
+from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.page import Description, answer, cells_without_score, leaderboard_md
 from locus.benchmark.report.table import tabulated
 from tests.benchmark.report.given import leaderboard, tables_on_page
@@ -60,7 +60,7 @@ def test_equal_baselines_without_a_network_are_merged():
     all_records += [main(0.3, "prior"), main(0.1, "prior", "PCAM")]
     columns = [*NAMES, score("hit@iou.3")]
     result = sorted((row["method"], row["network"]) for row in rows(tabulated("", "", columns, [Row.of([one]) for one in all_records])))
-    networks = [network_words(cell(pooling=pooling)) for pooling in POOLINGS]
+    networks = [cell(pooling=pooling).network for pooling in POOLINGS]
     apart = [(method, network) for method in ("cam", "prior", "untrained") for network in networks]
     assert result == sorted([*apart, ("center", "any")])
 

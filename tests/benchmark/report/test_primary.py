@@ -6,10 +6,11 @@ import yaml
 
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report import comparisons, primary
-from locus.benchmark.report.grouping import Comparison, Interval, Row
+from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.primary import Analysis, Contrast, Primary
 from locus.benchmark.suite import plan
 from locus.core.errors import DataError, UnknownNameError
+from locus.core.scores import Difference, Estimate
 from locus.scoring.statistics.mrmc import RowSamples
 
 PATIENTS, RUNS, DRAWS = 40, 3, 500
@@ -71,7 +72,7 @@ def test_effect_in_the_primary_row_is_found_and_the_other_rows_stay_below_five_p
 @pytest.mark.byhand
 def test_primary_rows_are_corrected_alone_and_the_others_count_only_after_them():
     def with_p(name, p):
-        gaps = tuple(Comparison(floor, Interval(0.2, 0.1, 0.3), 1.0, single) for floor, single in (("prior", p / 2), ("fixed_box", p)))
+        gaps = tuple(Difference(floor, Estimate(0.2, 0.1, 0.3), 1.0, single) for floor, single in (("prior", p / 2), ("fixed_box", p)))
         return Row("method", name, (Record(cell=Cell(dataset="phantom", method=name)),), over_baselines=gaps)
 
     groups = [[with_p("fullgrad", 0.01), with_p("cam", 0.001)], [with_p("fullgrad", 0.03), with_p("cam", 0.04), with_p("gradcam", 0.02)]]
@@ -84,7 +85,7 @@ def test_primary_rows_are_corrected_alone_and_the_others_count_only_after_them()
 
 def finding(status, p, low=0.1):
     analysis = Analysis(status=status, chosen="Before.")
-    gaps = (Comparison("prior", Interval(0.2, low, 0.3), p, p),)
+    gaps = (Difference("prior", Estimate(0.2, low, 0.3), p, p),)
     return primary.Finding(analysis, Row("method", "cam", (Record(cell=Cell(dataset="phantom", method="cam")),)), gaps, p, p)
 
 

@@ -95,6 +95,18 @@ def test_tables_regenerate_byte_for_byte(suite):
     assert set(before) == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"}
 
 
+@pytest.mark.parametrize("step", ["suite_page", "link_documents"])
+def test_a_page_that_fails_leaves_no_file(tmp_path, monkeypatch, records, step):
+    def fail(*_args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tables, step, fail)
+    folder = tmp_path / "demo"
+    with pytest.raises(ZeroDivisionError):
+        tables.write(folder, records=records)
+    assert not folder.exists()
+
+
 def test_leaderboard_csv_has_a_line_per_row_with_the_recorded_values(suite, records):
     by_method = {line["method"]: line for line in lines(suite)}
     assert list(by_method)[-5:] == ["prior", "center", "noise", "untrained", "truth"]
