@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.evaluation import scorer
+from locus.benchmark.evaluation import network
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.score import finished_runs, scored_model
 from locus.core.names import MAIN_PROTOCOL
@@ -91,7 +91,7 @@ def read(suite: str, folder: Path, method: str, pooling: str) -> list[Hits]:
     out, loaded = [], plan.load(suite)
     for model in plan.models(loaded):
         if model.trainings[0].global_pool == pooling:
-            store = scorer.stored_cases(
+            store = network.stored_cases(
                 scored_model(model, finished_runs(model, folder), folder), [method], None
             )
             cell = next(

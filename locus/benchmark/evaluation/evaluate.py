@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from locus import backbones, datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier, weight_files
+from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, write_records
 from locus.benchmark.evaluation.result import Evaluation
-from locus.benchmark.evaluation.scorer import NetworkScorer, ScoredModel, write_records
 from locus.benchmark.maps.generate import showing
 from locus.benchmark.maps.runs import ModelRun, with_random_weights
 from locus.benchmark.opening import load

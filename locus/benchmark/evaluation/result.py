@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from locus import methods as method_registry
 from locus.benchmark import checks, records
-from locus.benchmark.evaluation.scorer import ScoredModel, stored_cases
+from locus.benchmark.evaluation.network import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.panels import RawMap, prepare_case

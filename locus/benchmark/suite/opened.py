@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from locus.benchmark.evaluation.scorer import stored_cases
+from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Cell, Record, cases

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from locus.benchmark.evaluation import readers, scorer
+from locus.benchmark.evaluation import network, readers
 from locus.benchmark.evaluation.cell import Scored, score_result
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, cases
@@ -73,9 +73,9 @@ def _finished(
 
 def scored_model(
     model: ModelPlan, trained: Sequence[ModelRun], runs_dir: Path
-) -> scorer.ScoredModel:
+) -> network.ScoredModel:
     """Return the training runs of ``model`` with the folder of their maps in ``runs_dir``."""
-    return scorer.ScoredModel(
+    return network.ScoredModel(
         id=model.id,
         trained=trained,
         maps=model.maps_folder(runs_dir),
@@ -95,7 +95,7 @@ def explain(
     """
     hardware.configure_torch(model.trainings[0].threads or flags.threads)
     scored = scored_model(model, finished_runs(model, runs_dir), runs_dir)
-    scorer.stored_cases(scored, method_names, flags)
+    network.stored_cases(scored, method_names, flags)
 
 
 def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
@@ -112,7 +112,7 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     suite_scorer = SuiteScorer.prepare(
         scored_model(model, trained, runs_dir), task.cells, flags, fit=fit
     )
-    scorer.write_records(suite_scorer, folder)
+    network.write_records(suite_scorer, folder)
 
 
 @lru_cache(maxsize=1)
@@ -122,7 +122,7 @@ def _truth_alone(config: TrainConfig) -> ModelRun:
 
 
 @dataclass(eq=False, kw_only=True)
-class SuiteScorer(scorer.NetworkScorer):
+class SuiteScorer(network.NetworkScorer):
     """Scores the cells of a suite: those of a network, those fitted on another suite, and people's boxes."""
 
     fit: fitted.Fit | None = None

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from locus.benchmark import records
-from locus.benchmark.evaluation.scorer import stored_cases
+from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.maps.cases import make_cases
 from locus.benchmark.maps.generate import build_method, load_or_generate, make_request, requests_of, validation_requests
 from locus.benchmark.maps.runs import ModelRun, Untrained, select_samples, subset
