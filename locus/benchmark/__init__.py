@@ -12,6 +12,6 @@ tables, where folds are pooled, the models of an entry are called its training r
 
 Other packages have one task each. ``baselines`` makes the rows that see no image. ``checks`` tests whether heat maps
 depend on the network. ``inspect`` examines a method, a data set or a network. ``evaluation`` runs the benchmark in one
-call from Python, and scores maps and boxes of other projects. ``pictures`` draws cases, and ``heatmaps`` is the engine
-of ``heatmap.py``.
+call from Python. ``entries`` scores maps and boxes of other projects. ``pictures`` draws cases, and ``heatmaps`` is the
+engine of ``heatmap.py``.
 """

@@ -47,7 +47,7 @@ class NetworkEvidence(Evidence):
     autocast: Autocast
     """Precision of forward passes."""
     collect_evidence: "Callable[..., NetworkEvidence]"
-    """The function ``locus.explaining.collect_evidence``, for evidence at another layer."""
+    """The function ``locus.explaining.batch.collect_evidence``, for evidence at another layer."""
     given_outputs: tuple[Tensor, Tensor] | None = None
     """``outputs``, if the network has already run; else None."""
     other_paths: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class NetworkEvidence(Evidence):
     """Function for ``references``; None: there is no data set."""
 
     def __post_init__(self) -> None:
-        self._shared("images", self.images)
+        self._watched("images", self.images)
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """Run the network and return ``outputs``."""
@@ -66,7 +66,7 @@ class NetworkEvidence(Evidence):
     def _checksums(self) -> dict[str, list[tuple[Tensor, int]]]:
         return {}
 
-    def _shared(self, name: str, value: T, *tensors: Tensor) -> T:
+    def _watched(self, name: str, value: T, *tensors: Tensor) -> T:
         """Return ``value``, which all methods read, and record checksums of its ``tensors`` (default: itself)."""
         watched = tensors or ((value,) if isinstance(value, Tensor) else ())
         self._checksums[name] = [(tensor, checksum(tensor)) for tensor in watched]
@@ -74,7 +74,7 @@ class NetworkEvidence(Evidence):
 
     def modified(self) -> list[str]:
         """Return the names of the tensors that a method has modified, in any way, here and at other layers."""
-        read: list[NetworkEvidence] = [
+        related: list[NetworkEvidence] = [
             *self._evidence_by_layer.values(),
             *filter(None, [vars(self).get("all_findings")]),
         ]
@@ -85,7 +85,7 @@ class NetworkEvidence(Evidence):
             if any(checksum(tensor) != value for tensor, value in pairs)
         ]
         return list(
-            dict.fromkeys([*names, *(name for evidence in read for name in evidence.modified())])
+            dict.fromkeys([*names, *(name for evidence in related for name in evidence.modified())])
         )
 
     def run(self) -> Self:
@@ -125,17 +125,17 @@ class NetworkEvidence(Evidence):
     @cached_property
     def A(self) -> Tensor:  # noqa: N802
         """The feature map, (N,C,h,w)."""
-        return self._shared("A", self.outputs[0].detach())
+        return self._watched("A", self.outputs[0].detach())
 
     @cached_property
     def logits(self) -> Tensor:
         """Logits of the requested findings, (N,K)."""
-        return self._shared("logits", self.outputs[1].detach()[:, self._columns].float())
+        return self._watched("logits", self.outputs[1].detach()[:, self._columns].float())
 
     @cached_property
     def G(self) -> Tensor:  # noqa: N802
         """All gradients, (N,K,C,h,w)."""
-        return self._shared("G", self.gradients.full())
+        return self._watched("G", self.gradients.full())
 
     @cached_property
     def all_findings(self) -> "NetworkEvidence":
@@ -192,10 +192,10 @@ class NetworkEvidence(Evidence):
         ``None`` is ``model.layer``. Raises ``UnknownNameError`` with the available layers for an unknown one.
         """
         if layer not in self._evidence_by_layer:
-            rest = self.findings, layer, self.memory_gib, self.progress
+            arguments = self.findings, layer, self.memory_gib, self.progress
             with self.autocast():
                 self._evidence_by_layer[layer] = self.collect_evidence(
-                    self.model, self.images, *rest
+                    self.model, self.images, *arguments
                 )
         return self._evidence_by_layer[layer]
 
@@ -349,28 +349,28 @@ class PooledEvidence(NetworkEvidence):
             A = self.A.detach().requires_grad_()
             with no_grad_no_autocast(), torch.enable_grad():
                 G = jacobian_batched(self.head(A), A)
-            return self._shared("gradients", Dense(G), G)
+            return self._watched("gradients", Dense(G), G)
         w, D = factors
         w, D = w[self._columns], D if D.shape[1] == 1 else D[:, self._columns]
-        return self._shared("gradients", Factored(w, D), w, D)
+        return self._watched("gradients", Factored(w, D), w, D)
 
     @cached_property
     def class_maps(self) -> Tensor:
         """Class maps of the requested findings, (N,K,h,w)."""
         with no_grad_no_autocast(), evaluating(self.model):
-            return self._shared("class_maps", self.model.class_maps(self.A)[:, self._columns])
+            return self._watched("class_maps", self.model.class_maps(self.A)[:, self._columns])
 
     @cached_property
     def bias(self) -> Tensor:
         """The classifier's bias for the requested findings, (K,)."""
-        return self._shared("bias", self.model.bias.detach()[self._columns])
+        return self._watched("bias", self.model.bias.detach()[self._columns])
 
     @cached_property
     def ablation_drops(self) -> Tensor | None:
         """Drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
         with no_grad_no_autocast(), evaluating(self.model):
             drops: Tensor | None = self.model.head.ablated_drops(self.A)
-        return None if drops is None else self._shared("ablation_drops", drops[:, self._columns])
+        return None if drops is None else self._watched("ablation_drops", drops[:, self._columns])
 
     def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
         """Yield slices of the images with their part of the evidence; its gradients fit in memory."""
@@ -403,7 +403,7 @@ class LayerEvidence(NetworkEvidence):
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """Return the output of the layer and all logits, from one forward pass with a graph from the layer on."""
-        if len(self.images) > self._step:
+        if len(self.images) > self._chunk_size:
             A, logits = zip(
                 *((chunk.A, chunk.outputs[1].detach()) for chunk in self._chunks()), strict=True
             )
@@ -412,34 +412,35 @@ class LayerEvidence(NetworkEvidence):
             return layers.run(self.model, self.images, self.layer)
 
     @property
-    def _step(self) -> int:
+    def _chunk_size(self) -> int:
         return _passes.backward_batch_size(self.images, self.memory_gib)
 
     def _chunks(self) -> "Iterator[LayerEvidence]":
-        """Yield evidence of ``_step`` images at a time, so that the graph of one chunk is in memory."""
+        """Yield evidence of ``_chunk_size`` images at a time, so that the graph of one chunk is in memory."""
         return (
-            replace(self, images=images).run() for images in torch.split(self.images, self._step)
+            replace(self, images=images).run()
+            for images in torch.split(self.images, self._chunk_size)
         )
 
     def head(self, features: Tensor) -> Tensor:
         """Return the logits (M,K) with the output of the layer replaced by ``features`` (M,C,h,w)."""
         with evaluating(self.model):
-            return self._tail(features)[:, self._columns]
+            return self._layers_after(features)[:, self._columns]
 
     @cached_property
-    def _tail(self) -> layers.Step:
+    def _layers_after(self) -> layers.Step:
         return layers.tail(self.model, self.images, self.layer)
 
     @cached_property
     def gradients(self) -> Gradients:
         """Gradients, from one backward pass per finding."""
-        if len(self.images) > self._step:
+        if len(self.images) > self._chunk_size:
             G = torch.cat([chunk.gradients.full() for chunk in self._chunks()])
         else:
             A, logits = self.outputs
             with no_grad_no_autocast(), torch.enable_grad():
                 G = jacobian_per_finding(logits[:, self._columns], A)
-        return self._shared("gradients", Dense(G), G)
+        return self._watched("gradients", Dense(G), G)
 
     @cached_property
     def class_maps(self) -> Tensor:
@@ -454,9 +455,9 @@ class LayerEvidence(NetworkEvidence):
 
     def parts(self) -> Iterator[tuple[slice, "LayerEvidence"]]:
         """Split a batch into its chunks, and each by findings, because the images of a chunk share one graph."""
-        if len(self.images) > self._step:
+        if len(self.images) > self._chunk_size:
             for n, chunk in enumerate(self._chunks()):
-                rows = slice(n * self._step, n * self._step + len(chunk.images))
+                rows = slice(n * self._chunk_size, n * self._chunk_size + len(chunk.images))
                 yield from ((rows, part) for _, part in chunk.parts())
             return
         step = max(1, _passes.gradient_pairs_that_fit(self.A, self.memory_gib) // len(self.A))

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.structure
 
-UPPER_STOREY = """
+LIBRARY_ALONE = """
 import sys
 from importlib.abc import MetaPathFinder
 
@@ -46,5 +46,5 @@ assert result.scores[0].value == 0.5
 
 def test_a_network_is_explained_and_arrays_are_scored_without_data_sets_and_suites(tmp_path):
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", UPPER_STOREY], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", LIBRARY_ALONE], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

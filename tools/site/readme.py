@@ -48,10 +48,10 @@ def answer(results: Path) -> str:
     afterwards = [row for row in compared if row["thresholds and floors"] != "cross-fitted"]
     paragraphs = (
         "\n".join(_table(results)),
-        "**Fixed before scoring**: on 342 images that the recipe never saw, the difference of FullGrad from `prior`, "
-        f"the mean map of other patients' boxes, is {_differences(before, '− prior')}.",
-        "**Decided after scoring**, with thresholds and both baselines chosen on the 538 other images: the difference "
-        f"from the fixed box is {_differences(afterwards, '− fixed_box')}.",
+        "**Fixed before scoring**: on 342 images that were not used to choose the recipe, FullGrad − `prior` is "
+        f"{_differences(before, '− prior')}. `prior` is the mean map of other patients' boxes.",
+        "**Decided after scoring**, with thresholds and both baselines chosen on the 538 other images: FullGrad − "
+        f"`fixed_box` is {_differences(afterwards, '− fixed_box')}.",
         _weaknesses(results),
         *_added(results),
     )
@@ -66,12 +66,12 @@ def _added(results: Path) -> list[str]:
         f"`{name}` {row['added [95%]']}" for name, row in rows.items() if row["verdict"] == "adds"
     ]
     most = (
-        f"these add hits to `prior`: {', '.join(adding[:MOST_ADDING])}"
+        f"these hit more cases than `prior` alone: {', '.join(adding[:MOST_ADDING])}"
         if adding
-        else "no map adds hits to `prior`"
+        else "no map hits more cases than `prior` alone"
     )
     return [
-        f"**What the maps know beyond the usual place**, on the 604 boxes: joined with `prior`, {most}. `noise` adds "
+        f"**What the maps know beyond the usual place**, on the 604 boxes: combined with `prior`, {most}. `noise` adds "
         f"{rows['noise']['added [95%]']} ([what a map adds](docs/protocols.md#what-a-map-adds))."
     ]
 
@@ -107,10 +107,10 @@ def _weaknesses(results: Path) -> str:
     over_prior = {suite: recipes.over_prior(row) for suite, row in fullgrad.items()}
     published, uniform, labels = over_prior.values()
     return (
-        f"**Weak points**: the classifiers are weak (AUROC {auroc}; chance is .5), and 604 of the 984 boxes chose the "
-        "recipe. Networks first learn from findings that are drawn by the statistics of NIH's boxes. On these 604 "
-        f"boxes, the difference of FullGrad from `prior` is {published}; after findings drawn at uniform positions, it "
-        f"is {uniform}; without drawn findings, {labels} "
+        f"**Weak points**: the classifiers are weak (AUROC {auroc}; chance is .5), and the recipe was chosen on 604 of "
+        "the 984 boxes. Networks first learn from drawn findings that follow the statistics of NIH's boxes. On these "
+        f"604 boxes, FullGrad − `prior` is {published}; after findings drawn at uniform positions, it is {uniform}; "
+        f"without drawn findings, {labels} "
         "([drawn findings](docs/limits.md#what-do-the-drawn-findings-add))."
     )
 

@@ -43,45 +43,46 @@ def over_fold_draws(method: str, cases: Sequence[Case]) -> list[list[Case]]:
     redraw = _with_fixed_boxes if method == FIXED_BOX else _with_prior_maps
     draws: list[list[Case]] = [list(scored) for _ in range(FOLD_DRAWS)]
     for finding in np.unique(findings):
-        held = np.flatnonzero(findings == finding)
-        of_finding = [scored[n] for n in held]
-        for draw, redrawn in zip(draws, redraw(of_finding, fold[:, held]), strict=True):
-            for n, case in zip(held, redrawn, strict=True):
-                draw[n] = case
+        indices = np.flatnonzero(findings == finding)
+        of_finding = [scored[index] for index in indices]
+        for draw, redrawn in zip(draws, redraw(of_finding, fold[:, indices]), strict=True):
+            for index, case in zip(indices, redrawn, strict=True):
+                draw[index] = case
     return draws
 
 
 def _with_prior_maps(cases: Sequence[Case], fold: NDArray[np.int64]) -> Iterator[list[Case]]:
     """Yield the cases of one finding with the maps of each draw; ``fold``: (D,N) fold of each case."""
-    drawn = np.stack([box_coverage(case.boxes, case.frame, (SIDE, SIDE)) for case in cases]).astype(
-        np.float32
-    )
-    for of_draw in fold:
-        maps = [_mean_of(drawn[of_draw != number]) for number in range(FOLDS)]
+    coverage = [box_coverage(case.boxes, case.frame, (SIDE, SIDE)) for case in cases]
+    box_maps = np.stack(coverage).astype(np.float32)
+    for fold_of_case in fold:
+        maps = [_mean_of(box_maps[fold_of_case != number]) for number in range(FOLDS)]
         # the cases of a fold share one array, so that its surface is made once
         yield [
             replace(case, map=maps[number])
-            for case, number in zip(cases, of_draw.tolist(), strict=True)
+            for case, number in zip(cases, fold_of_case.tolist(), strict=True)
         ]
 
 
-def _mean_of(drawn: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean map (side,side) of drawn boxes (N,side,side); zeros without any."""
-    return drawn.mean(0) if len(drawn) else np.zeros(drawn.shape[1:], dtype=np.float32)
+def _mean_of(box_maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean (side,side) of maps (N,side,side) of boxes; zeros without any."""
+    if not len(box_maps):
+        return np.zeros(box_maps.shape[1:], dtype=np.float32)
+    return box_maps.mean(0)
 
 
 def _with_fixed_boxes(cases: Sequence[Case], fold: NDArray[np.int64]) -> Iterator[list[Case]]:
     """Yield the cases of one finding with the box of each draw; ``fold``: (D,N) fold of each case."""
-    truths = [as_boxes(case.boxes) / _corners(case) for case in cases]
-    for boxes, of_draw in zip(choose_boxes(truths, fold), fold, strict=True):
+    truths = [as_boxes(case.boxes) / _frame_factors(case) for case in cases]
+    for boxes, fold_of_case in zip(choose_boxes(truths, fold), fold, strict=True):
         redrawn = []
-        for case, number in zip(cases, of_draw, strict=True):
-            box = boxes[number] * _corners(case)
+        for case, number in zip(cases, fold_of_case, strict=True):
+            box = boxes[number] * _frame_factors(case)
             redrawn.append(replace(case, submitted_boxes=np.append(box, 1.0)[None]))
         yield redrawn
 
 
-def _corners(case: Case) -> NDArray[np.int64]:
+def _frame_factors(case: Case) -> NDArray[np.int64]:
     """Return (W, H, W, H) of the frame: the factors from shares of the frame to a box xyxy."""
     height, width = case.frame
     return np.array([width, height, width, height])

@@ -1,4 +1,6 @@
-"""Warn if another reading of maps or boxes fits the truth better than the one as given: swapped axes, another scale.
+"""Warn if maps or boxes fit the truth better when they are read in another way: swapped axes, another scale.
+
+A *reading* is one way to understand the numbers of a file: as given, transposed, inverted, and so on.
 
 ``heat_shares``, ``log_other_maps``  maps: their heat in the truth boxes
 ``log_other_boxes``                  boxes: their overlap with the truth
@@ -18,7 +20,7 @@ from locus.core.types import FloatArray, Sample
 
 log = logging.getLogger(__name__)
 PUBLISHED_FRAME = "pixels of the image as published, not of a resized copy"
-"""Frame of boxes."""
+"""The frame that boxes must have, in words."""
 READINGS = {
     "transposed maps": "if your maps are (w, h), save map.T instead",
     "inverted maps": "if low values mark the finding, save 1 - map instead",
@@ -76,18 +78,26 @@ def log_other_maps(shares: FloatArray) -> None:
             means[reading] = np.nanmean(values)
     if not means:
         return
-    best = max(means, key=lambda reading: means[reading])
-    has_more_inside = fits_better(as_given, shares_by_reading[best])
-    has_half_outside = fits_better(1 - shares_by_reading[best], 1 - as_given, ratio=2.0)
-    if has_more_inside or has_half_outside:
+    best_reading = max(means, key=lambda reading: means[reading])
+    has_more_inside = fits_better(as_given, shares_by_reading[best_reading])
+    has_half_as_much_outside = fits_better(
+        1 - shares_by_reading[best_reading], 1 - as_given, ratio=2.0
+    )
+    if has_more_inside or has_half_as_much_outside:
         text = "%s fit the truth better (%.3f instead of %.3f of their heat is in the boxes); %s"
-        log.warning(text, best, means[best], np.nanmean(as_given), READINGS[best])
+        log.warning(
+            text,
+            best_reading,
+            means[best_reading],
+            np.nanmean(as_given),
+            READINGS[best_reading],
+        )
 
 
 def _inside_square(values: Map, boxes: FloatArray, frame: tuple[int, int], side: int) -> float:
     """Return the share of a map inside the truth boxes if it shows a square of ``side`` in the middle of the image.
 
-    It is nan for a square image, where that is no other reading, for other maps, and for boxes outside the square.
+    It is nan if the image is square, the map is not square, or no box overlaps the square.
     """
     height, width = frame
     if height == width or values.shape[0] != values.shape[1]:
@@ -118,8 +128,8 @@ def log_other_boxes(
         for finding, truth in sample.boxes.items():
             case_boxes = boxes.get((sample.image_id, finding))
             if case_boxes is not None:
-                best = case_boxes[:, 4].argmax()
-                pairs.append((truth, case_boxes[best, :4][None]))
+                most_confident = case_boxes[:, 4].argmax()
+                pairs.append((truth, case_boxes[most_confident, :4][None]))
     if not pairs:
         return
 

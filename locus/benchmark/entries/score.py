@@ -47,7 +47,7 @@ class EntryCases:
     """Cases of an entry and its baselines; only one method's cases are cached."""
 
     entry: ExternalEntry
-    _last: dict[str, list[Case]] = field(default_factory=dict, repr=False)
+    _cached_cases: dict[str, list[Case]] = field(default_factory=dict, repr=False)
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -67,14 +67,14 @@ class EntryCases:
             return fixed_cases(cell.method, cell.protocol, self.entry.data, self.entry.data)
         if cell.method == names.SHUFFLED:
             return shuffled_cases(self.entry.answers.cases(cell.protocol))
-        cases = self._last.get(cell.method)
+        cases = self._cached_cases.get(cell.method)
         if cases is None:
             cases = self._baseline(cell.method)
-            self._last = {cell.method: cases}
+            self._cached_cases = {cell.method: cases}
         return cases
 
     def validation(self, cell: Cell) -> list[Case]:
-        """Return the training part for its baselines, else no cases: external maps are of test images only."""
+        """Return the cases of the training part for its baselines; none for other rows, as maps are of test images."""
         return training_cases(cell, self.entry.data)
 
     def _baseline(self, name: str) -> list[Case]:
@@ -92,12 +92,12 @@ class EntryCases:
             max_bytes=MAX_CACHED_BYTES,
         )
         skipped = entry.missing_maps if entry.missing == "skip" else set()
-        answered = []
+        with_map = []
         for case in cases:
             pair = (case.image_id, case.finding)
             if pair not in skipped:
-                answered.append(replace(case, probability=entry.probabilities.get(pair)))
-        return answered
+                with_map.append(replace(case, probability=entry.probabilities.get(pair)))
+        return with_map
 
     @cached_property
     def _shape(self) -> tuple[int, int]:
@@ -159,7 +159,7 @@ def _entry_cells(
     entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str]
 ) -> list[Cell]:
     """Return the cells of the entry and of the ``baselines``, for each protocol; ``chosen``: see ``score``."""
-    shared = Cell(
+    cell_of_all = Cell(
         dataset=entry.data.name,
         partition=str(entry.data.describe.get("partition", "")),
         split="test",
@@ -168,10 +168,10 @@ def _entry_cells(
         data={"findings": len(entry.data.findings)},
         recipe=entry.recipe,
     )
-    rows = [entry.name, *baselines]
+    row_names = [entry.name, *baselines]
     if entry.data.training_part is not None:
-        rows += names.OF_TRAINING_PART
-    pairs = [(row, protocol) for row in rows for protocol in _protocol_names(entry, row)]
+        row_names += names.OF_TRAINING_PART
+    pairs = [(row, protocol) for row in row_names for protocol in _protocol_names(entry, row)]
     if chosen:
         used = (names.MAIN_PROTOCOL, *chosen)
         pairs = [(row, protocol) for row, protocol in pairs if protocol in used]
@@ -179,7 +179,8 @@ def _entry_cells(
         added_rows = [row for row in (entry.name, *names.BESIDE_PRIOR) if row != names.UNTRAINED]
         pairs += [(row, names.ADDED) for row in added_rows]
     return [
-        shared.model_copy(update={"method": row, "protocol": protocol}) for row, protocol in pairs
+        cell_of_all.model_copy(update={"method": row, "protocol": protocol})
+        for row, protocol in pairs
     ]
 
 

@@ -9,9 +9,10 @@
 import datetime
 import platform
 import time
+import typing
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 from locus.arrays import Pair
 from locus.benchmark.baselines.fold_draws import over_fold_draws
@@ -37,7 +38,7 @@ Scored = tuple[Fields, Rows]
 """Fields of a record (scores, or status ``n/a`` or ``failed`` with a reason), and its per-case rows."""
 
 
-class CaseSource(Protocol):
+class CaseSource(typing.Protocol):
     """Source of cases for cells: a model's stored maps, or maps and boxes made elsewhere."""
 
     @property
@@ -57,7 +58,7 @@ class CaseSource(Protocol):
 
 @ONE_BLAS_THREAD
 def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = None) -> Scored:
-    """Score the maps of a cell's method by ``protocol``, by default its own; per-case rows include their subgroups."""
+    """Score the maps of a cell's method by ``protocol``, by default the cell's; rows per case include subgroups."""
     protocol = protocol or protocols.get(cell.protocol)()
     fields, rows = score_result(lambda: _evaluate(source, cell, protocol), protocol.geometry)
     if "scores" not in fields:
@@ -74,7 +75,7 @@ def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = 
 
 
 def _evaluate(source: CaseSource, cell: Cell, protocol: base.Protocol) -> Result:
-    """Return the result of a cell. That of a baseline made from other patients is a mean over draws of their folds."""
+    """Return the result of a cell; a baseline of other patients' boxes is averaged over draws of the folds."""
     cases = source.cases(cell)
     validation = source.validation(cell) if protocol.chooses_thresholds else []
     if cell.method in names.BLIND and cell.fitted_on is None and isinstance(protocol, SingleBox):

@@ -52,7 +52,7 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
         runs=Path(config.runs),
         alignment=config.alignment,
         layer=config.layer,
-        typed=config.threshold,
+        from_command_line=config.threshold,
     )
     samples = _requested_images(config, checkpoint.config)
     folder = Path(config.output_dir) / _network_folder(path, checkpoint.digest)

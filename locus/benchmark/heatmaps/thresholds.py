@@ -28,7 +28,7 @@ class Thresholds:
         runs: Path,
         alignment: str = "aligned",
         layer: str | None = None,
-        typed: float | None = None,
+        from_command_line: float | None = None,
     ) -> None:
         """Read the thresholds for some weights from the records in or next to a folder of runs.
 
@@ -37,16 +37,17 @@ class Thresholds:
             runs: folder of the runs.
             alignment: alignment of the maps.
             layer: the explained layer; suites store thresholds for the default layer (None) only.
-            typed: threshold of the command line, which applies to all maps.
+            from_command_line: threshold of the command line, which applies to all maps.
         """
-        self.typed = typed
+        self.from_command_line = from_command_line
+        # runs are in runs/train/NAME, and results in runs/results or beside runs
         results = tuple(folder / "results" for folder in (*reversed(runs.parents[:3]), runs))
         self.recorded = _recorded(digest, alignment, results) if layer is None else {}
 
     def lookup(self, method: str, finding: str) -> tuple[float, str]:
         """Return the threshold on the min-max scaled map, and a description of its source."""
-        if self.typed is not None:
-            return self.typed, "typed"
+        if self.from_command_line is not None:
+            return self.from_command_line, "typed"
         by_source = self.recorded.get(method, {})
         for threshold_source in THRESHOLD_SOURCES:
             values = by_source.get(threshold_source, {}).get(finding, ())
@@ -64,8 +65,8 @@ def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[st
     from locus.benchmark.records import packed
 
     thresholds: dict[str, Any] = {}
-    for home in dict.fromkeys((Path("results"), *results)):
-        for suite in records.suites(home):
+    for results_folder in dict.fromkeys((Path("results"), *results)):
+        for suite in records.suites(results_folder):
             for text in packed.records_containing(suite, digest):
                 record = json.loads(text)
                 if _applies(record, digest, alignment):
@@ -78,4 +79,5 @@ def _applies(record: Mapping[str, Any], digest: str, alignment: str) -> bool:
     cell = record["cell"]
     is_scored = digest in record["checkpoints"] and record["status"] == "ok"
     is_main = cell["protocol"] == MAIN_PROTOCOL and cell["alignment"] == alignment
-    return is_scored and is_main and "images" not in cell["data"]
+    is_on_all_images = "images" not in cell["data"]
+    return is_scored and is_main and is_on_all_images

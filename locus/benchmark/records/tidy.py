@@ -31,8 +31,8 @@ def frame(records: Iterable[Record]) -> "pd.DataFrame":
         over findings, ``metric``, ``value``, ``low``, ``high`` (95% interval over patients), ``n``,
         ``threshold_source`` and the ``reason`` for a missing value.
 
-        The value is the mean over training runs. Only a score that all runs share has an interval, such as that of a
-        single run. A cell without scores has one row with its reason and no metric.
+        The value is the mean over training runs. A score has an interval only if it is equal in all runs, for example
+        if there is one run. A cell without scores has one row with its reason and no metric.
 
     Example:
         >>> from locus.benchmark.records import Cell

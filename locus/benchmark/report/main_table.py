@@ -118,7 +118,7 @@ Value = float | int | str | None
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """Return the first table: methods network by network, then the baselines.
 
-    ``complete``: all methods; else those of ``shown``, and the baselines of the first grid.
+    ``complete``: all methods; else those of ``rows_of_short_table``, and the baselines of the first grid.
     """
     title = f"{board.title}: hits over IoU and IoBB thresholds"
     return _of_methods(board, title, legend(board), [*_first_columns(board)], complete)
@@ -141,7 +141,7 @@ def _of_methods(
     board: Leaderboard, title: str, intro: str, columns: list[TableColumn], complete: bool
 ) -> Table:
     """Return a table of methods and baselines; see ``thresholds``."""
-    methods = board.methods if complete else shown(board)
+    methods = board.methods if complete else rows_of_short_table(board)
     table = tabulated(title, intro, columns, (*methods, *_baselines(board, complete)))
     rest = len(board.methods) - len(methods)
     footnote = ""
@@ -179,7 +179,7 @@ def _mark(row: Row) -> str:
     return "grey" if row.above_baselines is False else ""
 
 
-def shown(board: Leaderboard) -> list[Row]:
+def rows_of_short_table(board: Leaderboard) -> list[Row]:
     """Return the methods of a short table: those of a user and what they are compared with, or the best per network."""
     if board.theirs and len(board.theirs) < len(board.methods):
         return [*board.theirs, *_beside_theirs(board)]
@@ -330,7 +330,7 @@ def best_network(board: Leaderboard) -> list[Row]:
     ]
 
 
-def corrected(board: Leaderboard) -> float | None:
+def score_without_selection(board: Leaderboard) -> float | None:
     """Return the score of the ``best`` row without the advantage of its selection; None for one row or few patients.
 
     The best row is chosen on half of the patients and scored on the others: see ``corrected_best``.
@@ -350,7 +350,7 @@ def corrected(board: Leaderboard) -> float | None:
 
 def networks(board: Leaderboard) -> Table:
     """Return a row per network with its mean over methods; empty unless two have several training runs."""
-    several = [
+    with_several_runs = [
         row
         for row in board.networks
         if row.by_patient is not None and len(row.by_patient.theta) > 1
@@ -363,19 +363,19 @@ def networks(board: Leaderboard) -> Table:
         DIFFERENCE,
         AGAINST_OTHERS,
     )
-    if len(several) < 2:
+    if len(with_several_runs) < 2:
         return tabulated(title, "", columns, ())
     about = f"The mean is over {grouping.listed(board.rank_methods)}. {FROM_FLOOR}"
     return tabulated(title, about, columns, board.networks)
 
 
-def effects(board: Leaderboard, most: int | None = None) -> Table:
-    """Return a row per method with its mean over the networks, best first; ``most``: number of rows."""
-    rest = len(board.effects[most:]) if most is not None else 0
+def effects(board: Leaderboard, max_rows: int | None = None) -> Table:
+    """Return a row per method with its mean over the networks, best first; ``max_rows``: number of rows."""
+    rest = len(board.effects[max_rows:]) if max_rows is not None else 0
     title = f"{board.title}: methods over networks"
     intro = f"The methods that all networks with several runs and similar grids have. {FROM_FLOOR}"
     columns = (NAME, _shares(MAIN, "mean, IoU > .3"), DIFFERENCE, AGAINST_OTHERS)
-    table = tabulated(title, intro, columns, board.effects[:most])
+    table = tabulated(title, intro, columns, board.effects[:max_rows])
     return replace(table, footnote=f"{rest} more methods are on the page." if rest else "")
 
 

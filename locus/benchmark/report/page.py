@@ -237,7 +237,7 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
         title = "Yours"
         if len(board.theirs) > 1:
             rank = f", the best of your {len(board.theirs)} rows"
-    fair = main_table.corrected(board)
+    fair = main_table.score_without_selection(board)
     selected = ""
     if fair is not None:
         selected = f" ({number(fair)} if chosen on half of the patients and scored on the others)"

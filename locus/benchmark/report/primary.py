@@ -44,13 +44,13 @@ HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.pa
 Floor = Literal["prior", "fixed_box"]
 
 
-class Part(pydantic.BaseModel):
-    """A part of ``primary`` in a suite's file."""
+class _Section(pydantic.BaseModel):
+    """A section of ``primary`` in a suite's file."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
-class Contrast(Part):
+class Contrast(_Section):
     """A method on a network, compared with the baselines."""
 
     network: str
@@ -63,7 +63,7 @@ class Contrast(Part):
         return (cell.model_of_any_seed, cell.method) == (self.network, self.method)
 
 
-class Analysis(Part):
+class Analysis(_Section):
     """How the contrasts are tested, and when that was decided."""
 
     fitted_on: str | None = None
@@ -76,7 +76,7 @@ class Analysis(Part):
     """Where and when it was chosen: a sentence."""
 
 
-class Primary(Part):
+class Primary(_Section):
     """The contrasts of a suite and their analyses."""
 
     contrasts: Annotated[list[Contrast], pydantic.Field(min_length=1, max_length=MAX_CONTRASTS)]
@@ -84,8 +84,8 @@ class Primary(Part):
     registered: str = ""
     """The analysis of the next images, with the date of its registration: a sentence."""
 
-    def has(self, row: Row) -> bool:
-        """Whether ``row`` is a contrast and an analysis of its thresholds has all floors, as the tables of rows do."""
+    def is_tested_first(self, row: Row) -> bool:
+        """Whether ``row`` is a contrast that an analysis with its thresholds compares with all floors."""
         sources = [
             analysis.fitted_on for analysis in self.analyses if {*analysis.floors} == {*BLIND}
         ]
@@ -102,7 +102,7 @@ class Finding:
     row: Row
     floors: tuple[Difference, ...]
     p: float
-    """The larger p-value of the floors."""
+    """The larger p-value of the two floors."""
     corrected: float
     """The same after Holm's correction over the contrasts."""
 

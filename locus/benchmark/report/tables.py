@@ -415,7 +415,7 @@ def tables_of_datasets(
     records: Sequence[Record], folders: CaseFolders, description: Description
 ) -> list[DatasetTables]:
     """Return the tables of each data set; those of the first one have the primary comparison of the suite."""
-    is_primary = None if description.primary is None else description.primary.has
+    is_primary = None if description.primary is None else description.primary.is_tested_first
     boards = leaderboards(
         records, folders, description.rank_methods, description.listed, is_primary
     )

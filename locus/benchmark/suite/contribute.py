@@ -60,24 +60,28 @@ def merge(
         existing = folders.existing_records(folder)
         checked = accepted(contribution, folder)
         merged = [record for record, _ in checked]
-        mark = f"{author.strip()}, {merged[0].created[:10]}"
-        marks = _marks(existing, merged) - {mark}
-        if marks:
-            raise BadValueError(f"{folder} already has rows of {contribution}, by {min(marks)}")
+        author_and_date = f"{author.strip()}, {merged[0].created[:10]}"
+        others = _authors_and_dates(existing, merged) - {author_and_date}
+        if others:
+            owner = min(others) or "the maintainers"
+            raise BadValueError(f"{folder} already has rows of {contribution}, by {owner}")
         with tempfile.TemporaryDirectory() as temporary:
             scratch = Path(temporary, name)
             shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns(WEIGHTS_FOLDER))
             for record, rows in checked:
                 records.cases.write(rows.to_dict("records"), record.cell, scratch)  # type: ignore[arg-type]
-                made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
-                records.write(record.model_copy(update=made), scratch)
-            old_keys = _corrected(existing=existing, merged=merged, author=author.strip())
-            current = [record for record in records.load(scratch) if record.key not in old_keys]
+                rests_on = {**record.rests_on, CONTRIBUTED: author_and_date}
+                updated = {"source": "external", "rests_on": rests_on}
+                records.write(record.model_copy(update=updated), scratch)
+            old_keys = _replaced_keys(existing=existing, merged=merged, author=author.strip())
+            merged_records = [
+                record for record in records.load(scratch) if record.key not in old_keys
+            ]
             finalize(
                 suite,
                 cells.planned_cells(suite),
                 ResultsFolder(scratch),
-                current,
+                merged_records,
                 runs_dir=None,
                 flags=flags,
                 linked_from=folder,
@@ -86,13 +90,13 @@ def merge(
     return folder, tables_of(folder)
 
 
-def _marks(existing: Sequence[Record], merged: Sequence[Record]) -> set[str]:
+def _authors_and_dates(existing: Sequence[Record], merged: Sequence[Record]) -> set[str]:
     """Return the authors with dates of the ``existing`` records that the ``merged`` ones would replace."""
     keys = {record.key for record in merged}
     return {str(record.rests_on.get(CONTRIBUTED, "")) for record in existing if record.key in keys}
 
 
-def _corrected(existing: Sequence[Record], merged: Sequence[Record], author: str) -> set[str]:
+def _replaced_keys(existing: Sequence[Record], merged: Sequence[Record], author: str) -> set[str]:
     """Return the keys of earlier rows of the ``merged`` entries, and of their baselines, by the same author."""
     entries = {record.method for record in merged}
     keys = set()

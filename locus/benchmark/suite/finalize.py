@@ -184,7 +184,7 @@ def tables_of(folder: Path) -> list[DatasetTables]:
             case_folders,
             rank_methods=suite.rank_methods,
             listed=None if suite.joins else cells.keys(suite),
-            is_primary=None if suite.primary is None else suite.primary.has,
+            is_primary=None if suite.primary is None else suite.primary.is_tested_first,
         )
     return [DatasetTables(board, checks.reports()) for board in boards]
 

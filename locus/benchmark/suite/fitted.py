@@ -118,8 +118,8 @@ def mean_of_boxes(samples: Sequence[Sample], finding: str) -> NDArray[np.float32
 def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
     """Return the box (4,) of ``fixed_box`` for other patients than those of ``samples``, as shares of the frame.
 
-    The candidates and the rule are those of ``baselines.fixed_boxes``: most hits, then the largest mean IoU. Raises
-    ``NotAvailableError`` if fewer than five patients have the finding.
+    The candidates and the rule are those of ``baselines.boxes.fixed_boxes``: most hits, then the largest mean IoU.
+    Raises ``NotAvailableError`` if fewer than five patients have the finding.
     """
     with_finding = [sample for sample in samples if finding in sample.boxes]
     count = len({sample.patient_id for sample in with_finding})

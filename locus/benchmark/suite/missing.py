@@ -32,21 +32,21 @@ def missing_cells(
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
     code_of_method = cache(method_code)
-    only_given = bool(config.checkpoint or config.model)
+    only_external = bool(config.checkpoint or config.model)
     tasks = []
     for task in planned:
-        if missing_data(task.model) is not None or (only_given and task.model.external is None):
+        if missing_data(task.model) is not None or (only_external and task.model.external is None):
             continue
         missing = _selected(task.cells, config)
-        if record_by_key:  # else no key is computed, which is slow
+        if record_by_key:  # computing keys is slow
             recorded = [record_by_key[cell.key] for cell in missing if cell.key in record_by_key]
             kept_keys = {record.key for record in recorded if _keep(record, config.overwrite)}
             kept_keys -= changed_keys(task.model, recorded, code_of_method)
             missing = [cell for cell in missing if cell.key not in kept_keys]
         # outdated cells that are no longer planned are removed later
-        planned_models = [cell.without_method for cell in task.cells]
+        planned_without_method = [cell.without_method for cell in task.cells]
         for cell in outdated.get(task.model.id, ()):
-            if cell.without_method in planned_models and cell not in missing:
+            if cell.without_method in planned_without_method and cell not in missing:
                 missing.append(cell)
         if missing:
             tasks.append(ModelTask(task.model, tuple(missing)))
@@ -58,15 +58,15 @@ def _selected(planned: Sequence[Cell], config: RunConfig) -> list[Cell]:
     selected = list(planned)
     method_names = methods.expand(config.method)
     if method_names:
-        rows = {*method_names, *BASELINES_AND_UPPER_BOUND, SHUFFLED}
-        selected = [cell for cell in selected if cell.method in rows]
+        row_names = {*method_names, *BASELINES_AND_UPPER_BOUND, SHUFFLED}
+        selected = [cell for cell in selected if cell.method in row_names]
     if config.protocol and "all" not in config.protocol:
         selected = [cell for cell in selected if cell.protocol in config.protocol]
     return selected
 
 
 def _keep(record: Record, overwrite: str) -> bool:
-    """Whether ``--overwrite`` keeps a record of the present code."""
+    """Whether ``--overwrite`` keeps a record of the present code; one that lacked its data is computed again."""
     if overwrite == "always":
         return False
     if overwrite == "never" or record.status == "ok":

@@ -14,7 +14,7 @@ def best_epoch(history: list[dict[str, float]]) -> int:
     >>> best_epoch([{"epoch": 1, "val_auroc": .7, "val_loss": .2}, {"epoch": 2, "val_auroc": .8, "val_loss": .3}])
     2
     """
-    return int(max(history, key=_merit)["epoch"])
+    return int(max(history, key=_validation_score)["epoch"])
 
 
 def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
@@ -35,5 +35,5 @@ def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -
     return patience > 0 and bool(history) and len(history) - best_epoch(history) >= patience
 
 
-def _merit(row: dict[str, float]) -> float:
+def _validation_score(row: dict[str, float]) -> float:
     return -row["val_loss"] if math.isnan(row["val_auroc"]) else row["val_auroc"]

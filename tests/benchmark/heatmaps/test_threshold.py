@@ -38,5 +38,5 @@ def test_default_threshold_is_half_and_fixed(thresholds, digest, method, finding
 
 
 def test_a_typed_threshold_wins_and_another_layer_has_none(thresholds):
-    assert thresholds(typed=0.3).lookup("cam", "Mass") == (0.3, "typed")
+    assert thresholds(from_command_line=0.3).lookup("cam", "Mass") == (0.3, "typed")
     assert thresholds(layer="layer3").lookup("cam", "Mass") == (0.5, "fixed")

@@ -18,7 +18,7 @@ def findings_and_texts(folder):
     """Cross-fitted findings of the primary comparison, and all notes and sentences."""
     stated = plan.load(SUITE).primary
     kept = [r for r in records.load(folder) if r.cell.fitted_on is None and r.cell.method in ("fullgrad", "prior", "fixed_box")]
-    boards = leaderboards(kept, CaseFolders(folder), ("fullgrad",), None, stated.has)
+    boards = leaderboards(kept, CaseFolders(folder), ("fullgrad",), None, stated.is_tested_first)
     texts = [*(note for board in boards for note in main_table.notes(board)), *primary.sentences(stated, boards)]
     return primary.findings(stated, boards), "\n".join(texts)
 

@@ -105,8 +105,8 @@ def test_rows_are_tested_first_only_where_an_analysis_has_all_floors():
     )
     both, one = {"status": "evidence", "chosen": "", "fitted_on": "other"}, {"status": "confirmation", "chosen": "", "floors": ["prior"]}
     stated = Primary(**{**first, "analyses": [both, one]})
-    assert (stated.has(fitted), stated.has(crossed)) == (True, False)
-    assert Primary(**{**first, "analyses": [one]}).has(crossed) is False
+    assert (stated.is_tested_first(fitted), stated.is_tested_first(crossed)) == (True, False)
+    assert Primary(**{**first, "analyses": [one]}).is_tested_first(crossed) is False
 
 
 CONTRAST = {"network": "custom-PCAM-128px", "method": "cam"}
