@@ -136,7 +136,7 @@ def test_maps_equal_the_formulas_on_the_unfused_network(net, rows):
     model, given = backbones.wrap(net, img_size=SIDE), images()
     assert model.token_layout((SIDE, SIDE)).read_weights.tolist() == pytest.approx(rows)
     with unfused(net) as (matrices, tokens):
-        logits = net(given)
+        logits = net(given if model.rescale is None else model.rescale(given))
     maps = explain(model, given, WORDS)
     theirs = expected_maps(logits, matrices, tokens, lambda x: net.forward_head(net.norm(x)), torch.tensor(rows))
     for word in WORDS:

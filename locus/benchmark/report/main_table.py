@@ -510,7 +510,8 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
 def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
     """Return the text of ``leaderboard.csv``: a line per row with all numbers, networks last.
 
-    Suites without such rows have a line per record. Numbers have six digits: further ones depend on the processor.
+    Suites without such rows have a line per record. Numbers have six digits, ends of intervals five decimals: further
+    ones depend on the processor.
     """
     lines = [line for board in boards for line in _lines(board)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
@@ -552,8 +553,8 @@ def _numbers(row: Row, has_solved: bool) -> dict[str, Value]:
         line[name] = row.share(name)
     if has_solved:
         line[grouping.UNSOLVED] = row.share(grouping.UNSOLVED)
-    line["low"] = row.main.low
-    line["high"] = row.main.high
+    line["low"] = _end(row.main.low)
+    line["high"] = _end(row.main.high)
     line["n"] = row.main.n or None
     line["in_top_group"] = row.in_top_group
     line["above_baselines"] = row.above_baselines
@@ -576,8 +577,14 @@ def _difference(name: str, gap: Difference | None) -> dict[str, Value]:
     values: tuple[Value, ...] = (None,) * len(DIFFERENCE_CELLS)
     if gap is not None:
         estimate = gap.estimate
-        values = (gap.other, estimate.value, estimate.low, estimate.high, gap.p)
+        low, high = _end(estimate.low), _end(estimate.high)
+        values = (gap.other, estimate.value, low, high, gap.p)
     return {f"{name}_{cell}": value for cell, value in zip(DIFFERENCE_CELLS, values, strict=True)}
+
+
+def _end(value: float | None) -> float | None:
+    """Return an end of an interval to five decimals."""
+    return None if value is None else round(value, 5) + 0.0
 
 
 def _named(row: Row) -> dict[str, Value]:
@@ -604,6 +611,6 @@ def _of_protocol(row: Row) -> dict[str, Value]:
             continue
         line[score.metric] = score.value
         if score.low is not None:
-            line[f"{score.metric}_low"] = score.low
-            line[f"{score.metric}_high"] = score.high
+            line[f"{score.metric}_low"] = _end(score.low)
+            line[f"{score.metric}_high"] = _end(score.high)
     return line
