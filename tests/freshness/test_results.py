@@ -17,6 +17,7 @@ from locus.benchmark.suite.finalize import describe
 from locus.config import RunConfig
 from locus.core.files import json_hash
 from locus.core.names import ADDED, BLIND, MAIN, MAIN_PROTOCOL, duplicates
+from tools import fullgrad_options
 from tools.recipes import with_table
 from tools.site.readme import with_answer
 
@@ -199,6 +200,11 @@ def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
 def test_the_readmes_answer_is_that_of_the_suite():
     readme = (ROOT / "README.md").read_text()
     assert readme == with_answer(readme, ROOT / "results"), "README.md is stale: python -m tools.site.readme"
+
+
+def test_the_table_of_fullgrads_options_is_that_of_its_suite():
+    page = (ROOT / "docs" / "limits.md").read_text()
+    assert page == fullgrad_options.with_table(page, ROOT / "results"), "docs/limits.md is stale: python -m tools.fullgrad_options"
 
 
 def test_the_table_of_recipes_is_that_of_the_suites():

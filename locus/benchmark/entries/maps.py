@@ -22,6 +22,8 @@ Missing = Literal["error", "miss", "skip"]
 """Handling of cases without a map and images without a box."""
 MAX_CACHED_BYTES = 2**26
 """Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
+MAX_PACKED_BYTES = 2**30
+"""Bytes of other maps of whole numbers up to 255, such as masks, that stay in memory with a byte for each value."""
 
 
 def read_values(
@@ -36,7 +38,8 @@ def read_values(
         missing: handling of cases without a finite map.
 
     Returns:
-        (image, finding) -> map (h,w); the first ``MAX_CACHED_BYTES`` bytes are in memory, the rest stay in their files.
+        (image, finding) -> map (h,w); the first ``MAX_CACHED_BYTES`` bytes are in memory, maps of whole numbers up to
+        ``MAX_PACKED_BYTES``; the rest stay in their files.
 
     Raises:
         DataError: invalid maps, all maps constant, or missing maps if ``missing`` is error.
@@ -51,6 +54,7 @@ def read_values(
     broken: list[str] = []
     shares: list[list[float]] = []  # of each case with truth: see heat_shares
     total_bytes = 0
+    packed_bytes = 0
     for image, finding in tqdm(available, desc="read maps", unit="map", leave=False, disable=None):
         source = sources[image, finding]
         sample = samples[image]
@@ -65,8 +69,14 @@ def read_values(
         if judges_masks:
             _refuse_larger(values, sample.frame, source.where)
         total_bytes += values.nbytes
-        is_cached = total_bytes <= MAX_CACHED_BYTES
-        maps[image, finding] = values if is_cached else LazyMap(values.shape, read)
+        if total_bytes <= MAX_CACHED_BYTES:
+            maps[image, finding] = values
+        elif packed_bytes + values.size <= MAX_PACKED_BYTES and _fits_bytes(values):
+            packed_bytes += values.size
+            unpack = partial(values.astype(np.uint8).astype, values.dtype)
+            maps[image, finding] = LazyMap(values.shape, unpack)
+        else:
+            maps[image, finding] = LazyMap(values.shape, read)
         if values.min() == values.max():
             constant.append(source.where)
         if finding in sample.boxes and geometry.declared in ("conventional", "pixels"):
@@ -78,6 +88,12 @@ def read_values(
         log.warning(text, len(broken), len(available), handling, examples(broken))
     log_other_maps(np.array(shares, dtype=np.float64).reshape(-1, 1 + len(READINGS)))
     return maps
+
+
+def _fits_bytes(values: Map) -> bool:
+    """Return whether the values of a map are whole numbers of 0 to 255."""
+    low, high = values.min(), values.max()
+    return bool(low >= 0 and high <= 255 and (values == np.floor(values)).all())
 
 
 def _report_constant(constant: Sequence[str], count: int) -> None:

@@ -54,12 +54,20 @@ def heat_shares(
     values: Map, source: MapSource, boxes: FloatArray, frame: tuple[int, int]
 ) -> list[float]:
     """Return the share of the heat in the truth boxes: of the map as given, then of each of ``READINGS``."""
+    height, width = values.shape
+    coverage = box_coverage(boxes, frame, (height, width))
+    transposed = coverage if height == width else box_coverage(boxes, frame, (width, height))
+    shares = [
+        _inside(values, coverage),
+        _inside(values.T, transposed),
+        _inside(-values, coverage),
+    ]
     if source.findings_last is None:
-        findings_last: FloatArray = np.zeros((1, 1))
+        shares.append(np.nan)
     else:
         findings_last = np.asarray(source.findings_last(), dtype=np.float64)
-    readings = (values, values.T, -values, findings_last)
-    shares = [_inside(reading, boxes, frame) for reading in readings]
+        height, width = findings_last.shape
+        shares.append(_inside(findings_last, box_coverage(boxes, frame, (height, width))))
     for square in SQUARES.values():
         shares.append(_inside_square(values, boxes, frame, square(frame)))
     return shares
@@ -106,17 +114,19 @@ def _inside_square(values: Map, boxes: FloatArray, frame: tuple[int, int], side:
     in_square = np.clip(boxes - [left, top, left, top], 0, side)
     sides = in_square[:, 2:] - in_square[:, :2]
     in_square = in_square[(sides > 0).all(axis=1)]
-    return _inside(values, in_square, (side, side)) if len(in_square) else np.nan
+    if not len(in_square):
+        return np.nan
+    height, width = values.shape
+    return _inside(values, box_coverage(in_square, (side, side), (height, width)))
 
 
-def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
-    """Return the share of a min-max scaled map inside the truth boxes; nan for a constant map."""
+def _inside(values: Map, coverage: FloatArray) -> float:
+    """Return the share of a min-max scaled map (h,w) inside boxes with a ``coverage`` (h,w); nan for a constant map."""
     scaled = values - values.min()
     total = float(scaled.sum())
     if not total > 0:
         return np.nan
-    height, width = values.shape
-    return float((scaled * box_coverage(boxes, frame, (height, width))).sum()) / total
+    return float((scaled * coverage).sum()) / total
 
 
 def log_other_boxes(

@@ -40,6 +40,8 @@ Noise in pixels would hit nothing, and take longer than all other maps together.
 """
 BAR_SECONDS = 1.0
 """Seconds after which the bar of the cells moves, even if no cell is finished."""
+SLOWEST_PROTOCOLS = ("masks", "single_box", "maxbox")
+"""Protocols of a row that begin first, so that no thread waits for them at the end."""
 
 
 @dataclass
@@ -118,7 +120,7 @@ def score(
     entry does not support are skipped for the baselines.
     """
     score_cell = partial(score_maps, EntryCases(entry))
-    planned = _entry_cells(entry, baselines, chosen)
+    planned = _slowest_first(_entry_cells(entry, baselines, chosen))
     entry_cells = [cell for cell in planned if cell.method == entry.name]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
     entry_fields = {**shared, "source": "external"}
@@ -128,6 +130,15 @@ def score(
         cell for cell in planned if cell.method != entry.name and cell.protocol not in unsupported
     ]
     return [*results, *_scored_in_threads(baseline_cells, score_cell, shared, title="baselines")]
+
+
+def _slowest_first(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells row by row, those of the slowest protocols first."""
+    row_names = list(dict.fromkeys(cell.method for cell in cells))
+    return sorted(
+        cells,
+        key=lambda cell: (row_names.index(cell.method), cell.protocol not in SLOWEST_PROTOCOLS),
+    )
 
 
 def _scored_in_threads(
