@@ -188,9 +188,9 @@ class PixelCache:
         with contextlib.ExitStack() as on_error:
             on_error.callback(self.close)
             while row in self._tasks or self.states[row] <= BEGUN:
-                if row not in self._tasks:
-                    self._start(row)
-                try:
+                try:  # a process may crash while tasks are still submitted
+                    if row not in self._tasks:
+                        self._start(row)
                     self._tasks.pop(row).result()
                 except BrokenProcessPool:
                     self.close()
