@@ -9,12 +9,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from tools.recipes import PAGE, ROOT, SCORE, number
+from tools.recipes import PAGE, ROOT, SCORE, number, replaced
 
 SUITE = "nih-sample-fullgrad"
 MARK = "<!-- fullgrad -->\n"
 NETWORKS = {"PCAM": "small CNN with PCAM", "LSE": "small CNN with LSE"}
-LAYERS = ("all", "last3", "last", "input")
+LAYERS_AND_BIAS = (
+    ("all", "yes"),
+    ("all", "no"),
+    ("last3", "yes"),
+    ("last3", "no"),
+    ("last", "yes"),
+    ("last", "no"),
+    ("input", "–"),
+)
+"""Rows: the layers, and whether gradients are multiplied by the bias, of which the input has none."""
 FORMS = ("absolute", "positive", "signed")
 DEFAULTS = {"bias": "True", "form": "absolute", "layers": "all"}
 
@@ -37,21 +46,20 @@ def table(results: Path) -> str:
     for pooling in NETWORKS:
         header += [f"{pooling}: {form}" for form in FORMS]
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
-    for layers in LAYERS:
-        for bias in ("True",) if layers == "input" else ("True", "False"):
-            cells = [layers, {"True": "yes", "False": "no"}[bias] if layers != "input" else "–"]
-            for network in NETWORKS.values():
-                for form in FORMS:
-                    name = method_name(layers=layers, form=form, bias=bias)
-                    cells.append(number(score[network, name]))
-            lines.append(f"| {' | '.join(cells)} |")
+    for layers, times_bias in LAYERS_AND_BIAS:
+        bias = "False" if times_bias == "no" else "True"
+        cells = [layers, times_bias]
+        for network in NETWORKS.values():
+            for form in FORMS:
+                name = method_name(layers=layers, form=form, bias=bias)
+                cells.append(number(score[network, name]))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def with_table(page: str, results: Path) -> str:
     """Return the text of a page with the table between its two marks."""
-    before, _, after = page.split(MARK)
-    return MARK.join([before, table(results), after])
+    return replaced(page, MARK, table(results))
 
 
 if __name__ == "__main__":

@@ -46,8 +46,13 @@ def table(results: Path) -> str:
 
 def with_table(page: str, results: Path) -> str:
     """Return the text of a page with the table between its two marks."""
-    before, _, after = page.split(MARK)
-    return MARK.join([before, table(results), after])
+    return replaced(page, MARK, table(results))
+
+
+def replaced(page: str, mark: str, text: str) -> str:
+    """Return the text of a page with ``text`` between its two marks."""
+    before, _, after = page.split(mark)
+    return mark.join([before, text, after])
 
 
 def rows_of_network(leaderboard: Path) -> pd.DataFrame:

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import ENCODER as PREFIX
-from locus.backbones import weight_files
+from locus.backbones import ENCODER, weight_files
 from locus.backbones.classifier import Rescale, normalised
 from locus.backbones.extractors import Features
 from locus.backbones.layers import TokensOf
@@ -78,15 +77,15 @@ def build(name: str, pretrained: bool, architecture: Mapping[str, Any] | None = 
         mean, std = statistics(processor(name))
         if mean is None:
             raise NotAvailableError(
-                f"{PREFIX}{name} does not say how its images are normalised: add its preprocessor_config.json"
+                f"{ENCODER}{name} does not say how its images are normalised: add its preprocessor_config.json"
             )
         architecture = {"config": net.config.to_dict(), "mean": mean, "std": std}
     if not pretrained:
-        net = from_config("AutoModel", f"{PREFIX}{name}", architecture["config"])
+        net = from_config("AutoModel", f"{ENCODER}{name}", architecture["config"])
     if not isinstance(getattr(net.config, "patch_size", None), int) or _side(net.config) is None:
         raise NotAvailableError(
-            f"{PREFIX}{name} is no vision transformer with square patches (a {type(net).__name__}): use --model for an "
-            "image classifier, or a network of timm"
+            f"{ENCODER}{name} is no vision transformer with square patches (a {type(net).__name__}): use --model for "
+            "an image classifier, or a network of timm"
         )
     extractor = EncoderTokens(net)
     rescale = normalised(architecture["mean"], architecture["std"], 3)
@@ -103,7 +102,7 @@ def _side(config: Any) -> Any:
 
 def library(name: str) -> Any:
     """Return the package transformers, without its messages. Raises ``NotAvailableError`` if it is not installed."""
-    errors.require_extra("hf", "transformers", f"{PREFIX}{name}")
+    errors.require_extra("hf", "transformers", f"{ENCODER}{name}")
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -127,12 +126,12 @@ def load(kind: str, name: str) -> Any:
             else "its weights are truncated or are not pure data"
         )
         advice = "choose another network, or ask its authors for model.safetensors"
-        raise DataError(f"{PREFIX}{name} was not loaded because {reason}: {advice}") from error
+        raise DataError(f"{ENCODER}{name} was not loaded because {reason}: {advice}") from error
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
         what = "image classifier" if "Classification" in kind else "encoder"
         raise NotAvailableError(
-            f"{PREFIX}{name} cannot be loaded ({reason}): give a local folder or the name of an {what} on the hub"
+            f"{ENCODER}{name} cannot be loaded ({reason}): give a local folder or the name of an {what} on the hub"
         ) from error
 
 

@@ -37,8 +37,7 @@ MOST_ADDING = 3
 
 def with_answer(readme: str, results: Path) -> str:
     """Replace what is between README's two marks by the answer, from the leaderboards below ``results``."""
-    before, _, after = readme.split(MARK)
-    return MARK.join([before, answer(results), after])
+    return recipes.replaced(readme, MARK, answer(results))
 
 
 def answer(results: Path) -> str:

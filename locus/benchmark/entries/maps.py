@@ -1,7 +1,7 @@
 """Read the values of an entry's maps, and check them: numbers, shapes, missing, constant and misread maps."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -53,8 +53,7 @@ def read_values(
     constant: list[str] = []
     broken: list[str] = []
     shares: list[list[float]] = []  # of each case with truth: see heat_shares
-    total_bytes = 0
-    packed_bytes = 0
+    memory = _MapMemory()
     for image, finding in tqdm(available, desc="read maps", unit="map", leave=False, disable=None):
         source = sources[image, finding]
         sample = samples[image]
@@ -68,15 +67,7 @@ def read_values(
             continue
         if judges_masks:
             _refuse_larger(values, sample.frame, source.where)
-        total_bytes += values.nbytes
-        if total_bytes <= MAX_CACHED_BYTES:
-            maps[image, finding] = values
-        elif packed_bytes + values.size <= MAX_PACKED_BYTES and _fits_bytes(values):
-            packed_bytes += values.size
-            unpack = partial(values.astype(np.uint8).astype, values.dtype)
-            maps[image, finding] = LazyMap(values.shape, unpack)
-        else:
-            maps[image, finding] = LazyMap(values.shape, read)
+        maps[image, finding] = memory.kept(values, read)
         if values.min() == values.max():
             constant.append(source.where)
         if finding in sample.boxes and geometry.declared in ("conventional", "pixels"):
@@ -88,6 +79,25 @@ def read_values(
         log.warning(text, len(broken), len(available), handling, examples(broken))
     log_other_maps(np.array(shares, dtype=np.float64).reshape(-1, 1 + len(READINGS)))
     return maps
+
+
+class _MapMemory:
+    """Keeps the maps of an entry in memory while there is room."""
+
+    def __init__(self) -> None:
+        self.total_bytes = 0
+        self.packed_bytes = 0
+
+    def kept(self, values: Map, read: Callable[[], Map]) -> Map | LazyMap:
+        """Return a map as it is, packed into bytes, or to be read again by ``read``."""
+        self.total_bytes += values.nbytes
+        if self.total_bytes <= MAX_CACHED_BYTES:
+            return values
+        if self.packed_bytes + values.size > MAX_PACKED_BYTES or not _fits_bytes(values):
+            return LazyMap(values.shape, read)
+        self.packed_bytes += values.size
+        packed = values.astype(np.uint8)
+        return LazyMap(values.shape, partial(packed.astype, values.dtype))
 
 
 def _fits_bytes(values: Map) -> bool:
