@@ -8,7 +8,6 @@ the head is opaque. Then the logits must not change with the image while this ma
 """
 
 import functools
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -424,15 +423,25 @@ def _pooled(
 ) -> Iterator[ModelSpec]:
     """Yield each linear layer with the map that it pools, the last layer first; the map's shortest name wins."""
     once = [name for name in reversed(trace.linear) if name not in trace.repeated]
-    for name in (name for name in ([head] if head else once) if name in once):
-        taken = trace.linear[name][0]
-        maps = (
-            replace(spec, head=name, pooling=word, activation=activation)
-            for activation, function in ACTIVATIONS.items()
-            for spec, A in sorted(candidates, key=lambda item: item[0].features.count("."))
-            if taken.shape == (1, A.shape[1]) and (word := _pooling(function(A), taken))
-        )
-        yield from itertools.islice(maps, 1)
+    if head:
+        once = [name for name in once if name == head]
+    shortest_first = sorted(candidates, key=lambda candidate: candidate[0].features.count("."))
+    for name in once:
+        spec = _pooled_map(shortest_first, trace.linear[name][0])
+        if spec is not None:
+            yield replace(spec, head=name)
+
+
+def _pooled_map(candidates: list[tuple[ModelSpec, Tensor]], pooled: Tensor) -> ModelSpec | None:
+    """Return the first of the maps whose pooling is ``pooled`` (1,C), the input of a linear layer."""
+    for activation, function in ACTIVATIONS.items():
+        for spec, A in candidates:
+            if pooled.shape != (1, A.shape[1]):
+                continue
+            pooling = _pooling(function(A), pooled)
+            if pooling:
+                return replace(spec, pooling=pooling, activation=activation)
+    return None
 
 
 @torch.enable_grad()

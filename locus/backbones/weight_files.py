@@ -94,11 +94,9 @@ BROKEN_FILE_ERRORS = (
 )
 """Exceptions that libraries raise for broken files."""
 _SCALAR = np.float64().__reduce__()[0]
-SAFE_GLOBALS: list[Any] = [
-    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
-    *(np.dtype, argparse.Namespace),
-]
+_SCALAR_NAMES = [(_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+_NUMBERS = [type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")]
+SAFE_GLOBALS: list[Any] = [*_SCALAR_NAMES, *_NUMBERS, np.dtype, argparse.Namespace]
 """Allowed types in files of other tools, in addition to weights: numpy numbers, command line flags; no code."""
 RANDOM = "or use random weights (--pretrained False; as --model: xrv:densenet121)"
 XRV_GRAY_SCALE = ":mean=127.5,std=0.12451171875"
@@ -141,8 +139,8 @@ def _published(file: Path) -> dict[str, Any]:
     if not about:
         return dict(state)
     single = cast(state, torch.float32)
-    stated = about.pop("digest", None)
-    if stated != json_hash([about, digest(single)]):
+    checksum = about.pop("digest", None)
+    if checksum != json_hash([about, digest(single)]):
         raise ValueError("the file differs from its checksum")
     return {**about, "state_dict": {PREFIX + name: value for name, value in single.items()}}
 
@@ -332,8 +330,8 @@ def code_in(error: BaseException) -> str | None:
 
     ``error``: the exception of ``load_file``, which refuses such a file.
     """
-    found = re.search(r"\bGLOBAL ([\w.]+)", str(error))
-    return found[1] if found and not found[1].startswith(DATA_TYPE_PREFIXES) else None
+    match = re.search(r"\bGLOBAL ([\w.]+)", str(error))
+    return match[1] if match and not match[1].startswith(DATA_TYPE_PREFIXES) else None
 
 
 def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,8 @@ from locus.datasets.leaks import TrainingImages
 log = logging.getLogger(__name__)
 DEFAULT_IMAGE_SIDE = 224
 """Side of the images in pixels, if nothing else is known."""
+OPTIONS_OF_A_NETWORK = {"outputs", "channels", "mean", "std", "architecture", "code"}
+"""Build options that a file has of a network that is not Locus's own, beside its name and its wiring."""
 Numbers = tuple[float, ...]
 
 
@@ -60,16 +62,17 @@ class Checkpoint:
     def stamp(self) -> dict[str, Any]:
         """Metadata: see ``locus.benchmark.training.runs.stamp``."""
         stamped: Any = self.content.get("locus")
-        match stamped:
-            case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:
-                if all(isinstance(name, str) for name in names) and _is_whole(model, len(names)):
-                    return stamped
-                raise DataError(
-                    f"{self.path} has an incomplete description of its network: run the training again"
-                )
-        raise DataError(
-            f"{self.path} was not written by main.py: use --model net.py:build --weights {self.path}"
-        )
+        if not _is_stamp(stamped):
+            raise DataError(
+                f"{self.path} was not written by main.py: use --model net.py:build --weights {self.path}"
+            )
+        names = stamped["findings"]
+        all_text = all(isinstance(name, str) for name in names)
+        if not all_text or not _is_whole(stamped["model"], len(names)):
+            raise DataError(
+                f"{self.path} has an incomplete description of its network: run the training again"
+            )
+        return cast("dict[str, Any]", stamped)
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -166,20 +169,28 @@ def load(path: Path | str, device: str = "cpu", trust: bool = False) -> Classifi
     return checkpoint(path).network(trust).to(device)
 
 
+def _is_stamp(stamped: Any) -> bool:
+    """Return True if the metadata of a file have flags, the options of a network and findings."""
+    match stamped:
+        case {"config": dict(), "model": dict(), "findings": [str(), *_]}:
+            return True
+    return False
+
+
 def _is_whole(config: Mapping[str, Any], outputs: int) -> bool:
     """Return True if ``Classifier.build_options`` read from a file are complete and match the number of ``outputs``."""
     if "network" not in config:
         return bool(config.get("num_classes") == outputs)
-    match config:
-        case {"network": str(), "outputs": count, "wiring": dict(spec), **rest}:
-            used = spec.get("outputs") or range(count if isinstance(count, int) else 0)
-            complete = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
-            return (
-                complete
-                and len(used) == outputs
-                and spec.keys() == {part.name for part in fields(ModelSpec)}
-            )
-    return False
+    spec = config.get("wiring")
+    if not isinstance(config["network"], str) or not isinstance(spec, dict):
+        return False
+    if not config.keys() >= OPTIONS_OF_A_NETWORK:
+        return False
+    if spec.keys() != {field.name for field in fields(ModelSpec)}:
+        return False
+    count = config["outputs"]
+    used = spec["outputs"] or range(count if isinstance(count, int) else 0)
+    return len(used) == outputs
 
 
 def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Classifier:
@@ -579,22 +590,24 @@ def read(
     seen = TrainingImages.listed(listed) if listed else run.training_images
     if listed:
         declared = f"{len(listed)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
+    pooling = config.global_pool
+    if wiring is not None:
+        pooling = wiring["pooling"] if wiring["head"] else ""
+    split = _default_split(trained_on or str(stamp.get("trained_on") or ""))
+    shown_name = name or stamp.get("entry") or _name_of(run.path)
+    weights_file = path / "best.ckpt" if path.is_dir() else run.path
     model = ExternalModel(
-        name=name or stamp.get("entry") or _name_of(run.path),
-        checkpoint=path / "best.ckpt" if path.is_dir() else run.path,
+        name=shown_name,
+        checkpoint=weights_file,
         digest=run.digest,
         code=backbones.network_code(stamp["model"]),
         findings=run.findings,
-        pooling=config.global_pool
-        if wiring is None
-        else wiring["pooling"]
-        if wiring["head"]
-        else "",
+        pooling=pooling,
         network=network,
         trained_on=declared,
         training_images=seen,
         listed=listed,
-        declared=_default_split(trained_on or str(stamp.get("trained_on") or "")),
+        declared=split,
     )
     return model, {name: getattr(config, name) for name in {*flags_with(TrainConfig, MAPS), "seed"}}
 

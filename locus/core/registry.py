@@ -81,15 +81,22 @@ def _classes(path: Path) -> list[tuple[str, str | None, list[str]]]:
 def _name(node: ast.ClassDef) -> str | None:
     for statement in node.body:
         match statement:
-            case ast.Assign([ast.Name("name")], ast.Constant(str(name))) if name.isidentifier():
-                return name
-            case ast.AnnAssign(ast.Name("name"), value=ast.Constant(str(name))) if (
-                name.isidentifier()
+            case ast.Assign([ast.Name("name")], value) | ast.AnnAssign(
+                ast.Name("name"), value=value
             ):
-                return name
-            case ast.AnnAssign(ast.Name("name"), value=None):
-                return ""
+                if value is None:  # a name without a value, which subclasses set
+                    return ""
+                if name := _identifier(value):
+                    return name
     return None
+
+
+def _identifier(node: ast.expr) -> str:
+    """Return the value of a string that is an identifier, else an empty one."""
+    match node:
+        case ast.Constant(str(name)) if name.isidentifier():
+            return name
+    return ""
 
 
 @functools.cache

@@ -83,10 +83,10 @@ def require_packages() -> None:
     advice = "run `make setup` once, then `source .venv/bin/activate` in each new terminal"
     lacking = {"jsonargparse": f"{sys.executable} does not have the packages of Locus: {advice}"}
     problems = {"fcntl": "Locus needs Linux or macOS: on Windows, use WSL", **lacking}
-    found = [
+    missing = [
         problem for module, problem in problems.items() if importlib.util.find_spec(module) is None
     ]
-    if problem := found[0] if found else arrow_problem():
+    if problem := missing[0] if missing else arrow_problem():
         sys.stderr.write(f"error: {problem}\n")
         raise SystemExit(2)
 

@@ -96,15 +96,21 @@ def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
     samples = list(samples)
     studies = [str(sample.meta.get("study") or "") for sample in samples]
     labels = np.array([sample.labels for sample in samples], dtype=np.float32)
+    has_boxes = [bool(sample.boxes) for sample in samples]
+    images = [sample.image_id for sample in samples]
+    patients = [sample.patient_id for sample in samples]
+    sources = [sample.source for sample in samples]
+    truth = {sample.image_id: (sample.frame, sample.boxes) for sample in samples if sample.boxes}
+    nih_or_own_names = [str(sample.meta.get("nih") or sample.image_id) for sample in samples]
     return Columns(
-        images=[sample.image_id for sample in samples],
-        patients=[sample.patient_id for sample in samples],
-        sources=[sample.source for sample in samples],
+        images=images,
+        patients=patients,
+        sources=sources,
         labels=labels.reshape(len(samples), findings),
-        boxed=np.array([bool(sample.boxes) for sample in samples], dtype=bool),
+        boxed=np.array(has_boxes, dtype=bool),
         studies=studies if all(studies) else (),
-        truth={sample.image_id: (sample.frame, sample.boxes) for sample in samples if sample.boxes},
-        nih_or_own_names=[str(sample.meta.get("nih") or sample.image_id) for sample in samples],
+        truth=truth,
+        nih_or_own_names=nih_or_own_names,
     )
 
 

@@ -83,12 +83,10 @@ class ChestXDet10(FileDataset):
         self.training_part = partial(
             training_rows, type(self), request, ("train", "val"), **options
         )
-        known, without_file = (
-            "NIH's" if nih else "unknown: each image counts as one",
-            len(entries) - len(names),
-        )
+        patient_source = "NIH's" if nih else "unknown: each image counts as one"
+        without_file = len(entries) - len(names)
         self.describe = described(
-            request.partition, self.rows, without_file, clipped, paths, patients=known
+            request.partition, self.rows, without_file, clipped, paths, patients=patient_source
         )
 
 

@@ -332,8 +332,8 @@ class CheXpert(FileDataset):
         listed = table[(names == self.split) & table["side"].isin(VIEWS[views])]
         files = locate(root, listed)
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
-        stated = {image: drawn.truth(image)["frame"] for image in table.index if image in drawn}
-        refuse_turned(root, stated, files)
+        frames = {image: drawn.truth(image)["frame"] for image in table.index if image in drawn}
+        refuse_turned(root, frames, files)
         labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
         self.rows = TableRows(table, labels, files, drawn.truth)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}

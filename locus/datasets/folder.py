@@ -108,20 +108,20 @@ def read_labels(
 def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
     """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
     lists = [_listed(path, cell) for cell in raw[listed]]
-    found = dict.fromkeys(
+    findings = dict.fromkeys(
         word for words in lists for word in words if word.lower() not in NO_FINDING_WORDS
     )
-    for word, mark in itertools.product(found, (r"[^\w\s]+", r"\band\b", r"\s+")):
+    for word, mark in itertools.product(findings, (r"[^\w\s]+", r"\band\b", r"\s+")):
         parts = [part.strip() for part in re.split(mark, word)]
-        if len(parts) > 1 and found.keys() >= {*parts}:
+        if len(parts) > 1 and findings.keys() >= {*parts}:
             raise DataError(
                 f"{path} has the finding {word[:80]!r}, which joins others: write {'|'.join(parts)[:80]}"
             )
-    if reserved := [word for word in found if word in ABOUT]:
+    if reserved := [word for word in findings if word in ABOUT]:
         raise DataError(
             f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column"
         )
-    marks = {word: [str(int(word in words)) for words in lists] for word in sorted(found)}
+    marks = {word: [str(int(word in words)) for words in lists] for word in sorted(findings)}
     return raw[[name for name in ABOUT if name in raw]].assign(**marks)
 
 
@@ -475,8 +475,10 @@ def _boxes(
         "; correct the label or remove the box",
     )
     boxed = table.loc[[i for i in marks["image"].unique() if i in wanted]]
-    stated = {str(image): frame for image, frame in boxed["_frame"].items() if frame}
-    _files.refuse_turned(path, stated, {str(image): file for image, file in boxed["_path"].items()})
+    given_frames = {str(image): frame for image, frame in boxed["_frame"].items() if frame}
+    _files.refuse_turned(
+        path, given_frames, {str(image): file for image, file in boxed["_path"].items()}
+    )
     frames = _frames(boxed)
     marks = marks[marks["image"].isin(list(frames))]
     sizes = [frames[name] for name in marks["image"]]

@@ -391,11 +391,11 @@ class Implanted(Phantom):
         )
         if removed == "Cardiomegaly":
             whole = exposed(image, self._normal_heart(number), exposure)
-        shown = replace(
+        without_finding = replace(
             patient,
             lesions=tuple(lesion for lesion in patient.lesions if lesion.finding != removed),
         )
-        drawn = implant(whole, shown, self.options.conspicuity, white)
+        drawn = implant(whole, without_finding, self.options.conspicuity, white)
         box = None if without == MARKER else self._marker_box(number, patient)
         if box is not None:
             strokes(drawn, draw.window(self.size, box))

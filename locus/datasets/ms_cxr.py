@@ -118,8 +118,8 @@ class MsCxr(_files.FileDataset):
 
 def _patient(image: str) -> str:
     """Return the patient in the path of an image; the image itself if there is none."""
-    found = PATIENT.search(f"/{image}")
-    return found[1] if found else image
+    match = PATIENT.search(f"/{image}")
+    return match[1] if match else image
 
 
 def _case(image: str, number: int) -> str:

@@ -64,10 +64,10 @@ class PadChestGr(_files.FileDataset):
 
     def __init__(self, request: Request, least: int = LEAST) -> None:
         root, self.split = request.folder(LAYOUT), request.split
-        found = sorted(root.glob(REPORTS))
-        if len(found) != 1:
-            raise DataError(f"{root} has {len(found)} files {REPORTS}, not one: {LAYOUT}")
-        path, table_path = found[0], root / TABLE
+        report_files = sorted(root.glob(REPORTS))
+        if len(report_files) != 1:
+            raise DataError(f"{root} has {len(report_files)} files {REPORTS}, not one: {LAYOUT}")
+        path, table_path = report_files[0], root / TABLE
         marks = read_reports(path)
         table = (
             read_csv(table_path, ("ImageID", "PatientID", "split"))
@@ -98,23 +98,20 @@ class PadChestGr(_files.FileDataset):
             )
         )
         frames = {image: images.frame(files[image]) for image in chosen}
-        scaled = (
-            (image, f"{word} of {READERS[field]}", box * np.array([*frames[image][::-1]] * 2))
-            for image in chosen for word, field, box in marks[image] if field and word in self.findings
-        )  # fmt: skip
+        scaled = []
+        for image in chosen:
+            height, width = frames[image]
+            for word, field, box in marks[image]:
+                if field and word in self.findings:
+                    pixels = box * np.array([width, height, width, height])
+                    scaled.append((image, f"{word} of {READERS[field]}", pixels))
         truth, clipped = _files.boxes_by_image(path, scaled, frames)
         self._readings = [_readings(truth.get(image, {})) for image in chosen]
-        self.rows = [
-            self._row(
-                image,
-                patient,
-                files[image],
-                frames[image],
-                {word for word, *_ in marks[image]},
-                readings,
-            )
-            for (image, patient), readings in zip(chosen.items(), self._readings, strict=True)
-        ]
+        self.rows = []
+        for (image, patient), readings in zip(chosen.items(), self._readings, strict=True):
+            words = {word for word, *_ in marks[image]}
+            row = self._row(image, patient, files[image], frames[image], words, readings)
+            self.rows.append(row)
         about = {"lists": TABLE, "patients": "PadChest's", "least": least}
         without_file = len(marks) - len(names)
         self.describe = _files.described(

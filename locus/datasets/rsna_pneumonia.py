@@ -117,10 +117,12 @@ class RsnaPneumonia(_files.FileDataset):
             if root is None
             else [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
         )
-        known: dict[str, str] = {"lists": "none published: drawn by patient" if images else lists}
-        known |= {"patients": "NIH's" if nih else "unknown: each image counts as one"}
+        about = {
+            "lists": "none published: drawn by patient" if images else lists,
+            "patients": "NIH's" if nih else "unknown: each image counts as one",
+        }
         partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
-        self.describe = _files.described(partition, rows, without_file, clipped, tables, **known)
+        self.describe = _files.described(partition, rows, without_file, clipped, tables, **about)
 
 
 def of_mgca(images: Sequence[str]) -> splits.SplitNames:

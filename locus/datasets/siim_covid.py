@@ -102,13 +102,19 @@ class SiimCovid(_files.FileDataset):
             self._row(i, rows.loc[i].to_dict(), files[i], head, truth.get(i, {}))
             for i, head in heads.items()
         ]
+        about = {
+            "lists": "none published: drawn by patient",
+            "studies": studies,
+            "balanced": balanced if len(self.findings) == 1 else "none",
+            "images_of_studies_with_several": int(several.sum()),
+            "left_out_to_balance": len(chosen) - len(rows),
+            "images_unreadable": _files.log_unreadable(root, bad, len(headers)),
+        }
+        without_file = len(listed) - len(present)
+        tables = (root / STUDIES, root / IMAGES)
         self.describe = _files.described(
-            request.partition, rows, len(listed) - len(present), clipped, (root / STUDIES, root / IMAGES),
-            lists="none published: drawn by patient", studies=studies,
-            balanced=balanced if len(self.findings) == 1 else "none",
-            images_of_studies_with_several=int(several.sum()), left_out_to_balance=len(chosen) - len(rows),
-            images_unreadable=_files.log_unreadable(root, bad, len(headers)),
-        )  # fmt: skip
+            request.partition, rows, without_file, clipped, tables, **about
+        )
 
     def _row(
         self,

@@ -87,9 +87,11 @@ class Tbx11k(_files.FileDataset):
         chosen = [*compress(names, _files.in_split(names, request, official))]
         words = [_marks(path, self.findings) for path in paths]
         marks = [mark for of_file in words for mark in of_file]
-        known = ((image, finding, box) for image, finding, box in marks if finding in self.findings)
+        of_task = (
+            (image, finding, box) for image, finding, box in marks if finding in self.findings
+        )
         truth, clipped = _files.boxes_by_image(
-            paths[0], known, {name: frames[name] for name in chosen}
+            paths[0], of_task, {name: frames[name] for name in chosen}
         )
         uncertain = {image for image, finding, _ in marks if finding not in self.findings}
         self.rows = []

@@ -198,13 +198,18 @@ class VindrCxr(_files.FileDataset):
         self.rows = [
             self._row(image, files[image], head, marks[image]) for image, head in headers.items()
         ]
+        about = {
+            "lists": "consensus of five is test" if test else "none published: drawn by image",
+            "patients": "unknown: each image counts as one",
+            "votes": votes,
+            "images_unreadable": _files.log_unreadable(root, bad, len(headers)),
+        }
+        partition = "whole" if whole else request.partition
+        without_file = len(listed) - len(names)
+        clipped_boxes = sum(clipped for _, clipped in read)
         self.describe = _files.described(
-            "whole" if whole else request.partition, self.rows, len(listed) - len(names),
-            sum(clipped for _, clipped in read), paths,
-            lists="consensus of five is test" if test else "none published: drawn by image",
-            patients="unknown: each image counts as one", votes=votes,
-            images_unreadable=_files.log_unreadable(root, bad, len(headers)),
-        )  # fmt: skip
+            partition, self.rows, without_file, clipped_boxes, paths, **about
+        )
 
     def _load_readings(self, request: Request, votes: Literal[1, 2, 3]) -> None:
         """Set all images of the table in the package torchxrayvision, without pixels and with one large frame."""

@@ -111,8 +111,8 @@ class PlaceTracer(GridTracer):
 
     def _place(self, out: Any, places: Any) -> None:
         """Record the places of a result, which replace the grids of its tensors."""
-        for tensor, place in zip(tensors_in([out]), tensors_in([places]), strict=True):
-            self.places[tensor] = place
+        for tensor, positions in zip(tensors_in([out]), tensors_in([places]), strict=True):
+            self.places[tensor] = positions
             self.grids.pop(tensor, None)
 
     def _or_nowhere(self, tensor: Tensor) -> Tensor:

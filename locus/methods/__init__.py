@@ -74,8 +74,8 @@ def normalize_name(word: str) -> str:
 
 def normalize_names(words: Iterable[str]) -> list[str]:
     """Return each word in its registered spelling, as ``normalize_name`` does."""
-    known = [*GROUPS, *registry.names()]
-    return [match_name(word, known) for word in words]
+    registered = [*GROUPS, *registry.names()]
+    return [match_name(word, registered) for word in words]
 
 
 def _members(group: str) -> list[str]:

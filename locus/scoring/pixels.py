@@ -196,8 +196,8 @@ class Contours:
         contours: list[Sequence[NDArray[np.int32]]] = []
         for level in distinct.tolist():
             foreground = (image > level).view(np.uint8)
-            found, _ = cv2.findContours(foreground, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
-            contours.append(found or [NO_CONTOUR])
+            of_level, _ = cv2.findContours(foreground, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+            contours.append(of_level or [NO_CONTOUR])
         counts = [len(of_level) for of_level in contours]
         self._first = np.cumsum([0, *counts[:-1]])
         """First contour of each distinct level."""

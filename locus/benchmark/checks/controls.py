@@ -148,13 +148,13 @@ class Controls(Check):
         values = {"own": np.full(len(cases), np.nan), "swap": np.full(len(cases), np.nan)}
         if not several:
             return values
-        own = [cases[n] for n in several]
+        with_own_map = [cases[n] for n in several]
         partners = [cases[other[n]] for n in several]
         swapped = [
             replace(case, map=partner.map, reason=partner.reason)
-            for case, partner in zip(own, partners, strict=True)
+            for case, partner in zip(with_own_map, partners, strict=True)
         ]
-        values["own"][several] = _hits(own, self.findings, seed)
+        values["own"][several] = _hits(with_own_map, self.findings, seed)
         values["swap"][several] = _hits(swapped, self.findings, seed)
         return values
 
@@ -316,10 +316,11 @@ def _columns(values: Mapping[str, FloatArray], cases: Sequence[Case]) -> Iterato
             mean_fall = np.array([fall[findings == case.finding].mean() for case in cases])
             yield Column(name, "none", of_metric / mean_fall, fall / mean_fall, is_share=False)
         elif name != "fall":
-            known = np.isfinite(of_metric)
+            is_defined = np.isfinite(of_metric)
             source: ThresholdSource = "cross-fitted" if name in (MAIN, "own", "swap") else "none"
-            numerator = np.where(known, of_metric, 0)
-            yield Column(name, source, numerator, known.astype(np.float64), is_share=name == MAIN)
+            numerator = np.where(is_defined, of_metric, 0)
+            denominator = is_defined.astype(np.float64)
+            yield Column(name, source, numerator, denominator, is_share=name == MAIN)
 
 
 def _order(method: str, case: Case, pair: Pair) -> NDArray[np.int64]:

@@ -137,7 +137,7 @@ class ControlsReport(CheckReport):
     """Answers per method, the networks, and whether methods that localize well also show what is used."""
 
     question = "Does a heat map show the class, what the network used, and a shortcut?"
-    shown = 4
+    open_tables = 4
     limit = "Other networks, findings and markers."
 
     @cached_property
@@ -175,8 +175,8 @@ class ControlsReport(CheckReport):
         """Return the row of a network in the table of networks."""
         runs = network.methods[0].row.runs
         auroc_of = auroc_by_model(self.leaderboard.records)
-        known = [auroc_of[run.cell.model_key] for run in runs if run.cell.model_key in auroc_of]
-        auroc = number(sum(known) / len(known), digits=2) if known else NOTHING
+        aurocs = [auroc_of[run.cell.model_key] for run in runs if run.cell.model_key in auroc_of]
+        auroc = number(sum(aurocs) / len(aurocs), digits=2) if aurocs else NOTHING
         runs_with_marker, uses = "0", NOTHING
         if network.used is not None:
             runs_with_marker = str(network.used.runs)
@@ -189,9 +189,9 @@ class ControlsReport(CheckReport):
         top = self.networks[0].best("class") if self.networks else None
         if top is None:
             return super().in_short()
-        own = number(top.values["own"].value)
+        with_own_map = number(top.values["own"].value)
         swapped = number(top.values["swap"].value)
-        return f"`{top.row.name}` hits {own} with its own map, {swapped} with the other finding's"
+        return f"`{top.row.name}` hits {with_own_map} with its own map, {swapped} with the other finding's"
 
     def sentences(self) -> Iterator[str]:
         """Yield one line per question."""
@@ -344,13 +344,13 @@ class Ratio:
 
 def _ratios(row: Row, columns: CaseColumns) -> list[Ratio]:
     """Return the answers that need no marker: the means of hits and correlations, and the areas under the curves."""
-    own = _wide(row, columns, "own")
+    with_own_map = _wide(row, columns, "own")
     swap = _wide(row, columns, "swap")
     averaged = {
         MAIN: _wide(row, columns, MAIN),
-        "own": own,
+        "own": with_own_map,
         "swap": swap,
-        "class": own - swap,
+        "class": with_own_map - swap,
         "weights": _wide(row, columns, "weights"),
     }
     ratios = [Ratio(name, row, values, np.isfinite(values)) for name, values in averaged.items()]
@@ -393,13 +393,13 @@ def _wide(row: Row, columns: CaseColumns, name: str) -> FloatArray:
 def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Estimate, RowSamples] | None:
     """Return the mean over findings of sums of ``part`` over sums of ``whole``; None if nothing is known."""
     whole = np.asarray(ratio.whole, np.float64)
-    known = (whole != 0).any(1)
-    if not known.any():
+    is_defined = (whole != 0).any(1)
+    if not is_defined.any():
         return None
-    whole = whole[known]
-    part = np.where(whole != 0, ratio.part[known], 0)
-    findings = columns.findings[known]
-    patients = columns.patients[known]
+    whole = whole[is_defined]
+    part = np.where(whole != 0, ratio.part[is_defined], 0)
+    findings = columns.findings[is_defined]
+    patients = columns.patients[is_defined]
     theta, left_out = leave_one_out(part, whole, CaseGroups.of(findings, patients))
     low, high = None, None
     if left_out.shape[1] >= MIN_PATIENTS:

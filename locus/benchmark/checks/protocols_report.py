@@ -167,11 +167,13 @@ class ProtocolsReport(CheckReport):
         if run_count > 1:
             of_first_run = compare_methods(self.leaderboard, self.check, first_run=True)
             with_one_run = f"; with one, {_reversed(of_first_run, PUBLISHED)}"
+        pairs = f"{_reversed(networks, PUBLISHED)} of {counted(pair_count, 'pair')} of methods"
+        runs = f"{counted(run_count, 'training run')} each{with_one_run}"
+        rules = listed([f"`{rule}`" for rule in PUBLISHED])
         return (
-            f"{_reversed(networks, PUBLISHED)} of {counted(pair_count, 'pair')} of methods on "
-            f"{counted(len(networks), 'network')} ({counted(run_count, 'training run')} each{with_one_run}) have a "
-            f"significant order under one of eight rules that papers use and the reverse order under another, after "
-            f"Holm's correction over pairs and rules: {listed([f'`{rule}`' for rule in PUBLISHED])}."
+            f"{pairs} on {counted(len(networks), 'network')} ({runs}) have a significant order under one of eight "
+            f"rules that papers use and the reverse order under another, after Holm's correction over pairs and "
+            f"rules: {rules}."
         )
 
 
@@ -208,12 +210,13 @@ def _compared(rows: Sequence[Row], columns: CaseColumns, rules: tuple[str, ...])
         means.append([entry.theta.mean() for entry in scored])
         values.append(of_pairs)
         p_values.append(p_of_pairs)
+    traits = [_trait_means(rows, columns, trait) for trait in TRAITS]
     return Comparisons(
         network=rows[0].network,
         methods=tuple(row.name for row in rows),
         rules=rules,
         means=np.array(means),
-        traits=np.array([_trait_means(rows, columns, trait) for trait in TRAITS]),
+        traits=np.array(traits),
         differences=np.array(values),
         p=np.array(p_values),
     )
@@ -312,13 +315,13 @@ def _against(networks: Sequence[Comparisons]) -> Cells:
     rules = networks[0].rules
     plain, _ = _signs(networks)
     share = reversals(plain)
-    shown = [rules.index(rule) for rule in USUAL if rule in rules]
+    rule_indices = [rules.index(rule) for rule in USUAL if rule in rules]
     rows = []
-    for number, rule in enumerate(shown):
-        below_diagonal = [f"{share[rule, other]:.0%}" for other in shown[:number]]
-        above_diagonal = [""] * (len(shown) - 1 - number)
+    for number, rule in enumerate(rule_indices):
+        below_diagonal = [f"{share[rule, other]:.0%}" for other in rule_indices[:number]]
+        above_diagonal = [""] * (len(rule_indices) - 1 - number)
         rows.append((f"{number + 1} {rules[rule]}", *below_diagonal, *above_diagonal))
-    numbers = [str(number) for number in range(1, len(shown))]
+    numbers = [str(number) for number in range(1, len(rule_indices))]
     return ("rule", *numbers), tuple(rows)
 
 

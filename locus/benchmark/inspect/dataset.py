@@ -186,13 +186,22 @@ def answers(scan: DatasetScan) -> list[AnswerRow]:
     """Return one row per check of the data set, in the order of the printed table."""
     refused = [f"{split}: {sentence}" for split, sentence in scan.refused.items()]
     missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
-    only_test = f"a test set: its tables list no image of {' and '.join(scan.not_listed)}"
+    loaded = "all three"
+    if scan.not_listed:
+        loaded = f"a test set: its tables list no image of {' and '.join(scan.not_listed)}"
     return [
-        _answer("splits that load", refused, "fail", only_test if scan.not_listed else "all three"),
-        *(_patients(scan), _duplicates(scan), _labels(scan), _unreadable(scan), _grey_levels(scan)),
+        _answer("splits that load", refused, "fail", loaded),
+        _patients(scan),
+        _duplicates(scan),
+        _labels(scan),
+        _unreadable(scan),
+        _grey_levels(scan),
         _answer("listed images without a file", missing, "fail"),
         AnswerRow("hits of one fixed box per finding", "info", scan.fixed_box),
-        *(_validation_count(scan), _outside(scan), _frames(scan), _boxes_and_labels(scan)),
+        _validation_count(scan),
+        _outside(scan),
+        _frames(scan),
+        _boxes_and_labels(scan),
         _answer("warnings while loading", scan.warnings, "note"),
     ]
 

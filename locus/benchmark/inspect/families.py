@@ -82,7 +82,7 @@ FAMILIES: dict[str, Callable[[], Classifier]] = {
 
 def supported(words: list[str]) -> dict[str, dict[str, bool]]:
     """Return for each method and family of networks whether there is a map."""
-    found: dict[str, dict[str, bool]] = {word: {} for word in words}
+    has_map: dict[str, dict[str, bool]] = {word: {} for word in words}
     with torch.random.fork_rng(devices=[]):
         for family, build in FAMILIES.items():
             torch.manual_seed(0)
@@ -92,8 +92,8 @@ def supported(words: list[str]) -> dict[str, dict[str, bool]]:
             log.info("running %d methods on %s", len(words), family)
             cheaper = {CHEAPER.get(word, word): word for word in words}
             for spec, maps in run_methods(build_methods(list(cheaper)), evidence).items():
-                found[cheaper[spec]][family] = not isinstance(maps, LocusError)
-    return found
+                has_map[cheaper[spec]][family] = not isinstance(maps, LocusError)
+    return has_map
 
 
 def _others(image: Tensor) -> Draw:
@@ -104,8 +104,8 @@ def _others(image: Tensor) -> Draw:
 def table() -> str:
     """Return the table as Markdown: methods with the same networks share a row."""
     rows: dict[tuple[str, ...], list[str]] = {}
-    for word, found in supported(methods.names()).items():
-        rows.setdefault(tuple(YES if found[family] else NO for family in FAMILIES), []).append(
+    for word, has_map in supported(methods.names()).items():
+        rows.setdefault(tuple(YES if has_map[family] else NO for family in FAMILIES), []).append(
             f"`{word}`"
         )
     most_first = sorted(rows.items(), key=lambda row: (-row[0].count(YES), row[1]))

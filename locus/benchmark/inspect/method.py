@@ -335,20 +335,26 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
 
 def state(network: nn.Module) -> dict[str, Any]:
     """Return everything that a method could change in a network, as comparable values."""
-    parameters, parts = dict(network.named_parameters()), [*network.modules()]
-    everywhere = [
-        len(getattr(hooks, f"_global{kind}")) for kind in HOOKS
-    ]  # global hooks of all modules
+    weights = {name: _fingerprint(value) for name, value in network.state_dict().items()}
+    gradients = {}
+    requires_grad = {}
+    for name, parameter in network.named_parameters():
+        gradient = parameter.grad
+        gradients[name] = None if gradient is None else _fingerprint(gradient)
+        requires_grad[name] = parameter.requires_grad
+    modes = []
+    hook_counts = []
+    for part in network.modules():
+        modes.append(part.training)
+        hook_counts.append([len(getattr(part, kind)) for kind in HOOKS])
+    # hooks of all modules of the process
+    hook_counts.append([len(getattr(hooks, f"_global{kind}")) for kind in HOOKS])
     return {
-        "weights and buffers": {
-            name: _fingerprint(value) for name, value in network.state_dict().items()
-        },
-        "gradients": {
-            name: None if p.grad is None else _fingerprint(p.grad) for name, p in parameters.items()
-        },
-        "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
-        "modes": [part.training for part in parts],
-        "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in parts), everywhere],
+        "weights and buffers": weights,
+        "gradients": gradients,
+        "requires_grad": requires_grad,
+        "modes": modes,
+        "hooks": hook_counts,
     }
 
 
@@ -484,12 +490,13 @@ def page() -> str:
         " ".join(inspect.cleandoc(part.__doc__ or "").replace("``", "`").split())
         for part in (Aug, Eigen)
     ]
-    shown = {"fast": HEADERS[:-1], "slow": HEADERS}
+    headers = {"fast": HEADERS[:-1], "slow": HEADERS}
     rows = {
-        name: [_row(word)[: len(shown[name])] for word in methods.expand([name])] for name in shown
+        name: [_row(word)[: len(headers[name])] for word in methods.expand([name])]
+        for name in headers
     }
     groups = {
-        name: tabulate(lines, headers=shown[name], tablefmt="github")
+        name: tabulate(lines, headers=headers[name], tablefmt="github")
         for name, lines in rows.items()
     }
     return render(

@@ -79,12 +79,12 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     _refuse_files(folder)
     all_published = records.load(published)
     of_suite = grouping.main_records(all_published, DATASET)
-    own = {record.key: record for record in of_suite if CONTRIBUTED not in record.rests_on}
-    blind = {record.method: record for record in own.values() if record.method in BLIND}
+    own_records = {record.key: record for record in of_suite if CONTRIBUTED not in record.rests_on}
+    blind = {record.method: record for record in own_records.values() if record.method in BLIND}
     given = [
         record
         for record in grouping.main_records(records.load(folder), DATASET)
-        if record.key not in own
+        if record.key not in own_records
     ]
     given = [record for record in given if grouping.is_method(record)]
     if PRIOR not in blind or not given:
@@ -219,19 +219,18 @@ def _again(record: Record, ours: Record, rows: pd.DataFrame, listed: Dataset) ->
     ]
     result = SingleBox().evaluate(scored, listed.findings, record.cell.data_seed)
     points = (POINTING,) if record.cell.recipe.get("external", {}).get("kind") == "boxes" else ()
-    scores = [
+    scores = tuple(
         score
         for score in result.scores
         if score.metric in points
         or (score.threshold_source == "cross-fitted" and OF_BOXES.fullmatch(score.metric))
-    ]
+    )
     computed = pd.DataFrame(result.rows)
-    columns = [
-        name
-        for name in computed
-        if name in (*CASE, *cases.BOX, *points) or OF_BOXES.fullmatch(str(name))
-    ]
-    declared = {DECLARED: record.rests_on[DECLARED]} if DECLARED in record.rests_on else {}
+    named = (*CASE, *cases.BOX, *points)
+    columns = [name for name in computed if name in named or OF_BOXES.fullmatch(str(name))]
+    rests_on = dict(ours.rests_on)
+    if DECLARED in record.rests_on:
+        rests_on[DECLARED] = record.rests_on[DECLARED]
     again = Record(
         cell=record.cell,
         method_name=record.method_name,
@@ -243,9 +242,9 @@ def _again(record: Record, ours: Record, rows: pd.DataFrame, listed: Dataset) ->
         scoring=record.scoring,
         fingerprint=record.fingerprint,
         created=record.created,
-        rests_on={**ours.rests_on, **declared},
+        rests_on=rests_on,
         data=ours.data,
-        scores=tuple(scores),
+        scores=scores,
     )
     return again, computed[columns]
 
@@ -299,9 +298,12 @@ def _beside(
     """Yield the suite's rows of the baselines that see no image for each network of the ``checked`` methods."""
     networks = {record.cell.without_method.key: record for record, _ in checked}
     for record in networks.values():
-        for name, own in blind.items():
+        for name, of_baseline in blind.items():
             update = {
                 "cell": record.cell.model_copy(update={"method": name}),
                 "created": record.created,
             }
-            yield own.model_copy(update=update), own_rows[name].drop(columns=["key", *cases.CELL])
+            yield (
+                of_baseline.model_copy(update=update),
+                own_rows[name].drop(columns=["key", *cases.CELL]),
+            )

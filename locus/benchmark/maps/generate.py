@@ -106,15 +106,15 @@ class MapRequest:
     @property
     def index(self) -> Index:
         """Key, images and findings of the maps."""
-        shown = []
+        explained_findings = []
         for _, rows, findings in self.batches:
             if findings is not None:
-                shown += [findings] * len(rows)
+                explained_findings += [findings] * len(rows)
         return Index(
             key=self.keys[0],
             images=self.images,
             findings=self.runs[0].data.findings,
-            shown=tuple(shown),
+            shown=tuple(explained_findings),
         )
 
 
@@ -168,7 +168,8 @@ def make_request(
         key_of_all_findings = _key(runs, word, type(method), image_ids)
         if in_part:
             explained = [
-                [run.scorable_images[row].image_id, shown] for run, (row,), shown in batches
+                [run.scorable_images[row].image_id, finding_indices]
+                for run, (row,), finding_indices in batches
             ]
             keys.append(json_hash([key_of_all_findings, explained]))
         keys.append(key_of_all_findings)
@@ -391,7 +392,7 @@ def _references(
     patient = samples[rows[index]].patient_id
     by_name = sorted(range(len(samples)), key=lambda row: samples[row].image_id)
     order = generator(seed, "references").permutation(len(samples)).tolist()
-    drawn = [by_name[place] for place in order]
+    drawn = [by_name[rank] for rank in order]
     others = [row for row in drawn if samples[row].patient_id != patient][:count]
     if len(others) < count:
         raise NotAvailableError(

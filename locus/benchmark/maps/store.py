@@ -57,10 +57,10 @@ class Index(FrozenModel):
         >>> index.pairs, len(index.model_copy(update={"shown": ()}).pairs)
         ([('a', 'nodule'), ('b', 'mass'), ('b', 'nodule')], 4)
         """
-        shown = self.shown or [range(len(self.findings))] * len(self.images)
+        finding_indices = self.shown or [range(len(self.findings))] * len(self.images)
         return [
             (image, self.findings[k])
-            for image, ks in zip(self.images, shown, strict=True)
+            for image, ks in zip(self.images, finding_indices, strict=True)
             for k in ks
         ]
 

@@ -77,19 +77,22 @@ def group_labels(
     ]
     finding_counts = {sample.image_id: _number_of_findings(sample, findings) for sample in samples}
     correctness = answers(predictions, findings, exclusive)
+    ages = [meta.get("age") for meta in metas]
+    findings_in_image = [finding_counts[image] for image, _ in keys]
+    is_correct = [correctness.get(key, "") for key in keys]
     labels_of_cases = {
         "size": summary.size(shares),
         "view": summary.metadata_groups(metas, "view"),
         "sex": summary.metadata_groups(metas, "sex"),
-        "age": summary.age(np.array([meta.get("age") for meta in metas], dtype=np.float64)),
-        "co_occurrence": summary.co_occurrence([finding_counts[image] for image, _ in keys]),
-        "classifier_correct": np.array([correctness.get(key, "") for key in keys], dtype=str),
+        "age": summary.age(np.array(ages, dtype=np.float64)),
+        "co_occurrence": summary.co_occurrence(findings_in_image),
+        "classifier_correct": np.array(is_correct, dtype=str),
     }
     groups = {}
     for variable, labels in labels_of_cases.items():
-        known = {key: str(label) for key, label in zip(keys, labels, strict=True) if label}
-        if known:
-            groups[variable] = known
+        group_of = {key: str(label) for key, label in zip(keys, labels, strict=True) if label}
+        if group_of:
+            groups[variable] = group_of
     return groups
 
 

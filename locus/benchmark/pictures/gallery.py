@@ -78,11 +78,13 @@ def render_page(page: Mapping[str, Any]) -> str:
     panel has the index of its map, or None.
     """
     frames_and_truths = [{"frame": case["frame"], "truth": case["truth"]} for case in page["cases"]]
+    findings = dict.fromkeys(case["finding"] for case in page["cases"])
+    kinds = {method["word"]: method["kind"].partition(":")[0] for method in page["methods"]}
     return render(
         "gallery.html",
         page=page,
-        findings=list(dict.fromkeys(case["finding"] for case in page["cases"])),
-        kinds={method["word"]: method["kind"].partition(":")[0] for method in page["methods"]},
+        findings=list(findings),
+        kinds=kinds,
         maps_and_cases={"maps": page["maps"], "cases": frames_and_truths},
     )
 
@@ -96,19 +98,19 @@ def packed_map(values: NDArray[np.floating[Any]], grid: Grid | str) -> dict[str,
     >>> packed_map(np.zeros((2, 3), np.float16), "conventional")["shape"]
     [2, 3]
     """
-    shown: NDArray[Any] = values if values.dtype == np.float16 else values.astype("<f4")
+    stored: NDArray[Any] = values if values.dtype == np.float16 else values.astype("<f4")
     step = math.ceil(max(values.shape) / MAP_SIDE)
     fits = all(side % step == 0 for side in values.shape)
     if step > 1 and fits and np.isfinite(values).all():
-        shown = _smaller(values, step)
+        stored = _smaller(values, step)
         grid = _pooled(grid, step)
-    compressed = zlib.compress(np.ascontiguousarray(shown).tobytes(), 9)
+    compressed = zlib.compress(np.ascontiguousarray(stored).tobytes(), 9)
     fields = None
     if isinstance(grid, Grid):
         fields = {"size": grid.size, "stride": grid.stride, "offset": grid.offset}
     return {
         "values": base64.b64encode(compressed).decode(),
-        "shape": list(shown.shape),
+        "shape": list(stored.shape),
         "grid": fields,
     }
 
@@ -303,6 +305,9 @@ def _page(
     """Return everything that the page of ``model`` shows: see ``render_page``."""
     images = list(dict.fromkeys(choice.image for choice in chosen))
     maps: list[dict[str, Any]] = []  # ``_case`` appends to it
+    cases = [_case(choice, methods, images.index(choice.image), maps) for choice in chosen]
+    pictures = [data_url(model.samples[image].image) for image in images]
+    summaries = [_summary(record) for record in model.records]
     return {
         "title": model.title,
         "network": model.network,
@@ -311,9 +316,9 @@ def _page(
         "suite_page": suite_page,
         "command": command,
         "basis": _basis(model.records),
-        "methods": [_summary(record) for record in model.records],
-        "cases": [_case(choice, methods, images.index(choice.image), maps) for choice in chosen],
-        "images": [data_url(model.samples[image].image) for image in images],
+        "methods": summaries,
+        "cases": cases,
+        "images": pictures,
         "maps": maps,
     }
 

@@ -93,6 +93,7 @@ class CasePicture:
     @property
     def row(self) -> dict[str, Any]:
         """Entry in ``boxes.json``."""
+        truth = None if self.truth is None else self.truth.tolist()
         return {
             "image": self.image_id,
             "finding": self.finding,
@@ -102,7 +103,7 @@ class CasePicture:
             "threshold_source": self.threshold_source,
             "frame": list(self.heat.shape),
             "boxes": self.predicted.tolist(),
-            "truth": None if self.truth is None else self.truth.tolist(),
+            "truth": truth,
             "iou": self.iou,
         }
 

@@ -91,12 +91,12 @@ def read(folder: Path | str, keys: Collection[str]) -> dict[str, Curves]:
     if not path(folder).is_file():
         return {}
     rows = storage.words(storage.read_parquet(path(folder), ADVICE))
-    found = {
+    rows_by_key = {
         key: storage.rows_with(rows, "key", [key])
         for key in rows["key"].unique().to_pylist()
         if key in keys
     }
-    return {key: _of_rows(of_record) for key, of_record in found.items()}
+    return {key: _of_rows(of_record) for key, of_record in rows_by_key.items()}
 
 
 def _of_rows(rows: pyarrow.Table) -> Curves:

@@ -34,23 +34,16 @@ CELL_FIELDS = (
 NUMBERS = ("value", "low", "high", "n")
 """Fields of a score that are not words."""
 SCORE_FIELDS = ("threshold_source", "finding", "metric", "value", "low", "high", "n", "reason")
-SCHEMA = pyarrow.schema(
-    [
-        ("key", DICT_STRING),
-        *(
-            (name, pyarrow.int64() if name in ("img_size", "seed") else DICT_STRING)
-            for name in CELL_FIELDS
-        ),
-        ("images", pyarrow.int64()),
-        *(
-            (name, DICT_STRING)
-            for name in ("variable", "group", "threshold_source", "finding", "metric")
-        ),
-        *((name, pyarrow.float64()) for name in ("value", "low", "high")),
-        ("n", pyarrow.int64()),
-        *((name, DICT_STRING) for name in ("status", "reason", "source")),
-    ]
+COLUMNS = (
+    *("key", *CELL_FIELDS, "images", "variable", "group", "threshold_source", "finding", "metric"),
+    *("value", "low", "high", "n", "status", "reason", "source"),
 )
+"""Columns of ``records.parquet``."""
+INTEGERS = dict.fromkeys(("img_size", "seed", "images", "n"), pyarrow.int64())
+FLOATS = dict.fromkeys(("value", "low", "high"), pyarrow.float64())
+TYPES = {**INTEGERS, **FLOATS}
+"""Columns that are not text."""
+SCHEMA = pyarrow.schema([(name, TYPES.get(name, DICT_STRING)) for name in COLUMNS])
 
 
 def load(folder: Path | str) -> list[Record]:
@@ -118,12 +111,13 @@ def write_packed(records: Sequence[Record], folder: Path) -> None:
     written. Raises ``WriteError`` if a file cannot be written.
     """
     in_order = ordered(records)
+    documents = [_record_json(record) for record in in_order]
     columns = {
         "key": [record.key for record in in_order],
         "name": [stem(record.cell) for record in in_order],
         "status": [record.status for record in in_order],
         "source": [record.source for record in in_order],
-        "record": [_record_json(record) for record in in_order],
+        "record": documents,
     }
     storage.save(pyarrow.table(columns), folder / CELLS_FILE)
     storage.save(_scores(in_order), folder / RECORDS_FILE)

@@ -262,8 +262,10 @@ class Cell(FrozenModel):
         Returns:
             A cell without method and protocol.
         """
+        dataset_name = config.dataset.split(":")[0]
+        data = {"dataset": config.dataset, "findings": config.num_classes}
         return cls(
-            dataset=config.dataset.split(":")[0],
+            dataset=dataset_name,
             partition=config.partition,
             split="test",
             backbone=config.backbone,
@@ -273,7 +275,7 @@ class Cell(FrozenModel):
             seed=config.seed,
             model_id=model_id,
             alignment="aligned",
-            data={"dataset": config.dataset, "findings": config.num_classes},
+            data=data,
             recipe=recipe,
         )
 

@@ -34,7 +34,7 @@ Codes = NDArray[np.int64]
 class CaseFolders(NamedTuple):
     """Folders with the rows per case of a run, and of the published records in the same tables."""
 
-    own: Path
+    folder: Path
     published: Path | None = None
 
     def of(self, record: Record) -> Path:
@@ -42,7 +42,7 @@ class CaseFolders(NamedTuple):
         return (
             self.published
             if record.source == PUBLISHED and self.published is not None
-            else self.own
+            else self.folder
         )
 
 
@@ -137,7 +137,7 @@ def read_columns(
 
     Raises ``DataError`` for invalid rows.
     """
-    by_folder = grouped(records, folders.of) or {folders.own: []}
+    by_folder = grouped(records, folders.of) or {folders.folder: []}
     tables = [
         cases.read_columns([record.cell for record in group], folder, [*CASE, *names])
         for folder, group in by_folder.items()

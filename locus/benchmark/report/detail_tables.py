@@ -71,8 +71,8 @@ def score(
     """
 
     def cell(row: Row) -> str:
-        found = row.find(metric, threshold_source=threshold_source)
-        return number(found, leading_zero=True, interval=interval, n=n)
+        entry = row.find(metric, threshold_source=threshold_source)
+        return number(entry, leading_zero=True, interval=interval, n=n)
 
     return TableColumn(heading or metric, cell, kind)
 
@@ -81,8 +81,8 @@ def count(metric: str, threshold_source: ThresholdSource | None = None) -> Table
     """Return a column with the number of cases (image x finding) of a metric."""
 
     def cell(row: Row) -> str:
-        found = row.find(metric, threshold_source=threshold_source)
-        return str(found.n) if found is not None and found.n else NOTHING
+        entry = row.find(metric, threshold_source=threshold_source)
+        return str(entry.n) if entry is not None and entry.n else NOTHING
 
     return TableColumn("n cases", cell)
 
@@ -174,8 +174,8 @@ def _of_group(variable: str, group: str, rows: Sequence[Row]) -> TableColumn:
         heading += f" (n {counts.pop()})"
 
     def cell(row: Row) -> str:
-        found = _score_in_group(row, variable, group)
-        return number(found, leading_zero=True, interval=False, n=not has_one_count)
+        entry = _score_in_group(row, variable, group)
+        return number(entry, leading_zero=True, interval=False, n=not has_one_count)
 
     return TableColumn(heading, cell)
 

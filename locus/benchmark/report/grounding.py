@@ -298,7 +298,7 @@ def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
 class GroundingSection(Section):
     """Published results on one truth, maps without content, and people."""
 
-    shown = 2
+    open_tables = 2
     writes_chart = True
 
     def __init__(self, leaderboard: Leaderboard) -> None:

@@ -297,9 +297,9 @@ def _leaderboard(
     compared = list(not_published.values()) or networks
     effects = comparisons.effects(compared, means)
     added = comparisons.added(group.records, group.dataset, is_primary)
-    on_grids = [row for row in all_rows if "grid" in row.cell.recipe]
-    without_network = _baselines(on_grids)
-    theirs = _theirs(methods, listed)
+    baselines = _baselines(all_rows)
+    people = _people(scored)
+    without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
     return Leaderboard(
         title=group.title,
         dataset=group.dataset,
@@ -308,13 +308,13 @@ def _leaderboard(
         networks=means,
         rank_methods=rank_methods,
         methods=methods,
-        baselines=_baselines(all_rows),
+        baselines=baselines,
         without_network=without_network,
-        people=_people(scored),
+        people=people,
         effects=effects,
         added=added,
         solved=source.solved,
-        theirs=theirs,
+        theirs=_theirs(methods, listed),
         cases=group.cases,
     )
 
@@ -380,10 +380,10 @@ def _stored_resamples(
     runs: Sequence[Record], column: MainColumn | None, folders: CaseFolders
 ) -> StoredResamples:
     """Read what the suite stores for the ``runs``; only cross-fitted rows have curves."""
-    curves_of_runs = curves.read(folders.own, [record.key for record in runs])
+    curves_of_runs = curves.read(folders.folder, [record.key for record in runs])
     if column is None or not curves_of_runs:
         return StoredResamples(curves_of_runs, {})
-    return StoredResamples(curves_of_runs, floors.read(folders.own, column.hash_of_cases))
+    return StoredResamples(curves_of_runs, floors.read(folders.folder, column.hash_of_cases))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -366,7 +366,7 @@ class PublishedResults:
 
         Empty for another data set, or if the neighbouring suite ``OURS`` has no results.
         """
-        home = self.board.folders.published or self.board.folders.own
+        home = self.board.folders.published or self.board.folders.folder
         folder = home.parent / OURS
         if self.board.dataset != "NIH" or not self.papers or folder not in suites(folder.parent):
             return []

@@ -109,9 +109,9 @@ class DatasetTables:
         return self._at_all_thresholds(complete=False)
 
     @property
-    def shown(self) -> int:
+    def open_tables(self) -> int:
         """The number of tables of sections that a page shows open."""
-        return max((section.shown for section in self.sections), default=1)
+        return max((section.open_tables for section in self.sections), default=1)
 
     @cached_property
     def of_sections(self) -> tuple[Table, ...]:

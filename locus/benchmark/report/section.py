@@ -33,7 +33,7 @@ class Section(ABC):
     """Question of the section, used as a heading; empty: no heading."""
     limit: ClassVar[str] = ""
     """A sentence on what the section does not show."""
-    shown: ClassVar[int] = 1
+    open_tables: ClassVar[int] = 1
     """Number of its tables that the page shows open; the others are in its part for details."""
     writes_chart: ClassVar[bool] = False
     """Whether its chart is also a file, named after the data set."""

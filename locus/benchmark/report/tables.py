@@ -136,9 +136,9 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
         *tables.of_primary,
         *tables.published.short_tables,
         *full,
-        *tables.of_sections[: tables.shown],
+        *tables.of_sections[: tables.open_tables],
     ]
-    more += [*tables.of_sections[tables.shown :], *tables.details]
+    more += [*tables.of_sections[tables.open_tables :], *tables.details]
     more += [*tables.protocols, *tables.papers]
     if first is None and not rest:
         rest = more

@@ -100,6 +100,7 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
         return None
     entry = _read_again(config, main, records.unpacked_folder(folder) / FLAGS)
     cases = EntryCases(entry)
+    samples = {sample.image_id: sample for sample in entry.samples}
     is_drawn = main.cell.dataset == gallery.DRAWN
     return OpenedModel(
         address=name,
@@ -110,7 +111,7 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
         runs_dir=folder if is_drawn else Path(config.runs) / name,
         findings=cases.findings,
         cases_of=cases.cases,
-        samples={sample.image_id: sample for sample in entry.samples},
+        samples=samples,
     )
 
 

@@ -198,10 +198,11 @@ def describe(suite: Suite, folder: Path) -> Description:
         path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()
     }
     needs_images = not suite.truths and not suite.joins
+    command = f"python -m benchmark.run --suite {suite.name}"
     return Description(
         title=suite.title,
         about=suite.about,
-        command=f"python -m benchmark.run --suite {suite.name}",
+        command=command,
         rank_methods=tuple(suite.rank_methods),
         primary=suite.primary,
         maps_of=maps_of,

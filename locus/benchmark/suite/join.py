@@ -183,19 +183,21 @@ def joined(suite: Suite, row_parts: Parts, results: Path) -> tuple[Record, pd.Da
     rows = pd.concat(tables, ignore_index=True).drop(columns=["key", *cases.CELL])
     part_records = list(row_parts.values())
     first = part_records[0]
-    checkpoints = [digest for record in part_records for digest in record.checkpoints]
-    all_scores = [*_main_scores(rows), *_draw_errors(rows, row_parts)]
+    checkpoints = tuple(digest for record in part_records for digest in record.checkpoints)
+    last_created = max(record.created for record in part_records)
+    data = {DIGESTS: digests(row_parts)}
+    scores = (*_main_scores(rows), *_draw_errors(rows, row_parts))
     record = Record(
         cell=cell_of(suite, row_parts),
         geometry=first.geometry,
-        checkpoints=tuple(checkpoints),
+        checkpoints=checkpoints,
         versions=first.versions,
         training=first.training,
         scoring=first.scoring,
-        created=max(record.created for record in part_records),
+        created=last_created,
         rests_on=_counts(part_records),
-        data={DIGESTS: digests(row_parts)},
-        scores=tuple(all_scores),
+        data=data,
+        scores=scores,
     )
     return record, rows
 

@@ -86,13 +86,15 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     portions = _scored_together(task.cells)
     for number, portion in enumerate(portions, start=1):
         portion_task = ModelTask(model, tuple(portion))
-        needed_maps = [map_steps[cell.method] for cell in portion if cell.method in map_steps]
+        needed_maps = dict.fromkeys(
+            map_steps[cell.method] for cell in portion if cell.method in map_steps
+        )
         step = Step(
             id=f"score {name} ({number} of {len(portions)})",
             kind="score",
             function=work.score,
             arguments=(portion_task, runs_dir, folder, flags),
-            needs=tuple(dict.fromkeys(needed_maps)) or trained,
+            needs=tuple(needed_maps) or trained,
             threads=threads or 1,
         )
         steps.append(step)
@@ -151,8 +153,9 @@ def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) ->
     """Return the step that writes a run, with this number of ``threads`` unless the configuration sets one."""
     config = replace(run.config, threads=run.config.threads or threads)
     source = () if run.source is None else (run.source,)
+    name = f"{run.folder.parent.name}/{short_name(run.folder.name)}"
     return Step(
-        id=f"{run.kind} {run.folder.parent.name}/{short_name(run.folder.name)}",
+        id=f"{run.kind} {name}",
         kind="train",
         function=WRITERS[run.kind],
         arguments=(*source, config, run.folder),

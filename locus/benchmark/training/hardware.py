@@ -226,5 +226,5 @@ def oom_as_error(advice: str) -> Iterator[None]:
 
 def is_oom(error: BaseException) -> bool:
     """Whether ``error`` reports that memory ran out."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or any(text in str(error) for text in MEMORY_TEXTS)
+    has_type = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return has_type or any(text in str(error) for text in MEMORY_TEXTS)

@@ -45,9 +45,9 @@ class Loss(nn.Module):
 
         ``logits`` (N,K) of any precision are converted to float32; ``labels`` (N,K) are 0, 1 or nan.
         """
-        known = ~labels.isnan()
-        terms = self.terms(logits.float(), labels.nan_to_num(0.0), known)
-        return torch.where(known, terms, 0.0).sum() / known.sum().clamp(min=1)
+        has_label = ~labels.isnan()
+        terms = self.terms(logits.float(), labels.nan_to_num(0.0), has_label)
+        return torch.where(has_label, terms, 0.0).sum() / has_label.sum().clamp(min=1)
 
 
 class Frequency(Loss):
@@ -169,10 +169,11 @@ class CE(Loss):
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the mean over the images whose class is known, from (N,K) logits and labels; 0 if there is none."""
-        total, known = labels.sum(1, keepdim=True), self.counted(labels) > 0
-        share = torch.where(known[:, None], labels / total, 0.0)
+        total = labels.sum(1, keepdim=True)
+        has_class = self.counted(labels) > 0
+        share = torch.where(has_class[:, None], labels / total, 0.0)
         losses = -(share * logits.float().log_softmax(1)).sum(1)
-        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+        return torch.where(has_class, losses, 0.0).sum() / has_class.sum().clamp(min=1)
 
 
 class Focal(Loss):

@@ -114,9 +114,9 @@ def scores(
 
 
 def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
-    known = ~labels.isnan()
-    truth = labels[known].numpy() == 1
-    order, positive, closes = descending(values[known].numpy(), truth)
+    has_label = ~labels.isnan()
+    truth = labels[has_label].numpy() == 1
+    order, positive, closes = descending(values[has_label].numpy(), truth)
     ((auroc, ap),) = areas(
         np.zeros_like(order), positive, closes, ALL_ONCE
     )  # nan where a class is missing
@@ -156,9 +156,11 @@ def _ranked_finding(
 ) -> tuple[resample.Samples, FloatArray]:
     """Return the (R,2) values of the resamples and the (P,2) values without each patient."""
     labels = predictions.labels[:, k].numpy()
-    known = ~np.isnan(labels)
-    order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
-    patient = predictions.patient_index[known][order]
+    has_label = ~np.isnan(labels)
+    order, truth, closes = descending(
+        predictions.ranked[has_label, k].numpy(), labels[has_label] == 1
+    )
+    patient = predictions.patient_index[has_label][order]
     blocks = (
         drawn[:, at : at + RESAMPLES_PER_PASS].copy()
         for at in range(0, drawn.shape[1], RESAMPLES_PER_PASS)
@@ -258,8 +260,8 @@ def choose(predictions: Predictions, choice: Choice = "youden") -> list[dict[str
 
 
 def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
-    known = ~labels.isnan()
-    n, positives = int(known.sum()), int((labels == 1).sum())
+    has_label = ~labels.isnan()
+    n, positives = int(has_label.sum()), int((labels == 1).sum())
     if positives in (0, n):
         why = (
             f"{positives} of {n} validation images are positive"
@@ -269,7 +271,7 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
         reason = f"{why}: no threshold can be chosen"
         return {**_threshold(np.nan, "validation", choice, n), "reason": reason}
     logit = best_threshold(
-        values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice]
+        values[has_label].double().numpy(), labels[has_label].numpy() == 1, GAINS[choice]
     )
     return _threshold(logit, "validation", choice, n)
 
@@ -397,13 +399,12 @@ def _assess_split(
     values, intervals = _with_intervals(means | _as_a_whole(predictions, decided))
     extra: Row = {"threshold_source": threshold_source}
     if predictions.exclusive:
-        known, count = predictions.classes >= 0, len(predictions.findings)
-        pairs = predictions.classes[known] * count + predictions.ranked.argmax(1).numpy()[known]
-        extra = {
-            "confusion_matrix": np.bincount(pairs, minlength=count**2)
-            .reshape(count, count)
-            .tolist()
-        }
+        has_class = predictions.classes >= 0
+        count = len(predictions.findings)
+        predicted = predictions.ranked.argmax(1).numpy()[has_class]
+        pairs = predictions.classes[has_class] * count + predicted
+        matrix = np.bincount(pairs, minlength=count**2).reshape(count, count)
+        extra = {"confusion_matrix": matrix.tolist()}
     judged = int(per_image(*decided)[1][:, 0, 1].sum())
     counts = {"n": len(predictions.logits), "patients": predictions.n_patients, "judged": judged}
     rows = {

@@ -32,12 +32,16 @@ def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
     for name, (metric, display) in RANKED.items():
         figure, panels = panel_grid(test.findings)
         for k, (finding, axes) in enumerate(zip(test.findings, panels, strict=True)):
-            row, known = metrics["test"]["findings"][finding], ~test.labels[:, k].isnan()
+            row = metrics["test"]["findings"][finding]
+            has_label = ~test.labels[:, k].isnan()
             if np.isnan(row[metric]):
                 axes.text(0, 0.5, row["reasons"][metric], wrap=True)
             else:
                 display.from_predictions(
-                    test.labels[known, k], test.ranked[known, k], ax=axes, plot_chance_level=True
+                    test.labels[has_label, k],
+                    test.ranked[has_label, k],
+                    ax=axes,
+                    plot_chance_level=True,
                 )
         _save(figure, folder / f"{name}.png")
     _save(confusion(test, metrics), folder / "confusion.png")
@@ -67,13 +71,13 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
         display.plot(ax=figure.subplots(), colorbar=False, xticks_rotation="vertical")
         return figure
     chosen = [metrics["thresholds"][name] for name in test.findings]
-    called, true, known = decide(test, [row["logit"] for row in chosen])
+    called, true, has_label = decide(test, [row["logit"] for row in chosen])
     figure, panels = panel_grid(test.findings)
     for k, axes in enumerate(panels):
         if "reason" in chosen[k]:
             axes.text(0, 0.5, chosen[k]["reason"], wrap=True)
         else:
-            both = true[known[:, k], k], called[known[:, k], k]
+            both = true[has_label[:, k], k], called[has_label[:, k], k]
             ConfusionMatrixDisplay.from_predictions(
                 *both, labels=[False, True], ax=axes, colorbar=False
             )

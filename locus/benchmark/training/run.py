@@ -214,18 +214,20 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
         log.info(message, config.num_nodes, config.num_nodes - 1)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
     machine = hardware.trainer_options(config)
+    has_terminal = sys.stderr.isatty()
     try:
+        loggers = classifier_module.build_loggers(config.logger, config.log_dir, folder.name)
         return Trainer(
             **machine,
             max_epochs=config.epochs,
             gradient_clip_val=config.gradient_clip or None,
             accumulate_grad_batches=config.accumulate,
-            logger=classifier_module.build_loggers(config.logger, config.log_dir, folder.name),
+            logger=loggers,
             callbacks=[*run_callbacks],
             default_root_dir=str(folder),
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=has_terminal,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             log_every_n_steps=1,

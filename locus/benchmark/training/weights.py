@@ -58,15 +58,17 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
         "init_from",
     }
     flags = {name: value for name, value in checkpoint.stamp["config"].items() if name in named}
+    facts = {name: metrics[name] for name in FACTS if name in metrics}
+    auroc = metrics["test"]["mean_auroc"]
+    if checkpoint.config.partition == "all":
+        auroc = None  # all images were seen in training
     about = {
         "locus": {**checkpoint.stamp, "config": flags},
         "history": checkpoint.content["history"],
         "settings": settings,
         "pretrained_on": pretrained_on,
-        "facts": {name: metrics[name] for name in FACTS if name in metrics},
-        "auroc": None
-        if checkpoint.config.partition == "all"
-        else metrics["test"]["mean_auroc"],  # seen in training
+        "facts": facts,
+        "auroc": auroc,
     }
     about["digest"] = json_hash([about, checkpoint.digest])
     kind = getattr(torch, checkpoint.config.weights_dtype)
@@ -163,13 +165,15 @@ def write_card(folder: Path) -> None:
         "<!-- Generated from the files: do not edit. -->",
         "Networks that were trained for this project from random weights, rounded to float16. `locus.load(FILE)` and "
         "`--checkpoint FILE` accept each file.",
-        *[f"Recipe{' of the last training' if twice else ''}: {recipe}." for recipe in recipes],
-        *(["`configs` has the recipe of the first training."] if twice else []),
-        *(
-            [f"Initial weights, not rounded: {', '.join(f'`{name}`' for name in exact)}."]
-            if exact
-            else []
-        ),
+    ]
+    word = "Recipe of the last training" if twice else "Recipe"
+    lines += [f"{word}: {recipe}." for recipe in recipes]
+    if twice:
+        lines.append("`configs` has the recipe of the first training.")
+    if exact:
+        names = ", ".join(f"`{name}`" for name in exact)
+        lines.append(f"Initial weights, not rounded: {names}.")
+    lines += [
         tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
         "AUROC: mean over findings, on the test images (of the fold, if there are folds), after rounding. "
         "–: trained on all images, so score it on others.",

@@ -329,11 +329,14 @@ def read_coco(
         _refuse_unknown_ids("image", image_ids, images, file, index)
         _refuse_unknown_ids("category", category_ids, categories, file, index)
         row_images = [images[str(image_id)] for image_id in image_ids]
+        file_names = [str(image["file_name"]).replace("\\", "/") for image in row_images]
+        widths = [image.get("width") or np.nan for image in row_images]
+        heights = [image.get("height") or np.nan for image in row_images]
         return table.assign(
-            image=[str(image["file_name"]).replace("\\", "/") for image in row_images],
+            image=file_names,
             finding=[str(categories[str(category_id)]["name"]) for category_id in category_ids],
-            width=np.array([image.get("width") or np.nan for image in row_images], np.float64),
-            height=np.array([image.get("height") or np.nan for image in row_images], np.float64),
+            width=np.array(widths, np.float64),
+            height=np.array(heights, np.float64),
         )
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
         raise DataError(

@@ -131,9 +131,10 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
         return values.astype(np.float64), 0.0, 255.0
     else:
         output = values.astype(np.float64)
-    shown = output[~_padding(pixels, file)]
-    shown = shown if len(shown) else output
-    return output, float(shown.min()), float(shown.max())
+    anatomy = output[~_padding(pixels, file)]
+    if not len(anatomy):
+        anatomy = output
+    return output, float(anatomy.min()), float(anatomy.max())
 
 
 def _looked_up(values: NDArray[Any], item: Any) -> NDArray[np.integer]:

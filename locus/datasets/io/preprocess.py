@@ -1,6 +1,8 @@
 """Preprocessing as in other projects, applied before images are resized."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,15 @@ def one(sample: Sample, name: str) -> Sample:
         frame=(side, side),
         read=lambda: jf(sample.read()),
         source=_source(sample.source),
-        read_masks=read_masks
-        and (lambda: {finding: square(mask, side) for finding, mask in read_masks().items()}),
+        read_masks=read_masks and partial(_padded_masks, read_masks, side),
         read_without=read_without and (lambda finding: jf(read_without(finding))),
     )
+
+
+def _padded_masks(
+    read: Callable[[], Mapping[str, NDArray[np.bool_]]], side: int
+) -> dict[str, NDArray[np.bool_]]:
+    return {finding: square(mask, side) for finding, mask in read().items()}
 
 
 def jf(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -107,14 +107,17 @@ class Phantom(Dataset):
         number = int(self.indices[index])
         patient, name, meta = self.drawn(number)
         boxes = patient.boxes(self.size)
+        labels = [finding in boxes for finding in draw.FINDINGS]
+        image_id = f"{self.name}-{self.seed}-{number:07d}"
+        source = f"{self.name}:{self.drawn_from}:{number}"
         return Sample(
-            image_id=f"{self.name}-{self.seed}-{number:07d}",
+            image_id=image_id,
             patient_id=name,
             frame=(self.size, self.size),
-            labels=np.array([f in boxes for f in draw.FINDINGS], np.float32),
+            labels=np.array(labels, np.float32),
             boxes=boxes,
             read=functools.partial(self.render, number),
-            source=f"{self.name}:{self.drawn_from}:{number}",
+            source=source,
             meta=meta,
             read_masks=functools.partial(self.masks, number),
         )

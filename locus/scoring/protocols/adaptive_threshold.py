@@ -44,28 +44,24 @@ class AdaptiveThreshold(base.Protocol):
         self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
     ) -> Result:
         """Return ``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, means at each threshold source; a row per case."""
-        scored, val_cases = (
-            base.of_findings(cases, findings),
-            base.of_findings(validation, findings),
-        )
-        batch, index = RuleCases(scored), base.case_index(scored)
+        scored = base.of_findings(cases, findings)
+        val_cases = base.of_findings(validation, findings)
+        batch = RuleCases(scored)
+        index = base.case_index(scored)
         validation_selector = RuleCases(val_cases).selector, base.case_index(val_cases)
         chosen_rules: ThresholdsBySource = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
         chosen_rules |= score_thresholds.choose(
             (batch.selector, index), DEFAULT_INDEX, seed, validation_selector
         )
-        columns = [
-            column
-            for key, indices in chosen_rules.items()
-            for column in _columns(batch, key, indices)
-        ]
+        columns = []
+        for key, indices in chosen_rules.items():
+            columns += _columns(batch, key, indices)
         oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
+        rules = [list(rule) for rule in RULES]
         return Result(
             base.scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
             base.rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
-            score_thresholds.distinct_thresholds(
-                chosen_rules, index, [list(rule) for rule in RULES]
-            ),
+            score_thresholds.distinct_thresholds(chosen_rules, index, rules),
             base.failures(scored, batch.reasons),
         )
 

@@ -118,19 +118,23 @@ class Added(base.Protocol):
         columns = [
             self._column(name, values[name], is_scored) for name in (ALONE, COMBINED, ADDED, WEIGHT)
         ]
-        found = scores(
-            [replace(e, samples=None) for e in estimate(columns, index, findings, seed)], findings
-        )
+        estimates = estimate(columns, index, findings, seed)
+        without_samples = [replace(entry, samples=None) for entry in estimates]
         shares = {name: totals[name] for name in findings if name in totals}
+        results = [
+            _with_interval(_with_reason(score, lacking), shares, index)
+            for score in scores(without_samples, findings)
+        ]
+        resampled = []
+        if shares:
+            resampled = _resamples("mean", ADDED, shares).round(RESAMPLE_DECIMALS).tolist()
         return Result(
-            [_with_interval(_with_reason(score, lacking), shares, index) for score in found],
+            results,
             base.rows(scored, blends.reasons, rows),
             self.thresholds(blends, index, choice),
             base.failures(scored, blends.reasons),
             remark="; ".join(lacking.values()),
-            resampled=tuple(_resamples("mean", ADDED, shares).round(RESAMPLE_DECIMALS).tolist())
-            if shares
-            else (),
+            resampled=tuple(resampled),
         )
 
     def _column(self, name: str, values: FloatArray, is_scored: Mask) -> Column:
@@ -245,17 +249,17 @@ class Fitted(Added):
 class Placed:
     """Map and prior of one case, each scaled to [0,1], and both on the finer of their grids."""
 
-    own: Surface
+    heat: Surface
     """The map on its grid."""
     shared: tuple[FloatArray, FloatArray]
     """(h,w) values of map and prior at the vertices of ``finer``."""
     finer: Surface
 
     @classmethod
-    def of(cls, own: Surface, prior: Surface) -> "Placed":
+    def of(cls, heat: Surface, prior: Surface) -> "Placed":
         """Place both on the grid with more positions; if they are equal, on that of the map."""
-        finer = prior if prior.values.size > own.values.size else own
-        return cls(own, (_values_at(own, finer), _values_at(prior, finer)), finer)
+        finer = prior if prior.values.size > heat.values.size else heat
+        return cls(heat, (_values_at(heat, finer), _values_at(prior, finer)), finer)
 
     def traces(self, of_prior: Trace) -> Iterator[Trace]:
         """Yield the trace of C at each of ``WEIGHTS``; ``of_prior`` is that of P alone."""
@@ -263,7 +267,7 @@ class Placed:
         values, prior = self.shared
         for weight in WEIGHTS[1:MAP_ALONE]:
             yield trace(replace(self.finer, values=weight * values + (1 - weight) * prior))
-        yield trace(self.own)
+        yield trace(self.heat)
 
 
 def _values_at(of: Surface, at: Surface) -> FloatArray:
@@ -302,17 +306,16 @@ class Blends:
 
     def _traces(self, n: int, case: Case, prior: Surface, of_prior: Trace) -> Iterable[Trace]:
         """Return the traces of a case at all weights."""
-        own, reason = case.load_surface
+        heat, reason = case.load_surface
         self.reasons.append(reason)
         if not self.is_scored[n]:
             return [EMPTY] * len(WEIGHTS)
-        if own is None:
-            self.is_valid[n] = (
-                reason == base.FLAT
-            )  # a flat map changes no order of positions: C is P
+        if heat is None:
+            # a flat map changes no order of positions: C is P
+            self.is_valid[n] = reason == base.FLAT
             others = of_prior if self.is_valid[n] else EMPTY
             return [of_prior, *[others] * (MAP_ALONE - 1), EMPTY]
-        return Placed.of(own, prior).traces(of_prior)
+        return Placed.of(heat, prior).traces(of_prior)
 
     @cached_property
     def iou(self) -> FloatArray:

@@ -152,6 +152,8 @@ def make_case(
         grid: positions of the map in the image.
         more: other fields of ``Case``.
     """
+    boxes = sample.boxes.get(finding, np.zeros((0, 4)))
+    read_mask = None if sample.read_masks is None else partial(_mask, sample, finding)
     return Case(
         image_id=sample.image_id,
         patient_id=sample.patient_id,
@@ -159,8 +161,8 @@ def make_case(
         map=values,
         grid=grid,
         frame=sample.frame,
-        boxes=sample.boxes.get(finding, np.zeros((0, 4))),
-        read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
+        boxes=boxes,
+        read_mask=read_mask,
         label=label,
         **more,
     )
@@ -502,15 +504,16 @@ def other_sources(
     A threshold for all findings has columns only if it is cross-fitted. All rows of a protocol have the same columns:
     those of ``validation`` are empty without validation cases.
     """
-    never = {
-        name: np.full(len(column), np.nan) for name, column in next(iter(columns.values())).items()
-    }
-    return {
-        f"{name}_{threshold_source}{suffix}": column
-        for threshold_source, suffix in dict.fromkeys([*columns, (VALIDATION, "")])
-        if not suffix or threshold_source == "cross-fitted"
-        for name, column in columns.get((threshold_source, suffix), never).items()
-    }
+    of_first_source = next(iter(columns.values()))
+    never = {name: np.full(len(column), np.nan) for name, column in of_first_source.items()}
+    by_name = {}
+    for key in dict.fromkeys([*columns, (VALIDATION, "")]):
+        threshold_source, suffix = key
+        if suffix and threshold_source != "cross-fitted":
+            continue
+        for name, column in columns.get(key, never).items():
+            by_name[f"{name}_{threshold_source}{suffix}"] = column
+    return by_name
 
 
 def rows(

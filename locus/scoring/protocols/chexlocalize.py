@@ -46,16 +46,13 @@ class CheXlocalize(base.Protocol):
         self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
     ) -> Result:
         """Return the mask IoUs at each threshold source, ``hit_rate`` and ``optimism``; a row per case with truth."""
-        true, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
-        scored = [
-            *true,
-            *(case for case in cases if case.finding in findings and not len(case.boxes)),
-        ]
-        batch, all_index, index = (
-            SegmentedCases(scored),
-            base.case_index(scored),
-            base.case_index(true),
-        )
+        true = base.of_findings(cases, findings)
+        val_cases = base.of_findings(validation, findings)
+        without_truth = [case for case in cases if case.finding in findings and not len(case.boxes)]
+        scored = [*true, *without_truth]
+        batch = SegmentedCases(scored)
+        all_index = base.case_index(scored)
+        index = base.case_index(true)
         validation_selector = (
             SegmentedCases(val_cases).selector(len(val_cases)),
             base.case_index(val_cases),
@@ -68,18 +65,17 @@ class CheXlocalize(base.Protocol):
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         columns = []
         for key, indices in chosen.items():
-            columns += _columns(
-                batch, base.AtThreshold(key, _chosen_mask(key, indices, all_index)), indices, word
-            )
+            at_threshold = base.AtThreshold(key, _chosen_mask(key, indices, all_index))
+            columns += _columns(batch, at_threshold, indices, word)
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
         both = batch.truth * batch.drawn
         oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
+        oracles = {f"mask_iou{word}": oracle}
+        thresholds = THRESHOLDS.round(6).tolist()
         return Result(
-            base.scores_with_optimism(
-                columns, all_index, findings, seed, {f"mask_iou{word}": oracle}
-            ),
+            base.scores_with_optimism(columns, all_index, findings, seed, oracles),
             base.rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
-            score_thresholds.distinct_thresholds(chosen, index, THRESHOLDS.round(6).tolist()),
+            score_thresholds.distinct_thresholds(chosen, index, thresholds),
             base.failures(scored, batch.reasons),
         )
 

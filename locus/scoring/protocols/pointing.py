@@ -116,10 +116,16 @@ class PointingRule(Protocol):
         if self.pools:
             index = replace(index, findings=np.full(len(scored), "all"))
         column = Column(self.main, "none", np.array(credit), np.ones(len(scored)))
-        found = scores(estimate([column], index, names, seed), names)
-        found = [score for score in found if score.finding != "all"]
+        of_findings = [
+            score
+            for score in scores(estimate([column], index, names, seed), names)
+            if score.finding != "all"
+        ]
         return Result(
-            found, base.rows(scored, reasons, {self.main: credit}), {}, failures(scored, reasons)
+            of_findings,
+            base.rows(scored, reasons, {self.main: credit}),
+            {},
+            failures(scored, reasons),
         )
 
 

@@ -200,12 +200,13 @@ def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> 
         run_spread.append(_variance(left_out - mean_left_out[..., None, :]).sum(-1))
         value = value + weight * mean_score[..., 0]
         left_out_value = left_out_value + weight * mean_left_out
+    sizes = [scores.shape[-1] for scores, _ in networks]
     return VarianceParts.of_sums(
         value=np.asarray(value),
         squares=np.stack(squares, -1),
         run_spread=np.stack(run_spread, -1),
         jackknife=_variance(np.asarray(left_out_value)),
-        sizes=[scores.shape[-1] for scores, _ in networks],
+        sizes=sizes,
         weights=weights,
     )
 

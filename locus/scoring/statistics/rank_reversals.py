@@ -178,11 +178,11 @@ class UnderRule(NamedTuple):
     first: float
     second: float
     difference: float
-    low: float | None
+    low: float | None = None
     """Ends of the 95% interval and two-sided p; None below ten patients, or if a finding has one patient."""
-    high: float | None
-    p: float | None
-    p_holm: float | None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
     """p after Holm's correction, here over the rules."""
 
     @property
@@ -223,18 +223,10 @@ def two_rows(
     for rule, (first, second), gap, p_holm in zip(values, pairs, gaps, adjusted, strict=True):
         first_mean = float(first.theta.mean())
         second_mean = float(second.theta.mean())
-        rows.append(
-            UnderRule(
-                rule=rule,
-                first=first_mean,
-                second=second_mean,
-                difference=first_mean - second_mean,
-                low=None if gap is None else gap.low,
-                high=None if gap is None else gap.high,
-                p=None if gap is None else gap.p,
-                p_holm=None if gap is None else p_holm,
-            )
-        )
+        row = UnderRule(rule, first_mean, second_mean, difference=first_mean - second_mean)
+        if gap is not None:
+            row = row._replace(low=gap.low, high=gap.high, p=gap.p, p_holm=p_holm)
+        rows.append(row)
     return rows
 
 

@@ -12,7 +12,7 @@ Means over training runs are compared in ``mrmc``; the scores of a record are ma
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import NormalDist
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -239,12 +239,11 @@ class Resampled:
     @classmethod
     def join(cls, resampled: "Sequence[Resampled]") -> "Resampled":
         """Stack n values (...) of the same patients and resamples: (...,n)."""
-        return cls(
-            value=np.stack([part.value for part in resampled], -1),
-            samples=np.stack([part.samples for part in resampled], -1),
-            without=np.stack([part.without for part in resampled], -1),
-            present=np.stack([part.present for part in resampled], -1),
-        )
+        stacked = {}
+        for field in fields(cls):
+            values = [getattr(part, field.name) for part in resampled]
+            stacked[field.name] = np.stack(values, -1)
+        return cls(**stacked)
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         """Return paired differences, on the same patients and resamples; differences below float32 rounding are 0."""

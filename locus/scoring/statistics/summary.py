@@ -161,8 +161,8 @@ def _ends(estimates: Sequence[FindingEstimates]) -> list[FloatArray]:
         if metric_estimate.mean_interval:
             pending.append(samples.over(lambda values: resample.mean(values, -1)))
             places.append(rows[-1])
-    for place, values in zip(places, resample.intervals(pending), strict=True):
-        place[...] = values
+    for ends_of_metric, interval in zip(places, resample.intervals(pending), strict=True):
+        ends_of_metric[...] = interval
     return ends
 
 

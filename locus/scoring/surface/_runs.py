@@ -174,30 +174,32 @@ def _outermost(f, begin, end, parent, peak, rows, edges):  # type: ignore[no-unt
 def _grow(f, y, x, height, width, t, i, begin, end, edges, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Grow a box by a run of row i: to where the surface falls to t, or to the frame's edge."""
     h, w = f.shape
+    last = end - 1
     if begin == edges[0]:
-        here, j = f[i, begin], begin
-        box[0] = min(
-            box[0], x[j] - (here - t) / (here - f[i, j - 1]) * (x[j] - x[j - 1]) if j > 0 else 0.0
-        )
-    if end - 1 == edges[2]:
-        here, j = f[i, end - 1], end - 1
-        box[2] = max(
-            box[2],
-            x[j] + (here - t) / (here - f[i, j + 1]) * (x[j + 1] - x[j]) if j < w - 1 else width,
-        )
+        left = 0.0
+        if begin > 0:
+            left = _crossing(t, f[i, begin], f[i, begin - 1], x[begin], x[begin - 1])
+        box[0] = min(box[0], left)
+    if last == edges[2]:
+        right = width
+        if last < w - 1:
+            right = _crossing(t, f[i, last], f[i, last + 1], x[last], x[last + 1])
+        box[2] = max(box[2], right)
     if i == edges[1]:
         for j in range(begin, end):
-            here = f[i, j]
-            box[1] = min(
-                box[1],
-                y[i] - (here - t) / (here - f[i - 1, j]) * (y[i] - y[i - 1]) if i > 0 else 0.0,
-            )
+            top = 0.0
+            if i > 0:
+                top = _crossing(t, f[i, j], f[i - 1, j], y[i], y[i - 1])
+            box[1] = min(box[1], top)
     if i == edges[3]:
         for j in range(begin, end):
-            here = f[i, j]
-            box[3] = max(
-                box[3],
-                y[i] + (here - t) / (here - f[i + 1, j]) * (y[i + 1] - y[i])
-                if i < h - 1
-                else height,
-            )
+            bottom = height
+            if i < h - 1:
+                bottom = _crossing(t, f[i, j], f[i + 1, j], y[i], y[i + 1])
+            box[3] = max(box[3], bottom)
+
+
+@compiled
+def _crossing(t, inner, outer, inner_position, outer_position):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return where the surface falls to t between two neighbours on a grid line, of which the inner one is above t."""
+    return inner_position + (inner - t) / (inner - outer) * (outer_position - inner_position)
