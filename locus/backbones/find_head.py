@@ -108,7 +108,17 @@ class ForwardTrace:
     def record(
         self, name: str, part: nn.Module, inputs: tuple[Any, ...], output: Any
     ) -> Tensor | None:
-        """Record the ``output`` of the submodule ``name``, in a forward hook."""
+        """Record the output of a submodule, in a forward hook.
+
+        Args:
+            name: the dotted name of the submodule.
+            part: the submodule.
+            inputs: its positional inputs.
+            output: its output; only a tensor is recorded.
+
+        Returns:
+            A copy of the output, with which the forward pass continues; None (unchanged) if it is no tensor.
+        """
         if isinstance(part, nn.Conv2d) and not self.outputs and part.kernel_size == part.stride:
             self.patch = part.kernel_size[0]
         if not isinstance(output, Tensor):
@@ -269,7 +279,20 @@ def read_spec(
 def with_outputs(
     spec: ModelSpec, columns: tuple[int, ...] | None, meaning: tuple[str, str], count: int | None
 ) -> ModelSpec:
-    """Return ``spec`` with some columns of the ``count`` outputs and their meaning. Raises ``BadValueError``."""
+    """Return ``spec`` with some columns of the outputs and their meaning.
+
+    Args:
+        spec: the description of the network's map and head.
+        columns: columns of the outputs to use, in the order of the findings; None: those of ``spec``.
+        meaning: a word of ``OUTPUTS`` (``sigmoid``, ``softmax``) and one of ``TARGETS`` (``logit``, ``difference``).
+        count: number of outputs of the network; None if it is unknown.
+
+    Returns:
+        A copy of ``spec``.
+
+    Raises:
+        BadValueError: an unknown word, or a meaning that requires two outputs of a network with one.
+    """
     for word, value, allowed in zip(
         ("outputs", "target"), meaning, (OUTPUTS, TARGETS), strict=True
     ):

@@ -43,10 +43,20 @@ class AxisGrid(NamedTuple):
     offset: float
 
     def window(self, kernel: int, stride: int, before: float, dilation: int) -> "AxisGrid":
-        """Return the grid after a sliding window of ``kernel`` taps with ``before`` padded pixels at the start.
+        """Return the grid after a sliding window.
 
-        >>> AxisGrid(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
-        AxisGrid(stride=8.0, offset=2.0)
+        Args:
+            kernel: taps of the window.
+            stride: step of the window, in cells of this grid.
+            before: cells that are padded at the start.
+            dilation: distance of neighbouring taps, in cells of this grid.
+
+        Returns:
+            The grid of the window's centres.
+
+        Example:
+            >>> AxisGrid(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
+            AxisGrid(stride=8.0, offset=2.0)
         """
         return AxisGrid(
             self.stride * stride, self.offset + ((kernel - 1) * dilation / 2 - before) * self.stride
@@ -227,9 +237,18 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
 def features(
     extractor: nn.Module, size: tuple[int, int], channels: int = 3, follow: GridTracer | None = None
 ) -> Any:
-    """Return the output of ``extractor`` for images of ``size`` (H, W) as a tensor on the meta device.
+    """Return the output of an extractor as a tensor on the meta device.
 
     Uses two images, so that batch norm in train mode has more than one value even on a 1x1 map.
+
+    Args:
+        extractor: the part of a network before its head.
+        size: height and width (H, W) of the images in pixels.
+        channels: channels of the images.
+        follow: tracer to which the images are announced; None: no grid is traced.
+
+    Returns:
+        What the extractor returns for images (2, channels, H, W).
     """
     stored = [*extractor.named_parameters(), *extractor.named_buffers()]
     state = {key: torch.empty_like(value, device="meta") for key, value in stored}
@@ -273,9 +292,19 @@ def parse(text: str) -> tuple[float, float]:
 
 
 def measured(module: nn.Module, features: Step, size: tuple[int, int], channels: int = 3) -> Grid:
-    """Return the grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W). The network is not changed.
+    """Return the grid of a feature map. The network is not changed.
 
-    Raises ``NotAvailableError``, with advice, if no grid passes the checks.
+    Args:
+        module: the network.
+        features: function of the images (N, channels, H, W) that returns the map; a part of ``module``.
+        size: height and width (H, W) of the network's input in pixels.
+        channels: channels of the network's input.
+
+    Returns:
+        The positions of the map's cells in the network's input.
+
+    Raises:
+        NotAvailableError: no grid passes the checks; the message has advice.
     """
     weight = next(module.parameters(), torch.empty(0))
     generator = torch.Generator().manual_seed(0)
@@ -421,7 +450,18 @@ def probed(module: nn.Module, features: Step, size: tuple[int, int], channels: i
     """Measure the grid with gradients, with the global path held.
 
     The gradient of one position covers few pixels and its centroid is exact (parallel branches have equal weight).
-    Raises ``NotAvailableError`` if there is no gradient, or the grid is not regular.
+
+    Args:
+        module: the network.
+        features: function of the images (N, channels, H, W) that returns the map; a part of ``module``.
+        size: height and width (H, W) of the network's input in pixels.
+        channels: channels of the network's input.
+
+    Returns:
+        The positions of the map's cells in the network's input.
+
+    Raises:
+        NotAvailableError: there is no gradient, or the grid is not regular.
     """
     weight = next(module.parameters(), torch.empty(0))
     plain = torch.ones(1, channels, *size)

@@ -513,7 +513,20 @@ def _replaced(
 
 
 def map_of(model: Network, layer: str, output: Any, size: tuple[int, int]) -> Tensor:
-    """Convert the output of a layer to a map (N,C,h,w)."""
+    """Convert the output of a layer to a map.
+
+    Args:
+        model: the network, which knows how its tokens become a map.
+        layer: the dotted name of the layer, for the error.
+        output: what the layer returned.
+        size: height and width (H, W) of the network's input in pixels.
+
+    Returns:
+        The map (N,C,h,w).
+
+    Raises:
+        NotAvailableError: the output is no map.
+    """
     A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
     if not isinstance(A, Tensor) or A.ndim != 4:
         is_tensor = isinstance(output, Tensor)

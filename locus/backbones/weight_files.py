@@ -247,10 +247,21 @@ def load_initial(model: Classifier, state: dict[str, Tensor], path: Path | str) 
 
 
 def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str, word: str) -> str:
-    """Load weights into the external ``module``, the network ``word``; return a description of them.
+    """Load weights into a user's network.
 
-    A prefix of all names (``module.``, ``model.``) is ignored. Raises ``DataError`` with the numbers of missing and
-    unexpected weights.
+    A prefix of all names (``module.``, ``model.``) is ignored.
+
+    Args:
+        module: the network, which is changed in place.
+        state: name -> weight, as in the file.
+        path: the file, for messages.
+        word: the name of the network, for messages.
+
+    Returns:
+        A description of the weights: how many, and of which file.
+
+    Raises:
+        DataError: weights are missing or unexpected; the message has their numbers.
     """
     expected = module.state_dict()
     start = prefix_of(state, expected)

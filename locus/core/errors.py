@@ -99,12 +99,22 @@ class UnknownNameError(LocusError):
 
 
 def require_extra(extra: str, package: str, what: str, advice: str = "") -> None:
-    """Raise ``NotAvailableError`` with the command that installs an ``extra``, unless its ``package`` is installed.
+    """Check that an optional package is installed.
 
-    >>> require_extra("hf", "no_such_package", "hf:vit")
-    Traceback (most recent call last):
-        ...
-    locus.core.errors.NotAvailableError: hf:vit requires no_such_package: pip install 'locus-cxr[hf]'
+    Args:
+        extra: the extra of Locus that installs it.
+        package: the package, as it is imported.
+        what: what requires it.
+        advice: text after the command that installs it.
+
+    Raises:
+        NotAvailableError: it is not installed; the message has the command.
+
+    Example:
+        >>> require_extra("hf", "no_such_package", "hf:vit")
+        Traceback (most recent call last):
+            ...
+        locus.core.errors.NotAvailableError: hf:vit requires no_such_package: pip install 'locus-cxr[hf]'
     """
     if importlib.util.find_spec(package) is None:
         raise NotAvailableError(

@@ -336,13 +336,23 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
 def interpolation(
     grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
-    """Return matrices (H, h) and (W, w) that resample a map from ``grid`` to ``target``: ``rows @ map @ columns.T``.
+    """Return the matrices that resample a map to another grid: ``rows @ map @ columns.T``.
 
-    Bilinear, and constant beyond the outermost cells. Both grids refer to the same input.
+    Bilinear, and constant beyond the outermost cells.
 
-    >>> rows, _ = interpolation(Grid((4, 4), (2, 2), (0, 0)), (2, 2), Grid((4, 4), (1, 1), (0, 0)), (4, 4))
-    >>> rows[:, 1].tolist()
-    [0.0, 0.5, 1.0, 1.0]
+    Args:
+        grid: the grid of the map.
+        shape: rows and columns (h, w) of the map.
+        target: the other grid; both refer to the same input.
+        target_shape: rows and columns (H, W) of the result.
+
+    Returns:
+        ``rows`` (H, h) and ``columns`` (W, w).
+
+    Example:
+        >>> rows, _ = interpolation(Grid((4, 4), (2, 2), (0, 0)), (2, 2), Grid((4, 4), (1, 1), (0, 0)), (4, 4))
+        >>> rows[:, 1].tolist()
+        [0.0, 0.5, 1.0, 1.0]
     """
     weights = []
     for axis, centres in enumerate(target.centres(target_shape, grid.size)):

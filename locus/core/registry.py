@@ -317,7 +317,20 @@ def named(parts: Mapping[str, T], kind: str, spec: str) -> T:
 
 
 def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, Any]) -> Any:
-    """Call ``part`` with the ``given`` options, overridden by those of ``spec``. Raises ``BadValueError``."""
+    """Build a part with the options of its spec.
+
+    Args:
+        part: the class or function.
+        kind: what it is, for errors: ``method``, ``data set`` …
+        spec: the name with options: ``occlusion:window=32``.
+        given: other options; those of ``spec`` override them.
+
+    Returns:
+        What ``part`` returns.
+
+    Raises:
+        BadValueError: ``part`` does not have an option, or ``spec`` gives one twice.
+    """
     values = {**given, **options(spec)}
     parameters = inspect.signature(part).parameters.values()
     allowed = [parameter.name for parameter in parameters if parameter.kind not in VARIADIC]

@@ -157,10 +157,19 @@ def in_split(
     official: Callable[[], splits.SplitNames] | None = None,
     whole: bool = False,
 ) -> NDArray[np.bool_]:
-    """Return (N,) True for the images in the requested split, or all of them if ``whole``, which has only test.
+    """Return which images are in the requested split.
 
-    ``official``: returns the (N,) published split names, if any; otherwise the official partition is random by patient.
-    Raises ``NoImagesError`` for an empty split, such as train or val of a ``whole`` data set.
+    Args:
+        patients: patient of each of the N images.
+        request: the split and the partition.
+        official: returns the (N,) published split names; None: the official partition is random by patient.
+        whole: all images are test images.
+
+    Returns:
+        (N,) True for the images in the split.
+
+    Raises:
+        NoImagesError: the split is empty, such as train or val of a ``whole`` data set.
     """
     if whole and request.split != "test":
         reason = f"whole=True makes every image a test image, so {request.split} is empty"

@@ -135,9 +135,16 @@ def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
 def task_labels(
     table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float
 ) -> FloatArray:
-    """Return the (N,K) labels 0, 1 or nan; Abnormal is any finding but devices.
+    """Return the labels of a task; Abnormal is any finding but devices.
 
-    ``policy``: the name in ``POLICIES`` of the values of uncertain labels (-1). ``empty``: the value of missing labels.
+    Args:
+        table: a column per finding: 1, 0, -1 (uncertain) or nan (missing).
+        findings: the K findings of the task.
+        policy: the name in ``POLICIES`` of the values of uncertain labels.
+        empty: the value of missing labels.
+
+    Returns:
+        (N,K) 0, 1 or nan.
     """
     wanted = (
         [f for f in FINDINGS if f not in (NORMAL, DEVICES)]

@@ -87,7 +87,14 @@ def exposed(background: NDArray[np.uint8], heart: draw.Lesion, exposure: float) 
 def implant(
     image: draw.Pixels, patient: draw.Patient, conspicuity: Mapping[str, float], white: float
 ) -> draw.Pixels:
-    """Draw the patient's findings into the ``exposed`` image, (S,S); they saturate at the tone ``white``."""
+    """Draw a patient's findings into a copy of an image.
+
+    Args:
+        image: the ``exposed`` image (S,S).
+        patient: the patient with the lesions.
+        conspicuity: finding -> factor of its contrast.
+        white: the tone at which lesions saturate.
+    """
     image = image.copy()
     for lesion in patient.lesions:
         _draw(image, lesion, patient.conspicuity * conspicuity[lesion.finding], white)

@@ -71,7 +71,14 @@ class TrainingImages:
     def used(
         cls, name: str, train: Columns, rows: Iterable[int], validation: Columns
     ) -> "TrainingImages":
-        """Return the images ``rows`` of a data set's training split, and the patients of its validation split, too."""
+        """Return the images that a training run uses, and the patients of its validation split, too.
+
+        Args:
+            name: name of the data set.
+            train: the columns of its training split.
+            rows: the images of ``train`` that are used.
+            validation: the columns of its validation split.
+        """
         pairs = _names(train)
         chosen, patients = (
             [pairs[row] for row in rows],

@@ -207,7 +207,17 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
 def read_lists(
     root: Path, findings: Sequence[str], experts: str | None, seed: int
 ) -> tuple[pd.DataFrame, pd.Series, str]:
-    """Return the table, image -> split, and the kind of lists in ``root``: official, labelled or experts."""
+    """Return the images of a folder with their labels and splits.
+
+    Args:
+        root: the folder of the data set.
+        findings: the findings of the task.
+        experts: the experts' labels for the task of abnormal images; None: those in the folder.
+        seed: seed of the validation split.
+
+    Returns:
+        The table, image -> split, and the kind of lists: ``official``, ``labelled`` or ``experts``.
+    """
     chosen_experts = _available_experts(root, experts) if ABNORMAL in findings else None
     kind = "experts" if chosen_experts else _kind(root)
     if kind == "official":

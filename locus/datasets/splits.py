@@ -46,7 +46,17 @@ def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
 def hold_out_val(
     patients: Sequence[str], training: NDArray[np.bool_], seed: int, share: float = VAL_SHARE
 ) -> SplitNames:
-    """Return (N,) split names: ``val`` for a random ``share`` of the ``training`` patients, ``test`` for the others."""
+    """Return the split of each image, with a random validation split by patient.
+
+    Args:
+        patients: patient of each of the N images.
+        training: (N,) True for the images that are not in the test split.
+        seed: seed of the draw.
+        share: share of the training patients in the validation split.
+
+    Returns:
+        (N,) ``train``, ``val`` or ``test``.
+    """
     names = np.where(training, "train", "test")
     training_rows = np.flatnonzero(training)
     if training_rows.size:

@@ -526,10 +526,16 @@ def maps_of(
     optional: Set[str] = frozenset(),
     guard: bool = True,
 ) -> Maps:
-    """Return the maps of ``methods`` (name -> method) without checking the images; unsupported ones are ``absent``.
+    """Return the maps of some methods without checking the images; unsupported ones are ``absent``.
 
-    ``optional``: methods whose absence is no warning. ``guard``: see ``run_methods``. Raises ``NotAvailableError`` if
-    no method has maps and one of them is not optional.
+    Args:
+        methods: name -> method.
+        evidence: the evidence of a network for a batch of images.
+        optional: methods whose absence is no warning.
+        guard: see ``run_methods``.
+
+    Raises:
+        NotAvailableError: no method has maps and one of them is not optional.
     """
     maps = Maps(evidence)
     refused: list[NotAvailableError] = []

@@ -256,10 +256,15 @@ class NetworkEvidence(Evidence):
         reduce: Callable[[Tensor], Tensor] = torch.clone,
         balanced: bool = True,
     ) -> Iterator[list[tuple[Grid, Tensor]]]:
-        """Yield, finding by finding, the terms of FullGrad for (N,3,H,W): (grid, (N,C,h,w)) of the pixels and biases.
+        """Yield, finding by finding, the terms of FullGrad: (grid, (N,C,h,w)) of the pixels and of the biases.
 
-        Each term is reduced by ``reduce`` when it is made. Gradients are ``balanced`` where the usual ones are not
-        complete. Needs a separate forward pass per image; the terms are the same at all layers.
+        Needs a separate forward pass per image; the terms are the same at all layers.
+
+        Args:
+            image: (N,3,H,W).
+            bias: also yield the terms of the biases.
+            reduce: applied to each term when it is made.
+            balanced: use balanced gradients where the usual ones are not complete.
         """
         images = [
             pixel_terms(self.model, one, self.findings, bias, reduce, balanced)

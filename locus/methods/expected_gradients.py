@@ -46,9 +46,16 @@ class ExpectedGradients(PixelMethod):
 
 
 def expected(evidence: Evidence, image: Tensor, baselines: Tensor, shares: Tensor) -> Tensor:
-    """Return the mean (K,3,H,W) over baselines (n,3,H,W) of their difference from the image times the gradient.
+    """Return the mean over baselines of their difference from the image times the gradient.
 
-    The gradient is that at the point of the straight path that ``shares`` (n,) names: 0 is the baseline, 1 the image.
+    Args:
+        evidence: the evidence of the network.
+        image: (1,3,H,W).
+        baselines: (n,3,H,W).
+        shares: (n,) the point of the gradient on the straight path: 0 is the baseline, 1 the image.
+
+    Returns:
+        (K,3,H,W), one per finding.
     """
     changes, step = image - baselines, max_batch(evidence)
     points = baselines + shares.view(-1, 1, 1, 1) * changes

@@ -33,7 +33,14 @@ def largest(maps: Sequence[Tensor], levels: Sequence[Evidence]) -> Tensor:
 
 
 def moved(maps: Tensor, grid: Grid, target: Grid, shape: tuple[int, int]) -> Tensor:
-    """Resample maps from ``grid`` to the (h, w) positions of ``target``; constant beyond the outermost cells."""
+    """Resample maps to another grid; constant beyond the outermost cells.
+
+    Args:
+        maps: (N,K,h,w).
+        grid: their grid.
+        target: the other grid.
+        shape: rows and columns of the result.
+    """
     matrices = interpolation(grid, (maps.shape[-2], maps.shape[-1]), target, shape)
     vertical, horizontal = (torch.from_numpy(matrix).to(maps) for matrix in matrices)
     return vertical @ maps @ horizontal.T

@@ -89,9 +89,16 @@ Indexed = tuple[ThresholdSelector, CaseIndex]
 def choose(
     scored: Indexed, default: float, seed: int = 0, validation: Indexed | None = None
 ) -> ThresholdsBySource:
-    """Return the threshold (N,) of each case for all sources that use truth, per finding and shared.
+    """Return the threshold of each case for all sources that use truth, per finding and shared.
 
-    ``default`` is that of ``cross_fitted``. Without ``validation`` cases, that threshold source is missing.
+    Args:
+        scored: the selector of thresholds of the N scored cases, and their index.
+        default: threshold where cross-fitting has no case to choose on; see ``cross_fitted``.
+        seed: seed of the patient folds.
+        validation: the selector and the index of the validation cases; None: this threshold source is missing.
+
+    Returns:
+        (source, suffix) -> (N,) thresholds.
     """
     out: ThresholdsBySource = {}
     for shared, suffix in ((False, ""), (True, SHARED_SUFFIX)):
@@ -140,9 +147,16 @@ def cross_fitted(
 def from_validation(
     selector: ThresholdSelector, validation_index: CaseIndex, index: CaseIndex, shared: bool = False
 ) -> FloatArray:
-    """Return the threshold (N,) of each case, chosen on the same training run's validation cases; nan without any.
+    """Return the threshold of each case, chosen on the validation cases of the same training run.
 
-    ``validation_index`` is the index of the ``selector``'s cases.
+    Args:
+        selector: chooses a threshold on validation cases.
+        validation_index: findings, patients and training runs of the validation cases.
+        index: findings, patients and training runs of the N scored cases.
+        shared: choose one threshold for all findings.
+
+    Returns:
+        (N,) thresholds; nan without validation cases.
     """
     masks = validation_index.groups(shared)
     pairs = (

@@ -39,7 +39,17 @@ class Prior:
     def maps(
         self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
     ) -> tuple[FloatMap, Grid]:
-        """Return maps (N,K,side,side) for ``samples`` and their grid; only the input's size of ``grid`` is used."""
+        """Return the map of the other folds' truth for each sample and finding.
+
+        Args:
+            samples: N images with truth boxes.
+            findings: K findings.
+            grid: only the size of its input is used.
+            shape: not used; the maps have the side of this baseline.
+
+        Returns:
+            Maps (N,K,side,side) and their grid.
+        """
         fold, means = self.by_fold(samples, findings)
         return means[fold], conventional(grid.size, (self.side, self.side))
 
@@ -76,7 +86,17 @@ class Truth:
     def maps(
         self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
     ) -> tuple[FloatMap, Grid]:
-        """Return maps (N,K,h,w) of ``shape`` (h, w) on ``grid``."""
+        """Return the share of each cell that the truth covers.
+
+        Args:
+            samples: N images.
+            findings: K findings.
+            grid: positions of the cells in the network's input.
+            shape: rows and columns (h, w) of the maps.
+
+        Returns:
+            Maps (N,K,h,w) with values in [0,1], and ``grid``.
+        """
         out = np.zeros((len(samples), len(findings), *shape), dtype=np.float32)
         for n, sample in enumerate(samples):
             rows, columns = _windows(grid, shape, sample.frame)
@@ -147,12 +167,22 @@ MIN_PATIENTS = 5
 def fixed_boxes(
     samples: Sequence[Sample], findings: Sequence[str], folds: int = 5, seed: int = 0
 ) -> list[Mapping[str, FloatArray]]:
-    """Return finding -> (4,) box xyxy in the frame of each sample, chosen on the patients of the other folds.
+    """Return the fixed box of each finding for each sample, chosen on the patients of the other folds.
 
     Of all boxes whose corners are on the lattice of the frame, with less than half of its area and three quarters of
     its width, it is the one that hits most of the other folds' cases at IoU > .3; ties go to the larger mean IoU.
-    ``samples`` are images with a truth box; ``seed`` is that of the patient folds. Raises ``NotAvailableError`` if a
-    finding has boxes, but of fewer than five patients.
+
+    Args:
+        samples: images with a truth box.
+        findings: the findings; those without any box are left out.
+        folds: number of patient folds.
+        seed: seed of the patient folds.
+
+    Returns:
+        For each sample: finding -> (4,) box xyxy in the frame of the sample.
+
+    Raises:
+        NotAvailableError: a finding has boxes, but of fewer than five patients.
     """
     fold = patient_folds([sample.patient_id for sample in samples], folds, seed)
     chosen = {

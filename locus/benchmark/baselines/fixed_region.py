@@ -33,11 +33,23 @@ def training_samples(data: Dataset) -> Sequence[Sample]:
 
 
 def fixed_cases(method: str, protocol: str, data: Dataset, samples: Sequence[Sample]) -> list[Case]:
-    """Return the cases of ``fixed_point``, ``fixed_region`` or ``empty_mask`` on ``samples``, chosen for a protocol.
+    """Return the cases of a row that is chosen on the training part.
 
     ``fixed_point`` is the point with the largest credit on the training part under the rule of the protocol.
     ``fixed_region`` is a map: the share of the finding's training images whose truth has the pixel; the protocol cuts
-    it. Raises ``NotAvailableError`` if ``data`` has no training part.
+    it.
+
+    Args:
+        method: ``fixed_point``, ``fixed_region`` or ``empty_mask``.
+        protocol: name of the protocol that scores the cases.
+        data: the split of ``samples``, which has the findings and the training part.
+        samples: the scored images.
+
+    Returns:
+        One case per labelled pair of image and finding.
+
+    Raises:
+        NotAvailableError: ``data`` has no training part.
     """
     pairs = labelled_pairs(samples, data.findings)
     if method == FIXED_POINT:

@@ -117,7 +117,17 @@ def _two_numbers(values: Any) -> tuple[float, float]:
 
 
 def check_shape(values: Map, frame: tuple[int, int], geometry: Geometry, name: str) -> None:
-    """Raise an error for a map of pixels with the sides of its image swapped, or one that its grid does not fit."""
+    """Check that a map fits its image and its declared positions.
+
+    Args:
+        values: the map (h,w).
+        frame: height and width (H, W) of its image in pixels.
+        geometry: what is declared about the positions of the map.
+        name: name of the map in errors.
+
+    Raises:
+        DataError: the sides of the image are swapped, the map must be square, or its grid does not fit it.
+    """
     height, width = values.shape
     if geometry.declared == "pixels" and (height, width) == frame[::-1] != frame:
         raise DataError(

@@ -53,7 +53,17 @@ def fits_better(as_given: FloatArray, changed: FloatArray, ratio: float = MIN_RA
 def heat_shares(
     values: Map, source: MapSource, boxes: FloatArray, frame: tuple[int, int]
 ) -> list[float]:
-    """Return the share of the heat in the truth boxes: of the map as given, then of each of ``READINGS``."""
+    """Return the share of the heat in the truth boxes, for the map as given and for other readings of its file.
+
+    Args:
+        values: the map (h,w).
+        source: the file of the map, which may be read in other ways.
+        boxes: (M,4) truth boxes xyxy in the ``frame``.
+        frame: height and width (H, W) of the image in pixels.
+
+    Returns:
+        The share in [0,1] of the map as given, then of each of ``READINGS``; nan if a reading is impossible.
+    """
     height, width = values.shape
     coverage = box_coverage(boxes, frame, (height, width))
     transposed = coverage if height == width else box_coverage(boxes, frame, (width, height))

@@ -40,7 +40,19 @@ def score_readers(
     """Score the readers of the held-out images by ``single_box``, on the cases that at least two of them marked.
 
     A case's value is the mean over its readers, and over a reader's boxes. There is no threshold: the values fill the
-    columns at the cross-fitted threshold. Raises ``NotAvailableError`` if no two readers marked the same finding.
+    columns at the cross-fitted threshold.
+
+    Args:
+        trained: the training runs, whose data name the held-out images and their readers.
+        findings: the findings, in the order of the scores.
+        seed: seed of the resamples.
+        images: number of images; None: all.
+
+    Returns:
+        The scores, and a row per case.
+
+    Raises:
+        NotAvailableError: no two readers marked the same finding on an image.
     """
     rows = list(_reader_rows(trained, findings, images))
     if not rows:
@@ -141,7 +153,19 @@ def score_second_readers(
     boxes of the second team, as in ``readers``; an unmarked finding is a miss.
 
     Shares have Clopper-Pearson intervals with n = patients (approximate: a case's value is a fraction); means over
-    findings have BCa intervals. Raises ``NotAvailableError`` if the annotations are missing or share no image.
+    findings have BCa intervals.
+
+    Args:
+        trained: the training runs, whose data name the held-out images and their readers.
+        findings: the findings, in the order of the scores.
+        seed: seed of the resamples.
+        images: number of images; None: all.
+
+    Returns:
+        The scores, of all cases and of those that the second team marked, and a row per case.
+
+    Raises:
+        NotAvailableError: the annotations are missing or share no image.
     """
     rows = _second_rows(trained, findings, images)
     if not rows:
@@ -233,6 +257,15 @@ def score_reader_pairs(
     ``marked``: whether the other reader marked the finding, too. The other metrics are over pairs that both marked: the
     shares of the reader's boxes with an IoU above .3, .5 and .7 with one of the other's, ``pointing``, and ``dice`` and
     ``iou`` of the boxes as masks. Each image counts as a patient; a case is a pair of readers.
+
+    Args:
+        trained: the training runs, whose data name the held-out images and their readers.
+        findings: the findings, in the order of the scores.
+        seed: seed of the resamples.
+        images: number of images; None: all.
+
+    Returns:
+        The scores, and a row per pair of readers.
     """
     rows: Rows = []
     data: Any = trained[0].data

@@ -155,7 +155,14 @@ def on_models(make: Callable[[], Method]) -> list[MethodOnModel]:
 
 
 def on_model(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> MethodOnModel:
-    """Return the method on one model and images of ``side`` pixels, which are the same for every method."""
+    """Return a method on one model and on images that are the same for every method.
+
+    Args:
+        make: builds the method.
+        backbone: name of the backbone.
+        pooling: name of the pooling.
+        side: height and width of the images in pixels.
+    """
     images = _noise("images", IMAGES, 3, side, side)
     return MethodOnModel(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
 

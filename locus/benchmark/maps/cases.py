@@ -313,7 +313,17 @@ def _with_confidence(box: FloatArray | None) -> FloatArray:
 def make_cases(
     trained: Sequence[ModelRun], maps: StoredMaps, alignment: str, images: int | None = None
 ) -> list[Case]:
-    """Make a case of each finding on each image of ``scorable_images``, or on ``images`` of them (slow methods)."""
+    """Make a case of each finding on each scorable image.
+
+    Args:
+        trained: the training runs of a model; each image is scored by the run that did not see it.
+        maps: the stored maps of a method.
+        alignment: ``aligned`` (the measured grid of the maps) or ``conventional``.
+        images: number of images, for slow methods; None: all.
+
+    Returns:
+        The cases, image by image.
+    """
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     training_of = {}
     for training, run in enumerate(trained):

@@ -234,9 +234,15 @@ def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedC
 
 
 def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
-    """Return the path of the page: ``--output``, else in ``folder`` for synthetic images, else in ``runs_dir``.
+    """Return the path of the page.
 
     Only published pages are next to published tables; pages of other suites or models are in ``runs_dir``.
+
+    Args:
+        config: the flags; ``--output`` overrides the path.
+        dataset: name of the data set of the images; pages of synthetic images may be in ``folder``.
+        folder: the results folder of the suite.
+        runs_dir: the folder of its training runs.
     """
     if config.output is not None:
         return Path(config.output)
@@ -388,9 +394,16 @@ def _basis(records: Sequence[Record]) -> str:
 def save_grid(
     model: OpenedModel, methods: Sequence[MethodCases], path: Path, count: int | None
 ) -> None:
-    """Write a grid of the best methods and ``count`` typical cases, as .pdf, .svg or .png by the suffix of ``path``.
+    """Write a grid of the best methods and typical cases. The same maps give the same bytes.
 
-    The same maps give the same bytes. Raises ``WriteError`` if the file cannot be written.
+    Args:
+        model: the opened model with its images.
+        methods: the cases of its methods, the best first.
+        path: the picture; its suffix (.pdf, .svg or .png) is the format.
+        count: number of cases; None: ``CASES``.
+
+    Raises:
+        WriteError: the file cannot be written.
     """
     scored = [method for method in methods if is_method(method.record) and method.rows]
     typical = [choice for choice in choices(scored, model.findings) if choice.rank == "median"]

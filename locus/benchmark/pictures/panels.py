@@ -225,7 +225,17 @@ def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
 
 
 def save_figure(figure: "Figure", path: Path, dpi: float = 100, title: str | None = None) -> None:
-    """Write a figure atomically, as .png, .pdf or .svg by the suffix of ``path``; equal figures, equal bytes."""
+    """Write a figure atomically; equal figures give equal bytes.
+
+    Args:
+        figure: the figure of matplotlib.
+        path: the picture; its suffix (.png, .pdf or .svg) is the format.
+        dpi: pixels per inch of a .png.
+        title: title in the metadata of the file; None: no title.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
     from matplotlib import rc_context
 
     metadata = dict(UNDATED[path.suffix])

@@ -29,7 +29,14 @@ def path(folder: Path | str) -> Path:
 def hash_of_cases(
     images: Sequence[str], patients: Sequence[str], findings: Sequence[str], resamples: int
 ) -> str:
-    """Return a hash of N cases, in any order, and of the number of resamples."""
+    """Return a hash of N cases, in any order, and of the number of resamples.
+
+    Args:
+        images: image of each case.
+        patients: patient of each case.
+        findings: finding of each case.
+        resamples: number of resamples.
+    """
     cases = sorted(zip(images, patients, findings, strict=True))
     return json_hash([resamples, cases])
 

@@ -407,7 +407,14 @@ class RowSource:
         folders: CaseFolders,
         cases: CaseColumns,
     ) -> "RowSource":
-        """Compute it from the runs of each row, all ``records`` and the rows per case."""
+        """Compute what rows need from their runs and the rows per case.
+
+        Args:
+            runs_of_rows: the records of the training runs of each row.
+            records: all records of the group.
+            folders: the folders with the rows per case.
+            cases: the columns of the rows per case.
+        """
         runs = [record for of_row in runs_of_rows for record in of_row]
         column = column_of(grouping.ranked(runs), cases, MAIN)
         shares = Shares.of(cases)

@@ -147,7 +147,17 @@ def share(record: Record, column: str, finding: str = MEAN) -> Score | None:
 
 
 def mean_over(record: Record, column: str, names: Sequence[str], box: Box) -> float | None:
-    """Return the mean of a column over the findings ``names``; None if the paper does not give it."""
+    """Return the mean of a column over some findings.
+
+    Args:
+        record: a published result.
+        column: the metric, such as ``hit@iou.3``.
+        names: the findings.
+        box: the results of ``fixed_box`` on the same truth.
+
+    Returns:
+        The mean as a share in [0,1]; None if the paper does not give it.
+    """
     mean = share(record, column)
     if mean is not None and len(names) == len(box.findings):
         return mean.value
@@ -157,9 +167,16 @@ def mean_over(record: Record, column: str, names: Sequence[str], box: Box) -> fl
 
 
 def gap(record: Record, column: str, names: Sequence[str], box: Box) -> Estimate | None:
-    """Return the difference of that mean from the one of ``fixed_box``; None without a value.
+    """Return how much a result is above ``fixed_box``, in the mean over some findings.
 
-    It has no interval unless it was scored on the cases of ``fixed_box``.
+    Args:
+        record: a published result.
+        column: the metric, such as ``hit@iou.3``.
+        names: the findings.
+        box: the results of ``fixed_box`` on the same truth.
+
+    Returns:
+        The difference; it has no interval unless it was scored on the cases of ``fixed_box``. None without a value.
     """
     value = mean_over(record, column, names, box)
     if value is None or record is box.record:
@@ -226,7 +243,14 @@ def _order(record: Record) -> tuple[object, ...]:
 
 
 def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
-    """Return the table of some columns: a line per result, and one without the findings that ``fixed_box`` solves."""
+    """Return the table of some metrics: a line per result, and one without the findings that ``fixed_box`` solves.
+
+    Args:
+        title: title of the table.
+        records: the published results.
+        box: the results of ``fixed_box`` on the same truth.
+        columns: the metrics.
+    """
     header = (RESULT, *headings(columns), TRAINED_ON, *RULES)
     lines: list[tuple[str, ...]] = []
     quoted: list[tuple[str, ...]] = []
@@ -313,7 +337,14 @@ def headings(columns: Sequence[str]) -> tuple[str, ...]:
 def differences(
     title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU
 ) -> Table:
-    """Return the differences from ``fixed_box`` with their intervals."""
+    """Return the table of the differences from ``fixed_box`` with their intervals.
+
+    Args:
+        title: title of the table.
+        records: the published results.
+        box: the results of ``fixed_box`` on the same truth.
+        columns: the metrics.
+    """
     lines: list[tuple[str, ...]] = []
     for record in records:
         if record is not box.record and _findings(record, columns):

@@ -116,9 +116,15 @@ class Table:
 
 
 def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequence[Row]) -> Table:
-    """Return a table of ``rows``, in their order.
+    """Return a table of rows, in their order.
 
     Baselines with equal cells for several networks are merged into one row, named ``any``.
+
+    Args:
+        title: title of the table.
+        intro: text above the table; empty: none.
+        columns: headings of the columns, and how each makes a cell of a row.
+        rows: the rows.
     """
     merged: dict[tuple[str, ...], list[list[str]]] = {}
     source: dict[tuple[str, ...], Row] = {}

@@ -52,15 +52,24 @@ METHODS_PER_STEP = 4
 def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
     """Return all steps from a model to the records of its cells; a step skips finished work when it runs.
 
-    Training runs and maps are in ``runs_dir``, records below the suite's ``folder``. A step lists the steps that it
-    needs; an executor may run all others at once.
+    A step lists the steps that it needs; an executor may run all others at once.
 
-    >>> from locus.benchmark.suite import cells, plan
-    >>> suite = plan.load("demo")
-    >>> model = plan.models(suite)[0]
-    >>> task = ModelTask(model, tuple(cells.cells(suite, model)[:9]))
-    >>> [step.kind for step in model_steps(task, Path("runs"), Path("results/demo"), RunConfig())]
-    ['train', 'explain', 'score', 'score', 'score']
+    Args:
+        task: the model and its cells.
+        runs_dir: folder of the training runs and maps.
+        folder: the results folder of the suite.
+        flags: the flags of the command.
+
+    Returns:
+        The steps, in an order in which they can run one after another.
+
+    Example:
+        >>> from locus.benchmark.suite import cells, plan
+        >>> suite = plan.load("demo")
+        >>> model = plan.models(suite)[0]
+        >>> task = ModelTask(model, tuple(cells.cells(suite, model)[:9]))
+        >>> [step.kind for step in model_steps(task, Path("runs"), Path("results/demo"), RunConfig())]
+        ['train', 'explain', 'score', 'score', 'score']
     """
     model = task.model
     name = f"{folder.name}/{model.id}"
@@ -104,7 +113,17 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
 def check_parallel(
     tasks: Tasks, at_a_time: int, threads: int | None, minutes: float | None = None
 ) -> None:
-    """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
+    """Check that the steps of tasks can run at the same time, or be stopped.
+
+    Args:
+        tasks: the models with their cells.
+        at_a_time: number of steps that run at the same time.
+        threads: threads of each step; None: not fixed.
+        minutes: time after which a step is stopped; None: never.
+
+    Raises:
+        BadValueError: the results would depend on the number of threads, or a training run needs several devices.
+    """
     if at_a_time > 1:
         flag = f"--jobs {at_a_time}"
         advice = "use --jobs 1"
@@ -256,11 +275,21 @@ class Outcome:
 
 
 def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outcome:
-    """Run the missing cells of ``suite`` with ``executor`` and write its tables.
+    """Run the missing cells of a suite and write its tables.
 
-    ``echo`` receives the lines of the plan and of each step. If a model fails, its cells get records with the reason,
-    and the other models continue. Raises ``LocusError`` if a file cannot be written or if another process is using
-    the suite's records or training runs.
+    If a model fails, its cells get records with the reason, and the other models continue.
+
+    Args:
+        suite: the suite.
+        config: the flags of the command.
+        echo: receives the lines of the plan and of each step.
+        executor: runs the steps.
+
+    Returns:
+        What was run and what failed.
+
+    Raises:
+        LocusError: a file cannot be written, or another process uses the suite's records or training runs.
     """
     if suite.joins:
         return _run_joined(suite, config, echo)

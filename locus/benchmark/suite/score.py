@@ -89,9 +89,15 @@ def scored_model(
 def explain(
     model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig
 ) -> None:
-    """Generate the maps of ``method_names`` that are missing in ``runs_dir``.
+    """Generate the maps that are missing.
 
     If a method fails, it has no maps; scoring tries it again and records the reason.
+
+    Args:
+        model: the planned model; its training runs must be finished.
+        method_names: the methods.
+        runs_dir: folder of the training runs, and of the maps.
+        flags: the flags of the command.
     """
     hardware.configure_torch(model.trainings[0].threads or flags.threads)
     scored = scored_model(model, finished_runs(model, runs_dir), runs_dir)
@@ -99,10 +105,16 @@ def explain(
 
 
 def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
-    """Write a record in ``folder`` for each cell of ``task``; the training runs must be finished.
+    """Write a record for each cell of a task; the training runs must be finished.
 
-    Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected. Without a
-    network, no image is read.
+    Maps that are missing are generated first. If a method fails, only its cells are affected. Without a network, no
+    image is read.
+
+    Args:
+        task: the model and its cells.
+        runs_dir: folder of the training runs and maps.
+        folder: the results folder of the suite.
+        flags: the flags of the command.
     """
     model = task.model
     config = model.trainings[0]

@@ -141,7 +141,14 @@ def evaluate(
 def evaluate_trained(
     folder: Path, config: TrainConfig, splits: Splits, history: list[dict[str, float]]
 ) -> None:
-    """Draw the training curves, round the weights with ``--weights_dtype float16``, and evaluate the kept epoch."""
+    """Draw the training curves, round the weights with ``--weights_dtype float16``, and evaluate the kept epoch.
+
+    Args:
+        folder: the run folder.
+        config: the flags of the training.
+        splits: split name -> its images.
+        history: metrics of each epoch.
+    """
     best, trained = epochs.kept_epoch(history, config.keep), splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}}

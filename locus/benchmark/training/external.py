@@ -27,9 +27,18 @@ def write_external(
     default_findings: Sequence[str] = (),
     default_img_size: int | None = None,
 ) -> Path:
-    """Build the network of ``flags`` and write its run folder in ``runs_dir``; return the folder.
+    """Build a user's network and write its run folder.
 
     The name of the folder includes a hash of the weights and layers, so the same network is written once.
+
+    Args:
+        flags: the flags that describe the network.
+        runs_dir: folder of all runs.
+        default_findings: names of the outputs if the network and the flags have none.
+        default_img_size: side of the images in pixels if the network and the flags have none.
+
+    Returns:
+        The run folder.
     """
     opened = opening.build(flags, default_findings, default_img_size)
     model = opened.model

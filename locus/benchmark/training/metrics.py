@@ -95,10 +95,18 @@ ALL_ONCE = np.ones((1, 1), np.uint8)
 def scores(
     logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False
 ) -> Scores:
-    """Return AUROC and average precision of (N,K) logits and labels (nan for unknown), per finding and as means.
+    """Return AUROC and average precision, per finding and as means.
 
-    The keys are ``mean_auroc``, ``mean_ap``, ``n`` and ``findings``. A finding without both classes has nan and is left
-    out of the means. ``exclusive``: rank by softmax probability, not by logit.
+    A finding without both classes has nan and is left out of the means.
+
+    Args:
+        logits: (N,K).
+        labels: (N,K) 0, 1 or nan for unknown.
+        findings: names of the K columns.
+        exclusive: rank by softmax probability, not by logit, because each image has one finding.
+
+    Returns:
+        The keys ``mean_auroc``, ``mean_ap``, ``n`` and ``findings``.
     """
     ranked = logits.double().log_softmax(1) if exclusive else logits.double()
     rows = {name: _score(ranked[:, k], labels[:, k]) for k, name in enumerate(findings)}
@@ -199,10 +207,18 @@ def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], B
 def areas(
     patient: NDArray[np.intp], positive: Bools, closes: Bools, times: resample.Counts
 ) -> FloatArray:
-    """Return the (b,2) AUROC and average precision (AP) of each resample.
+    """Return AUROC and average precision (AP) of each resample.
 
-    ``patient``, ``positive`` and ``closes`` (ends of ties) are (n,) in descending order of the scores; ``times`` (P,b)
-    counts. A tied pair counts half. AP is the sum over thresholds of the gain in recall times the precision.
+    A tied pair counts half. AP is the sum over thresholds of the gain in recall times the precision.
+
+    Args:
+        patient: (n,) index of the patient of each image, in descending order of the scores.
+        positive: (n,) True for positive images, in the same order.
+        closes: (n,) True for the last image of a tie, in the same order.
+        times: (P,b) how often each patient is in each resample.
+
+    Returns:
+        (b,2) AUROC and AP; nan where a class is missing.
     """
     width = times.shape[1]
     true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)
@@ -284,16 +300,28 @@ def _threshold(
 
 
 def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> FloatArray:
-    """Return J = TPR - FPR from counts of true and false positives.
+    """Return J = TPR - FPR.
 
-    Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
+    Source: Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
+
+    Args:
+        tp: true positives at each threshold.
+        fp: false positives at each threshold.
+        positives: number of positive images.
+        negatives: number of negative images.
     """
     # one division, so that equal ratios are equal floats
     return (tp * negatives - fp * positives) / (positives * negatives)
 
 
 def f1(tp: FloatArray, fp: FloatArray, positives: int, _: int) -> FloatArray:
-    """Return 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall."""
+    """Return 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall.
+
+    Args:
+        tp: true positives at each threshold.
+        fp: false positives at each threshold.
+        positives: number of positive images.
+    """
     return 2 * tp / (tp + fp + positives)
 
 

@@ -122,10 +122,13 @@ def stamp(
     findings: tuple[str, ...],
     seen: "TrainingImages | None" = None,
 ) -> dict[str, Any]:
-    """Return the metadata with which ``locus.benchmark.opening`` rebuilds the network, as JSON values.
+    """Return the metadata with which ``locus.benchmark.opening`` rebuilds a network, as JSON values.
 
-    These are the configuration, the arguments of ``locus.backbones.build``, the findings, and the training images
-    ``seen`` unless they are unknown.
+    Args:
+        config: the flags of the training.
+        model: the network, which has the arguments of ``locus.backbones.build``.
+        findings: names of the outputs.
+        seen: the training images; None if they are unknown.
     """
     about = {"config": flags_dict(config), "model": model.build_options, "findings": list(findings)}
     return about if seen is None else {**about, "training_images": seen.packed()}

@@ -43,9 +43,13 @@ COLUMNS = (
 
 
 def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> None:
-    """Write the weights of a finished ``run`` to ``file``, unless it has them; as float16 if they were rounded.
+    """Write the weights of a finished run to a file, unless it has them; as float16 if they were rounded.
 
-    ``settings``: hash of the flags that determine the weights; ``pretrained_on``: data of the run for initial weights.
+    Args:
+        run: the run folder.
+        file: the file of weights.
+        settings: hash of the flags that determine the weights.
+        pretrained_on: data of the run for initial weights; empty: none.
     """
     checkpoint = opening.checkpoint(run)
     is_published = file.is_file() and backbones.described(file).get("settings") == settings

@@ -134,9 +134,16 @@ def read_table(
 ) -> pd.DataFrame:
     """Return the cells of a table of boxes, with the columns image and finding, as text.
 
-    NIH's, VinBigData's and RSNA's columns are renamed. Their rows without a finding are left out. Rows with a field
-    that is not read (``UNREAD``) are added to ``unknown``. Raises ``DataError`` for them if it is None, and for boxes
-    of several readers of one image unless ``readers``.
+    NIH's, VinBigData's and RSNA's columns are renamed. Their rows without a finding are left out.
+
+    Args:
+        path: the table.
+        image: name of the column with the images.
+        unknown: list to which rows with a field that is not read (``UNREAD``) are added; None: they are an error.
+        readers: accept the boxes of several readers of one image.
+
+    Raises:
+        DataError: a column is missing, a row has a field that is not read, or an image has several readers.
     """
     table = read_csv(path, ())
     if "PredictionString" in table:

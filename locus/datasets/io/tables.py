@@ -300,7 +300,17 @@ def read_pairs(path: Path, name: str, value: str) -> dict[str, str]:
 
 
 def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
-    """Raise ``DataError`` with description (``what``), count, examples and ``advice`` if there are ``wrong`` items."""
+    """Raise an error if there are wrong items.
+
+    Args:
+        path: the file of the items.
+        wrong: the wrong items; the message has their count and the first of them.
+        what: what is wrong with them.
+        advice: text at the end of the message.
+
+    Raises:
+        DataError: there are ``wrong`` items.
+    """
     items = list(wrong)
     if items:
         raise DataError(f"{path} has {what} ({len(items)}): {examples(items)}{advice}")
@@ -339,6 +349,16 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
 def refuse_unknown(
     path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding"
 ) -> None:
-    """Raise ``DataError`` for the first of the ``names`` that is not ``known``; ``kind``: a noun for the names."""
+    """Raise an error for the first name that is not known.
+
+    Args:
+        path: the file of the names.
+        names: the names.
+        known: the allowed names.
+        kind: a noun for the names in the message.
+
+    Raises:
+        DataError: a name is not known; the message has similar ones.
+    """
     for name in sorted(set(names) - set(known)):
         raise DataError(f"{path}: {UnknownNameError(kind, name, known)}")

@@ -90,9 +90,13 @@ def _hidden(images: Tensor, share: float, generator: torch.Generator | None) -> 
 
 
 def hide(image: Tensor, fraction: float, chances: Tensor, share: float) -> Tensor:
-    """Set each square of ``fraction`` of the side of an image (3,H,W) to 0 if its entry of ``chances`` is below share.
+    """Set some squares of an image to 0.
 
-    The entry of a square is that at its row and column of squares.
+    Args:
+        image: (3,H,W).
+        fraction: side of the squares as a share of the width; 0: none are hidden.
+        chances: (rows, columns) a number in [0,1] per square.
+        share: squares whose number is below it are hidden.
     """
     height, width = image.shape[-2:]
     side = round(fraction * width)
@@ -111,10 +115,19 @@ def is_mixed(augment: str) -> bool:
 def mixed(
     images: Tensor, labels: Tensor, augment: str, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mix the images of a batch (N,3,H,W) and their labels (N,K). Source: Yun et al., ICCV 2019 (CutMix).
+    """Mix the images of a batch and their labels. Source: Yun et al., ICCV 2019 (CutMix).
 
     A box with a uniform share of the area, clipped to the image, comes from another image of the batch; labels are
     mixed by area. A label that is unknown in one of the images is unknown.
+
+    Args:
+        images: (N,3,H,W).
+        labels: (N,K) 0, 1 or nan.
+        augment: the flag ``--augment``, which says how often batches are mixed.
+        generator: draws the box and the order of the images.
+
+    Returns:
+        The images and the labels, which may be shares.
     """
     mix, share, down, right = torch.rand(4, generator=generator).tolist()
     order = torch.randperm(len(images), generator=generator)
@@ -139,7 +152,17 @@ def _side(size: int, share: float, centre: float) -> tuple[int, int]:
 def training_with_masks(
     images: Tensor, masks: Tensor, augment: str, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return the transform for training of images (N,H,W) and ``masks`` (N,K,h,w), which move with their image."""
+    """Return the transform for training of images and of masks, which move with their image.
+
+    Args:
+        images: (N,H,W) uint8.
+        masks: (N,K,h,w).
+        augment: the flag ``--augment``.
+        generator: draws the changes.
+
+    Returns:
+        The images (N,3,H,W), normalised, and the masks (N,K,h,w).
+    """
     amounts = _amounts(augment)
     scaled = _scaled(images)
     chance = _chance(scaled, generator)

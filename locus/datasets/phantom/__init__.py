@@ -152,7 +152,17 @@ def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:
 def render(
     patient: draw.Patient, options: draw.PhantomOptions, size: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Return a (size, size) uint8 image. ``rng`` generates the grain, the only part that depends on the pixel size."""
+    """Return the image of a patient.
+
+    Args:
+        patient: the phantom patient.
+        options: the options of the data set.
+        size: height and width in pixels.
+        rng: generates the grain, the only part that depends on the pixel size.
+
+    Returns:
+        (size, size) uint8.
+    """
     image = np.full((size, size), AIR, np.float32)
     at = draw.window(size, draw.WHOLE)
     body = _torso(image, at, patient)

@@ -43,9 +43,13 @@ class Window(NamedTuple):
 
 
 def window(size: int, box: UnitBox, margin: float = 0.0, reach: float = 0.0) -> Window:
-    """Return the pixels of a ``size`` x ``size`` image within ``box``.
+    """Return the pixels of an image within a box.
 
-    The window is extended by ``margin`` half sides of the box plus ``reach``, a share of the image side.
+    Args:
+        size: height and width of the image in pixels.
+        box: the box xyxy as shares of the image.
+        margin: extension of the window on each side, in half sides of the box.
+        reach: further extension on each side, as a share of the image side.
     """
     columns, p = _axis(size, box[0], box[2], margin, reach)
     rows, q = _axis(size, box[1], box[3], margin, reach)
@@ -117,13 +121,27 @@ def _averaged(values: Pixels, reach: float, axis: int) -> Pixels:
 
 
 def blend(image: Pixels, at: Window, alpha: Pixels, tone: float) -> None:
-    """Move the window's pixels towards ``tone`` by the share ``alpha``, in place."""
+    """Move the window's pixels towards a tone, in place.
+
+    Args:
+        image: the image.
+        at: the window.
+        alpha: share of the way for each pixel of the window.
+        tone: the tone.
+    """
     part = image[at.rows, at.columns]
     part += alpha * (tone - part)
 
 
 def add(image: Pixels, at: Window, alpha: Pixels, amount: float) -> None:
-    """Add ``amount`` times ``alpha`` to the window's pixels, in place."""
+    """Add to the window's pixels, in place.
+
+    Args:
+        image: the image.
+        at: the window.
+        alpha: a factor for each pixel of the window.
+        amount: what is added where ``alpha`` is 1.
+    """
     image[at.rows, at.columns] += alpha * amount
 
 

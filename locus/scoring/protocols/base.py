@@ -407,9 +407,13 @@ class AtThreshold:
     def column(
         self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0, is_share: bool = True
     ) -> Column:
-        """Return the column of a metric at this source: numerators ``part`` (N,), denominators ``whole`` (N,).
+        """Return the column of a metric at this threshold source.
 
-        ``is_share``: whether each case has a value in [0,1]; see ``Column``.
+        Args:
+            metric: name of the metric.
+            part: (N,) numerators.
+            whole: (N,) denominators, or one for all cases.
+            is_share: whether each case has a value in [0,1]; see ``Column``.
         """
         threshold_source, suffix = self.key
         against = np.where(self.has_threshold, whole, 0.0)

@@ -46,10 +46,19 @@ class MeanIou(base.Protocol):
 def mean_iou(
     values: ArrayLike, boxes: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment
 ) -> float:
-    """Return the mean IoU of a raw map (h,w) above ``LEVELS`` with the union of boxes (M,4) in the ``frame`` (H, W).
+    """Return the mean IoU of a raw map, cut at each of ``LEVELS``, with the union of the boxes.
 
-    >>> mean_iou([[0.0, 0.35]], [[2, 0, 4, 1]], (1, 4), "conventional")  # .0, .0875, .2625, .35: two pixels, then one
-    0.5
+    Args:
+        values: (h,w) map, not normalised.
+        boxes: (M,4) boxes xyxy in the ``frame``.
+        frame: height and width (H, W) of the image in pixels.
+        grid: positions of the map in the image.
+
+    Example:
+        The levels .0, .0875, .2625 and .35 leave two pixels of this map, then one.
+
+        >>> mean_iou([[0.0, 0.35]], [[2, 0, 4, 1]], (1, 4), "conventional")
+        0.5
     """
     picture, truth = to_frame(values, frame, grid), interior(boxes, frame)
     above = [picture > level for level in LEVELS]

@@ -76,9 +76,14 @@ class SingleBox(base.Protocol):
     ) -> Result:
         """Return the mean over several draws of a baseline, each with its own maps or boxes and thresholds.
 
-        The cases of all draws are the same but for their maps. A row has the threshold and the hits of the first draw
-        and, as ``mean_`` columns, the means over the draws. The score ``draw_error`` is the standard error of the main
-        metric from the draw.
+        A row has the threshold and the hits of the first draw and, as ``mean_`` columns, the means over the draws. The
+        score ``draw_error`` is the standard error of the main metric from the draw.
+
+        Args:
+            draws: the cases of each draw; they are the same but for their maps.
+            findings: the scored findings, in the order of the scores.
+            seed: seed of folds and resamples.
+            validation: cases of the validation split; empty if it has no truth box.
         """
         val_cases = base.of_findings(validation, findings)
         on_validation = CaseBatch(val_cases).selector, base.case_index(val_cases)

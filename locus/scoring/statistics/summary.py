@@ -92,7 +92,17 @@ def sums(
 def estimate(
     columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int
 ) -> list[FindingEstimates]:
-    """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
+    """Return an estimate of each column.
+
+    Args:
+        columns: the columns (N,) of the metrics.
+        index: findings and patients of the N cases.
+        names: the findings, in the order of the scores.
+        seed: seed of the resamples.
+
+    Returns:
+        One per column, with a value per finding.
+    """
     if not len(index):
         undefined = np.full(len(names), np.nan)
         nothing = np.zeros(len(names), dtype=np.int64)

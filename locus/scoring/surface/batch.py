@@ -64,7 +64,17 @@ def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 @compiled
 def overlaps(first, truth, boxes, case_index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Return the largest IoU and IoBB (2,P) of each box with a truth box of its case."""
+    """Return the largest overlaps of each box with a truth box of its case.
+
+    Args:
+        first: (N+1,) index of the first truth box of each case.
+        truth: (M,4) truth boxes xyxy, case by case.
+        boxes: (P,4) boxes xyxy.
+        case_index: (P,) case of each box.
+
+    Returns:
+        (2,P) IoU and IoBB; 0 without a truth box.
+    """
     out = np.zeros((2, case_index.size))
     for p in range(case_index.size):
         for m in range(first[case_index[p]], first[case_index[p] + 1]):
@@ -181,9 +191,16 @@ class TruthBoxes:
     def match_counts(
         self, boxes: "Boxes", measure: int, above: Sequence[float], n_thresholds: int
     ) -> FloatArray:
-        """Count hit truth boxes, and boxes without a hit, of each case at each of L score thresholds: (2,N,L,D).
+        """Count hit truth boxes, and boxes without a hit, of each case at each of L score thresholds.
 
-        A hit has an IoU (``measure`` 0) or IoBB (``measure`` 1) above each of the D values of ``above``.
+        Args:
+            boxes: the predicted boxes of the N cases at all thresholds.
+            measure: 0 for IoU, 1 for IoBB.
+            above: D values; a hit has an overlap above one of them.
+            n_thresholds: L.
+
+        Returns:
+            (2,N,L,D).
         """
         out = np.zeros((2, len(self.count), n_thresholds, len(above)))
         offsets, limits = boxes.offsets(*out.shape[1:3]), np.asarray(above, dtype=np.float64)
