@@ -233,9 +233,16 @@ class Grid:
     def centres(
         self, shape: tuple[int, int], frame: tuple[int, int]
     ) -> tuple[FloatArray, FloatArray]:
-        """Return the y and x of the centres of the rows and columns of a (h, w) map, in the ``frame`` (H, W).
+        """Return the centres of the rows and columns of a map.
 
         These are continuous coordinates, as of boxes: the centre of pixel i is i + .5.
+
+        Args:
+            shape: rows and columns (h, w) of the map.
+            frame: height and width (H, W) in pixels of the image in which the centres are given.
+
+        Returns:
+            y (h,) and x (w,).
         """
         y, x = (
             (self.offset[axis] + self.stride[axis] * np.arange(shape[axis], dtype=np.float64) + 0.5)
@@ -245,17 +252,21 @@ class Grid:
         return y, x
 
     def covers(self, shape: tuple[int, int]) -> bool:
-        """Return True if a (h, w) map can have this grid: about as large as the input, with the same middle.
+        """Return True if a map can have this grid: about as large as the input, with the same middle.
 
         It may also be a square as long as the longer side of the input (an image padded to a square) or as the shorter
         side (its central square).
 
-        >>> grid = Grid((224, 224), (32, 32), (0, 0))
-        >>> grid.covers((7, 7)), grid.covers((224, 224)), Grid((224, 224), (32, 32), (500, 0)).covers((7, 7))
-        (True, False, False)
-        >>> padded, stretched = Grid((120, 80), (10, 10), (4.5, -15.5)), Grid((120, 80), (20, 10), (9.5, 4.5))
-        >>> padded.covers((12, 12)), stretched.covers((12, 8))
-        (True, False)
+        Args:
+            shape: rows and columns (h, w) of the map.
+
+        Example:
+            >>> grid = Grid((224, 224), (32, 32), (0, 0))
+            >>> grid.covers((7, 7)), grid.covers((224, 224)), Grid((224, 224), (32, 32), (500, 0)).covers((7, 7))
+            (True, False, False)
+            >>> padded, stretched = Grid((120, 80), (10, 10), (4.5, -15.5)), Grid((120, 80), (20, 10), (9.5, 4.5))
+            >>> padded.covers((12, 12)), stretched.covers((12, 8))
+            (True, False)
         """
         for count, stride, offset, side in zip(
             shape, self.stride, self.offset, self.size, strict=True

@@ -92,11 +92,28 @@ class Method:
         raise NotImplementedError
 
     def grid(self, evidence: Evidence) -> Grid:
-        """Return the grid of the method's maps: by default that of ``A``."""
+        """Return the grid of the method's maps: by default that of ``A``.
+
+        Args:
+            evidence: the evidence from which the maps were computed.
+
+        Returns:
+            The positions of the maps' cells in the network's input.
+        """
         return evidence.grid
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
-        """Yield, finding by finding, the terms (N,C,h,w) that are summed over channels; ``smooth=eigen`` uses them."""
+        """Yield what is summed over channels; ``smooth=eigen`` uses these terms.
+
+        Args:
+            evidence: as in ``maps``.
+
+        Returns:
+            (N,C,h,w), finding by finding.
+
+        Raises:
+            NotAvailableError: the method does not sum over channels.
+        """
         raise NotAvailableError(
             f"smooth=eigen requires a method that sums over channels; {self.name!r} does not"
         )

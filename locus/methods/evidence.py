@@ -253,16 +253,33 @@ class Evidence(Protocol):
         """Return logits (M,K) of images (M,3,H,W) by the whole model in evaluation mode, differentiable."""
 
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
-        """Return logits (count,K) of ``count`` images rendered batch by batch: ``render(slice)`` returns (m,3,H,W)."""
+        """Return the logits of images that are rendered batch by batch.
+
+        Args:
+            count: number of images.
+            render: returns the images (m,3,H,W) of a slice of ``range(count)``.
+
+        Returns:
+            (count,K).
+        """
 
     @property
     def layer_names(self) -> Sequence[str]:
         """Names of the layers before the pooled one, first layer first."""
 
     def references(self, index: int, count: int, seed: int) -> Tensor:
-        """Return ``count`` images (count,3,H,W) of other patients than that of image ``index``, drawn by ``seed``.
+        """Return images of other patients.
 
-        Raises ``NotAvailableError`` if there are none, such as for a single image.
+        Args:
+            index: the image whose patient is excluded.
+            count: number of images.
+            seed: seed of the draw.
+
+        Returns:
+            (count,3,H,W).
+
+        Raises:
+            NotAvailableError: there are not enough, such as for a single image.
         """
 
     def full_gradients(

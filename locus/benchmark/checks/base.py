@@ -49,7 +49,18 @@ class Check(ABC):
 
     @abstractmethod
     def evaluate(self, method: str, seed: int) -> Result:
-        """Return the check's result for a method. Raises the stored error if the method has no maps."""
+        """Measure one method.
+
+        Args:
+            method: the name of the method, one of ``methods``.
+            seed: seed of folds and resamples.
+
+        Returns:
+            The scores of the check, and a row per case.
+
+        Raises:
+            LocusError: the stored error, if the method has no maps.
+        """
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -69,11 +80,26 @@ class Check(ABC):
         return [replace(run, image_ids=image_ids) for run in runs]
 
     def cases(self, method: str, runs: Sequence[ModelRun], label: str = TRAINED) -> list[Case]:
-        """Return the cases of a method with aligned maps; ``label`` names the maps of ``runs``: one per set of runs."""
+        """Return the cases of a method with aligned maps.
+
+        Args:
+            method: the name of the method.
+            runs: the training runs of the maps.
+            label: names the maps of ``runs``; each set of runs needs its own.
+        """
         return make_cases(runs, self.maps(method, runs, label), "aligned")
 
     def maps(self, method: str, runs: Sequence[ModelRun], label: str = TRAINED) -> StoredMaps:
-        """Return the stored maps of a method. Raises the stored error if there are none."""
+        """Return the stored maps of a method.
+
+        Args:
+            method: the name of the method.
+            runs: the training runs of the maps.
+            label: names the maps of ``runs``; each set of runs needs its own.
+
+        Raises:
+            LocusError: the stored error, if the method has no maps.
+        """
         if label not in self._maps:
             folder = self.folder / self.name / label
             requests, broken = requests_of(runs, self.methods, folder, protocols=self.reads)

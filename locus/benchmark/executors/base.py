@@ -142,8 +142,15 @@ class Event:
 def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
     """Start each step once the steps that it needs are done, earlier ones first; yield an event for each change.
 
-    Steps with the same name are run once. A step that needs a failed one is cancelled. Raises ``WriteError`` as soon as
-    a file cannot be written, because other steps would fail too, and ``ValueError`` if steps require each other.
+    A step that needs a failed one is cancelled.
+
+    Args:
+        steps: the steps; those with the same name are run once.
+        executor: starts and awaits them.
+
+    Raises:
+        WriteError: a file cannot be written; other steps would fail too.
+        ValueError: steps require each other.
     """
     by_name = {step.id: step for step in steps}
     graph = TopologicalSorter({name: step.needs for name, step in by_name.items()})

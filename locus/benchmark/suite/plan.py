@@ -574,9 +574,17 @@ def suites(folder: Path = SUITES) -> list[str]:
 
 
 def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
-    """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the invalid field.
+    """Read a suite.
 
-    ``trust``: whether Python files named by its methods or checkpoints may be executed; otherwise ``BadValueError``.
+    Args:
+        name: name of the suite: its file without ``.yaml``.
+        folder: folder of the file; by default that of the published suites.
+        trust: whether Python files named by its methods or checkpoints may be executed.
+
+    Raises:
+        UnknownNameError: there is no such suite.
+        DataError: a field is invalid.
+        BadValueError: its parts do not fit together, or it names a Python file and ``trust`` is False.
     """
     names = suites(folder)
     if not name:

@@ -34,9 +34,15 @@ class Loss(nn.Module):
         return (~labels.isnan()).sum(1)
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """Return the (N,K) loss of each label; by default binary cross-entropies.
+        """Return the loss of each label; by default binary cross-entropies.
 
-        ``labels`` are 0 where ``known`` (N,K) is False; these terms are dropped.
+        Args:
+            logits: (N,K) float32.
+            labels: (N,K) targets in [0,1]; 0 where they are unknown.
+            known: (N,K) False for unknown labels, whose terms are dropped.
+
+        Returns:
+            (N,K).
         """
         return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
 
