@@ -10,13 +10,32 @@ import argparse
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
+from locus import datasets
 from locus.benchmark import records
 from locus.benchmark.baselines.floor_resamples import resampled_scores
 from locus.benchmark.records import Record, cases, floors
+from locus.benchmark.suite import plan
 from locus.core.names import MAIN_PROTOCOL, PRIOR
+from locus.core.types import Sample
+from locus.datasets import load_split
 from locus.scoring.protocols.base import Case, make_case
 from locus.scoring.rechosen import RESAMPLES
-from tools.floors import NO_MAP, truth_of
+
+NO_MAP = np.zeros((1, 1))
+
+
+def truth_of(suite: str) -> dict[str, Sample]:
+    """Return image -> its sample with truth boxes."""
+    config = plan.models(plan.load(suite))[0].trainings[0]
+    if config.dataset.startswith("NIH"):
+        samples = datasets.load(
+            "NIH", images=False, split="test", findings=config.num_classes, partition="official"
+        )
+    else:
+        samples = load_split(config, "test")
+    return {sample.image_id: sample for sample in samples}
 
 
 def published_prior(suite: str) -> Record:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 
 from locus.core.errors import DataError, UnknownNameError
+from locus.core.names import ENCODER as ENCODER
 from locus.core.user_code import code_hash, file_of, local_files
 
 if TYPE_CHECKING:
@@ -49,8 +50,6 @@ ALIASES = {
 }
 """Other names, in lower case. The efficientnet-pytorch package (``efficientnet-b0``) pads SAME, as the ``tf_`` variants
 do."""
-ENCODER = "hf:"
-"""Begin of the name of a network of Hugging Face's transformers."""
 SUFFIX = ".safetensors"
 """Suffix of files of weights that Locus publishes."""
 SHIPPED = Path(__file__).parents[1] / "weights"

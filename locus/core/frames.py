@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from locus.core.errors import BadValueError, one_line
 from locus.core.types import FloatArray
 
 log = logging.getLogger(__name__)
+Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
 Alignment = Literal["aligned", "conventional"]
 """Positions of a map. aligned: the true ones of the feature map, from the network's strides and paddings. conventional:
 those that ``interpolate(align_corners=False)`` assumes. Neither means ``align_corners=True``."""
@@ -86,7 +87,7 @@ def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
         [[0.333]]
     """
     overlap = intersection(first, second)
-    return _share(overlap, area(first)[:, None] + area(second)[None] - overlap)
+    return ratio(overlap, area(first)[:, None] + area(second)[None] - overlap)
 
 
 def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
@@ -109,7 +110,7 @@ def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
         [[0.25]]
     """
     overlap = intersection(first, second)
-    return _share(overlap, np.broadcast_to(area(first)[:, None], overlap.shape))
+    return ratio(overlap, np.broadcast_to(area(first)[:, None], overlap.shape))
 
 
 def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
@@ -195,8 +196,11 @@ def checked_boxes(boxes: ArrayLike, frame: tuple[int, int], where: str) -> Float
     return clip(array, frame)
 
 
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
+    """Return ``numerator`` / ``denominator``; nan for a denominator of 0."""
+    return np.divide(
+        numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0
+    )
 
 
 @dataclass(frozen=True)

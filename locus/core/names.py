@@ -55,6 +55,8 @@ FIXED_REGION = "fixed_region"
 EMPTY_MASK = "empty_mask"
 AGREEMENT = "agreement"
 """Per-case column of people: the share of a person's boxes with IoU > .3 with a truth box."""
+ENCODER = "hf:"
+"""Begin of the name of a network of Hugging Face's transformers."""
 ABSENT = "the data is not there"
 """Start of the reason of an n/a record. Such a record is computed again when the data are available."""
 
@@ -397,7 +399,7 @@ def backbone_words(backbone: str) -> str:
     >>> backbone_words("custom"), backbone_words("resnet18"), backbone_words("hf:encoders/rad-dino")
     ('small CNN', 'resnet18', 'rad-dino')
     """
-    if backbone.startswith("hf:"):
-        return backbone.removeprefix("hf:").rstrip("/").rpartition("/")[2]
+    if backbone.startswith(ENCODER):
+        return backbone.removeprefix(ENCODER).rstrip("/").rpartition("/")[2]
     name, colon, options = backbone.partition(":")
     return {"custom": "small CNN", "small_vit": "small ViT"}.get(name, name) + colon + options

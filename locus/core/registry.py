@@ -168,7 +168,8 @@ class Registry:
     @functools.cached_property
     def home(self) -> Path:
         """The folder of the package."""
-        return Path(importlib.util.find_spec(self.package).submodule_search_locations[0])  # type: ignore[union-attr,index]
+        spec: Any = importlib.util.find_spec(self.package)
+        return Path(spec.submodule_search_locations[0])
 
     @functools.cached_property
     def packaged(self) -> dict[str, Path]:

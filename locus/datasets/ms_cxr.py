@@ -13,7 +13,7 @@ from locus.core.frames import xywh_to_xyxy
 from locus.core.types import FloatArray
 from locus.datasets import _files
 from locus.datasets.base import About, Request
-from locus.datasets.io.tables import first_of, raise_if_any, read_json, refuse_unknown
+from locus.datasets.io.tables import below, first_of, read_json, refuse_unknown
 
 FINDINGS = (
     "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Lung Opacity", "Pleural Effusion", "Pneumonia",
@@ -71,7 +71,8 @@ class MsCxr(_files.FileDataset):
         if path is None:
             raise DataError(f"{root} has no {TABLES[0]}: {LAYOUT}")
         images, marks = _read(path)
-        files = {name: str(root / name) for name in images if (root / name).is_file()}
+        file_of = {name: below(root, name, path) for name in images}
+        files = {name: str(file) for name, file in file_of.items() if file.is_file()}
         present = {*_files.with_file(root, images, files, LAYOUT)}
         numbers: dict[str, list[tuple[str, str]]] = {}
         words = []
@@ -158,8 +159,6 @@ def _read(path: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[str, str, 
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         wrong = f"{path} is not MS-CXR's COCO file ({type(error).__name__}: {error})"
         raise DataError(f"{wrong}: {COCO}") from error
-    outside = [name for name in frames if Path(name).is_absolute() or ".." in Path(name).parts]
-    raise_if_any(path, outside, "paths of images that leave the folder")
     if not marks:
         raise DataError(f"{path} has no annotations: {COCO}")
     return frames, marks

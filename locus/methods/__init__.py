@@ -130,7 +130,7 @@ def split_smooth(word: str) -> tuple[str, str]:
     smooth_pairs = [pair for pair in pairs if pair.startswith("smooth=") and pair != "smooth="]
     smooth = ",".join(pair.partition("=")[2] for pair in smooth_pairs)
     rest = ",".join(pair for pair in pairs if pair not in smooth_pairs)
-    return name + ":" * bool(rest) + rest, smooth
+    return f"{name}:{rest}" if rest else name, smooth
 
 
 def _checked(word: str, part: type[Any]) -> "type[Method]":

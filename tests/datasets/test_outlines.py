@@ -114,7 +114,7 @@ def test_without_an_outline_there_are_no_masks(load):
         ("ellipse:10 10 0 3", "line 2 has the ellipse 10 10 0 3"),
         ("mask:masks/small.png", r"line 2: the mask .*small\.png has 30x20 pixels, but its image has 60x40"),
         ("mask:masks/absent.png", r"line 2 has the mask 'masks/absent\.png', and there is no file"),
-        ("mask:../labels.csv", "line 2 has the mask .*not in"),
+        ("mask:../labels.csv", r"line 2 has the invalid path '\.\./labels\.csv'"),
         ("mask:masks/empty.png", "line 2: the mask .* is empty"),
         ("rle:many", "line 2 has the run lengths 'many'"),
         ("rle:{'size': [5; 5]}", "line 2 has the run lengths"),

@@ -21,7 +21,7 @@ from locus.benchmark.evaluation.network import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.panels import RawMap, prepare_case
-from locus.benchmark.records import Record, Score, cases
+from locus.benchmark.records import Record, cases
 from locus.benchmark.report import grouping, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.grouping import Row, by_score
@@ -30,7 +30,15 @@ from locus.benchmark.report.page import DatasetTables, Description, cells_withou
 from locus.benchmark.report.table import as_text
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
-from locus.core.names import CLASSIFICATION, CLASSIFIER, IN_TABLES, MAIN, MAIN_PROTOCOL, match
+from locus.core.names import (
+    CLASSIFICATION,
+    CLASSIFIER,
+    IN_TABLES,
+    MAIN,
+    MAIN_PROTOCOL,
+    UNRANKED_METHODS,
+    match,
+)
 from locus.core.registry import named
 from locus.scoring import protocols
 from locus.scoring.protocols.base import Case, case_index, with_truth
@@ -132,33 +140,33 @@ class Evaluation:
 
     def _table_of_protocols(self) -> pd.DataFrame:
         """Return a row per method with all metrics of the protocols, and their intervals."""
-        lines: dict[str, dict[str, Any]] = {}
+        means = self._means
+        columns: dict[str, pd.Series[float]] = {}
+        classifier = means[means["method"] == CLASSIFIER].set_index("metric")["value"]
+        ranked = [
+            method for protocol in self._protocols_of_maps for method in self._ranked(protocol)
+        ]
+        methods = sorted(dict.fromkeys(ranked), key=_place)
+        if "auroc" in classifier:
+            columns["auroc"] = pd.Series(classifier["auroc"], methods)
         protocol_of_metric: dict[str, str] = {}
-        classifier_rows = [row for row in self._rows if row.cell.method == CLASSIFIER]
         for protocol in self._protocols_of_maps:
-            for row in self._ranked(protocol):
-                if row.name not in lines:
-                    lines[row.name] = {
-                        "network": row.network,
-                        "method": row.name,
-                        "runs": len(self.models),
-                    }
-                    for classifier in classifier_rows:
-                        lines[row.name]["auroc"] = classifier.value("auroc")
-                line = lines[row.name]
-                for score in self._displayed_scores(row):
-                    first_protocol = protocol_of_metric.setdefault(score.metric, protocol)
-                    name = (
-                        score.metric
-                        if first_protocol == protocol
-                        else f"{score.metric} ({protocol})"
-                    )
-                    line[name] = score.value
-                    if score.low is not None:
-                        line[f"{name} low"] = score.low
-                        line[f"{name} high"] = score.high
-        table = pd.DataFrame([lines[method] for method in sorted(lines, key=_place)])
-        return table.astype(dict.fromkeys(table.columns[3:], float))
+            of_protocol = means[means["protocol"] == protocol]
+            for metric, scores in of_protocol.groupby("metric", sort=False):
+                name = str(metric)
+                if protocol_of_metric.setdefault(name, protocol) != protocol:
+                    name = f"{name} ({protocol})"
+                by_method = scores.set_index("method")
+                columns[name] = by_method["value"]
+                if by_method["low"].notna().any():
+                    columns[f"{name} low"] = by_method["low"]
+                    columns[f"{name} high"] = by_method["high"]
+        table = pd.DataFrame(columns, index=methods, dtype=float)
+        network_of = means.drop_duplicates("method").set_index("method")["network"]
+        table.insert(0, "network", network_of)
+        table.insert(1, "method", methods)
+        table.insert(2, "runs", len(self.models))
+        return table.reset_index(drop=True)
 
     def scores(self, finding: str = "mean") -> pd.DataFrame:
         """Return all scores of a finding: ``locus.benchmark.records.frame`` of ``records``.
@@ -337,12 +345,12 @@ class Evaluation:
         return [row for board in self._boards for row in (*board.methods, *board.baselines)]
 
     @cached_property
-    def _rows(self) -> list[Row]:
-        """One row per method and protocol, over training runs."""
-        return [
-            Row.of(runs)
-            for runs in records.trainings(record for record in self.records if record.scores)
-        ]
+    def _means(self) -> pd.DataFrame:
+        """The means over findings, one per method and metric: the cross-fitted one if there are several sources."""
+        scores = self.scores()
+        is_other_source = scores["threshold_source"] != "cross-fitted"
+        first = scores.iloc[is_other_source.argsort(kind="stable")]
+        return first.drop_duplicates(["method", "protocol", "metric"]).sort_index()
 
     @property
     def _protocols_of_maps(self) -> list[str]:
@@ -354,31 +362,23 @@ class Evaluation:
         """The main protocol or, if it was not evaluated, the first one."""
         return MAIN_PROTOCOL if MAIN_PROTOCOL in self.protocols else self._protocols_of_maps[0]
 
-    def _ranked(self, protocol: str) -> list[Row]:
-        """Return the rows of a protocol: methods by its main metric, then the baselines."""
+    def _ranked(self, protocol: str) -> list[str]:
+        """Return the methods that a protocol scored: by its main metric, then the baselines."""
         main = "auroc" if protocol == CLASSIFICATION else protocols.get(protocol).main
-
-        def place(row: Row) -> tuple[int, float, str]:
-            scores = self._displayed_scores(row)
-            value = {score.metric.removesuffix("@box"): score.value for score in scores}.get(main)
-            return _place(row.name), 1.0 if value is None else -value, row.name
-
-        return sorted((row for row in self._rows if row.cell.protocol == protocol), key=place)
-
-    def _displayed_scores(self, row: Row) -> list[Score]:
-        """Return the means over findings, one per metric: the cross-fitted one if there are several sources."""
-        by_metric: dict[str, Score] = {}
-        for score in sorted(row.select("mean"), key=lambda score: score.metric != MAIN):
-            if score.metric not in by_metric or score.threshold_source == "cross-fitted":
-                by_metric[score.metric] = score
-        return list(by_metric.values())
+        means = self._means[self._means["protocol"] == protocol]
+        of_main = means[means["metric"].str.removesuffix("@box") == main].dropna(subset="value")
+        values = dict(zip(of_main["method"], of_main["value"], strict=True))
+        return sorted(
+            means["method"].unique(),
+            key=lambda method: (_place(method), -values.get(method, -1.0), method),
+        )
 
     def _best(self) -> str:
         """Return the method with the highest main score; the first one if none has a score."""
         ranked = self._ranked(self._first_protocol)
-        for row in (*ranked, *(Row.of([record]) for record in self.records)):
-            if row.is_method and row.name != CLASSIFIER:
-                return row.name
+        for method in (*ranked, *(record.method for record in self.records)):
+            if method not in (*UNRANKED_METHODS, CLASSIFIER):
+                return method
         raise BadValueError("no method was evaluated: give the argument method")
 
     def _store(self, model: ScoredModel, method_name: str) -> CaseStore:

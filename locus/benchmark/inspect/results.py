@@ -35,8 +35,9 @@ from locus.scoring.protocols.single_box import SingleBox
 DATASET = "NIH"
 """Data set of contributed results: everyone can compute those of the others."""
 KNOWN_FILES = re.compile(
-    r"(index|gallery)\.html|(examples|published)\.svg|leaderboard\.(csv|md|tex)|(cells|records|cases(-seed\d+)?)\.parquet"
-    r"|sources\.csv|(records/)?\.lock|records/(config\.yaml|cases/\w+/[^/]+\.parquet)"
+    r"(index|gallery)\.html|(examples|published)\.svg|leaderboard\.(csv|md|tex)"
+    r"|(cells|records|cases(-seed\d+)?)\.parquet|sources\.csv|(records/)?\.lock"
+    r"|records/(config\.yaml|cases/\w+/[^/]+\.parquet)"
 )
 """Files that ``benchmark.score`` and ``benchmark.run`` write, without weights."""
 OF_BOXES = re.compile(r"patient|iou|iobb|mean_iou|center_inside|hit@\w+\.\d")

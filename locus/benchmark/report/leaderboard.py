@@ -25,11 +25,11 @@ from locus.benchmark.report.case_columns import (
 )
 from locus.benchmark.report.grouping import Row, by_network, by_score, counted
 from locus.core import names
+from locus.core.frames import ratio
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
 from locus.core.scores import Estimate, ThresholdSource
 from locus.core.types import FloatArray
 from locus.scoring.statistics.mrmc import RowSamples
-from locus.scoring.statistics.resample import ratio
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""

@@ -137,7 +137,7 @@ def record_of_hits(name: str, hits: Hits | None, label: str = "") -> Record:
     return Record(cell=Cell(dataset="", method=name), method_name=label, scores=tuple(scores))
 
 
-def share(record: Record, column: str, finding: str = MEAN) -> Score | None:
+def find_share(record: Record, column: str, finding: str = MEAN) -> Score | None:
     """Return a share of hits and its number of cases, 0 if that is unknown; papers also call it ``acc``."""
     for name in (column, column.replace("hit@", "acc@")):
         score = record.find(name, finding)
@@ -158,10 +158,10 @@ def mean_over(record: Record, column: str, names: Sequence[str], box: Box) -> fl
     Returns:
         The mean as a share in [0,1]; None if the paper does not give it.
     """
-    mean = share(record, column)
+    mean = find_share(record, column)
     if mean is not None and len(names) == len(box.findings):
         return mean.value
-    shares = [share(record, column, name) for name in names]
+    shares = [find_share(record, column, name) for name in names]
     values = [score.value or 0.0 for score in shares if score is not None]
     return float(np.mean(values)) if len(values) == len(names) else None
 
@@ -183,12 +183,12 @@ def gap(record: Record, column: str, names: Sequence[str], box: Box) -> Estimate
         return None
     of_box = box.over(column, names)
     counts = [box.counts[name] for name in names]
-    shares = [share(record, column, name) for name in names]
+    shares = [find_share(record, column, name) for name in names]
     scored = [score for score in shares if score is not None]
     if [score.n for score in scored] == counts:
         values = [score.value or 0.0 for score in scored]
         return resample.independent_difference(values, counts, of_box)
-    mean = share(record, column)
+    mean = find_share(record, column)
     if mean is None or mean.n != sum(counts):
         counts = [0] * len(names)
     return resample.independent_difference(value, counts, of_box)
@@ -494,7 +494,7 @@ class PublishedResults:
             for column in COLUMNS:
                 line[column] = mean_over(record, column, findings, self.box)
             for name in sorted(_findings(record, (MAIN,)) - {MEAN}):
-                score = share(record, MAIN, name)
+                score = find_share(record, MAIN, name)
                 if score is not None:
                     line[name] = score.value
             line["note"] = trained_on(record)

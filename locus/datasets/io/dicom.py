@@ -268,9 +268,9 @@ def _opened(path: Path, content: bytes | None = None, **options: Any) -> Iterato
         raise DataError(f"image file {path} not found") from None
     except errors.InvalidDicomError:
         start = (content or path.read_bytes())[:2]
-        advice = ", or it has no meta information: write it again with one" * (
-            start in (b"\2\0", b"\x08\0")
-        )
+        advice = ""
+        if start in (b"\2\0", b"\x08\0"):
+            advice = ", or it has no meta information: write it again with one"
         raise DataError(f"cannot decode {path}: it is not a DICOM file{advice}") from None
     except (*BROKEN, errors.BytesLengthException) as error:
         raise DataError(

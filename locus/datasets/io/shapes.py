@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from locus.core.errors import DataError
 from locus.core.types import FloatArray
 from locus.datasets.io import images, rle
+from locus.datasets.io.tables import inside
 
 Frame = tuple[int, int]
 """(H, W) in pixels."""
@@ -211,11 +212,7 @@ def of_cells(cells: Mapping[str, str], folder: Path, where: str) -> Shape | None
 
 
 def _existing(folder: Path, text: str, where: str) -> Path:
-    path = folder / text
-    if Path(text).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        raise DataError(
-            f"{where} has the mask {text!r}, which is not in {folder}: give a path in that folder"
-        )
+    path = inside(folder, text, where)
     if not path.is_file():
         raise DataError(f"{where} has the mask {text!r}, and there is no file {path}")
     return path

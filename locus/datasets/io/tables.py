@@ -76,8 +76,8 @@ def years(text: str) -> float:
     return age if age <= MAX_AGE else math.nan
 
 
-def inside(root: Path, cell: str, table: Path) -> Path:
-    """Return the path in ``root`` that a ``cell`` of ``table`` contains. The file may be missing.
+def inside(root: Path, cell: str, table: Path | str) -> Path:
+    """Return the path in ``root`` that a ``cell`` of ``table``, or of a line of it, contains. The file may be missing.
 
     Raises ``DataError`` for an empty or too long cell, an absolute path, ``..``, and as ``check_links`` does.
     """
@@ -86,7 +86,7 @@ def inside(root: Path, cell: str, table: Path) -> Path:
     return path
 
 
-def below(root: Path, cell: str, table: Path) -> Path:
+def below(root: Path, cell: str, table: Path | str) -> Path:
     """Do the same as ``inside`` without checking links; call ``check_links`` once for many cells.
 
     >>> below(Path("data"), "images/a.png", Path("labels.csv")).as_posix()

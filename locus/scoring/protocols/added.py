@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.core.errors import NotAvailableError
-from locus.core.frames import box_coverage, interpolation_weights
+from locus.core.frames import box_coverage, interpolation_weights, ratio
 from locus.core.names import ADDED
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray, patient_folds
@@ -466,7 +466,7 @@ def _choose_thresholds_again(
     )
     hits = np.floor(most + part / 8)  # the counts are sums and differences of single precision
     whole = np.broadcast_to((cases.sum(0) - cases)[..., None], most.shape)
-    score = resample.ratio(hits, whole), resample.ratio((most - hits) / part, whole)
+    score = ratio(hits, whole), ratio((most - hits) / part, whole)
     return ChosenAgain(score, np.floor(tested + part / 8), cases)
 
 
@@ -488,7 +488,7 @@ class Totals:
     def share(self, name: str) -> FloatArray:
         """Return the metric (B,); nan in a resample without a case."""
         return np.asarray(
-            resample.ratio(getattr(self, name).astype(np.float64), self.cases.astype(np.float64))
+            ratio(getattr(self, name).astype(np.float64), self.cases.astype(np.float64))
         )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.core.errors import NotAvailableError
-from locus.core.frames import holds, iobb, iou
+from locus.core.frames import holds, iobb, iou, ratio
 from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
 from locus.scoring.protocols.base import (
@@ -35,7 +35,6 @@ from locus.scoring.statistics.resample import (
     Sums,
     bootstrap_draws,
     mean,
-    ratio,
 )
 from locus.scoring.statistics.summary import (
     NO_DENOMINATOR,

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.core.frames import resample, resolve
+from locus.core.frames import ratio, resample, resolve
 from locus.core.types import FloatArray
 from locus.scoring import score_thresholds
 from locus.scoring.pixels import MAP_SIDE, interior
 from locus.scoring.protocols import base
 from locus.scoring.protocols.base import Cases, Result
 from locus.scoring.score_thresholds import CROSS_FITTED, ThresholdsBySource
-from locus.scoring.statistics.resample import ratio
 from locus.scoring.statistics.summary import Column, estimate, scores
 
 THRESHOLD_STEPS = 100

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.core.errors import BadValueError
+from locus.core.frames import ratio
 from locus.core.types import FloatArray, generator
 from locus.scoring.statistics.mrmc import (
     ALPHA,
@@ -34,7 +35,6 @@ from locus.scoring.statistics.resample import (
     Sums,
     holm,
     mean,
-    ratio,
     weights,
 )
 

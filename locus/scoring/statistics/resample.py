@@ -14,17 +14,17 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from statistics import NormalDist
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import ThreadpoolController
 
 from locus.core.errors import BadValueError
+from locus.core.frames import ratio
 from locus.core.scores import Estimate
 from locus.core.types import FloatArray, generator
 
-Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
 SHARED_SUFFIX = "@shared"
 """Suffix of a metric whose score threshold all findings share, and the key of that threshold."""
 RESAMPLES = 10_000
@@ -195,13 +195,6 @@ class CaseGroups(NamedTuple):
         sums = np.zeros((self.patients * self.findings, values.shape[1]))
         sums[self.numbers] = np.add.reduceat(values[self.cases], self.starts)
         return sums.reshape(self.patients, self.findings, values.shape[1])
-
-
-def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
-    """Return ``numerator`` / ``denominator``; nan for a denominator of 0."""
-    return np.divide(
-        numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0
-    )
 
 
 @dataclass(frozen=True, eq=False)

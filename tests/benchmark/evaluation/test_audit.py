@@ -5,7 +5,7 @@ import pytest
 
 from locus.benchmark.evaluation.audit import read_values, run
 from locus.benchmark.records import Cell, Record, Score
-from locus.benchmark.report.literature import COLUMNS, Box, gap, sentence, share
+from locus.benchmark.report.literature import COLUMNS, Box, find_share, gap, sentence
 from locus.core.errors import BadValueError, DataError
 from locus.datasets.io.tables import read_csv
 
@@ -26,7 +26,7 @@ def values(folder, *lines):
 def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_path):
     mine = values(tmp_path, "finding,iou.3,IoBB.25", "Infiltrate,.25,1", "Mass,.5,0")
     assert [(s.finding, s.value, s.n) for s in mine.select("hit@iou.3")] == [("Infiltration", 0.25, 3), ("Mass", 0.5, 4)]
-    assert share(mine, "hit@iobb.25", "Infiltration").value == 1
+    assert find_share(mine, "hit@iobb.25", "Infiltration").value == 1
     fewer = values(tmp_path, "finding,n,iou.3", "Infiltration,2,.25", "Mass,3,.5")
     assert [score.n for score in fewer.select("hit@iou.3")] == [2, 3]
 
