@@ -66,9 +66,9 @@ def _dataset(args: Sequence[str]) -> int:
 
     datasets.check(config.dataset, config.data_root_dir)
     log.info("reading the tables of %s", config.dataset)
-    from locus.benchmark.inspect.dataset import run
+    from locus.benchmark.inspect import dataset
 
-    return 1 if run(config, cli.say) else 0
+    return 1 if dataset.run(config, cli.say) else 0
 
 
 def _model(args: Sequence[str]) -> int:
@@ -78,9 +78,9 @@ def _model(args: Sequence[str]) -> int:
     )
     if config.model is None:
         raise BadValueError(f"no network given: {USAGE}")
-    from locus.benchmark.inspect.model import run
+    from locus.benchmark.inspect import model
 
-    return 1 if run(config, cli.say) else 0
+    return 1 if model.run(config, cli.say) else 0
 
 
 def _results(args: Sequence[str]) -> int:
@@ -89,9 +89,9 @@ def _results(args: Sequence[str]) -> int:
     config, _ = cli.parse(ResultsCheckConfig, words, "python -m benchmark.check results FOLDER")
     if not config.folder:
         raise BadValueError(f"no folder given: {USAGE}")
-    from locus.benchmark.inspect.results import run
+    from locus.benchmark.inspect import results
 
-    return run(config, cli.say)
+    return results.run(config, cli.say)
 
 
 if __name__ == "__main__":

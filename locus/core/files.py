@@ -24,6 +24,11 @@ ADVICE_BY_ERROR = {
 """Number of an ``OSError`` of a write -> what to do."""
 TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.\w+")
 """Pattern of the temporary file names of ``atomic``."""
+FORMULA = re.compile(r"'*[=+@\t-]")
+NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
+_canonical = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
 
 
 @contextlib.contextmanager
@@ -133,10 +138,6 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue()
 
 
-FORMULA = re.compile(r"'*[=+@\t-]")
-NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
-
-
 def _csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -163,11 +164,6 @@ def file_hash(path: Path | str) -> str:
     """Return the first 16 hex digits of the SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-_canonical = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-).encode
 
 
 def json_hash(value: Any) -> str:

@@ -26,6 +26,12 @@ SHARES = re.compile(
 """Metrics, and columns of rows per case, whose values are in [0, 1]."""
 COUNTS = re.compile("n|boxes|truths|anyhits|boxes_per_case")
 """Metrics, and columns of rows per case, whose values are 0 or more."""
+Name = Annotated[str, AfterValidator(require_name)]
+"""Text shown in tables and messages. Raises ``BadValueError`` for control or invisible characters."""
+Mark = Literal["above", "level", "below", ""]
+"""Whether a difference is significantly above 0, neither, significantly below 0, or has no interval."""
+VALUE_AND_ENDS = slice(2, 5)
+"""The fields of a score that may be missing numbers."""
 
 
 class FrozenModel(BaseModel):
@@ -41,14 +47,6 @@ class FrozenModel(BaseModel):
         for name in copied.__dict__.keys() - type(self).model_fields:
             del copied.__dict__[name]
         return copied
-
-
-Name = Annotated[str, AfterValidator(require_name)]
-"""Text shown in tables and messages. Raises ``BadValueError`` for control or invisible characters."""
-
-
-Mark = Literal["above", "level", "below", ""]
-"""Whether a difference is significantly above 0, neither, significantly below 0, or has no interval."""
 
 
 class Estimate(NamedTuple):
@@ -163,10 +161,6 @@ def require_range(name: str, values: NDArray[Any]) -> None:
     if wrong.size:
         allowed = "0 to 1" if is_share else "0 or more"
         raise ValueError(f"{name} is {wrong.flat[0]:g}: allowed are {allowed}")
-
-
-VALUE_AND_ENDS = slice(2, 5)
-"""The fields of a score that may be missing numbers."""
 
 
 class ScoreColumns(Sequence[Score]):

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from locus import backbones, datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier, weight_files
+from locus.benchmark import opening
 from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, write_records
 from locus.benchmark.evaluation.result import Evaluation
 from locus.benchmark.maps.generate import showing
 from locus.benchmark.maps.runs import ModelRun, with_random_weights
-from locus.benchmark.opening import load
 from locus.benchmark.records import Cell
 from locus.benchmark.training import hardware
 from locus.benchmark.training.data import decode
@@ -238,7 +238,7 @@ def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], li
 
 def _network(model: Model, trust: bool) -> Classifier:
     """Load the network of a run, or check a given one. Raises ``BadValueError`` if it cannot be evaluated."""
-    network = load(model, trust=trust) if isinstance(model, Path | str) else model
+    network = opening.load(model, trust=trust) if isinstance(model, Path | str) else model
     check_model(network)
     if not network.findings:
         advice = "pass findings=[...] to locus.build or locus.wrap, or set model.findings"

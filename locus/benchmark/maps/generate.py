@@ -23,7 +23,7 @@ from tqdm import tqdm
 from locus import methods
 from locus.backbones import Classifier
 from locus.benchmark.baselines.boxes import BASELINES, Prior, Truth
-from locus.benchmark.maps import UNTRAINED_METHOD, method_code
+from locus.benchmark.maps import UNTRAINED_METHOD, method_code, store
 from locus.benchmark.maps.runs import ModelRun, select_samples, untrained
 from locus.benchmark.maps.store import (
     Index,
@@ -31,7 +31,6 @@ from locus.benchmark.maps.store import (
     Writer,
     file_name,
     open_writer,
-    read,
     write_unsupported,
 )
 from locus.config import MAPS, EngineFlags, TrainConfig, flags_with
@@ -470,14 +469,14 @@ def load_or_generate(
     requests: Sequence[MapRequest], flags: EngineFlags | None
 ) -> StoredMapsByMethod:
     """Return the maps of ``generate``; missing maps are generated with ``flags``, or give a ``NotStoredError``."""
-    stored = {request.word: read(request.path, request.keys) for request in requests}
+    stored = {request.word: store.read(request.path, request.keys) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
     broken: StoredMapsByMethod = {}
     if missing and flags is not None:
         broken |= generate(missing, flags)
         for request in missing:
             if request.word not in broken:
-                stored[request.word] = read(request.path, request.keys)
+                stored[request.word] = store.read(request.path, request.keys)
     return {
         request.word: broken.get(request.word) or stored[request.word] or _absent(request, flags)
         for request in requests

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from locus import backbones, datasets
 from locus.backbones import Classifier
+from locus.benchmark import opening
 from locus.benchmark.maps import code_of_config
-from locus.benchmark.opening import ExternalModel, checkpoint, load, rebuild
+from locus.benchmark.opening import ExternalModel, checkpoint, rebuild
 from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.evaluate import decode_held_out, evaluate, read_predictions
 from locus.config import TrainConfig
@@ -150,7 +151,7 @@ class ModelRun:
     def model(self, device: str) -> Classifier:
         """Load the network that is explained, in evaluation mode on ``device``."""
         trust = self.external is not None  # the plan has already refused untrusted code
-        model = load(self.checkpoint, device, trust)
+        model = opening.load(self.checkpoint, device, trust)
         return with_random_weights(model, self.config.seed) if self.random_weights else model
 
     @cached_property

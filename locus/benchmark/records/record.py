@@ -40,6 +40,18 @@ if TYPE_CHECKING:
     from locus.config import TrainConfig
 
 NOT_RECORDED = "not recorded"
+SCHEMA_VERSION = 1
+Status = Literal["ok", "n/a", "failed"]
+Source = Literal["run", "external", "paper", "published"]
+PUBLISHED = "published"
+"""Source of published records that are shown next to a user's records; not stored in files."""
+EXTERNAL_MODEL = "external"
+"""Model id of all records of external entries, whose networks are unknown."""
+CONTRIBUTED = "contributed by"
+"""Name and date in ``rests_on`` of a record that someone else made and that was merged here."""
+NOT_STATED = "not stated"
+SCORED_BOXES = "the scored boxes"
+"""Start of ``Reference.tuned_on`` if thresholds were chosen on the truth that they are scored on."""
 
 
 class Provenance(BaseModel):
@@ -90,18 +102,6 @@ def _machines(provenance: Provenance) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-SCHEMA_VERSION = 1
-
-Status = Literal["ok", "n/a", "failed"]
-Source = Literal["run", "external", "paper", "published"]
-PUBLISHED = "published"
-"""Source of published records that are shown next to a user's records; not stored in files."""
-EXTERNAL_MODEL = "external"
-"""Model id of all records of external entries, whose networks are unknown."""
-CONTRIBUTED = "contributed by"
-"""Name and date in ``rests_on`` of a record that someone else made and that was merged here."""
-
-
 def _validated(scores: Any, validate: Callable[[Any], Sequence[Score]]) -> Sequence[Score]:
     if isinstance(scores, ScoreColumns) or (
         isinstance(scores, tuple) and {*map(type, scores)} <= {Score}
@@ -142,11 +142,6 @@ class Subgroup(FrozenModel):
     group: str
     """Name of the group: small, PA, F, 60+, single, right …"""
     scores: Scores = ()
-
-
-NOT_STATED = "not stated"
-SCORED_BOXES = "the scored boxes"
-"""Start of ``Reference.tuned_on`` if thresholds were chosen on the truth that they are scored on."""
 
 
 class Reference(FrozenModel):

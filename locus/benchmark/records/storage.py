@@ -43,6 +43,11 @@ log = logging.getLogger(__name__)
 RESULTS, RUNS = "results", "runs"
 ADVICE = "delete it and run the suite again"
 """Advice for a broken record of a suite."""
+MAX_VALUES = 200_000_000
+"""Maximum number of values in a file: thirty times those of 2,000 records of 1,000 cases each."""
+DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+CHECKSUM, NO_CHECKSUM = b"locus.sha256", b"0" * 64
+LOCK_NAME = ".lock"
 
 
 def unpacked_folder(folder: Path | str) -> Path:
@@ -164,11 +169,6 @@ def require_texts(texts: Iterable[str | None]) -> None:
             require_shown(text)
 
 
-MAX_VALUES = 200_000_000
-"""Maximum number of values in a file: thirty times those of 2,000 records of 1,000 cases each."""
-DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
-
-
 def read_parquet(file: Path, advice: str, columns: Sequence[str] | None = None) -> pyarrow.Table:
     """Read a Parquet file. Raises ``DataError`` with ``advice`` if it is missing or differs from its checksum."""
     try:
@@ -214,9 +214,6 @@ def save(content: pyarrow.Table, file: Path) -> None:
         with temporary.open("r+b") as stream:
             stream.seek(at)
             stream.write(checksum)
-
-
-CHECKSUM, NO_CHECKSUM = b"locus.sha256", b"0" * 64
 
 
 def _checksum(content: bytes | mmap.mmap) -> tuple[int, bytes]:
@@ -275,9 +272,6 @@ def numbers(array: pyarrow.Array, nothing: float = 0) -> NDArray[Any]:
     [1.5, nan]
     """
     return np.from_dlpack(array.fill_null(nothing))
-
-
-LOCK_NAME = ".lock"
 
 
 @contextlib.contextmanager

@@ -29,18 +29,6 @@ from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_
 from locus.core.scores import Estimate, Mark, Score
 from locus.scoring.statistics.resample import LEVEL, least_certain
 
-
-class Rule(NamedTuple):
-    """How a metric is counted."""
-
-    heading: str
-    words: str
-    baseline: str
-    """The baseline that a published value is compared with."""
-    is_share: bool = False
-    """Whether a case is a hit or a miss."""
-
-
 SOURCE = (
     "− baseline [95%]",
     "trained on",
@@ -48,23 +36,6 @@ SOURCE = (
     "threshold chosen on",
     "images",
 )
-RULES = {
-    "dice": Rule("Dice", "mean over the images with the finding", FIXED_REGION),
-    "iou": Rule("IoU", "mean over the images with the finding", FIXED_REGION),
-    "pointing": Rule("pointing", "hit in any box, mean over findings", FIXED_POINT, is_share=True),
-    "pointing@pooled": Rule(
-        "pooled", "hit in any box, all pairs pooled", FIXED_POINT, is_share=True
-    ),
-    "pointing@first_box": Rule(
-        "first box", "first box ± 20 px, times the number of boxes", FIXED_POINT
-    ),
-    "pointing@cell": Rule("cell", "a 16-pixel cell touches a box", FIXED_POINT, is_share=True),
-    "dice@pooled": Rule("Dice, pooled", "over the pixels of all images", FIXED_REGION),
-    "dice@empty_is_1": Rule(
-        "Dice, empty is 1", "an empty mask without the finding scores 1", EMPTY_MASK
-    ),
-}
-"""Metric -> its rule; other published metrics are not compared."""
 NOT_A_SHARE = ("pointing@first_box",)
 EMPTY_IS_1 = "dice@empty_is_1"
 COUNT_NEGATIVES = ("dice@pooled", EMPTY_IS_1)
@@ -103,6 +74,36 @@ OPTIONS = {
     "by_patient=False": "patients of test images kept in training",
 }
 """Options of a truth -> what they mean."""
+
+
+class Rule(NamedTuple):
+    """How a metric is counted."""
+
+    heading: str
+    words: str
+    baseline: str
+    """The baseline that a published value is compared with."""
+    is_share: bool = False
+    """Whether a case is a hit or a miss."""
+
+
+RULES = {
+    "dice": Rule("Dice", "mean over the images with the finding", FIXED_REGION),
+    "iou": Rule("IoU", "mean over the images with the finding", FIXED_REGION),
+    "pointing": Rule("pointing", "hit in any box, mean over findings", FIXED_POINT, is_share=True),
+    "pointing@pooled": Rule(
+        "pooled", "hit in any box, all pairs pooled", FIXED_POINT, is_share=True
+    ),
+    "pointing@first_box": Rule(
+        "first box", "first box ± 20 px, times the number of boxes", FIXED_POINT
+    ),
+    "pointing@cell": Rule("cell", "a 16-pixel cell touches a box", FIXED_POINT, is_share=True),
+    "dice@pooled": Rule("Dice, pooled", "over the pixels of all images", FIXED_REGION),
+    "dice@empty_is_1": Rule(
+        "Dice, empty is 1", "an empty mask without the finding scores 1", EMPTY_MASK
+    ),
+}
+"""Metric -> its rule; other published metrics are not compared."""
 
 
 def blind(records: Sequence[Record], metric: str) -> Score | None:

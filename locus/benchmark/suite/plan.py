@@ -50,6 +50,9 @@ OF_TRAINING_RUNS = ("train", "init", "folds", "how_to_get")
 """Fields of a suite that those with the same training runs share."""
 OF_DATA_SET = [MAIN_PROTOCOL, "pointing"]
 """Protocols of a run without a suite."""
+T = TypeVar("T")
+AtLeastOne = pydantic.Field(min_length=1)
+Count = Annotated[int, pydantic.Field(ge=1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,9 +209,6 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     return safe_filename(f"{config.backbone}-{config.global_pool}-fold{config.fold}-{hashes}")
 
 
-T = TypeVar("T")
-
-
 def _checked_by(check: Callable[[str], object]) -> pydantic.AfterValidator:
     """Validator of a name: ``check`` raises ``UnknownNameError``."""
 
@@ -245,8 +245,6 @@ ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
 CheckName = Annotated[str, _checked_by(CHECKS.check)]
 PaperName = Annotated[str, _checked_by(papers.name)]
 Distinct = pydantic.AfterValidator(_distinct)
-AtLeastOne = pydantic.Field(min_length=1)
-Count = Annotated[int, pydantic.Field(ge=1)]
 
 
 class Suite(pydantic.BaseModel):

@@ -28,6 +28,35 @@ from locus.core.types import FloatArray
 from locus.datasets import base
 from locus.scoring.statistics import resample
 
+Bools = NDArray[np.bool_]
+Scores = dict[str, Any]
+RANKING = ("auroc", "ap")
+RESAMPLES_PER_PASS = 512
+"""Resamples per pass; their counts fit into the first-level cache."""
+ALL_ONCE = np.ones((1, 1), np.uint8)
+"""One resample with all images once."""
+DECISIONS = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy")
+METRIC_NAMES = {
+    False: {name: name for name in DECISIONS},
+    True: {"sensitivity": "recall", "ppv": "precision", "f1": "f1", "accuracy": "accuracy"},
+}
+"""Names of the metrics for independent findings (False) and for exclusive classes (True)."""
+REASONS = {
+    "sensitivity": "no image is positive",
+    "specificity": "no image is negative",
+    "ppv": "no image is called positive",
+    "npv": "no image is called negative",
+    "f1": "no image is positive or called positive",
+    "accuracy": "no label is known",
+}
+"""Metric -> reason why its denominator is 0."""
+Decisions = tuple[Bools, Bools, Bools]
+Columns = tuple[NDArray[Any], NDArray[Any]]
+Choice = Literal["youden", "f1", "fixed"]
+Gain = Callable[[FloatArray, FloatArray, int, int], FloatArray]
+Row = dict[str, Any]
+ResampledByName = dict[str, resample.Resampled]
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
@@ -81,15 +110,6 @@ class Predictions:
         return Predictions(
             self.findings, logits, truth, [patient[name] for name in names], self.exclusive
         )
-
-
-Bools = NDArray[np.bool_]
-Scores = dict[str, Any]
-RANKING = ("auroc", "ap")
-RESAMPLES_PER_PASS = 512
-"""Resamples per pass; their counts fit into the first-level cache."""
-ALL_ONCE = np.ones((1, 1), np.uint8)
-"""One resample with all images once."""
 
 
 def scores(
@@ -243,26 +263,6 @@ def areas(
     return scores
 
 
-DECISIONS = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy")
-METRIC_NAMES = {
-    False: {name: name for name in DECISIONS},
-    True: {"sensitivity": "recall", "ppv": "precision", "f1": "f1", "accuracy": "accuracy"},
-}
-"""Names of the metrics for independent findings (False) and for exclusive classes (True)."""
-REASONS = {
-    "sensitivity": "no image is positive",
-    "specificity": "no image is negative",
-    "ppv": "no image is called positive",
-    "npv": "no image is called negative",
-    "f1": "no image is positive or called positive",
-    "accuracy": "no label is known",
-}
-"""Metric -> reason why its denominator is 0."""
-Decisions = tuple[Bools, Bools, Bools]
-Columns = tuple[NDArray[Any], NDArray[Any]]
-Choice = Literal["youden", "f1", "fixed"]
-
-
 def choose(predictions: Predictions, choice: Choice = "youden") -> list[dict[str, Any]]:
     """Return a threshold per finding from the validation ``predictions``; ``fixed`` is a probability of .5.
 
@@ -325,7 +325,6 @@ def f1(tp: FloatArray, fp: FloatArray, positives: int, _: int) -> FloatArray:
     return 2 * tp / (tp + fp + positives)
 
 
-Gain = Callable[[FloatArray, FloatArray, int, int], FloatArray]
 GAINS: dict[str, Gain] = {"youden": youden, "f1": f1}
 
 
@@ -387,10 +386,6 @@ def sum_by_patient(columns: Columns, predictions: Predictions) -> resample.Sums:
     for side, values in zip(sums, columns, strict=True):
         np.add.at(side, predictions.patient_index, values)
     return resample.Sums(*sums)
-
-
-Row = dict[str, Any]
-ResampledByName = dict[str, resample.Resampled]
 
 
 def assess(val: Predictions | None, test: Predictions, choice: Choice = "youden") -> Row:

@@ -29,6 +29,40 @@ UnitBox = tuple[float, float, float, float]
 """xyxy as shares of the image side: x to the right, y down, (0, 0) the upper left corner."""
 
 WHOLE: UnitBox = (0.0, 0.0, 1.0, 1.0)
+Quantiles = Sequence[float]
+PROBABILITIES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+MIN_EDGE_DISTANCE = 0.02
+"""Minimum distance of a box from the edge, as a share of the image side."""
+BOTH_LUNGS_WIDTH = 0.4
+"""Boxes wider than this extend into both lungs."""
+STATISTICS = Path(__file__).parents[1] / "lists" / "box_statistics.json"
+Look = tuple[Pixels, Pixels]
+"""Appearance of a finding within its box: (h, w) ``outline``, .5 on the edge of the truth mask, and (h, w) ``opacity``.
+
+The functions below return it for a window's p (1, w) and q (h, 1) and a (6, 6) texture in [0, 1). The box is
+[-1, 1] x [-1, 1]; p = -1 is the side of the chest wall. Every outline touches all four sides of its box.
+"""
+STRENGTH = {
+    "Atelectasis": 0.38, "Effusion": 0.38, "Infiltration": 0.32, "Mass": 0.50, "Nodule": 0.44,
+    "Pneumonia": 0.38, "Pneumothorax": -0.23,
+}  # fmt: skip
+"""Brightness that a finding adds at opacity 1; the heart is drawn with the anatomy instead."""
+EDGES = (0.006, 0.04)
+"""Range of the width of a finding's edge in the phantom, as a share of the image side."""
+DRAWING = 3
+"""Version of the drawing. Increase it when the pixels of a patient change, so that records differ."""
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(ge=0, le=10)]
+PARTS = {
+    "diaphragm": 2, "torso": 2, "lungs": 5, "ribs": 4, "clavicles": 2, "vessels": 12, "mediastinum": 4, "tube": 4,
+    "electrode 1": 3, "electrode 2": 3, "electrode 3": 3, "marker": 3, "exposure": 2,
+}  # fmt: skip
+"""Number of random numbers for each part of the drawing."""
+REACH = 0.375**0.5
+"""Half side of the squares over which an edge is averaged twice, in widths of the edge (two standard deviations)."""
+SECOND_NODULE = 0.3
+"""Share of the images with a nodule that have two."""
 
 
 class Window(NamedTuple):
@@ -145,14 +179,6 @@ def add(image: Pixels, at: Window, alpha: Pixels, amount: float) -> None:
     image[at.rows, at.columns] += alpha * amount
 
 
-Quantiles = Sequence[float]
-PROBABILITIES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-MIN_EDGE_DISTANCE = 0.02
-"""Minimum distance of a box from the edge, as a share of the image side."""
-BOTH_LUNGS_WIDTH = 0.4
-"""Boxes wider than this extend into both lungs."""
-
-
 @dataclass(frozen=True)
 class BoxStatistics:
     """Box statistics of one finding, as shares of the image side; quantiles are at ``PROBABILITIES``."""
@@ -174,7 +200,6 @@ class BoxStatistics:
     """Share of boxes whose height and y have the same rank, or opposite ranks if negative."""
 
 
-STATISTICS = Path(__file__).parents[1] / "lists" / "box_statistics.json"
 BOX_STATISTICS = {
     name: BoxStatistics(**row) for name, row in json.loads(STATISTICS.read_bytes()).items()
 }
@@ -219,14 +244,6 @@ def _box_inside(x: float, y: float, width: float, height: float) -> UnitBox:
 
 def _at(share: float, quantiles: Quantiles) -> float:
     return float(np.interp(share, PROBABILITIES, quantiles))
-
-
-Look = tuple[Pixels, Pixels]
-"""Appearance of a finding within its box: (h, w) ``outline``, .5 on the edge of the truth mask, and (h, w) ``opacity``.
-
-The functions below return it for a window's p (1, w) and q (h, 1) and a (6, 6) texture in [0, 1). The box is
-[-1, 1] x [-1, 1]; p = -1 is the side of the chest wall. Every outline touches all four sides of its box.
-"""
 
 
 def atelectasis(p: Pixels, q: Pixels, texture: Pixels) -> Look:
@@ -336,21 +353,9 @@ LOOKS: dict[str, Callable[[Pixels, Pixels, Pixels], Look]] = {
 }  # fmt: skip
 BOTH = {"Infiltration": infiltration_both, "Pneumonia": pneumonia_both}
 """Variants for boxes that extend into both lungs."""
-STRENGTH = {
-    "Atelectasis": 0.38, "Effusion": 0.38, "Infiltration": 0.32, "Mass": 0.50, "Nodule": 0.44,
-    "Pneumonia": 0.38, "Pneumothorax": -0.23,
-}  # fmt: skip
-"""Brightness that a finding adds at opacity 1; the heart is drawn with the anatomy instead."""
 
 
 FINDINGS = tuple(LOOKS)
-EDGES = (0.006, 0.04)
-"""Range of the width of a finding's edge in the phantom, as a share of the image side."""
-DRAWING = 3
-"""Version of the drawing. Increase it when the pixels of a patient change, so that records differ."""
-Count = Annotated[int, Field(ge=0, le=1_000_000)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Factor = Annotated[float, Field(ge=0, le=10)]
 
 
 def _finding(name: str) -> str:
@@ -393,17 +398,6 @@ def per_finding(value: Prevalence | Conspicuity, default: float) -> dict[str, fl
     """Return the value of each finding."""
     given = value if isinstance(value, Mapping) else dict.fromkeys(FINDINGS, value)
     return {name: float(given.get(name, default)) for name in FINDINGS}
-
-
-PARTS = {
-    "diaphragm": 2, "torso": 2, "lungs": 5, "ribs": 4, "clavicles": 2, "vessels": 12, "mediastinum": 4, "tube": 4,
-    "electrode 1": 3, "electrode 2": 3, "electrode 3": 3, "marker": 3, "exposure": 2,
-}  # fmt: skip
-"""Number of random numbers for each part of the drawing."""
-REACH = 0.375**0.5
-"""Half side of the squares over which an edge is averaged twice, in widths of the edge (two standard deviations)."""
-SECOND_NODULE = 0.3
-"""Share of the images with a nodule that have two."""
 
 
 @dataclass(frozen=True, eq=False)
