@@ -72,7 +72,8 @@ class Tbx11k(_files.FileDataset):
         root, self.split = request.folder(LAYOUT), request.split
         self.findings = request.task({2: FINDINGS, 1: (ANY,)}, self.name, 2)
         paths = [root / name for name in TABLES]
-        listed = [_images(path) for path in paths]
+        contents = [read_json(path) for path in paths]
+        listed = [_images(path, content) for path, content in zip(paths, contents, strict=True)]
         if twice := sorted(listed[0].keys() & listed[1].keys()):
             raise DataError(
                 f"{paths[1]} has {len(twice)} images of {paths[0].name}, first {twice[0]}: keep one of each"
@@ -85,8 +86,9 @@ class Tbx11k(_files.FileDataset):
         training = np.array([name in listed[0] for name in names])
         official = partial(splits.hold_out_val, names, training, request.seed)
         chosen = [*compress(names, _files.in_split(names, request, official))]
-        words = [_marks(path, self.findings) for path in paths]
-        marks = [mark for of_file in words for mark in of_file]
+        marks = []
+        for path, content in zip(paths, contents, strict=True):
+            marks += _marks(path, content, self.findings)
         of_task = (
             (image, finding, box) for image, finding, box in marks if finding in self.findings
         )
@@ -116,9 +118,8 @@ class Tbx11k(_files.FileDataset):
         return labels
 
 
-def _images(path: Path) -> dict[str, tuple[int, int]]:
+def _images(path: Path, content: Any) -> dict[str, tuple[int, int]]:
     """Return image -> frame (H, W) of a COCO file. Raises ``DataError`` for an entry without a name or a size."""
-    content: Any = read_json(path)
     try:
         entries = content["images"]
         frames = {
@@ -133,9 +134,11 @@ def _images(path: Path) -> dict[str, tuple[int, int]]:
     return frames
 
 
-def _marks(path: Path, findings: tuple[str, ...]) -> list[tuple[str, str, FloatArray]]:
+def _marks(
+    path: Path, content: Any, findings: tuple[str, ...]
+) -> list[tuple[str, str, FloatArray]]:
     """Return image, finding and box (4,) of each annotation; with one finding, all boxes are of it."""
-    table = read_coco(path)
+    table = read_coco(path, content=content)
     refuse_unknown(path, table["finding"], tuple(WORDS))
     words = [ANY] * len(table) if findings == (ANY,) else [WORDS[word] for word in table["finding"]]
     boxes = xywh_to_xyxy(table[["x", "y", "w", "h"]].to_numpy(np.float64))

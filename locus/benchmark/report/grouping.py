@@ -356,9 +356,9 @@ def main_score(record: Record, finding: str = "mean") -> Score | None:
     return record.find(MAIN, finding, record.cell.threshold_source)
 
 
-def main_value(record: Record, finding: str = "mean") -> float | None:
-    """Return the value of ``main_score``, or None."""
-    score = main_score(record, finding)
+def main_value(record: Record) -> float | None:
+    """Return the value of ``main_score`` for the mean over findings, or None."""
+    score = main_score(record)
     return None if score is None else score.value
 
 

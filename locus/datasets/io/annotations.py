@@ -288,6 +288,7 @@ def read_coco(
     unknown: list[str] | None = None,
     shapes: bool = False,
     readers: bool = False,
+    content: Any = None,
 ) -> pd.DataFrame:
     """Return a row per annotation: image, finding, x, y, w, h, score, and width and height of its image.
 
@@ -302,11 +303,13 @@ def read_coco(
         shapes: also return the columns ``shape`` (of the field ``segmentation``, with which the box may be missing)
             and ``reader``.
         readers: accept the boxes of several readers of one image.
+        content: what the file contains, if it was read before.
 
     Raises:
         DataError: a broken file, unknown ids, boxes as corners, several readers of one image.
     """
-    content = read_json(file)
+    if content is None:
+        content = read_json(file)
     is_list = isinstance(content, list)
     _refuse_other_tools(content[0] if is_list and content else content, file)
     has_names = is_list and index is None
