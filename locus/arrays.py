@@ -321,7 +321,8 @@ class Answers:
         pair = (image, finding)
         sample = self.samples[image]
         label = float(sample.labels[self.findings.index(finding)])
-        values, grid = self.maps.get(pair), self.grids[pair]
+        values = self.maps.get(pair)
+        grid = self.grids[pair]
         if self.boxes is not None:
             boxes = self.boxes.get(pair, np.zeros((0, 5)))
             return make_case(sample, finding, label, values, grid, submitted_boxes=boxes)

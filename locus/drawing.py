@@ -53,10 +53,8 @@ def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uin
     [[[200, 200, 200], [145, 63, 62]]]
     """
     levels = np.minimum(heat * 256, 255).astype(np.uint8)
-    colour, share = (
-        cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1],
-        opacity(heat)[..., None],
-    )
+    colour = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1]
+    share = opacity(heat)[..., None]
     return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)
 
 

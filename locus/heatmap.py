@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
     network = network_flags(config)
     if config.model in backbones.shipped():
-        config, typed = replace(config, checkpoint=config.model, model=None), typed - {"model"}
+        config = replace(config, checkpoint=config.model, model=None)
+        typed = typed - {"model"}
     single = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
     if single and config.image_path is None:
         raise BadValueError(

@@ -134,7 +134,8 @@ class LocalizationAccuracy(Metric):
         """Add the cases of another metric. Raises ``BadValueError`` if its findings, grid or protocol differ."""
         if isinstance(incoming_state, LocalizationAccuracy):
             for name in ("findings", "grid", "protocol"):
-                other_value, value = getattr(incoming_state, name), getattr(self, name)
+                other_value = getattr(incoming_state, name)
+                value = getattr(self, name)
                 if other_value != value:
                     raise BadValueError(
                         f"the other metric has {name} {other_value!r}, this one {value!r}: they must be equal"

@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _format_auroc(metrics: dict[str, Any]) -> str:
     """Return the mean AUROC with its 95% confidence interval, if available."""
-    value, ends = metrics["mean_auroc"], metrics.get("intervals", {}).get("mean_auroc")
+    value = metrics["mean_auroc"]
+    ends = metrics.get("intervals", {}).get("mean_auroc")
     return (
         "n/a"
         if value is None

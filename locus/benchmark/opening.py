@@ -147,11 +147,13 @@ class Checkpoint:
                 f"the network of {self.path} cannot be built: {one_line(error)}"
             ) from error
         weight_files.load(model, self.weights, self.path)
-        model.train_config, model.training_images = self.config, self.training_images
+        model.train_config = self.config
+        model.training_images = self.training_images
         return model.set_outputs(self.findings, self.config.img_size).eval()
 
     def __str__(self) -> str:
-        names, data = errors.examples(self.findings, 20), self.trained_on or "unknown data"
+        names = errors.examples(self.findings, 20)
+        data = self.trained_on or "unknown data"
         size = self.config.img_size
         return f"{self.path}: {self.config.backbone}, trained on {data}, {size}x{size} px; findings: {names}"
 
@@ -311,7 +313,8 @@ def open_run(path: Path, trust: bool) -> OpenedNetwork:
 def _opened(model: Classifier, preprocess: str, weights: str, normalisation: str) -> OpenedNetwork:
     """Describe an opened network. Raises ``NotAvailableError`` if its grid cannot be found."""
     size = model.img_size or DEFAULT_IMAGE_SIDE
-    grid, wiring = model.grid((size, size)), (model.build_options or {}).get("wiring")
+    grid = model.grid((size, size))
+    wiring = (model.build_options or {}).get("wiring")
     spec = ModelSpec(**wiring) if wiring else None
     how = "measured" if spec else "computed from its modules"
     if spec and (spec.grid or spec.patch):

@@ -92,7 +92,8 @@ def _say_answer(outcome: Outcome) -> None:
     cli.say(tables.headline(outcome.tables))
     if table := tables.terminal(outcome.tables):
         cli.say(f"\n{table}")
-    published, folder = records.published() / outcome.folder.path.name, outcome.folder.path
+    published = records.published() / outcome.folder.path.name
+    folder = outcome.folder.path
     if folder.resolve() != published.resolve() and published in records.suites(published.parent):
         cli.say(
             f"to compare with the published records: python -m benchmark.compare {published} {folder}"

@@ -279,7 +279,8 @@ class Grid:
             image_middle = (side - 1) / 2
             if abs(map_middle - image_middle) > max(stride, side / 8):
                 return False
-        around, within = max(self.size), min(self.size)
+        around = max(self.size)
+        within = min(self.size)
         return any(
             self._spans(shape, sides) for sides in (self.size, (around, around), (within, within))
         )
@@ -458,7 +459,8 @@ def side_coverage(box: FloatArray, shape: tuple[int, int]) -> tuple[FloatArray, 
     >>> side_coverage(np.array([0, 0, 1.5, 1]), (2, 2))
     (array([1., 0.]), array([1. , 0.5]))
     """
-    rows, columns = np.arange(shape[0]), np.arange(shape[1])
+    rows = np.arange(shape[0])
+    columns = np.arange(shape[1])
     x0, y0, x1, y1 = box
     return (
         np.clip(np.minimum(y1, rows + 1) - np.maximum(y0, rows), 0, 1),

@@ -350,7 +350,8 @@ def match(label: str, findings: Sequence[str]) -> str:
 
 def _is_part(label: str, finding: str) -> bool:
     """Return True if the label begins words of the finding or contains all of them, and neither negates the other."""
-    words, typed = _words(finding), _words(label)
+    words = _words(finding)
+    typed = _words(label)
     text = "".join(typed)
     begins = any("".join(words[i:]).startswith(text) for i in range(len(words)))
     contains = f" {' '.join(words)} " in f" {' '.join(typed)} "

@@ -177,7 +177,9 @@ class ScoreColumns(Sequence[Score]):
 
         ``names``: metric, finding and threshold source of each row.
         """
-        self._columns, self._names, self._rows = columns, names, rows
+        self._columns = columns
+        self._names = names
+        self._rows = rows
 
     def __len__(self) -> int:
         """Return the number of scores."""

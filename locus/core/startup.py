@@ -93,7 +93,8 @@ def require_packages() -> None:
 
 def arrow_problem() -> str:
     """Return what is wrong with the installed pyarrow and NumPy, whose metadata allow each other; empty if nothing."""
-    numpy, arrow = version("numpy"), version("pyarrow")
+    numpy = version("numpy")
+    arrow = version("pyarrow")
     if int(numpy.split(".")[0]) >= 2 or int(arrow.split(".")[0]) < ARROW_FOR_NUMPY_2:
         return ""
     problem = f"pyarrow {arrow} requires NumPy 2, but NumPy {numpy} is installed"

@@ -22,7 +22,8 @@ Echo = Callable[[str], None]
 """Prints a line for the user."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue, on the scale 0 to 1; all images are normalised by them."""
-GRAY_MEAN, GRAY_STD = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
+GRAY_MEAN = (sum(IMAGENET_MEAN) / 3,)
+GRAY_STD = (sum(IMAGENET_STD) / 3,)
 """Mean and standard deviation of ImageNet for one channel, as in timm."""
 
 

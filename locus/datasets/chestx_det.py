@@ -98,10 +98,8 @@ class ChestXDet(FileDataset):
             for i in itertools.compress(images, in_split(images, request, official, whole))
         }
         self.rows, clipped = marked_samples(root, chosen, files, self.findings)
-        partition, without_file = (
-            "whole" if whole else request.partition,
-            len(entries) - len(images),
-        )
+        partition = "whole" if whole else request.partition
+        without_file = len(entries) - len(images)
         patients = "unknown: each image counts as one"
         self.describe = described(
             partition, self.rows, without_file, clipped, paths, patients=patients

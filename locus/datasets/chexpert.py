@@ -322,11 +322,9 @@ class CheXpert(FileDataset):
         views: Literal["frontal", "lateral", "all"] = "frontal",
         val: Literal["train", "valid"] = "train",
     ) -> None:
-        self.findings, self.split, root = (
-            request.task(TASKS, self.name, 5),
-            request.split,
-            request.folder(LAYOUT),
-        )
+        self.findings = request.task(TASKS, self.name, 5)
+        self.split = request.split
+        root = request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE_FINDINGS else "ignore")
         options = {"policy": policy, "empty": empty, "views": views, "val": val}
         paths, drawn = find_tables(root), Drawings(root, self.findings)

@@ -332,10 +332,8 @@ class Folder(_files.FileDataset):
             of_folder = sorted(file for file in folder.rglob("*.*") if file.is_file())
             hashes = [[str(file.relative_to(folder)), file_hash(file)] for file in of_folder]
             about["boxes"] = json_hash(hashes)
-        without_file, csv_files = (
-            int((split_names == self.split).sum()) - len(present),
-            filter(Path.is_file, paths),
-        )
+        without_file = int((split_names == self.split).sum()) - len(present)
+        csv_files = filter(Path.is_file, paths)
         self.describe = _files.described(
             request.partition, present, without_file, clipped, csv_files, **about
         )

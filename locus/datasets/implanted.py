@@ -177,10 +177,8 @@ def _sampled(image: draw.Pixels, rows: draw.Pixels, columns: draw.Pixels) -> dra
     """Sample ``image`` bilinearly at positions in pixels, clamped to the image."""
     last = len(image) - 1
     rows, columns = np.clip(rows, 0, last), np.clip(columns, 0, last)
-    top, left = (
-        np.minimum(rows.astype(np.int64), last - 1),
-        np.minimum(columns.astype(np.int64), last - 1),
-    )
+    top = np.minimum(rows.astype(np.int64), last - 1)
+    left = np.minimum(columns.astype(np.int64), last - 1)
     down, right = rows - top, columns - left
     upper = image[top, left] * (1 - right) + image[top, left + 1] * right
     lower = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
@@ -392,10 +390,8 @@ class Implanted(Phantom):
             raise UnknownNameError("finding", without, (*self.findings, MARKER))
         patient, background, exposure = self._plan(number)
         image = resize_image(decode(self._files[background]), (self.size, self.size))
-        white, removed = (
-            whitest(whole := exposed(image, patient.heart, exposure)),
-            find_finding(without, self.findings),
-        )
+        white = whitest(whole := exposed(image, patient.heart, exposure))
+        removed = find_finding(without, self.findings)
         if removed == "Cardiomegaly":
             whole = exposed(image, self._normal_heart(number), exposure)
         without_finding = replace(

@@ -80,10 +80,8 @@ class TrainingImages:
             validation: the columns of its validation split.
         """
         pairs = _names(train)
-        chosen, patients = (
-            [pairs[row] for row in rows],
-            [patient for _, patient in _names(validation)],
-        )
+        chosen = [pairs[row] for row in rows]
+        patients = [patient for _, patient in _names(validation)]
         images, of_images = (map(_hash, names) for names in zip(*chosen, strict=True))
         return cls(
             frozenset(images), frozenset((*of_images, *map(_hash, patients))), frozenset({name})

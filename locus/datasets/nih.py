@@ -352,10 +352,8 @@ def read_second_team(root: Path) -> dict[str, Marks]:
 
 def _official(root: Path, images: list[str], request: Request) -> splits.SplitNames:
     """Return (N,) split names by NIH's lists; ``splits.LEFT_OUT`` for an image in neither list."""
-    test_images, path = (
-        set(read_list(_table_file(root, OFFICIAL[1:]))[0]),
-        first_of(root, OFFICIAL[:1]),
-    )
+    test_images = set(read_list(_table_file(root, OFFICIAL[1:]))[0])
+    path = first_of(root, OFFICIAL[:1])
     test = np.array([image in test_images for image in images])
     names = splits.hold_out_val([*map(patient_of, images)], ~test, request.seed)
     if path is not None:

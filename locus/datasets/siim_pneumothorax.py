@@ -89,10 +89,8 @@ class SiimPneumothorax(_files.FileDataset):
 
 def _masks(path: Path) -> dict[str, list[rle.RunLengthMask]]:
     """Return image -> its masks, none for an image without a pneumothorax."""
-    table, masks = (
-        read_csv(path, ("ImageId", "EncodedPixels")),
-        dict[str, list[rle.RunLengthMask]](),
-    )
+    table = read_csv(path, ("ImageId", "EncodedPixels"))
+    masks = dict[str, list[rle.RunLengthMask]]()
     for image, text in zip(table["ImageId"], table["EncodedPixels"].str.strip(), strict=True):
         masks.setdefault(image, []).extend(
             [] if text == "-1" else [rle.relative(text, FRAME, f"{path}: {image}")]

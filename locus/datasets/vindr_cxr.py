@@ -214,11 +214,9 @@ class VindrCxr(_files.FileDataset):
     def _load_readings(self, request: Request, votes: Literal[1, 2, 3]) -> None:
         """Set all images of the table in the package torchxrayvision, without pixels and with one large frame."""
         path = xrv_table("vinbigdata-train.csv.gz")
-        self.findings, self.split, self._votes = (
-            request.task({14: FINDINGS}, self.name, 14),
-            request.split,
-            votes,
-        )
+        self.findings = request.task({14: FINDINGS}, self.name, 14)
+        self.split = request.split
+        self._votes = votes
         marks = read_marks(path)
         read, _ = readings(path, marks, dict.fromkeys(marks["image"], MAX_FRAME))
         self._readings = [*read.values()]

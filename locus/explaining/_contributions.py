@@ -98,7 +98,8 @@ class GradientSums:
 
     def begin(self, bias: bool, reduce: Reduce) -> None:
         """Begin a finding; see ``pixel_terms``."""
-        self.bias, self.reduce = bias, reduce
+        self.bias = bias
+        self.reduce = reduce
         self._totals.clear()
         self._terms.clear()
 
@@ -139,7 +140,8 @@ class GradientSums:
         """Return the terms with positions, in the order of the layers. Raises ``NotAvailableError``: see above."""
         sums = torch.stack([self._totals[index] for index in sorted(self._totals)])
         whole = logit.double() if self.count is None or self._whole is None else self._whole
-        miss, scale = (sums.sum() - whole).abs(), sums.abs().sum()
+        miss = (sums.sum() - whole).abs()
+        scale = sums.abs().sum()
         if not miss <= SUM_TOLERANCE * scale:
             raise NotAvailableError(
                 "the contributions of pixels and biases do not add up to the contribution of the features "
@@ -154,12 +156,14 @@ def _recorded(
 ) -> tuple[GradientSums, Tensor, Tensor]:
     """Run the network and return the sums, the pixels as the start of the graph, and the logits (1, all findings)."""
     size = (image.shape[-2], image.shape[-1])
-    biased, sums = Biased(size, balanced), GradientSums()
+    biased = Biased(size, balanced)
+    sums = GradientSums()
     sums.added = biased.added
     biased.sums = sums
     extractor: Any = model.extractor
     if model.layer is None:
-        entrance, level = extractor, model.attention or extractor
+        entrance = extractor
+        level = model.attention or extractor
     else:  # an opaque network, explained at one of its submodules
         entrance = extractor.net if hasattr(extractor, "net") else extractor.module
         level = model.get_submodule(path(model, model.layer))
@@ -220,7 +224,8 @@ class Biased(PlaceTracer):
 
     def __init__(self, size: tuple[int, int], balanced: Balanced) -> None:
         super().__init__()
-        self.size, self.balanced = size, balanced
+        self.size = size
+        self.balanced = balanced
         self.added: list[Added] = []
         self._layouts: dict[
             tuple[int, torch.Size, tuple[int, ...]], tuple[Tensor, Layout | None]

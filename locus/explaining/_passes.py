@@ -225,7 +225,8 @@ class Matrices(Attention):
     @contextmanager
     def _cut(self) -> Iterator[None]:
         """Detach the tokens between blocks; the last block returns the tokens of all blocks with gradients."""
-        names, tokens = self.layout.blocks, list[Tensor]()
+        names = self.layout.blocks
+        tokens = list[Tensor]()
         if len(names) != self.layout.n_blocks > 1:
             raise NotAvailableError(
                 "the blocks of this network are not separate modules, so scores per block are not available"

@@ -219,7 +219,8 @@ class Layout:
             return None
         ys, row = flat[placed].real.unique(return_inverse=True)
         xs, column = flat[placed].imag.unique(return_inverse=True)
-        h, w = len(ys), len(xs)
+        h = len(ys)
+        w = len(xs)
         if h * w == 1:
             return None
         cell = row * w + column
@@ -230,7 +231,8 @@ class Layout:
                 f"the {len(placed)} tokens of a layer of this network are not those of a regular grid of patches, so "
                 "its bias has no position"
             )
-        y, x = _axis(ys, xs), _axis(xs, ys)
+        y = _axis(ys, xs)
+        x = _axis(xs, ys)
         grid = Grid(size, (y.stride, x.stride), (y.offset, x.offset))
         index = placed[cell.argsort(stable=True)]
         is_consecutive = bool((index.diff() == 1).all())

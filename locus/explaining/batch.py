@@ -138,10 +138,8 @@ def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evid
     """Join the maps of all findings of some images, then the images."""
     joined = torch.cat([torch.cat(list(chunks), 1) for chunks in maps.values()]).float()
     grid = method.grid(evidence)
-    owner, is_of_the_map = (
-        f"the map of the method {method.name!r}",
-        bool(method.needs & FEATURE_MAP_NEEDS),
-    )
+    owner = f"the map of the method {method.name!r}"
+    is_of_the_map = bool(method.needs & FEATURE_MAP_NEEDS)
     if is_of_the_map and grid == evidence.grid and joined.shape[-2:] != evidence.A.shape[-2:]:
         h, w = evidence.A.shape[-2:]
         raise BadValueError(
@@ -222,10 +220,8 @@ def check_images(model: Classifier, images: Any, any_size: bool = False) -> None
     _check_values(model, images)
     size = (images.shape[-2], images.shape[-1])
     if not any_size and model.img_size is not None and size != (model.img_size, model.img_size):
-        actual, advice = (
-            f"{size[0]}x{size[1]}",
-            "resize them, or set any_size=True to explain them as they are",
-        )
+        actual = f"{size[0]}x{size[1]}"
+        advice = "resize them, or set any_size=True to explain them as they are"
         raise BadValueError(
             f"images have {actual} pixels, but the network was trained with {model.img_size}: {advice}; {ADVICE}"
         )
@@ -344,10 +340,8 @@ def collect_evidence(
         raise BadValueError(f"memory_gib is {memory_gib!r}: it must be a number above 0")
     if not isinstance(layer, str | None):
         raise BadValueError(f"layer is {layer!r}: give the name of a submodule, such as layer3")
-    only_attention, layer = (
-        layer is None and needs == {"attention"},
-        model.layer if layer is None else layer,
-    )
+    only_attention = layer is None and needs == {"attention"}
+    layer = model.layer if layer is None else layer
     others: list[str] = []
     if layer is not None:
         layer, *others = _finest_first(model, layer, images)
@@ -366,7 +360,8 @@ def collect_evidence(
 
 def _finest_first(model: Classifier, layers: str, images: Tensor) -> list[str]:
     """Return the layers joined by ``+``, that with the finest grid first."""
-    names, size = layers.split("+"), (images.shape[-2], images.shape[-1])
+    names = layers.split("+")
+    size = (images.shape[-2], images.shape[-1])
     return (
         sorted(names, key=lambda name: model.grid(size, name).stride) if len(names) > 1 else names
     )
@@ -385,7 +380,8 @@ class Maps(dict[str, Tensor]):
         self.grids: dict[str, Grid] = {}
         self.absent: dict[str, str] = {}
         self.images = evidence.images
-        self._names, self._requested = evidence.model.findings, evidence.requested
+        self._names = evidence.model.findings
+        self._requested = evidence.requested
         if evidence.given_outputs is None:
             self._deferred = evidence
         else:

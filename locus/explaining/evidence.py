@@ -356,7 +356,8 @@ class PooledEvidence(NetworkEvidence):
                 G = jacobian_batched(self.head(A), A)
             return self._watched("gradients", Dense(G), G)
         w, D = factors
-        w, D = w[self._columns], D if D.shape[1] == 1 else D[:, self._columns]
+        w = w[self._columns]
+        D = D if D.shape[1] == 1 else D[:, self._columns]
         return self._watched("gradients", Factored(w, D), w, D)
 
     @cached_property
@@ -380,10 +381,8 @@ class PooledEvidence(NetworkEvidence):
     def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
         """Yield slices of the images with their part of the evidence; its gradients fit in memory."""
         max_pairs = _passes.gradient_pairs_that_fit(self.A, self.memory_gib)
-        images, findings = (
-            max(1, max_pairs // len(self.findings)),
-            min(max_pairs, len(self.findings)),
-        )
+        images = max(1, max_pairs // len(self.findings))
+        findings = min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
             part = replace(

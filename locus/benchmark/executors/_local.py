@@ -116,14 +116,18 @@ class StepProcess:
         child_end.close()
         child_output.close()
         self.step: Step | None = None
-        self.threads, self.begun, self._name = threads, 0.0, ""
+        self.threads = threads
+        self.begun = 0.0
+        self._name = ""
         """``step`` is the running step and ``begun`` its start on the monotonic clock."""
         self._logging = threading.Thread(target=self._log, daemon=True)
         self._logging.start()
 
     def give(self, step: Step) -> None:
         """Send a step to the process."""
-        self.step, self._name, self.begun = step, step.id, time.monotonic()
+        self.step = step
+        self._name = step.id
+        self.begun = time.monotonic()
         with contextlib.suppress(BrokenPipeError):  # the process is dead, which ``wait`` notices
             self.pipe.send(step)
 

@@ -59,7 +59,8 @@ class RayCluster(Executor):
                 raise BadValueError(
                     f"--executor ray:{option}={value} is invalid: use a number of 0 or more"
                 )
-        self.ray, self.address = ray, address
+        self.ray = ray
+        self.address = address
         wanted = {"num_gpus": gpus, "max_retries": retries, "retry_exceptions": False}
         self.wanted = wanted if memory is None else {**wanted, "memory": round(memory * GIB)}
         self._steps: dict[Any, Step] = {}
@@ -112,7 +113,8 @@ class RayCluster(Executor):
             "runtime_env": {"env_vars": variables},
         }
         task = self.ray.remote(_run_step).options(**options).remote(step, str(Path.cwd()))
-        self._steps[task], self._begun[task] = step, time.monotonic()
+        self._steps[task] = step
+        self._begun[task] = time.monotonic()
 
     def wait(self) -> tuple[Step, LocusError | None]:
         """Block until a step ends; return it with its error, None if it succeeded."""

@@ -123,10 +123,8 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
     missing = {
         split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()
     }
-    findings, sentences = (
-        next(iter(parts.values())).findings,
-        {split: str(error) for split, error in refused.items()},
-    )
+    findings = next(iter(parts.values())).findings
+    sentences = {split: str(error) for split, error in refused.items()}
     baseline = {"fixed_box": _fixed_box_hits(parts["test"])} if "test" in parts else {}
     return DatasetScan(
         findings, images, labels, sentences, tuple(empty), left_out, missing, messages, **baseline

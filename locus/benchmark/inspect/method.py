@@ -182,10 +182,8 @@ def company(subject: MethodOnModel) -> Observation:
 
     A method that changes the evidence changes the other methods' maps.
     """
-    method, others = (
-        subject.make(),
-        [word for word in REFERENCE_METHODS if word != subject.make().name],
-    )
+    method = subject.make()
+    others = [word for word in REFERENCE_METHODS if word != subject.make().name]
     plain = subject.maps_of(others)
     first, last = subject.maps_of([method, *others]), subject.maps_of([*others, method])
     answers = [

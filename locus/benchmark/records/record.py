@@ -361,10 +361,8 @@ class Cell(FrozenModel):
     @cached_property
     def key_of_any_seed(self) -> tuple[object, ...]:
         """Fields shared by the cells of all training runs of a row."""
-        of_data, scored = (
-            (self.dataset, self.partition, self.split),
-            (self.method, self.alignment, self.protocol),
-        )
+        of_data = (self.dataset, self.partition, self.split)
+        scored = (self.method, self.alignment, self.protocol)
         network = (
             self.backbone,
             self.global_pool,

@@ -46,7 +46,8 @@ ADVICE = "delete it and run the suite again"
 MAX_VALUES = 200_000_000
 """Maximum number of values in a file: thirty times those of 2,000 records of 1,000 cases each."""
 DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
-CHECKSUM, NO_CHECKSUM = b"locus.sha256", b"0" * 64
+CHECKSUM = b"locus.sha256"
+NO_CHECKSUM = b"0" * 64
 LOCK_NAME = ".lock"
 
 

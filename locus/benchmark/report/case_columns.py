@@ -224,7 +224,8 @@ class MainColumn:
     @property
     def hash_of_cases(self) -> str:
         """Hash of the cases, to find the stored resamples of baselines."""
-        patients, findings = self.index.patients.tolist(), self.index.findings.tolist()
+        patients = self.index.patients.tolist()
+        findings = self.index.findings.tolist()
         return floors.hash_of_cases(self.images.tolist(), patients, findings, RESAMPLES)
 
     def _chosen_again(self, curves: Curves) -> FloatArray:

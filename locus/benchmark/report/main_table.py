@@ -577,7 +577,8 @@ def _difference(name: str, gap: Difference | None) -> dict[str, Value]:
     values: tuple[Value, ...] = (None,) * len(DIFFERENCE_CELLS)
     if gap is not None:
         estimate = gap.estimate
-        low, high = _end(estimate.low), _end(estimate.high)
+        low = _end(estimate.low)
+        high = _end(estimate.high)
         values = (gap.other, estimate.value, low, high, gap.p)
     return {f"{name}_{cell}": value for cell, value in zip(DIFFERENCE_CELLS, values, strict=True)}
 

@@ -209,7 +209,8 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
 
     ``suites``: folder of each suite -> its tables.
     """
-    folder, suites = Path(folder), dict(sorted(suites.items()))
+    folder = Path(folder)
+    suites = dict(sorted(suites.items()))
     groups = _suites_by_images(suites)
     agreements = rank_agreement(suites)
     has_agreements = bool(agreements.rows)

@@ -124,10 +124,8 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     ``DataError`` if no image is left or too many are known to be unreadable.
     """
     workers = max(hardware.workers(flags.num_workers) // processes, 1)
-    pixels, columns = (
-        PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers),
-        data.columns,
-    )
+    pixels = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers)
+    columns = data.columns
     boxed = columns.boxed
     train_on = "all" if data.split == "test" else flags.train_on
     rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on])

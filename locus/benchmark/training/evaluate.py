@@ -149,7 +149,8 @@ def evaluate_trained(
         splits: split name -> its images.
         history: metrics of each epoch.
     """
-    best, trained = epochs.kept_epoch(history, config.keep), splits["train"].readable()
+    best = epochs.kept_epoch(history, config.keep)
+    trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}}
     if (used := provenance.read(folder)) is not None:
@@ -216,7 +217,8 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
     The network runs on its device, in evaluation mode and full precision.
     """
     model.eval()
-    device, normalise = next(model.parameters()).device, transforms.evaluation()
+    device = next(model.parameters()).device
+    normalise = transforms.evaluation()
     log.info("predicting %d images", len(split))
     batches = PrefetchLoader(split, sampler=Batches(len(split), batch_size), batch_size=None)
     bar = tqdm(batches, desc="predict", unit="batch", leave=False, disable=None)
@@ -273,10 +275,8 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
 
     Unknown labels are empty.
     """
-    findings, studies = (
-        next(iter(splits.values())).findings,
-        all(split.studies for split in splits.values()),
-    )
+    findings = next(iter(splits.values())).findings
+    studies = all(split.studies for split in splits.values())
     names = [
         "split",
         "image",

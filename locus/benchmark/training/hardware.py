@@ -52,7 +52,8 @@ def device_indices(flags: MachineFlags) -> list[int]:
 
     Raises ``BadValueError`` for values that are not numbers and ``NotAvailableError`` for more GPUs than available.
     """
-    on_cpu, gpu_count = device_type(flags) == "cpu", gpus()
+    on_cpu = device_type(flags) == "cpu"
+    gpu_count = gpus()
     if on_cpu and flags.accelerator == "gpu":
         raise NotAvailableError(
             "--accelerator gpu requires a GPU, but torch finds none: use auto or cpu"
@@ -90,7 +91,8 @@ def trainer_options(flags: MachineFlags) -> dict[str, Any]:
 
     Statistics of batch norm are those of the whole batch, as on one device.
     """
-    indices, precision = device_indices(flags), precision_here(flags)
+    indices = device_indices(flags)
+    precision = precision_here(flags)
     options = {"num_nodes": flags.num_nodes, "strategy": flags.strategy, "precision": precision}
     if device_type(flags) == "cpu":
         return {**options, "accelerator": "cpu", "devices": len(indices)}

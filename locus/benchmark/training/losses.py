@@ -74,7 +74,8 @@ class Frequency(Loss):
 
     def prepare(self, labels: Tensor) -> None:
         """Compute the shares from the (n,K) training labels; unknown labels are ignored."""
-        positives, negatives = (labels == 1).sum(0), (labels == 0).sum(0)
+        positives = (labels == 1).sum(0)
+        negatives = (labels == 0).sum(0)
         both = (positives > 0) & (negatives > 0)
         self.positive = torch.where(both, positives / (positives + negatives).clamp(min=1), 0.5)
 
@@ -99,7 +100,8 @@ class PosWeight(Loss):
 
     def prepare(self, labels: Tensor) -> None:
         """Count the (n,K) training labels; unknown labels are ignored."""
-        positives, negatives = (labels == 1).sum(0), (labels == 0).sum(0)
+        positives = (labels == 1).sum(0)
+        negatives = (labels == 0).sum(0)
         both = (positives > 0) & (negatives > 0)
         self.weight = torch.where(both, negatives / positives.clamp(min=1), 1.0)
 
@@ -152,9 +154,11 @@ class WeightedBCE(Loss):
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """Return the (N,K) weighted cross-entropies."""
-        positive, count = labels * known, known.sum()
+        positive = labels * known
+        count = known.sum()
         positives = positive.sum()
-        beta_p, beta_n = count / positives.clamp(min=1), count / (count - positives).clamp(min=1)
+        beta_p = count / positives.clamp(min=1)
+        beta_n = count / (count - positives).clamp(min=1)
         weight = labels * beta_p + (1 - labels) * beta_n
         return weight * super().terms(logits, labels, known)
 

@@ -106,7 +106,8 @@ class Predictions:
         names, values = base.maximum(self.ranked, study)
         labels = base.maximum(self.labels, study)[1]
         patient = dict(zip(study, self.patients, strict=True))
-        logits, truth = torch.from_numpy(values), torch.from_numpy(labels).float()
+        logits = torch.from_numpy(values)
+        truth = torch.from_numpy(labels).float()
         return Predictions(
             self.findings, logits, truth, [patient[name] for name in names], self.exclusive
         )
@@ -241,8 +242,11 @@ def areas(
         (b,2) AUROC and AP; nan where a class is missing.
     """
     width = times.shape[1]
-    true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)
-    pairs, gained = np.zeros(width), np.zeros(width)
+    true = np.zeros(width)
+    false = np.zeros(width)
+    before = np.zeros(width)
+    pairs = np.zeros(width)
+    gained = np.zeros(width)
     for i in range(len(patient)):
         row = times[patient[i]]
         if positive[i]:
@@ -259,7 +263,8 @@ def areas(
     scores = np.full((width, 2), np.nan)
     for r in range(width):
         if true[r] > 0 and false[r] > 0:
-            scores[r, 0], scores[r, 1] = pairs[r] / (2 * true[r] * false[r]), gained[r] / true[r]
+            scores[r, 0] = pairs[r] / (2 * true[r] * false[r])
+            scores[r, 1] = gained[r] / true[r]
     return scores
 
 
@@ -277,7 +282,8 @@ def choose(predictions: Predictions, choice: Choice = "youden") -> list[dict[str
 
 def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
     has_label = ~labels.isnan()
-    n, positives = int(has_label.sum()), int((labels == 1).sum())
+    n = int(has_label.sum())
+    positives = int((labels == 1).sum())
     if positives in (0, n):
         why = (
             f"{positives} of {n} validation images are positive"
@@ -338,7 +344,8 @@ def best_threshold(values: FloatArray, truth: Bools, gain: Gain) -> float:
     fpr, tpr, thresholds = (
         rates[1:] for rates in roc_curve(truth, values, drop_intermediate=False)
     )
-    positives, negatives = int(truth.sum()), int((~truth).sum())
+    positives = int(truth.sum())
+    negatives = int((~truth).sum())
     gains = gain((tpr * positives).round(), (fpr * negatives).round(), positives, negatives)
     return float(thresholds[gains.argmax()])
 
@@ -356,13 +363,15 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
             for one in (predictions.ranked.argmax(1).numpy(), predictions.classes)
         )
         return called, true, np.broadcast_to(predictions.classes[:, None] >= 0, true.shape)
-    at, labels = np.asarray(thresholds, dtype=np.float64), predictions.labels.numpy()
+    at = np.asarray(thresholds, dtype=np.float64)
+    labels = predictions.labels.numpy()
     return predictions.ranked.numpy() >= at, labels == 1, ~np.isnan(labels) & ~np.isnan(at)
 
 
 def per_finding(called: Bools, true: Bools, known: Bools) -> Columns:
     """Return the (n,K,6) terms of the numerators and denominators of ``DECISIONS`` from (n,K) decisions."""
-    tp, tn = called & true, ~called & ~true
+    tp = called & true
+    tn = ~called & ~true
     part = (tp, tn, tp, tn, 2 * tp, called == true)
     whole = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
     return np.stack(part, -1) * known[..., None], np.stack(whole, -1) * known[..., None]
@@ -376,7 +385,8 @@ def per_image(called: Bools, true: Bools, known: Bools) -> Columns:
     some = known.any(0)
     judged = known[:, some].all(1) & some.any()
     wrong = (called != true) & known
-    part, whole = (wrong.sum(1), judged & ~wrong.any(1)), (known.sum(1), judged)
+    part = (wrong.sum(1), judged & ~wrong.any(1))
+    whole = (known.sum(1), judged)
     return np.stack(part, -1)[:, None], np.stack(whole, -1)[:, None]
 
 
@@ -441,10 +451,8 @@ def _per_finding(predictions: Predictions, decided: Decisions) -> ResampledByNam
     """Return (K,) resampled metrics: ranking and decisions."""
     ranked = resampled(predictions)
     counted = resample.bootstrap_draws(sum_by_patient(per_finding(*decided), predictions))
-    ratios, words = (
-        {name: counted[:, i] for i, name in enumerate(DECISIONS)},
-        METRIC_NAMES[predictions.exclusive],
-    )
+    ratios = {name: counted[:, i] for i, name in enumerate(DECISIONS)}
+    words = METRIC_NAMES[predictions.exclusive]
     metrics = {name: ranked[:, i] for i, name in enumerate(RANKING)}
     return metrics | {words[name]: values for name, values in ratios.items() if name in words}
 
@@ -474,7 +482,8 @@ def _finding(
     """Return the metrics of one finding with intervals, counts, and reasons for missing values."""
     values, intervals = _with_intervals({name: metric[k] for name, metric in per_finding.items()})
     labels = predictions.labels[:, k]
-    n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
+    n = int((~labels.isnan()).sum())
+    positives = int((labels == 1).sum())
     no_threshold = chosen[k].get("reason") if chosen else None
     why = dict.fromkeys(RANKING, f"{positives} of {n} images are positive: one class only")
     for words in METRIC_NAMES.values():

@@ -111,7 +111,10 @@ class ClassifierModule(LightningModule):
             earlier: content of ``last.ckpt`` of a resumed run; else empty.
         """
         super().__init__()
-        self.model, self.config, self.loss, self.findings = model, config, loss, tuple(findings)
+        self.model = model
+        self.config = config
+        self.loss = loss
+        self.findings = tuple(findings)
         if config.freeze:
             model.extractor.requires_grad_(False)
         self.training_images = TrainingImages()
@@ -330,12 +333,10 @@ class CheckpointWriter(Callback):
         self, module: ClassifierModule, folder: Path, keep: str, early_stopping: bool | int
     ) -> None:
         """Write the checkpoints of ``module`` to ``folder``; see ``epochs.kept_epoch`` and ``epochs.stopped_early``."""
-        self.module, self.folder, self.keep, self.early_stopping = (
-            module,
-            folder,
-            keep,
-            early_stopping,
-        )
+        self.module = module
+        self.folder = folder
+        self.keep = keep
+        self.early_stopping = early_stopping
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files; stop the run if it has not improved for long enough."""
@@ -358,7 +359,8 @@ class Interrupts(Callback):
 
     def __init__(self, advice: str) -> None:
         """Make the callback; the ``advice`` says how to continue."""
-        self.advice, self.received = advice, 0
+        self.advice = advice
+        self.received = 0
 
     def on_train_start(self, *_: Any, **__: Any) -> None:
         """Install the signal handlers; Lightning restores the earlier ones at the end."""

@@ -61,10 +61,8 @@ def draw_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
 def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
     """Plot a 2×2 matrix per finding at its threshold, or a single matrix of exclusive classes."""
     if test.exclusive:
-        figure, names = (
-            Figure(layout="constrained"),
-            [name.replace("_", " ") for name in test.findings],
-        )
+        figure = Figure(layout="constrained")
+        names = [name.replace("_", " ") for name in test.findings]
         display = ConfusionMatrixDisplay(
             np.array(metrics["test"]["confusion_matrix"]), display_labels=names
         )

@@ -86,7 +86,8 @@ def _newest_unfinished(config: TrainConfig) -> Path:
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
     """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from those of the run, ``begun``."""
-    requested, ran = _identity(config), _identity(begun)
+    requested = _identity(config)
+    ran = _identity(begun)
     other = {
         name: value
         for name, value in ran.items()

@@ -57,7 +57,8 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
     classifier_module.check_loggers(config.logger)
     losses.check_flags(config)
     loaded = {split: datasets.load_split(config, split) for split in SPLITS}
-    findings, last = loaded["train"].findings, folder / "last.ckpt"
+    findings = loaded["train"].findings
+    last = folder / "last.ckpt"
     loss = losses.of_recipe(config, len(findings))
     start: Path | str | None = last if last.exists() else config.init_from
     model = _model(config, len(findings), use_pretrained=not start)
@@ -160,7 +161,8 @@ def _train(
     module, splits = prepare(config, folder)
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
-    epoch, last = len(module.history), folder / "last.ckpt"
+    epoch = len(module.history)
+    last = folder / "last.ckpt"
     if epoch >= config.epochs or epochs.stopped_early(module.history, config.early_stopping):
         return module, splits
     if epoch:

@@ -126,10 +126,8 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
         return
     checkpoint = opening.checkpoint(file)
     facts = checkpoint.content["facts"]
-    described_then, described_now = (
-        facts["train"]["data"],
-        datasets.load_split(config, "train").describe,
-    )
+    described_then = facts["train"]["data"]
+    described_now = datasets.load_split(config, "train").describe
     if differing := [
         name for name, value in described_now.items() if described_then.get(name) != value
     ]:
@@ -204,10 +202,8 @@ def _row(name: str, about: dict[str, Any]) -> Iterable[str]:
 
 def _recipe(flags: dict[str, Any]) -> str:
     """Describe how a network was trained."""
-    size, optimizer = (
-        f"{flags['img_size']} px",
-        f"{flags['optimizer']}, learning rate {flags['lr']}",
-    )
+    size = f"{flags['img_size']} px"
+    optimizer = f"{flags['optimizer']}, learning rate {flags['lr']}"
     words = [size, optimizer, flags["scheduler"], f"batches of {flags['batch_size']}"]
     words += [f"gradient clipping {flags['gradient_clip']:g}"] if flags["gradient_clip"] else []
     words += [f"moving average of weights {flags['ema']:g}"] if flags["ema"] else []

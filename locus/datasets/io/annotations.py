@@ -201,10 +201,8 @@ def _refuse_several_readers(path: Path, table: pd.DataFrame) -> None:
     for column in table.columns.intersection([*READERS]):
         readers = table.groupby("image")[column].nunique()
         if (readers > 1).any():
-            image, advice = (
-                readers.idxmax(),
-                "use --dataset folder:readers=True, or keep one reader's boxes",
-            )
+            image = readers.idxmax()
+            advice = "use --dataset folder:readers=True, or keep one reader's boxes"
             raise DataError(
                 f"{path} has boxes of {readers.max()} readers ({column}) in the image {image}: {advice}"
             )

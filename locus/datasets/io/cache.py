@@ -80,11 +80,9 @@ class PixelCache:
             len(data) + 1
         )  # rows that were missing when a process of the pool last ended
         path = Path(folder) / f"{content_key(data, size)}-{size}.npy"
-        self._path, self._state_file, self._reasons = (
-            path,
-            path.with_suffix(".rows"),
-            path.with_suffix(".bad"),
-        )
+        self._path = path
+        self._state_file = path.with_suffix(".rows")
+        self._reasons = path.with_suffix(".bad")
         shape = (max(len(data), 1), size, size)
         with _lock(path):
             if not self._open(shape):

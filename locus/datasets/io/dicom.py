@@ -44,10 +44,8 @@ READERS = {
 ``OTHERS`` reads lossless JPEG, JPEG-LS and 12-bit JPEG. gdcm is not used even if it is installed, because a damaged
 file may crash it (``docs/data_setup.md``).
 """
-OTHERS, INSTALL = (
-    "pylibjpeg",
-    "pip install 'locus-cxr[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)",
-)
+OTHERS = "pylibjpeg"
+INSTALL = "pip install 'locus-cxr[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
 BROKEN_PIXELS = (
     ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError,
     ValueError,
@@ -303,10 +301,8 @@ def _frame(path: Path, file: Any) -> tuple[int, int]:
     height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
     count = int(file.get("NumberOfFrames") or 1)
     if not 0 < height * width <= limits.MAX_IMAGE_PIXELS:
-        size, allowed = (
-            f"{height}x{width} pixels",
-            f"1 to {limits.MAX_IMAGE_PIXELS:,} pixels in all are allowed",
-        )
+        size = f"{height}x{width} pixels"
+        allowed = f"1 to {limits.MAX_IMAGE_PIXELS:,} pixels in all are allowed"
         raise DataError(f"cannot decode {path}: its size is {size}; {allowed}")
     if count != 1:
         raise DataError(f"cannot decode {path}: it has {count} frames, expected one")

@@ -88,11 +88,9 @@ class Phantom(Dataset):
     def apply(self, request: Request, title: str) -> None:
         """Set findings, split, seed and size of a ``request``. Raises ``BadValueError``."""
         self.findings = request.task({len(draw.FINDINGS): draw.FINDINGS}, title, len(draw.FINDINGS))
-        self.split, self.seed, self.size = (
-            request.split,
-            request.seed,
-            draw.check_size(request.img_size),
-        )
+        self.split = request.split
+        self.seed = request.seed
+        self.size = draw.check_size(request.img_size)
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -503,10 +503,8 @@ def draw_patient(rng: np.random.Generator, options: PhantomOptions) -> Patient:
     """
     anatomy = {part: tuple(rng.random(count).tolist()) for part, count in PARTS.items()}
     chance, places = rng.random(12).tolist(), rng.random((10, 7))
-    textures, tissue = (
-        rng.random((10, 6, 6), dtype=np.float32),
-        rng.random((9, 9), dtype=np.float32),
-    )
+    textures = rng.random((10, 6, 6), dtype=np.float32)
+    tissue = rng.random((9, 9), dtype=np.float32)
     present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < options.prevalence[f]]
     chosen = [(f, i) for i, f in enumerate(FINDINGS) if f in present]
     if "Nodule" in present and chance[8] < SECOND_NODULE:

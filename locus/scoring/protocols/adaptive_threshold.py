@@ -86,10 +86,8 @@ def _under_rules(cases: Sequence[base.Case]) -> tuple[FloatArray, list[str]]:
     ready = [case.load_surface for case in base.with_bar(cases)]
     surfaces = [heat for heat, _ in ready]
     thresholds, index = _rule_thresholds(surfaces)
-    boxes, truth = (
-        Boxes.from_surfaces(surfaces, thresholds),
-        TruthBoxes.from_boxes([case.boxes for case in cases]),
-    )
+    boxes = Boxes.from_surfaces(surfaces, thresholds)
+    truth = TruthBoxes.from_boxes([case.boxes for case in cases])
     largest, (iou, _) = np.zeros(thresholds.shape), truth.overlaps(boxes.boxes, boxes.case_index)
     np.maximum.at(largest, (boxes.case_index, boxes.threshold_index), iou)
     tables = (
@@ -135,10 +133,8 @@ def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[C
 
 
 def _row_columns(batch: RuleCases, chosen_rules: ThresholdsBySource) -> Mapping[str, ArrayLike]:
-    fixed, others = (
-        len(GRID),
-        base.at_sources(chosen_rules, threshold=batch.threshold, iou=batch.iou),
-    )
+    fixed = len(GRID)
+    others = base.at_sources(chosen_rules, threshold=batch.threshold, iou=batch.iou)
     del others["fixed", ""]
     factor, high = np.tile(PUBLISHED_RULE, (len(batch.iou), 1)).T
     threshold, iou, iobb = (table[:, fixed] for table in (batch.threshold, batch.iou, batch.iobb))

@@ -418,11 +418,9 @@ def _froc_estimates(
     batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str
 ) -> list[FindingEstimates]:
     """Return the mean of the seven rates, then each of them."""
-    metric, reason, n = (
-        f"froc@{word}",
-        NO_DENOMINATOR if suffix else NO_NEGATIVE,
-        batch.totals(batch.truths),
-    )
+    metric = f"froc@{word}"
+    reason = NO_DENOMINATOR if suffix else NO_NEGATIVE
+    n = batch.totals(batch.truths)
     sums = [_froc_sums(batch, numbers, hits, suffix) for numbers in batch.numbers]
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
     is_main = metric + suffix == Froc.main
@@ -448,12 +446,10 @@ def sensitivities(columns: Any) -> Any:
     [0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0]
     """
     size = (columns.shape[-1] - 2) // 2
-    hit, false, truths, images = (
-        columns[..., :size],
-        columns[..., size:-2],
-        columns[..., -2:-1],
-        columns[..., -1:],
-    )
+    hit = columns[..., :size]
+    false = columns[..., size:-2]
+    truths = columns[..., -2:-1]
+    images = columns[..., -1:]
     rates = np.array(RATES, dtype=columns.dtype)[:, None]
     allowed = false[..., None, :] <= rates * images[..., None, :] * RATE_TOLERANCE
     most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)

@@ -47,10 +47,8 @@ def inside(heat: Surface, boxes: ArrayLike) -> float:
     0.5
     """
     clipped, (height, width) = clip(boxes, heat.frame), heat.frame
-    x, y = (
-        np.unique([0, width, *clipped[:, 0::2].flat]),
-        np.unique([0, height, *clipped[:, 1::2].flat]),
-    )
+    x = np.unique([0, width, *clipped[:, 0::2].flat])
+    y = np.unique([0, height, *clipped[:, 1::2].flat])
     cells = heat.integrals(y, x)
     return _ratio(cells[covered(clipped, x, y)].sum(), cells.sum())
 

@@ -75,10 +75,8 @@ class Masks(base.Protocol):
             replace(one, samples=None) if one.threshold_source == "oracle" else one
             for one in estimate(columns, index, findings, seed)
         ]
-        rows, failed = (
-            base.rows(scored, pixels.reasons, table),
-            base.failures(scored, pixels.reasons),
-        )
+        rows = base.rows(scored, pixels.reasons, table)
+        failed = base.failures(scored, pixels.reasons)
         return Result(scores(estimates, findings), rows, {}, failed)
 
 
@@ -170,10 +168,8 @@ class PixelCounts:
     @property
     def metrics(self) -> Mapping[str, tuple[FloatArray, FloatArray]]:
         """Metric -> numerators and denominators (N,T+1), whose sums over cases are divided."""
-        both, positive = (
-            self.above + self.truth[:, None],
-            np.repeat(self.has_truth[:, None], self.above.shape[1], 1),
-        )
+        both = self.above + self.truth[:, None]
+        positive = np.repeat(self.has_truth[:, None], self.above.shape[1], 1)
         one, counted = np.ones_like(both), positive.astype(np.float64)
         dice = np.where(positive, np.nan_to_num(ratio(2 * self.inside, both)), 0)
         iou = np.where(positive, np.nan_to_num(ratio(self.inside, both - self.inside)), 0)

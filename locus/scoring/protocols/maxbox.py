@@ -56,10 +56,8 @@ class MaxBox(base.Protocol):
         self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
     ) -> Result:
         """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each source, their optimism; a row per case."""
-        scored, val_cases = (
-            base.of_findings(cases, findings),
-            base.of_findings(validation, findings),
-        )
+        scored = base.of_findings(cases, findings)
+        val_cases = base.of_findings(validation, findings)
         batch, index = SweptCases(scored), base.case_index(scored)
         val_batch, val_index = SweptCases(val_cases), base.case_index(val_cases)
         chosen: dict[str, ThresholdsBySource] = {}
@@ -130,10 +128,8 @@ def _curves(case: base.Case) -> tuple[FloatArray, FloatArray, FloatArray, int, s
             DEFAULT_INDEX,
             reason,
         )
-    contours, truth = (
-        pixels.Contours(values, STEP),
-        pixels.to_pixel_boxes(case.boxes, case.frame) + pixels.PIXEL,
-    )
+    contours = pixels.Contours(values, STEP)
+    truth = pixels.to_pixel_boxes(case.boxes, case.frame) + pixels.PIXEL
     boxes = contours.largest()
     largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
     return (

@@ -129,10 +129,8 @@ def _join(f, i, t, begin, end, parent, rows):  # type: ignore[no-untyped-def]  #
 @compiled
 def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Join opposite corners, columns ``upper`` of row i - 1 and ``lower`` of row i, if the saddle is above t."""
-    above, below = (
-        (f[i - 1, upper] - t) * (f[i, lower] - t),
-        (f[i - 1, lower] - t) * (f[i, upper] - t),
-    )
+    above = (f[i - 1, upper] - t) * (f[i, lower] - t)
+    below = (f[i - 1, lower] - t) * (f[i, upper] - t)
     if above > below:  # the saddle without a division
         _union(parent, a, b)
 

@@ -50,10 +50,8 @@ def follow(first, pieces, of, thresholds, out):  # type: ignore[no-untyped-def] 
 @compiled
 def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return IoU and IoBB of a box with a truth box."""
-    width, height = (
-        min(box[2], truth[2]) - max(box[0], truth[0]),
-        min(box[3], truth[3]) - max(box[1], truth[1]),
-    )
+    width = min(box[2], truth[2]) - max(box[0], truth[0])
+    height = min(box[3], truth[3]) - max(box[1], truth[1])
     if not (width > 0 and height > 0):
         return 0.0, 0.0
     overlap, box_area = width * height, (box[2] - box[0]) * (box[3] - box[1])
@@ -270,10 +268,8 @@ def _boxes_at(
     """Return the boxes (M,4) at ``thresholds`` (L,) and the index (M,) of their threshold; none at infinity."""
     if isinstance(prediction, Surface):
         return components(prediction, thresholds)[:2]
-    boxes, finite = (
-        NO_BOX[0] if prediction is None else prediction.boxes,
-        np.flatnonzero(np.isfinite(thresholds)),
-    )
+    boxes = NO_BOX[0] if prediction is None else prediction.boxes
+    finite = np.flatnonzero(np.isfinite(thresholds))
     return np.tile(boxes, (len(finite), 1)), np.repeat(finite, len(boxes))
 
 
