@@ -60,7 +60,7 @@ FIRST_IOBB = ("hit@iobb.5",)
 """Shares of hits in the first table; ``all_thresholds`` has the others."""
 NOT_SHOWN_ABOVE = "not shown to be above the floor"
 """Verdict on a row that is not shown to be above the floor."""
-BASELINES = "baselines"
+BASELINE_WORD = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
 LEGEND = (
     f"Difference: from the floor, {FLOOR}, at IoU > .3. Verdict: `{ABOVE}` or `{BELOW}` the floor, or "
@@ -96,7 +96,7 @@ MAX_MACHINES = 3
 
 NAME = TableColumn(METHOD, lambda row: row.name, "bold")
 NETWORK_COLUMN = TableColumn(
-    NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES
+    NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINE_WORD
 )
 MEAN = TableColumn("mean over methods, IoU > .3", lambda row: number(row.main), "interval")
 DIFFERENCE = TableColumn("difference", lambda row: over_floor(row), "difference")
@@ -210,7 +210,7 @@ def terminal(board: Leaderboard) -> Table:
     blind = board.blind(ranked_rows[0]) if ranked_rows else []
     methods = ranked_rows[: MAX_TERMINAL_ROWS - len(blind)]
     columns = (
-        TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else BASELINES),
+        TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else BASELINE_WORD),
         NAME,
         replace(MEAN, heading="IoU > .3"),
         _shares("hit@iou.5", "IoU > .5"),

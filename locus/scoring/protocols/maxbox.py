@@ -165,7 +165,7 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsBySource]) -> lis
 def _thresholds_by_variant(
     chosen: Mapping[str, ThresholdsBySource], index: CaseIndex
 ) -> dict[ThresholdSource, dict[str, dict[str, list[object]]]]:
-    """Return threshold_source -> finding -> variant -> chosen score thresholds."""
+    """Return source of the threshold -> finding -> variant -> chosen score thresholds."""
     out: dict[ThresholdSource, dict[str, dict[str, list[object]]]] = {}
     rounded = LEVELS.round(6).tolist()
     for variant, indices in chosen.items():

@@ -490,7 +490,7 @@ def over_patients(first: Sums, second: Sums) -> list[MrmcEstimate]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a row is significantly_worse in its table, and how much worse it is than a better one."""
+    """Whether a row is significantly worse than another one of its table, and by how much a better one is better."""
 
     significantly_worse: bool | None
     """Whether another row is significantly better; None if nothing can be compared."""
