@@ -153,7 +153,14 @@ def _sample(
         if is_absent and finding in boxes:
             problem = f"({image!r}, {finding!r}) is listed in negatives but has a truth box"
             raise BadValueError(f"{problem}: remove one or the other")
-    return Sample(image, patient, frame, np.array(labels, np.float32), boxes, _no_pixels)
+    return Sample(
+        image_id=image,
+        patient_id=patient,
+        frame=frame,
+        labels=np.array(labels, np.float32),
+        boxes=boxes,
+        read=_no_pixels,
+    )
 
 
 def _no_pixels() -> NoReturn:

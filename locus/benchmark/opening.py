@@ -286,7 +286,9 @@ def build(
     trace = observe(module, channels, size)
     names, where = _named_outputs(named, network.findings, default_findings, trace.logits.shape[1])
     meaning = (flags.outputs, flags.target)
-    spec, findings = read_spec(trace, (flags.features, flags.head), names, where, meaning)
+    spec, findings = read_spec(
+        trace, parts=(flags.features, flags.head), findings=names, where=where, meaning=meaning
+    )
     spec = replace(spec, grid=grids.parse(flags.grid) if flags.grid else None)
     rescale = normalised(mean, std, channels)
     model = wire(trace, spec)
@@ -447,7 +449,14 @@ def _timm(name: str, outputs: int | None, channels: int | None) -> ExternalNetwo
     module: Any = timm.create_model(name, num_classes=_require_outputs(name, outputs), **options)
     config = module.pretrained_cfg
     mean, std = (tuple(config[word]) if channels != 1 else None for word in ("mean", "std"))
-    return ExternalNetwork(module, "random", config["input_size"][-1], channels or 3, mean, std)
+    return ExternalNetwork(
+        module=module,
+        weights="random",
+        img_size=config["input_size"][-1],
+        channels=channels or 3,
+        mean=mean,
+        std=std,
+    )
 
 
 def _torchvision(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:

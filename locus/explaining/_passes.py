@@ -208,7 +208,13 @@ class Matrices(Attention):
         with self._cut() if separately else nullcontext():
             logits = self._forward(keep)
         for k in self.findings:
-            yield _backward(logits, k, matrices, matrices if separately else matrices[:1], reduce)
+            yield _backward(
+                logits,
+                k=k,
+                matrices=matrices,
+                leaves=matrices if separately else matrices[:1],
+                reduce=reduce,
+            )
 
     def _forward(self, keep: Keep) -> Tensor:
         """Return the logits (N, all findings) in float32; ``keep`` may enable gradients."""

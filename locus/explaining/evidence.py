@@ -267,7 +267,14 @@ class NetworkEvidence(Evidence):
             balanced: use balanced gradients where the usual ones are not complete.
         """
         images = [
-            pixel_terms(self.model, one, self.findings, bias, reduce, balanced)
+            pixel_terms(
+                self.model,
+                image=one,
+                findings=self.findings,
+                bias=bias,
+                reduce=reduce,
+                is_balanced=balanced,
+            )
             for one in image.split(1)
         ]
         for terms in zip(*images, strict=True):

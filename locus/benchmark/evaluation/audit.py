@@ -95,11 +95,11 @@ def run(
             f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}"
         )
     if truth == "NIH":
-        rows = _run_nih(file, table, name, root, echo)
+        rows = _run_nih(file, table=table, name=name, root=root, echo=echo)
     elif root is not None:
         raise BadValueError(f"--data_root_dir requires --truth NIH, not {truth}: leave it out")
     else:
-        rows = _run_grounding(file, table, name, truth, echo)
+        rows = _run_grounding(file, table=table, name=name, truth=truth, echo=echo)
     if output is not None:
         write_text(output, csv_text(rows))
         echo(f"{'all rows as numbers' if truth == 'NIH' else 'all rows'}: {output}")

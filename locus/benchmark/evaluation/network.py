@@ -75,7 +75,11 @@ def stored_cases(
     if not method_names:
         return CaseStore(model.trained, {})
     requests, broken = requests_of(
-        model.trained, method_names, model.maps, model.images, model.protocols
+        model.trained,
+        method_names=method_names,
+        folder=model.maps,
+        images=model.images,
+        protocols=model.protocols,
     )
     validation = []
     chooses = [protocols.get(name).chooses_thresholds for name in model.protocols]

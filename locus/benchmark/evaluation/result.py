@@ -299,7 +299,16 @@ class Evaluation:
         raw = RawMap(method_name, values, stored.index.grid, store.probabilities[0, image, finding])
         threshold, source = self._threshold(model.id, method_name, image, finding)
         sample = samples[image]
-        return panels.draw(prepare_case(sample, sample.image, finding, raw, threshold, source))
+        return panels.draw(
+            prepare_case(
+                sample,
+                pixels=sample.image,
+                finding=finding,
+                raw=raw,
+                threshold=threshold,
+                threshold_source=source,
+            )
+        )
 
     def save(self, folder: Path | str) -> Path:
         """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.

@@ -440,7 +440,14 @@ def requests_of(
     for word in method_names:
         try:
             requests.append(
-                make_request(trained, word, build_method(word), folder, images, protocols)
+                make_request(
+                    trained,
+                    word=word,
+                    method=build_method(word),
+                    folder=folder,
+                    images=images,
+                    protocols=protocols,
+                )
             )
         except LocusError as error:
             broken[word] = error

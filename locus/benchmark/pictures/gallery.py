@@ -199,7 +199,13 @@ def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
         return 0
     chosen = spread(choices(methods, opened.findings), config.cases)
     linked = os.path.relpath(suite_page, path.parent) if suite_page.is_file() else ""
-    page = _page(opened, methods, chosen, linked, _command(config, opened.address))
+    page = _page(
+        opened,
+        methods=methods,
+        chosen=chosen,
+        suite_page=linked,
+        command=_command(config, opened.address),
+    )
     write_text(path, render_page(page))
     echo(
         f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {opened.network})"

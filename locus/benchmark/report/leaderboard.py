@@ -155,7 +155,9 @@ def leaderboards(
         DataError: for invalid rows.
     """
     return [
-        _leaderboard(group, folders, rank_methods, listed, is_primary)
+        _leaderboard(
+            group, folders=folders, rank_methods=rank_methods, listed=listed, is_primary=is_primary
+        )
         for group in _groups(records, folders)
     ]
 

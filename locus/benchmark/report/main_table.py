@@ -121,14 +121,20 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     ``complete``: all methods; else those of ``rows_of_short_table``, and the baselines of the first grid.
     """
     title = f"{board.title}: hits over IoU and IoBB thresholds"
-    return _of_methods(board, title, legend(board), [*_first_columns(board)], complete)
+    return _of_methods(
+        board, title=title, intro=legend(board), columns=[*_first_columns(board)], complete=complete
+    )
 
 
 def all_thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """Return the rows of ``thresholds`` at all thresholds, also without the findings that ``prior`` solves."""
     intro = "The rows of the first table, with the same boxes."
     return _of_methods(
-        board, f"{board.title}: all thresholds", intro, [*_all_columns(board)], complete
+        board,
+        title=f"{board.title}: all thresholds",
+        intro=intro,
+        columns=[*_all_columns(board)],
+        complete=complete,
     )
 
 

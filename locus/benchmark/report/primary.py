@@ -143,7 +143,7 @@ def _of_analysis(
     largest = [max(gap.single_p or 0.0 for gap in floors) for floors in floors_of.values()]
     corrected = holm(np.array(largest)).tolist()
     return [
-        Finding(analysis, row, floors, p, after)
+        Finding(analysis=analysis, row=row, floors=floors, p=p, corrected=after)
         for (row, floors), p, after in zip(floors_of.items(), largest, corrected, strict=True)
     ]
 

@@ -399,7 +399,13 @@ def write(
     all_records = load(folder) if records is None else ordered(records)
     datasets = tables_of_datasets(all_records, folders or CaseFolders(folder), description)
     markdown_page = page.leaderboard_md(all_records, description, datasets, linked_from)
-    html_page = suite_page(folder, linked_from, description, all_records, datasets)
+    html_page = suite_page(
+        folder,
+        linked_from=linked_from,
+        description=description,
+        records=all_records,
+        datasets=datasets,
+    )
     texts = {
         "leaderboard.csv": main_table.leaderboard_csv([data.leaderboard for data in datasets]),
         "leaderboard.tex": _all_in_latex(folder.name, datasets),
@@ -418,7 +424,11 @@ def tables_of_datasets(
     """Return the tables of each data set; those of the first one have the primary comparison of the suite."""
     is_primary = None if description.primary is None else description.primary.is_tested_first
     boards = leaderboards(
-        records, folders, description.rank_methods, description.listed, is_primary
+        records,
+        folders=folders,
+        rank_methods=description.rank_methods,
+        listed=description.listed,
+        is_primary=is_primary,
     )
     datasets = [DatasetTables(board, description.checks) for board in boards]
     if datasets:

@@ -312,7 +312,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
             todo = _to_do(planned, runs_dir, flags, existing)
             if ran and not todo:
                 break
-            _say_plan(suite, planned, todo, existing, flags, echo)
+            _say_plan(suite, planned=planned, todo=todo, existing=existing, config=flags, echo=echo)
             check_parallel(todo, executor.jobs, config.threads, executor.minutes)
             if config.dry_run:
                 return Outcome((), existing, (), folder)

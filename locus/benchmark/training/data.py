@@ -124,7 +124,13 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     ``DataError`` if no image is left or too many are known to be unreadable.
     """
     workers = max(hardware.workers(flags.num_workers) // processes, 1)
-    pixels = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers)
+    pixels = PixelCache(
+        data,
+        size=flags.img_size,
+        folder=flags.cache_dir,
+        max_bad=flags.max_bad_images,
+        workers=workers,
+    )
     columns = data.columns
     boxed = columns.boxed
     train_on = "all" if data.split == "test" else flags.train_on
@@ -140,7 +146,13 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
             f"all labels of the {len(rows)} {data.split} images of {flags.dataset} are unknown"
         )
     split = SplitImages(
-        data.findings, pixels, columns, rows, labels, dict(data.describe), data.split
+        findings=data.findings,
+        pixels=pixels,
+        columns=columns,
+        rows=rows,
+        labels=labels,
+        describe=dict(data.describe),
+        split=data.split,
     )
     log.info(
         "%s: %d images of %d patients",

@@ -267,7 +267,13 @@ def write(
 
 def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predictions:
     patients = [patient for _, patient, _ in split.ids]
-    return Predictions(split.findings, logits.double(), split.labels, patients, exclusive)
+    return Predictions(
+        findings=split.findings,
+        logits=logits.double(),
+        labels=split.labels,
+        patients=patients,
+        exclusive=exclusive,
+    )
 
 
 def predictions_csv(splits: Splits, logits: Logits) -> str:

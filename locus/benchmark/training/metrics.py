@@ -109,7 +109,11 @@ class Predictions:
         logits = torch.from_numpy(values)
         truth = torch.from_numpy(labels).float()
         return Predictions(
-            self.findings, logits, truth, [patient[name] for name in names], self.exclusive
+            findings=self.findings,
+            logits=logits,
+            labels=truth,
+            patients=[patient[name] for name in names],
+            exclusive=self.exclusive,
         )
 
 

@@ -69,7 +69,11 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
     if config.precision == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
     module = ClassifierModule(
-        model, config, loss, findings, before.content if before and last.exists() else {}
+        model,
+        config=config,
+        loss=loss,
+        findings=findings,
+        earlier=before.content if before and last.exists() else {},
     )
     splits: Splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
     train, val = splits["train"], splits["val"]
@@ -174,7 +178,12 @@ def _train(
     trainer = build_trainer(config, folder, writer, interrupts, *extra)
     terms = module.loss.counted(splits["train"].labels)
     train_loader, val_loader = data.loaders(
-        config, splits, terms, trainer.global_rank, trainer.world_size, epoch
+        config,
+        splits=splits,
+        loss_terms=terms,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+        epoch=epoch,
     )
     module.steps = len(train_loader) // config.accumulate
     try:

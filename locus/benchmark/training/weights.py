@@ -135,7 +135,13 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
         raise DataError(f"{file} {reason}: train with --published_weights never")
     hardware.configure_torch(config.threads)
     stamp = {**checkpoint.stamp, "config": runs.flags_dict(config)}
-    write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])
+    write_network(
+        folder,
+        config=config,
+        model=checkpoint.network(),
+        stamped=stamp,
+        history=checkpoint.content["history"],
+    )
     if "provenance" in facts:
         write_json(folder / "provenance.json", facts["provenance"])
     evaluate(
