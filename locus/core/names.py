@@ -267,7 +267,9 @@ def find_finding(word: str, findings: Iterable[str]) -> str | None:
     """
     names = list(findings)
     same = [name for name in names if canonical_finding(name) == canonical_finding(word)]
-    return word if word in names else same[0] if len(same) == 1 else None
+    if word in names:
+        return word
+    return same[0] if len(same) == 1 else None
 
 
 def duplicates(names: Iterable[T]) -> list[T]:

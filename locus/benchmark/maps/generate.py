@@ -76,7 +76,7 @@ class Batch(NamedTuple):
     """Indices of the findings to explain; None: all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MapRequest:
     """A request for the maps of one method on the held-out images of a model."""
 

@@ -258,7 +258,7 @@ def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) ->
     return runs_dir / GALLERY
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenedModel:
     """A model of a suite, or an external entry, with its records and maps."""
 

@@ -301,6 +301,7 @@ def _leaderboard(
     added = comparisons.added(group.records, group.dataset, is_primary)
     baselines = _baselines(all_rows)
     people = _people(scored)
+    theirs = _theirs(methods, listed)
     without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
     return Leaderboard(
         title=group.title,
@@ -316,7 +317,7 @@ def _leaderboard(
         effects=effects,
         added=added,
         solved=source.solved,
-        theirs=_theirs(methods, listed),
+        theirs=theirs,
         cases=group.cases,
     )
 

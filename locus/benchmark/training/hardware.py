@@ -152,7 +152,9 @@ def precision(requested: str, fast_bfloat16: bool) -> str:
     >>> precision("auto", True), precision("auto", False), precision("64", True)
     ('bf16-mixed', '32', '64')
     """
-    return requested if requested != "auto" else "bf16-mixed" if fast_bfloat16 else "32"
+    if requested != "auto":
+        return requested
+    return "bf16-mixed" if fast_bfloat16 else "32"
 
 
 def precision_here(flags: MachineFlags) -> str:

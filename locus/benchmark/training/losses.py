@@ -238,13 +238,11 @@ def of_recipe(recipe: RecipeFlags, findings: int) -> Loss:
     Raises ``BadValueError`` for a loss that does not fit the number of ``findings``.
     """
     exclusive = recipe.exclusive(findings)
-    word = (
-        "weighted_bce"
-        if recipe.weighted_loss
-        else "ce"
-        if exclusive and recipe.loss == "bce"
-        else recipe.loss
-    )
+    word = recipe.loss
+    if recipe.weighted_loss:
+        word = "weighted_bce"
+    elif exclusive and word == "bce":
+        word = "ce"
     loss = build(word)
     if loss.exclusive != exclusive:
         task = "one class per image (--multi_label False)" if exclusive else "independent findings"
