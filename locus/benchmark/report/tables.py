@@ -19,7 +19,15 @@ from markupsafe import Markup
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record, load, ordered
-from locus.benchmark.report import NOTES, added, asked, literature, main_table, page, primary
+from locus.benchmark.report import (
+    NOTES,
+    added,
+    literature,
+    main_table,
+    networks_overview,
+    page,
+    primary,
+)
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.formats import NOTHING, number, p_value
@@ -215,7 +223,7 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     agreements = rank_agreement(suites)
     has_agreements = bool(agreements.rows)
     linked = [replace(group, rows=tuple(map(_with_link, group.rows))) for group in groups]
-    measured = asked.networks(suites)
+    measured = networks_overview.networks(suites)
     if measured is not None:
         linked.append(measured)
     texts = {

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from locus.benchmark.report import asked
+from locus.benchmark.report import networks_overview
 from locus.benchmark.suite import plan
 
 RESULTS = Path(__file__).resolve().parents[3] / "results"
@@ -17,7 +17,7 @@ CELLS = [[cell.strip() for cell in line.split("|")] for line in LINES]
 
 
 def test_every_backbone_and_pooling_has_a_line():
-    assert len(CELLS) == len(asked.BACKBONES) * len(asked.POOLINGS)
+    assert len(CELLS) == len(networks_overview.BACKBONES) * len(networks_overview.POOLINGS)
 
 
 @pytest.mark.parametrize(("column", "suite"), [(2, "phantom"), (3, "nih-sample")])
