@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) uv || $(FAILED)
 	@$(INSTALL) '.[test]' || $(FAILED)
-	-@$(BIN)/python -m tools.compile
+	@$(BIN)/python -m tools.compile
 	@touch $(STAMP)
 	@: > $(LOCK)
 endif

@@ -19,7 +19,8 @@ from locus.core.frames import Alignment, Grid, checked_boxes, resolve
 from locus.core.names import require_findings, spelled_twice
 from locus.core.types import FloatArray, Sample
 from locus.scoring import protocols
-from locus.scoring.protocols.base import NOT_GIVEN, Case, LazyMap, Result, make_case
+from locus.scoring.large_maps import LazyMap
+from locus.scoring.protocols.base import NOT_GIVEN, Case, Result, make_case
 from locus.scoring.statistics.resample import ONE_BLAS_THREAD
 
 Pair = tuple[str, str]

@@ -15,6 +15,8 @@ from locus.scoring import protocols
 from locus.scoring.protocols.base import Case
 
 SHAPES = (8, 6), (130, 130)
+CASES_PER_SHAPE = 5
+"""A protocol that needs boxes of five other patients is scored, too."""
 COMMANDS = (
     "locus.benchmark.heatmaps.overlay",
     "locus.benchmark.heatmaps.pictures",
@@ -25,8 +27,9 @@ COMMANDS = (
 
 
 def cases() -> list[Case]:
-    """Return a case of each shape, with a truth box and its mask."""
-    maps = [np.random.default_rng(0).random(shape) for shape in SHAPES]
+    """Return some cases of each shape, each of another patient, with a truth box and its mask."""
+    random = np.random.default_rng(0)
+    maps = [random.random(shape) for shape in SHAPES for _ in range(CASES_PER_SHAPE)]
     mask = np.pad(np.ones((15, 15), bool), (5, 10))
     box = np.array([[5.0, 5, 20, 20]])
     truth: dict[str, Any] = {

@@ -119,10 +119,9 @@ def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
     >>> holds([[0, 0, 2, 2]], [[2, 1], [3, 1]]).tolist()
     [[True, False]]
     """
-    array = as_boxes(boxes)[:, None]
-    positions = np.asarray(points, dtype=np.float64)[None]
-    is_inside = (array[..., :2] <= positions) & (positions <= array[..., 2:])
-    return np.asarray(is_inside.all(axis=-1))
+    x, y = np.asarray(points, dtype=np.float64).reshape(-1, 2).T
+    x0, y0, x1, y1 = as_boxes(boxes).T[..., None]
+    return (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
 
 
 def clip(boxes: ArrayLike, frame: tuple[int, int]) -> FloatArray:

@@ -18,7 +18,7 @@ from locus.core.compiled import compiled
 from locus.core.errors import BadValueError
 from locus.core.frames import Alignment, Grid, as_boxes, conventional, iou, resample, resolve
 from locus.core.types import FloatArray
-from locus.scoring.surface import as_heat_map, min_max
+from locus.scoring.surface import as_heat_map
 from locus.scoring.surface.bilinear import to_frame
 
 MAP_SIDE = 224
@@ -26,13 +26,14 @@ Mask = NDArray[np.bool_]
 
 
 def resample_map(
-    values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]
+    scaled: FloatArray, grid: Grid | Alignment, frame: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Interpolate a map (h,w) to (224,224), then min-max scale it to [0,1]; a constant map gives 0 everywhere."""
-    once = min_max(values)  # also scaled before, so that float32 rounds all maps in the same way
-    return min_max_float32(
-        resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (MAP_SIDE, MAP_SIDE))
-    )
+    """Interpolate a map (h,w) to (224,224), then min-max scale it to [0,1]; a constant map gives 0 everywhere.
+
+    It is ``scaled`` to [0,1] before as well, so that float32 rounds all maps in the same way.
+    """
+    placed = resolve(grid, (scaled.shape[0], scaled.shape[1]), frame)
+    return min_max_float32(resample(scaled, placed, (MAP_SIDE, MAP_SIDE)))
 
 
 def min_max_float32(picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -80,9 +81,9 @@ class Picture:
     """(H,W)."""
 
     @classmethod
-    def of(cls, values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -> "Picture":
-        """Interpolate a map (h,w) on the ``frame``, then scale it; it must not be constant."""
-        picture = min_max_float32(_on_pixels(min_max(values), grid, frame))
+    def of(cls, scaled: FloatArray, grid: Grid | Alignment, frame: tuple[int, int]) -> "Picture":
+        """Interpolate a map (h,w) in [0,1] on the ``frame``, then scale it again; it must not be constant."""
+        picture = min_max_float32(_on_pixels(scaled, grid, frame))
         quantised_picture = (255 * picture).astype(np.uint8)
         otsu, above = cv2.threshold(quantised_picture, 0, 1, cv2.THRESH_OTSU)
         return cls(picture, otsu / 255, above.view(np.bool_))

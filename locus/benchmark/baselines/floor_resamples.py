@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from locus.benchmark.baselines.boxes import HIT_IOU
 from locus.benchmark.baselines.fold_draws import (
+    CANDIDATES,
     COMPARED_DECIMALS,
     FOLDS,
     SIDE,
-    overlaps_with_candidates,
+    overlaps_by_block,
 )
 from locus.benchmark.records.curves import THRESHOLDS
 from locus.core.frames import as_boxes, box_coverage
@@ -132,8 +133,8 @@ def _at_chosen_thresholds(hits: Hits, times: Weights, threshold_fold: NDArray[np
 
 def fixed_box_hits(finding: FindingResamples) -> Hits:
     """Return the hits (B,N) of ``fixed_box``, which is chosen again in each resample."""
-    overlap = np.stack([overlaps_with_candidates(boxes) for boxes in finding.truths])
-    candidates = Candidates(overlap)
+    blocks = [overlap for _, overlap in overlaps_by_block(finding.truths, CANDIDATES)]
+    candidates = Candidates(np.concatenate(blocks))
     hits = np.zeros(finding.times.shape, dtype=bool)
     for number in range(FOLDS):
         is_scored = finding.fold == number

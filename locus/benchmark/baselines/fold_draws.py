@@ -27,6 +27,8 @@ CASES_PER_BLOCK = 16
 """Number of cases whose overlaps with all candidates are in memory at a time."""
 COMPARED_DECIMALS = 9
 """Decimals to which sums of overlaps are compared; smaller differences are rounding."""
+CANDIDATES = np.argwhere(ALLOWED_CANDIDATES)
+"""(C,2) side along x and side along y of each candidate for ``fixed_box``, as indices of ``CANDIDATE_SIDES``."""
 FOLDS = Prior().folds
 SIDE = Prior().side
 
@@ -91,36 +93,46 @@ def _frame_factors(case: Case) -> NDArray[np.int64]:
 def choose_boxes(truths: Sequence[FloatArray], fold: NDArray[np.int64]) -> FloatArray:
     """Return the boxes (D,folds,4) of one finding, as shares of the frame, chosen as ``fixed_boxes`` does.
 
-    ``truths``: the truth boxes (M,4) of N cases, as shares of their frames. ``fold``: (D,N) fold of each case.
+    Hits are counted for all candidates. Overlaps decide between those with most hits, and are added up for these alone.
+
+    Args:
+        truths: the truth boxes (M,4) of N cases, as shares of their frames.
+        fold: (D,N) fold of each case.
     """
-    is_in_fold = (
-        (fold[:, None] == np.arange(FOLDS)[:, None]).reshape(-1, len(truths)).astype(np.float64)
-    )
-    hits = np.zeros((len(is_in_fold), int(ALLOWED_CANDIDATES.sum())))
-    total = np.zeros_like(hits)
-    for start in range(0, len(truths), CASES_PER_BLOCK):
-        block = slice(start, start + CASES_PER_BLOCK)
-        overlap = np.stack([overlaps_with_candidates(boxes) for boxes in truths[block]])
-        hits += is_in_fold[:, block] @ (overlap > HIT_IOU).astype(np.float64)
-        total += is_in_fold[:, block] @ overlap
-    hits_by_draw = hits.reshape(len(fold), FOLDS, -1)
-    total_by_draw = total.reshape(len(fold), FOLDS, -1)
-    pairs = zip(hits_by_draw, total_by_draw, strict=True)
-    best = np.stack([_best(hits_of_draw, total_of_draw) for hits_of_draw, total_of_draw in pairs])
-    side_along_x, side_along_y = np.nonzero(ALLOWED_CANDIDATES)
-    x = CANDIDATE_SIDES[side_along_x[best]]
-    y = CANDIDATE_SIDES[side_along_y[best]]
+    is_in_fold = (fold[:, None] == np.arange(FOLDS)[:, None]).astype(np.float32)
+    hits = np.zeros((len(fold) * FOLDS, len(CANDIDATES)), dtype=np.float32)  # counts are exact
+    for block, overlap in overlaps_by_block(truths, CANDIDATES):
+        of_block = is_in_fold[:, :, block].reshape(len(hits), -1)
+        hits += of_block @ (overlap > HIT_IOU).astype(np.float32)
+    by_fold = hits.reshape(len(fold), FOLDS, -1)
+    of_others = by_fold.sum(axis=1, keepdims=True) - by_fold
+    has_most_hits = of_others == of_others.max(axis=-1, keepdims=True)
+    some = np.flatnonzero(has_most_hits.any(axis=(0, 1)))
+    is_in_others = (1 - is_in_fold).astype(np.float64)
+    total = np.zeros((len(fold), FOLDS, len(some)))
+    for block, overlap in overlaps_by_block(truths, CANDIDATES[some]):
+        total += is_in_others[:, :, block] @ overlap
+    total = np.where(has_most_hits[..., some], total.round(COMPARED_DECIMALS), -np.inf)
+    side_along_x, side_along_y = CANDIDATES[some[total.argmax(axis=-1)]].transpose(2, 0, 1)
+    x, y = CANDIDATE_SIDES[side_along_x], CANDIDATE_SIDES[side_along_y]
     return np.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], axis=-1)
 
 
-def overlaps_with_candidates(boxes: FloatArray) -> FloatArray:
-    """Return the IoU (C,) of each candidate with its best truth box of (M,4)."""
-    of_boxes = []
-    for x0, y0, x1, y1 in boxes:
-        shared = np.outer(_shared_length(x0, x1), _shared_length(y0, y1))[ALLOWED_CANDIDATES]
-        union = AREAS[ALLOWED_CANDIDATES] + (x1 - x0) * (y1 - y0) - shared
-        of_boxes.append(shared / union)
-    return np.max(of_boxes, axis=0)
+def overlaps_by_block(
+    truths: Sequence[FloatArray], candidates: NDArray[np.int64]
+) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield the IoU (n,C) of ``candidates`` with the best truth box of each case, for n of the N cases at a time."""
+    along_x, along_y = candidates.T
+    areas = AREAS[along_x, along_y]
+    for start in range(0, len(truths), CASES_PER_BLOCK):
+        block = slice(start, start + CASES_PER_BLOCK)
+        overlap = np.zeros((len(truths[block]), len(candidates)))
+        for row, boxes in zip(overlap, truths[block], strict=True):
+            for x0, y0, x1, y1 in boxes:
+                shared = _shared_length(x0, x1)[along_x] * _shared_length(y0, y1)[along_y]
+                iou = shared / (areas + (x1 - x0) * (y1 - y0) - shared)
+                np.maximum(row, iou, out=row)
+        yield block, overlap
 
 
 def _shared_length(start: float, end: float) -> FloatArray:
@@ -128,11 +140,3 @@ def _shared_length(start: float, end: float) -> FloatArray:
     first = np.maximum(CANDIDATE_SIDES[:, 0], start)
     last = np.minimum(CANDIDATE_SIDES[:, 1], end)
     return np.maximum(last - first, 0)
-
-
-def _best(hits: FloatArray, total: FloatArray) -> NDArray[np.int64]:
-    """Return the best candidate (folds,) on the cases of the other folds, from sums (folds,C) of each fold."""
-    of_others = hits.sum(0) - hits
-    overlap_of_others = (total.sum(0) - total).round(COMPARED_DECIMALS)
-    is_most = of_others == of_others.max(-1, keepdims=True)
-    return np.where(is_most, overlap_of_others, -np.inf).argmax(-1)

@@ -32,7 +32,7 @@ from locus.core.types import Sample
 from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
 from locus.datasets.io.tables import read_csv, refuse_duplicates
-from locus.scoring.protocols.base import LazyMap
+from locus.scoring.large_maps import LazyMap
 
 HANDLING = {"miss": "count as misses", "skip": "are left out", "error": "are not allowed"}
 """Handling of cases without a map and images without a box, in words."""

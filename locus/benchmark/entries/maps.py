@@ -1,7 +1,7 @@
 """Read the values of an entry's maps, and check them: numbers, shapes, missing, constant and misread maps."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -15,15 +15,14 @@ from locus.benchmark.entries.readings import READINGS, heat_shares, log_other_ma
 from locus.core.errors import DataError, examples
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
-from locus.scoring.protocols.base import LazyMap
+from locus.scoring.large_maps import LazyMap, MapMemory
 
 log = logging.getLogger(__name__)
 Missing = Literal["error", "miss", "skip"]
 """Handling of cases without a map and images without a box."""
 MAX_CACHED_BYTES = 2**26
-"""Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
-MAX_PACKED_BYTES = 2**30
-"""Bytes of other maps of whole numbers up to 255, such as masks, that stay in memory with a byte for each value."""
+"""Bytes of maps that stay in memory (their surfaces take twice that); others take a byte for each value, or are read
+again for scoring."""
 
 
 def read_values(
@@ -38,8 +37,8 @@ def read_values(
         missing: handling of cases without a finite map.
 
     Returns:
-        (image, finding) -> map (h,w); the first ``MAX_CACHED_BYTES`` bytes are in memory, maps of whole numbers up to
-        ``MAX_PACKED_BYTES``; the rest stay in their files.
+        (image, finding) -> map (h,w); the first ``MAX_CACHED_BYTES`` bytes are in memory, maps of whole
+        numbers up to ``MAX_BYTE_MAPS``; the rest stay in their files.
 
     Raises:
         DataError: invalid maps, all maps constant, or missing maps if ``missing`` is error.
@@ -53,7 +52,7 @@ def read_values(
     constant: list[str] = []
     broken: list[str] = []
     shares: list[list[float]] = []  # of each case with truth: see heat_shares
-    memory = _MapMemory()
+    memory = MapMemory(MAX_CACHED_BYTES)
     for image, finding in tqdm(available, desc="read maps", unit="map", leave=False, disable=None):
         source = sources[image, finding]
         sample = samples[image]
@@ -79,31 +78,6 @@ def read_values(
         log.warning(text, len(broken), len(available), handling, examples(broken))
     log_other_maps(np.array(shares, dtype=np.float64).reshape(-1, 1 + len(READINGS)))
     return maps
-
-
-class _MapMemory:
-    """Keeps the maps of an entry in memory while there is room."""
-
-    def __init__(self) -> None:
-        self.total_bytes = 0
-        self.packed_bytes = 0
-
-    def kept(self, values: Map, read: Callable[[], Map]) -> Map | LazyMap:
-        """Return a map as it is, packed into bytes, or to be read again by ``read``."""
-        self.total_bytes += values.nbytes
-        if self.total_bytes <= MAX_CACHED_BYTES:
-            return values
-        if self.packed_bytes + values.size > MAX_PACKED_BYTES or not _fits_bytes(values):
-            return LazyMap(values.shape, read)
-        self.packed_bytes += values.size
-        packed = values.astype(np.uint8)
-        return LazyMap(values.shape, partial(packed.astype, values.dtype))
-
-
-def _fits_bytes(values: Map) -> bool:
-    """Return whether the values of a map are whole numbers of 0 to 255."""
-    low, high = values.min(), values.max()
-    return bool(low >= 0 and high <= 255 and (values == np.floor(values)).all())
 
 
 def _report_constant(constant: Sequence[str], count: int) -> None:

@@ -8,6 +8,7 @@ A *reading* is one way to understand the numbers of a file: as given, transposed
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from locus.arrays import Pair
 from locus.benchmark.entries.files import Map, MapSource
 from locus.benchmark.entries.geometry import SQUARES
-from locus.core.frames import box_coverage, iou
+from locus.core.frames import box_coverage, iou, scale_boxes
 from locus.core.types import FloatArray, Sample
 
 log = logging.getLogger(__name__)
@@ -64,23 +65,62 @@ def heat_shares(
     Returns:
         The share in [0,1] of the map as given, then of each of ``READINGS``; nan if a reading is impossible.
     """
-    height, width = values.shape
-    coverage = box_coverage(boxes, frame, (height, width))
-    transposed = coverage if height == width else box_coverage(boxes, frame, (width, height))
+    heat = Heat(values)
     shares = [
-        _inside(values, coverage),
-        _inside(values.T, transposed),
-        _inside(-values, coverage),
+        heat.share(boxes, frame),
+        heat.transposed().share(boxes, frame),
+        heat.inverted_share(boxes, frame),
     ]
     if source.findings_last is None:
         shares.append(np.nan)
     else:
         findings_last = np.asarray(source.findings_last(), dtype=np.float64)
-        height, width = findings_last.shape
-        shares.append(_inside(findings_last, box_coverage(boxes, frame, (height, width))))
+        shares.append(Heat(findings_last).share(boxes, frame))
     for square in SQUARES.values():
-        shares.append(_inside_square(values, boxes, frame, square(frame)))
+        shares.append(_share_of_square(heat, boxes, frame, square(frame)))
     return shares
+
+
+class Heat:
+    """A map whose lowest value counts as no heat."""
+
+    def __init__(self, values: Map) -> None:
+        """Set the ``values`` (h,w)."""
+        self.values = values
+        self.low = float(values.min())
+        self.high = float(values.max())
+        self.total = float(values.sum(dtype=np.float64))
+
+    def transposed(self) -> "Heat":
+        """Return the transposed map."""
+        other = copy(self)
+        other.values = self.values.T
+        return other
+
+    def share(self, boxes: FloatArray, frame: tuple[int, int]) -> float:
+        """Return the share of the heat inside the ``boxes`` (M,4) in the ``frame`` (H, W); nan for a constant map."""
+        inside, area = self._inside(boxes, frame)
+        whole = self.total - self.low * self.values.size
+        return (inside - self.low * area) / whole if self.low < self.high else np.nan
+
+    def inverted_share(self, boxes: FloatArray, frame: tuple[int, int]) -> float:
+        """Return the same share of the inverted map, whose highest value counts as no heat."""
+        inside, area = self._inside(boxes, frame)
+        whole = self.high * self.values.size - self.total
+        return (self.high * area - inside) / whole if self.low < self.high else np.nan
+
+    def _inside(self, boxes: FloatArray, frame: tuple[int, int]) -> tuple[float, float]:
+        """Return the sum of the values inside the boxes, and the area of the boxes in positions of the map."""
+        height, width = self.values.shape
+        scaled = scale_boxes(boxes, frame, (height, width))
+        left, top = np.floor(scaled[:, :2].min(axis=0)).astype(np.int64).clip(min=0)
+        right, bottom = np.ceil(scaled[:, 2:].max(axis=0)).astype(np.int64)
+        window = self.values[top:bottom, left:right]
+        if not window.size:
+            return 0.0, 0.0
+        shape = (window.shape[0], window.shape[1])
+        coverage = box_coverage(scaled - [left, top, left, top], shape, shape)
+        return float((window * coverage).sum()), float(coverage.sum())
 
 
 def log_other_maps(shares: FloatArray) -> None:
@@ -112,13 +152,13 @@ def log_other_maps(shares: FloatArray) -> None:
         )
 
 
-def _inside_square(values: Map, boxes: FloatArray, frame: tuple[int, int], side: int) -> float:
-    """Return the share of a map inside the truth boxes if it shows a square of ``side`` in the middle of the image.
+def _share_of_square(heat: Heat, boxes: FloatArray, frame: tuple[int, int], side: int) -> float:
+    """Return the share of the heat in the boxes if a map shows a square of ``side`` in the middle of the image.
 
     It is nan if the image is square, the map is not square, or no box overlaps the square.
     """
     height, width = frame
-    if height == width or values.shape[0] != values.shape[1]:
+    if height == width or heat.values.shape[0] != heat.values.shape[1]:
         return np.nan
     top, left = (height - side) / 2, (width - side) / 2
     in_square = np.clip(boxes - [left, top, left, top], 0, side)
@@ -126,17 +166,7 @@ def _inside_square(values: Map, boxes: FloatArray, frame: tuple[int, int], side:
     in_square = in_square[(sides > 0).all(axis=1)]
     if not len(in_square):
         return np.nan
-    height, width = values.shape
-    return _inside(values, box_coverage(in_square, (side, side), (height, width)))
-
-
-def _inside(values: Map, coverage: FloatArray) -> float:
-    """Return the share of a min-max scaled map (h,w) inside boxes with a ``coverage`` (h,w); nan for a constant map."""
-    scaled = values - values.min()
-    total = float(scaled.sum())
-    if not total > 0:
-        return np.nan
-    return float((scaled * coverage).sum()) / total
+    return heat.share(in_square, (side, side))
 
 
 def log_other_boxes(

@@ -33,9 +33,9 @@ from locus.core.types import FloatArray, Sample, generator
 from locus.datasets.base import Dataset
 from locus.methods.center import Center
 from locus.methods.noise import Noise
+from locus.scoring.large_maps import LazyMap, MapMemory
 from locus.scoring.protocols.base import (
     Case,
-    LazyMap,
     labelled_pairs,
     make_case,
     with_truth,
@@ -242,10 +242,17 @@ def baseline_cases(
         maps = [*of_images.reshape(-1, *shape)]
     else:
         functions = _map_functions(name, samples, data.findings, grid, shape)
+        memory = MapMemory(max_bytes=0)
         map_of: dict[Callable[[], FloatMap], FloatMap | LazyMap] = {}
         for function in functions:  # the cases of ``center`` share one function, and so one map
-            if function not in map_of:
-                map_of[function] = LazyMap(shape, function) if is_too_large else function()
+            if function in map_of:
+                continue
+            if not is_too_large:
+                map_of[function] = function()
+            elif name == UPPER_BOUND:  # masks: drawing them again takes longer than unpacking bytes
+                map_of[function] = memory.kept(function(), function)
+            else:
+                map_of[function] = LazyMap(shape, function)
         maps = [map_of[function] for function in functions]
     return [
         make_case(sample, finding, label, values, grid)

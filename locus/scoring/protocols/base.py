@@ -20,6 +20,7 @@ from tqdm import tqdm
 from locus.core.frames import Alignment, Grid
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray, Sample
+from locus.scoring.large_maps import ByteMap, LazyMap
 from locus.scoring.score_thresholds import ThresholdKey, ThresholdsBySource, at_index
 from locus.scoring.statistics.resample import (
     SHARED_SUFFIX,
@@ -29,7 +30,8 @@ from locus.scoring.statistics.resample import (
     resample_over,
 )
 from locus.scoring.statistics.summary import NO_DENOMINATOR, Column, estimate, scores
-from locus.scoring.surface import Surface, min_max, surface
+from locus.scoring.surface import Surface, min_max
+from locus.scoring.surface.bilinear import surface_of
 from locus.scoring.surface.trace import GivenBoxes
 
 T = TypeVar("T")
@@ -39,19 +41,6 @@ FLAT = "flat map"
 """Reason of a miss: the map is constant. It does not count as a failure of the method."""
 NO_BOX, NOT_GIVEN = "no box", "no map was given"
 """Reasons of a miss if the submitted boxes or maps do not include this image and finding."""
-
-
-@dataclass(frozen=True, eq=False)
-class LazyMap:
-    """A map read from its file whenever NumPy asks for its values, so that thousands of large ones fit in memory."""
-
-    shape: tuple[int, ...]
-    """(h, w)."""
-    read: Callable[[], NDArray[np.floating[Any]]]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """Return the values to NumPy."""
-        return np.asarray(self.read(), dtype=dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,7 +284,17 @@ def finite_map(case: Case) -> tuple[FloatArray | None, str]:
     if case.map is None:
         return None, case.reason or "no map"
     values = np.asarray(case.map, dtype=np.float64)
-    return (values, "") if np.isfinite(values).all() else (None, "nan or inf in the map")
+    if isinstance(case.map, ByteMap) or np.isfinite(values).all():
+        return values, ""
+    return None, "nan or inf in the map"
+
+
+def span(case: Case) -> tuple[float, float] | None:
+    """Return the lowest and the highest value of the unscaled map of a case; None if it failed."""
+    if isinstance(case.map, ByteMap):
+        return case.map.span
+    values, _ = finite_map(case)
+    return None if values is None else (float(values.min()), float(values.max()))
 
 
 def once_per_map(function: Callable[[Case], T]) -> Callable[[Case], T]:
@@ -322,6 +321,8 @@ def once_per_map(function: Callable[[Case], T]) -> Callable[[Case], T]:
 @once_per_map
 def scaled_map(case: Case) -> tuple[FloatArray | None, str]:
     """Return the map (h,w) of a case, min-max scaled to [0,1], or None and the reason for the failure."""
+    if isinstance(case.map, ByteMap):
+        return case.map.scaled(), ""
     values, reason = finite_map(case)
     return (None if values is None else min_max(values)), reason
 
@@ -331,7 +332,7 @@ def _scaled(case: Case) -> tuple[Surface | None, str]:
     values, reason = scaled_map(case)
     if values is None:
         return None, reason
-    scaled = surface(values, case.frame, case.grid)
+    scaled = surface_of(values, case.frame, case.grid)
     return (None, FLAT) if scaled.flat else (scaled, "")  # all variation may be outside the frame
 
 

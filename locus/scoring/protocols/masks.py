@@ -98,11 +98,10 @@ class Ratios:
 
 def _levels(cases: Cases) -> FloatArray:
     """Return the thresholds (T+1,): equal steps between the smallest and the largest value of all maps, then .5."""
-    maps = {
-        id(case.map): values for case in cases if (values := base.finite_map(case)[0]) is not None
-    }
-    low = min((float(values.min()) for values in maps.values()), default=0.0)
-    high = max((float(values.max()) for values in maps.values()), default=1.0)
+    case_of_map = {id(case.map): case for case in cases}  # many cases may share a map
+    spans = [span for case in case_of_map.values() if (span := base.span(case)) is not None]
+    low = min((lowest for lowest, _ in spans), default=0.0)
+    high = max((highest for _, highest in spans), default=1.0)
     return np.append(np.linspace(low, high, THRESHOLD_STEPS + 1)[1:-1], FIXED_THRESHOLD)
 
 

@@ -89,10 +89,10 @@ class MaxBox(base.Protocol):
 @base.once_per_map
 def map_224(case: base.Case) -> tuple[NDArray[np.float32] | None, str]:
     """Return the map (224,224) in [0,1] and ""; zeros and "flat map" for a constant map; or None and the reason."""
-    values, reason = base.finite_map(case)
-    if values is None:
+    scaled, reason = base.scaled_map(case)
+    if scaled is None:
         return None, reason
-    image = pixels.resample_map(values, case.grid, case.frame)
+    image = pixels.resample_map(scaled, case.grid, case.frame)
     return image, "" if image.any() else base.FLAT
 
 

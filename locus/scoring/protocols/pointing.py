@@ -172,5 +172,8 @@ class PointingCell(PointingRule):
         """Return 1 for points in a cell, of 14×14, that overlaps a box."""
         side = np.array(frame[::-1]) / CELLS_PER_SIDE
         low = np.floor(points / side) * side
-        overlaps = np.logical_and(low[:, None] < boxes[:, 2:], low[:, None] + side > boxes[:, :2])
-        return np.asarray(np.any(np.all(overlaps, axis=2), axis=1), dtype=np.float64)
+        high = low + side
+        touches = np.zeros(len(points), dtype=bool)
+        for x0, y0, x1, y1 in boxes:
+            touches |= (low[:, 0] < x1) & (high[:, 0] > x0) & (low[:, 1] < y1) & (high[:, 1] > y0)
+        return touches.astype(np.float64)

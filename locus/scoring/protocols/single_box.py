@@ -387,7 +387,7 @@ def _weights_of_values(values, weights):  # type: ignore[no-untyped-def]  # noqa
     """
     bits = values.view(np.uint64)
     distinct, sums, count = np.empty(values.size), np.zeros(values.size), 0
-    log_size = 10
+    log_size = np.int64(10)
     table = np.full(1 << log_size, -1, np.int64)  # slot -> index of a distinct value
     for i in range(values.size):
         slot = _slot(bits[i], log_size)

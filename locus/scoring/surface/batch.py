@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.core.compiled import compiled
 from locus.core.errors import WriteError
-from locus.core.frames import area, as_boxes
+from locus.core.frames import as_boxes
 from locus.core.types import FloatArray
 from locus.scoring.surface.bilinear import Surface, components
 from locus.scoring.surface.trace import GivenBoxes, Trace
@@ -336,9 +336,11 @@ class Traces:
         return out
 
 
-EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
-PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
+EDGES = np.array([0, 0, 2, 2, 1, 1, 3, 3])
+PASSED = np.array([0, 2, 0, 2, 1, 3, 1, 3])
 """Edges of the truth box that each of ``EDGES`` may pass."""
+MAX_INTERVALS = 3 * (len(EDGES) + 1)
+"""Intervals of a piece: it is cut at most once at each of ``EDGES``, and a quadratic function has two roots."""
 
 
 def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
@@ -357,64 +359,105 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
     >>> hit_intervals(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
     [[0.0, 0.75]]
     """
-    return _union(
-        np.concatenate(
-            [np.zeros((0, 2)), *(_of_one(traced, box, above) for box in as_boxes(truth))]
-        )
+    boxes = as_boxes(truth)
+    intervals = [
+        _intervals(traced.thresholds, traced.start, traced.stop, box, above) for box in boxes
+    ]
+    return _union(np.concatenate([np.zeros((0, 2)), *intervals]))
+
+
+@compiled
+def _intervals(thresholds, start, stop, truth, above):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the intervals of ``hit_intervals`` for one truth box; touching ones are not joined.
+
+    Args:
+        thresholds: (P+1,) thresholds between the pieces of the trace.
+        start: (P,4) boxes at the beginning of the pieces.
+        stop: (P,4) boxes at their end.
+        truth: (4,) truth box.
+        above: IoU that a hit must exceed.
+
+    Returns:
+        (K,2) thresholds.
+    """
+    out = np.empty((MAX_INTERVALS * len(start), 2))
+    count = 0
+    truth_area = (truth[2] - truth[0]) * (truth[3] - truth[1])
+    for piece in range(len(start)):
+        move = stop[piece] - start[piece]
+        cuts = _cuts(start[piece], move, truth)
+        for n in range(cuts.size - 1):
+            low, high = cuts[n], cuts[n + 1]
+            if not high > low:
+                continue
+            first, last = start[piece] + low * move, start[piece] + high * move
+            overlap = _product(_sides_within(first, truth), _sides_within(last, truth))
+            box_area = _product(_sides_within(first, first), _sides_within(last, last))
+            c = (1 + above) * overlap[0] - above * box_area[0] - above * truth_area
+            b = (1 + above) * overlap[1] - above * box_area[1]
+            a = (1 + above) * overlap[2] - above * box_area[2]
+            ends = _ends(c, b, a)
+            for k in range(ends.size - 1):
+                middle = (ends[k + 1] + ends[k]) / 2
+                begin = _between(thresholds, piece, low * (1 - ends[k]) + high * ends[k])
+                end = _between(thresholds, piece, low * (1 - ends[k + 1]) + high * ends[k + 1])
+                if c + middle * (b + middle * a) > 0 and end > begin:
+                    out[count, 0], out[count, 1] = begin, end
+                    count += 1
+    return out[:count].copy()
+
+
+@compiled
+def _cuts(start, move, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the ascending shares (10,) of a piece at which an edge passes one of the truth, with both ends."""
+    cuts = np.zeros(EDGES.size + 2)
+    cuts[-1] = 1.0
+    for n in range(EDGES.size):
+        edge = EDGES[n]
+        if move[edge] != 0:
+            cuts[n + 1] = min(max((truth[PASSED[n]] - start[edge]) / move[edge], 0.0), 1.0)
+    return np.sort(cuts)
+
+
+@compiled
+def _sides_within(box, other):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return width and height of the overlap of two boxes (4,), 0 if they do not overlap."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    return max(width, 0.0), max(height, 0.0)
+
+
+@compiled
+def _product(first, last):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the coefficients of an area, constant first, whose sides move linearly from ``first`` to ``last``."""
+    width, height = first
+    width_change, height_change = last[0] - width, last[1] - height
+    return (
+        width * height,
+        width * height_change + height * width_change,
+        width_change * height_change,
     )
 
 
-def _of_one(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
-    """Return the intervals (K,2) for one truth box (4,); touching ones are not joined."""
-    piece, low, high = _cut(traced, truth)
-    move = traced.stop - traced.start
-    boxes = [traced.start[piece] + part[:, None] * move[piece] for part in (low, high)]
-    overlap = _product(
-        *(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes)
-    )
-    box_area = _product(*(_sides(b[:, :2], b[:, 2:]) for b in boxes))
-    excess = (
-        (1 + above) * overlap - above * box_area - np.array([above * area(truth)[0], 0, 0])[:, None]
-    )
-    ends = np.sort(np.stack([np.zeros_like(low), *_roots(*excess), np.ones_like(low)]), 0)  # (4, n)
-    middle = (ends[1:] + ends[:-1]) / 2
-    part = low * (1 - ends) + high * ends
-    at = traced.thresholds[piece] * (1 - part) + traced.thresholds[piece + 1] * part
-    is_hit = (excess[0] + middle * (excess[1] + middle * excess[2]) > 0) & (
-        at[1:] > at[:-1]
-    )  # (3, n)
-    return np.stack([at[:-1][is_hit], at[1:][is_hit]], 1)
+@compiled
+def _ends(c, b, a):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return 0, the roots of c + b·u + a·u² in [0,1], and 1, ascending (4,); 0 or 1 stand for a root outside."""
+    ends = np.zeros(4)
+    ends[3] = 1.0
+    discriminant = b * b - 4 * a * c
+    if discriminant >= 0:
+        stable = -(b + np.copysign(np.sqrt(discriminant), b)) / 2  # avoids cancellation
+        if a != 0:
+            ends[1] = min(max(stable / a, 0.0), 1.0)
+        if stable != 0:
+            ends[2] = min(max(c / stable, 0.0), 1.0)
+    return np.sort(ends)
 
 
-def _cut(traced: Trace, truth: FloatArray) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
-    """Cut pieces where an edge of the box passes one of the truth: piece (n,), and start and end within it."""
-    gap, move = truth[None, PASSED] - traced.start[:, EDGES], (traced.stop - traced.start)[:, EDGES]
-    cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
-    edge = np.zeros((len(cuts), 1))
-    cuts = np.sort(np.concatenate([edge, cuts, edge + 1], 1), 1)
-    piece, index = np.nonzero(np.diff(cuts, axis=1) > 0)
-    return piece, cuts[piece, index], cuts[piece, index + 1]
-
-
-def _sides(low: FloatArray, high: FloatArray) -> FloatArray:
-    """Return width and height (n,2), 0 if empty."""
-    return np.clip(high - low, 0, None)
-
-
-def _product(first: FloatArray, last: FloatArray) -> FloatArray:
-    """Return the coefficients (3,n) of the product of two linear sides, constant first."""
-    (w, h), (dw, dh) = first.T, (last - first).T
-    return np.array([w * h, w * dh + h * dw, dw * dh])
-
-
-def _roots(c: FloatArray, b: FloatArray, a: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the roots of c + b·u + a·u² in [0,1]; 0 or 1 if there is none."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        stable = (
-            -(b + np.copysign(np.sqrt(b * b - 4 * a * c), b)) / 2
-        )  # avoids cancellation; nan without a real root
-        first, second = stable / a, c / stable
-    return tuple(np.clip(np.nan_to_num(root), 0, 1) for root in (first, second))  # type: ignore[return-value]
+@compiled
+def _between(thresholds, piece, share):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the threshold at a share of a piece."""
+    return thresholds[piece] * (1 - share) + thresholds[piece + 1] * share
 
 
 def _union(intervals: FloatArray) -> FloatArray:

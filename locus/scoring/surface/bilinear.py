@@ -83,7 +83,11 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
 
     Raises ``BadValueError`` for a map that is not two-dimensional or not finite, and for a missing grid.
     """
-    array = as_heat_map(values)
+    return surface_of(as_heat_map(values), frame, grid)
+
+
+def surface_of(array: FloatArray, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
+    """Return the surface of an ``array`` (h,w) that is known to be finite; see ``surface``."""
     shape = (array.shape[0], array.shape[1])
     (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
     if rows is not None and columns is not None:

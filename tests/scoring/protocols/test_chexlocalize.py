@@ -10,7 +10,7 @@ from locus.core.frames import Grid
 from locus.scoring.pixels import Picture, interior
 from locus.scoring.protocols.base import Case
 from locus.scoring.protocols.chexlocalize import THRESHOLDS, CheXlocalize
-from locus.scoring.surface.bilinear import to_frame
+from locus.scoring.surface.bilinear import min_max, to_frame
 
 FRAME = (30, 40)
 RAMP = np.array([[0, 1, 2, 3]], dtype=np.float32)  # frame columns 5, 15, 25, 35
@@ -82,7 +82,7 @@ def test_counts_equal_those_of_whole_masks_and_otsu_equals_opencv():
         scaled = (picture - picture.min()) / (picture.max() - picture.min())
         threshold, _ = cv2.threshold(np.uint8(255 * scaled), 0, 255, cv2.THRESH_OTSU)
         masks = [scaled > level for level in THRESHOLDS] + [np.floor(255 * scaled) > threshold]
-        ours = Picture.of(values * 3 - 1, grid, (100, 120))
+        ours = Picture.of(min_max(values * 3 - 1), grid, (100, 120))
         expected = [(mask & truth).sum() / (mask | truth).sum() for mask in masks]
         np.testing.assert_allclose(ours.overlaps(truth, THRESHOLDS), expected, atol=1e-12, err_msg=str(seed))
         assert ours.otsu == threshold / 255

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from locus.scoring import protocols
-from locus.scoring.protocols.base import Case, LazyMap
+from locus.scoring.large_maps import LazyMap
+from locus.scoring.protocols.base import Case
 
 FRAME = (40, 40)
 TRUTH = {"a": [3, 3, 12, 12], "b": [20, 8, 35, 30], "c": [1, 25, 9, 39]}
