@@ -249,7 +249,8 @@ def load_initial(model: Classifier, state: dict[str, Tensor], path: Path | str) 
 def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str, word: str) -> str:
     """Load weights into a user's network.
 
-    A prefix of all names (``module.``, ``model.``) is ignored.
+    A prefix (``module.``, ``model.``) is ignored. Beside weights with a prefix, a file may hold tensors of other parts of
+    a Lightning module, such as the states of its metrics: they are not used, unless they are a copy of the weights.
 
     Args:
         module: the network, which is changed in place.
@@ -258,7 +259,7 @@ def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str,
         word: the name of the network, for messages.
 
     Returns:
-        A description of the weights: how many, and of which file.
+        A description of the weights: how many, of which file, and what of it is not used.
 
     Raises:
         DataError: weights are missing or unexpected; the message has their numbers.
@@ -270,9 +271,23 @@ def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str,
     }
     missing = [name for name in _unlike(expected, named) if not name.endswith(COUNTER)]
     unexpected = [name for name in state if name.removeprefix(start) not in expected]
+    unused = [name for name in unexpected if _is_of_another_part(name, start, expected)]
+    unexpected = [name for name in unexpected if name not in unused]
     taken = {name: named[name] for name in expected if name in named}
     _load(module, taken, missing, unexpected, f"the weights in {path} are not those of {word}")
-    return f"{len(named)} of {path}, none missing, none unexpected"
+    remark = f", not used: {examples(unused)}" if unused else ""
+    return f"{len(named)} of {path}, none missing, none unexpected{remark}"
+
+
+def _is_of_another_part(name: str, prefix: str, known: Collection[str]) -> bool:
+    """Return whether a tensor is neither below the ``prefix`` of the network nor a copy of a ``known`` weight.
+
+    >>> [_is_of_another_part(name, "net.", ["fc.bias"]) for name in ("auroc.preds", "ema.fc.bias", "net.fc.scale")]
+    [True, False, False]
+    """
+    parts = name.split(".")
+    is_copy = any(".".join(parts[cut:]) in known for cut in range(len(parts)))
+    return bool(prefix) and not name.startswith(prefix) and not is_copy
 
 
 def _unlike(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:

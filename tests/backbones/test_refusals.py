@@ -359,6 +359,16 @@ def test_weights_of_an_averaged_or_compiled_network_load():
         assert "none missing" in weight_files.load_external(Bands(), weight_files.extract_weights(state), "w.pt", "net")
 
 
+def test_state_of_a_metric_beside_the_weights_is_named_and_not_used_and_a_copy_is_refused():
+    state = {f"net.{name}": value for name, value in Bands().state_dict().items()}
+    said = weight_files.load_external(Bands(), {**state, "auroc.preds": torch.rand(3)}, "w.ckpt", "net")
+    assert said.endswith("none missing, none unexpected, not used: auroc.preds")
+    copy = {name.replace("net.", "average.module."): value for name, value in state.items()}
+    for other in (copy, {"net.scale": torch.rand(1)}):
+        with pytest.raises(DataError, match="unexpected"):
+            weight_files.load_external(Bands(), {**state, **other}, "w.ckpt", "net")
+
+
 class InPlace(Bands):
     def features(self, images):
         return super().features(images.sub_(0.5))
