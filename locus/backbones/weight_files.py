@@ -249,8 +249,8 @@ def load_initial(model: Classifier, state: dict[str, Tensor], path: Path | str) 
 def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str, word: str) -> str:
     """Load weights into a user's network.
 
-    A prefix (``module.``, ``model.``) is ignored. Beside weights with a prefix, a file may hold tensors of other parts of
-    a Lightning module, such as the states of its metrics: they are not used, unless they are a copy of the weights.
+    A prefix (``module.``, ``model.``) is ignored. Beside weights with a prefix, a file may hold tensors of other parts
+    of a Lightning module, such as the states of its metrics: they are not used, unless they are a copy of the weights.
 
     Args:
         module: the network, which is changed in place.
