@@ -54,8 +54,15 @@ CSV_HEADER = (
     "mark",
 )
 CsvRows = Sequence[Sequence[object]]
-NEVER_ABOVE = {"iou": "dice", "pointing": "pointing@cell"}
-"""Rule -> a rule whose value is never smaller."""
+UNKNOWN_COUNT = sys.maxsize
+"""Number of boxes before the list of boxes is read."""
+NEVER_ABOVE = {
+    "iou": "dice",
+    "pointing": "pointing@cell",
+    "hit@iou.1": "hit@iobb.1",
+    "hit@iou.5": "hit@iobb.5",
+}
+"""Rule -> a rule whose value is never smaller: the IoBB of a box is at least its IoU."""
 ROUNDING = 0.0101
 """Largest difference that values with two decimals may have because of rounding."""
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
@@ -107,9 +114,8 @@ def run(
 
 def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo: Echo) -> CsvRows:
     """Print the tables on NIH's boxes, and return all rows as numbers."""
-    read_values(
-        file, table, name, dict.fromkeys((*BOXED, MEAN), sys.maxsize)
-    )  # invalid files are reported at once
+    unknown_counts = dict.fromkeys((*BOXED, MEAN), UNKNOWN_COUNT)
+    read_values(file, table, name, unknown_counts)  # invalid files are reported at once
     from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
 
     log.info("reading NIH's boxes")
@@ -287,9 +293,11 @@ def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
             scores.get(lower, ()), scores.get(higher, ()), strict=False
         ):
             if (lower_score.value or 0) > (higher_score.value or 0) + ROUNDING:
-                lower_value = f"{lower} of {lower_score.finding} is {lower_score.value:g}"
+                first, second = lower.removeprefix("hit@"), higher.removeprefix("hit@")
+                lower_value = f"{first} of {lower_score.finding} is {lower_score.value:g}"
+                higher_value = f"{second} with {higher_score.value:g}"
                 raise DataError(
-                    f"{file}: {lower_value}, more than {higher} with {higher_score.value:g}: {lower} cannot be larger"
+                    f"{file}: {lower_value}, more than {higher_value}: {first} cannot be larger"
                 )
 
 
@@ -301,9 +309,8 @@ def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
         means = [score.value or 0 for score in metric_scores if score.finding == MEAN]
         values = [score.value or 0 for score in metric_scores if score.finding != MEAN]
         if means and values and abs(means[0] - np.mean(values)) > ROUNDING:
-            both = (
-                f"the mean of {metric} is {means[0]:g}, but its findings give {np.mean(values):.3f}"
-            )
+            heading = metric.removeprefix("hit@")
+            both = f"the mean of {heading} is {means[0]:g}, but its findings give {np.mean(values):.3f}"
             raise DataError(f"{file}: {both}: correct one of them")
 
 
@@ -314,10 +321,13 @@ def _counts(
     if "n" not in numbers.columns:
         return [counts[finding] for finding in findings]
     for finding, count in zip(findings, numbers["n"].tolist(), strict=True):
-        if count not in range(1, counts[finding] + 1):
+        largest = counts[finding]
+        if not 1 <= count <= largest or count % 1:
             value = "no number" if np.isnan(count) else f"{count:g}"
-            advice = f"write a whole number from 1 to {counts[finding]}, the number of boxes"
-            raise DataError(f"{file}: n of {finding} is {value}: {advice}")
+            limit = "from 1" if largest == UNKNOWN_COUNT else f"from 1 to {largest}"
+            raise DataError(
+                f"{file}: n of {finding} is {value}: write a whole number {limit}, the number of boxes"
+            )
     return [int(count) for count in numbers["n"]]
 
 

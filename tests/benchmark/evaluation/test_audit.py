@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.evaluation.audit import read_values, run
+from locus.benchmark.evaluation.audit import UNKNOWN_COUNT, read_values, run
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.report.literature import COLUMNS, Box, find_share, gap, sentence
 from locus.core.errors import BadValueError, DataError
@@ -45,6 +45,8 @@ def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_pat
         (("finding", "Mass", "Infiltration"), "no column of a threshold"),
         (("finding,n,iou.3", "Mass,5,.5", "Infiltration,2,.2"), "n of Mass is 5.*1 to 4"),
         (("finding,n,iou.3", "Mass,x,.5", "Infiltration,2,.2"), "n of Mass is no number"),
+        (("finding,n,iou.3", "Mass,2.5,.5", "Infiltration,2,.2"), "n of Mass is 2.5"),
+        (("finding,iou.5,iobb.5", "Mass,.5,.2", "Infiltration,.2,.2"), r"iou\.5 of Mass is 0\.5, more than iobb\.5"),
         (("finding,iou.3,iou.5", "Mass,.5,.6", "Infiltration,.2,.2"), r"iou\.5 of Mass is 0\.6, more than iou\.3"),
     ],
 )
@@ -65,6 +67,12 @@ def test_invalid_values_are_one_sentence(tmp_path, lines, facts):
 def test_values_that_contradict_each_other_are_one_sentence(tmp_path, lines, facts):
     with pytest.raises(DataError, match=facts):
         read_values(*table(tmp_path, *lines), "mine", {**COUNTS, "mean": 7}, "chestx_det10")
+
+
+@pytest.mark.parametrize("count", ["0", "1.5", "x", "-1"])
+def test_a_wrong_number_of_boxes_is_refused_at_once_where_their_list_is_not_read_yet(tmp_path, count):
+    with pytest.raises(DataError, match="write a whole number from 1, the number of boxes"):
+        read_values(*table(tmp_path, "finding,n,iou.3", f"Mass,{count},.5"), "mine", {"Mass": UNKNOWN_COUNT})
 
 
 def test_a_mean_that_rounding_explains_is_accepted(tmp_path):
