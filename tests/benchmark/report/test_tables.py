@@ -97,7 +97,7 @@ def test_tables_regenerate_byte_for_byte(suite):
 
 @pytest.mark.parametrize("step", ["suite_page", "link_documents"])
 def test_a_page_that_fails_leaves_no_file(tmp_path, monkeypatch, records, step):
-    def fail(*_args):
+    def fail(*_args, **_keywords):
         raise ZeroDivisionError
 
     monkeypatch.setattr(tables, step, fail)
