@@ -41,7 +41,8 @@ class MsCxr(_files.FileDataset):
 
     **A phrase is a case**: an image with three phrases is three samples, ``<image>#0`` to ``<image>#2``, with the same
     patient. A sample has one ``finding`` with label 1, the boxes of its phrase, and ``meta["phrase"]``; its other
-    labels are unknown. Several boxes of one phrase are one case. Labels: 8 findings. Boxes: COCO's x, y, width, height
+    labels are unknown. Tables of cases have the phrase in a column beside ``finding``. Several boxes of one phrase are
+    one case. Labels: 8 findings. Boxes: COCO's x, y, width, height
     in the frame of the published image.
 
     Every sample is a test sample; with the option ``whole=False``, the split is random by patient. Patients are those

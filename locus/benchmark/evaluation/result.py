@@ -51,6 +51,7 @@ CASE_COLUMNS = (
     "image",
     "patient",
     "finding",
+    "phrase",
     "threshold",
     "box",
     "IoU",
@@ -228,9 +229,10 @@ class Evaluation:
             all_columns: also return the columns of other threshold sources.
 
         Returns:
-            ``method``, ``image``, ``patient``, ``finding``, ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None
-            without a box), ``IoU``, ``IoBB``, ``hit`` (IoU above .3), ``pointing`` and ``reason``; then, with
-            ``all_columns``, all others. Protocols other than ``single_box`` have their own columns after ``finding``.
+            ``method``, ``image``, ``patient``, ``finding``, ``phrase`` (only if the data set has phrases),
+            ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None without a box), ``IoU``, ``IoBB``, ``hit`` (IoU
+            above .3), ``pointing`` and ``reason``; then, with ``all_columns``, all others. Protocols other than
+            ``single_box`` have their own columns after ``finding``.
 
         Raises:
             UnknownNameError: if the protocol was not evaluated.

@@ -73,6 +73,8 @@ class Case:
     """Classifier probability of the finding, in [0,1]; None if it was not computed."""
     submitted_boxes: FloatArray | None = None
     """(M,5) boxes xyxy in ``frame`` with confidences in [0,1]; they replace ``map``."""
+    phrase: str = ""
+    """Phrase of a report that the truth boxes show; empty if the data set has no phrases."""
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -153,6 +155,7 @@ def make_case(
         boxes=boxes,
         read_mask=read_mask,
         label=label,
+        phrase=str(sample.meta.get("phrase", "")),
         **more,
     )
 
@@ -355,13 +358,12 @@ def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]
 
 
 def common_columns(case: Case, reason: str) -> Mapping[str, Any]:
-    """Return the first columns of every row of every protocol."""
-    return {
-        "image": case.image_id,
-        "patient": case.patient_id,
-        "finding": case.finding,
-        "reason": reason,
-    }
+    """Return the first columns of every row of every protocol; ``phrase`` only if the case has one."""
+    columns = {"image": case.image_id, "patient": case.patient_id, "finding": case.finding}
+    if case.phrase:
+        columns["phrase"] = case.phrase
+    columns["reason"] = reason
+    return columns
 
 
 def result_of(

@@ -5,14 +5,18 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from locus.benchmark import score
+from locus import datasets
 from locus.benchmark.entries import entry
 from locus.benchmark.entries.boxes import read_boxes
 from locus.benchmark.entries.entry import read_probabilities
 from locus.core.errors import BadValueError, DataError
 from locus.datasets.io.annotations import Names
 from tests.benchmark.entries.given import DATA, WORD, config
+from tests.datasets import trees
 
 NAMES = Names(["a.png", "b_1.png"], ["Mass", "Infiltration"])
 FRAMES = {"a.png": (100, 200), "b_1.png": (100, 200)}
@@ -191,3 +195,16 @@ def test_invalid_table_is_an_error_without_importing_torch(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "2 False\n", done.stderr
     assert "finding" in done.stderr
+
+
+def test_scored_boxes_of_ms_cxr_have_the_phrase_beside_the_finding(tmp_path):
+    root = trees.write(tmp_path / "ms_cxr", trees.ms_cxr(more=9))
+    rows = []
+    for sample in datasets.load("ms_cxr", root):
+        for finding, boxes in sample.boxes.items():
+            rows += [f"{sample.image_id},{finding},{x0},{y0},{x1},{y1},.5" for x0, y0, x1, y1 in boxes.tolist()]
+    flags = ["--dataset=ms_cxr", f"--data_root_dir={root}", f"--boxes={csv(tmp_path, *rows)}", "--box_format=xyxy"]
+    assert score.main([*flags, "--entry=mine", f"--results={tmp_path}"]) == 0
+    cases = pd.read_parquet(tmp_path / "mine" / "cases.parquet")
+    assert list(cases)[6:8] == ["finding", "phrase"]
+    assert cases[cases.image == "image0.jpg#1"].phrase.unique().tolist() == ["small effusion"]

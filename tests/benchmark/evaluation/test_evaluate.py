@@ -13,6 +13,7 @@ import locus
 from locus.benchmark import run
 from locus.benchmark.report.grouping import COLUMNS
 from locus.core.errors import BadValueError, DataError, LeakError, UnknownNameError
+from tests.datasets import trees
 
 DATA = "phantom:train=32,val=16,test=48"
 SUITE = f"""
@@ -190,6 +191,23 @@ def test_every_case_has_a_row_with_its_box_and_overlap(both, splits):
     assert len(both.cases("pointing")) == len(cases)
     with pytest.raises(UnknownNameError):
         both.cases("froc")
+
+
+def test_rows_of_ms_cxr_have_the_phrase_beside_the_finding(tmp_path):
+    root = trees.write(tmp_path / "ms_cxr", trees.ms_cxr(more=9))
+    data = locus.load_dataset("ms_cxr", root, img_size=64)
+    result = locus.evaluate(
+        built(data.findings, img_size=64), data, ["gradcam"], ["single_box", "pointing"], cache_dir=tmp_path, progress=False
+    )
+    cases = result.cases()
+    assert list(cases)[4:7] == ["finding", "phrase", "threshold"]
+    assert "phrase" in result.cases("pointing")
+    phrases = {sample.image_id: sample.meta["phrase"] for sample in data}
+    for _, rows in cases.groupby("method"):
+        assert dict(zip(rows.image, rows.phrase, strict=True)) == phrases
+    packed = pd.read_parquet(result.save(tmp_path / "saved") / "cases.parquet")
+    assert list(packed)[6:8] == ["finding", "phrase"]
+    assert set(packed.phrase) == set(phrases.values())
 
 
 def test_case_is_shown_with_its_truth_and_map(both):
