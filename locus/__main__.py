@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 
+import locus
 from locus.core import startup
 from locus.core.errors import UnknownNameError
 
@@ -29,6 +30,9 @@ def main() -> int:
     if word in ("-h", "--help"):
         print("usage: locus COMMAND [--flag value ...]; `locus COMMAND --help` lists the flags\n")
         print("\n".join(f"  {name:<8}  {what}" for name, (_, what) in ENTRY_POINTS.items()))
+        return 0
+    if word == "--version":
+        print(f"locus {locus.__version__}")
         return 0
     if word not in ENTRY_POINTS:
         print(f"error: {UnknownNameError('command', word, ENTRY_POINTS)}", file=sys.stderr)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import locus
 from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +111,10 @@ def test_the_command_calls_the_entry_points_that_it_names_and_writes_to_the_work
     assert not (tmp_path / "results").exists()
     done = command(tmp_path, "trian")
     assert (done.returncode, "did you mean 'train'" in done.stderr) == (2, True)
+
+
+def test_the_command_prints_its_version(tmp_path):
+    assert command(tmp_path, "--version").stdout == f"locus {locus.__version__}\n"
 
 
 @pytest.mark.slow
