@@ -160,10 +160,11 @@ class LocalizationAccuracy(Metric):
         """Return the scores.
 
         Returns:
-            Metric -> mean over the findings, and ``n``, the number of cases.
+            Metric -> mean over the findings, and ``n``, the number of cases. Without cases only the main metric (nan)
+            and ``n`` (0).
 
         Raises:
-            BadValueError: patients are known of some cases only.
+            BadValueError: patients were given for only some cases.
             LocusError: the errors of ``locus.score``.
         """
         cases = _joined("cases", self.cases)
@@ -175,7 +176,7 @@ class LocalizationAccuracy(Metric):
         is_unknown = [number == NO_PATIENT for number in patient_numbers]
         if any(is_unknown) and not all(is_unknown):
             raise BadValueError(
-                "patients are known of some cases only: give patients in every update, or in none"
+                "patients were given for only some cases: give patients in every update, or in none"
             )
         sizes = _joined("sizes", self.sizes)
         values = _joined("values", self.values).split(sizes.prod(1).tolist())

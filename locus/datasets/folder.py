@@ -355,7 +355,7 @@ class Marked:
     """The marks of a table, by image."""
 
     boxes: _files.BoxesByImage
-    """With several readers, the findings are ``FINDING of READER``."""
+    """With several readers, the findings are ``FINDING, reader READER``."""
     clipped: int
     outlines: Mapping[str, tuple[tuple[int, int], list[tuple[str, Shape]]]] = dataclasses.field(
         default_factory=dict
@@ -363,7 +363,8 @@ class Marked:
     """Image -> its frame (H, W), and the finding and shape of each mark; only images with an outline."""
 
 
-OF_READER = " of "
+OF_READER = ", reader "
+"""Between a finding and its reader, while boxes of several readers are read."""
 
 
 def _require_reader(path: Path, marks: pd.DataFrame, readers: bool, votes: int) -> None:
@@ -502,8 +503,8 @@ def _boxes(
 
 def _with_reader(word: str, names: Names, path: Path) -> str:
     """Return the name of a finding in the label table, followed by the reader if the word has one."""
-    finding, of, reader = word.partition(OF_READER)
-    return names.finding(finding, str(path)) + of + reader
+    finding, separator, reader = word.partition(OF_READER)
+    return names.finding(finding, str(path)) + separator + reader
 
 
 def _of_mark(

@@ -18,6 +18,8 @@ from locus.datasets.io.tables import read_csv, read_json, refuse_unknown
 
 TABLE = "master_table.csv"
 REPORTS = "grounded_reports_*.json"
+FOLDERS = ("PadChest_GR", "PadChest_GR/*", "Padchest_GR_files/PadChest_GR", "images")
+"""Folders of the images; the third is that of the published archive."""
 READERS = {"boxes": "first", "extra_boxes": "second"}
 """Field of a finding -> the reader who drew its boxes."""
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
@@ -43,6 +45,8 @@ class PadChestGr(_files.FileDataset):
     (option, 30) have a box, sorted by name; an image shows a finding if a sentence names it. Boxes: x0, y0, x1, y1 as
     shares of the image's sides, **from 0 to 1**, converted to the frame of the file. Truth: the first reader's
     (``boxes``). ``readings(i)`` has both readers, the second as ``extra_boxes``; suites have the row ``readers``.
+
+    The images may also lie in ``Padchest_GR_files/PadChest_GR``, as the archive is unpacked.
 
     Official split: that of ``master_table.csv``. Patients are PadChest's.
 
@@ -88,7 +92,7 @@ class PadChestGr(_files.FileDataset):
                 f"{path} has no finding with boxes on {least} images: use padchest_gr:least=1"
             )
         request.task({len(self.findings): self.findings}, self.name, len(self.findings))
-        files = images.find(root, "PadChest_GR", "PadChest_GR/*", "images")
+        files = images.find(root, *FOLDERS)
         names = _files.with_file(root, marks, files, LAYOUT)
         patients = [str(table.at[image, "PatientID"]) for image in names]
         official = partial(np.array, [SPLITS[str(table.at[image, "split"])] for image in names])

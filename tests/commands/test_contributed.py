@@ -78,6 +78,10 @@ def fewer_cases(record, rows):
     return record, rows[:-3]
 
 
+def repeated_case(record, rows):
+    return record, [*rows, rows[0]]
+
+
 def another_image(record, rows):
     return record, [{**rows[0], "image": "00000001_000.png"}, *rows[1:]]
 
@@ -193,6 +197,7 @@ REFUSED = {
     higher_score: "hit@iou.3 of mean",
     score_of_larger_overlaps: "but its boxes give",
     fewer_cases: "lacks 3 of 984 cases",
+    repeated_case: "has 1 cases more than once",
     another_image: "and has 1 others (00000001_000.png",
     other_labels: "other images, labels or boxes",
     fewer_patients: "other images, labels or boxes",

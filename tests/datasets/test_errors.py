@@ -160,6 +160,12 @@ def test_a_missing_or_empty_folder_raises_an_error_with_layout_and_source(tmp_pa
         datasets.load(name, tmp_path)
 
 
+def test_a_first_line_with_a_huge_cell_is_no_table(tmp_path):
+    (tmp_path / "labels.csv").write_text("image," + "x" * 200_000)
+    with pytest.raises(DataError, match="has a cell of more than 131,072 letters"):
+        datasets.load("folder", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "image"),
     [("NIH", "images/00000005_000.png"), ("CheXpert", "valid/patient64541/study1/view2_frontal.jpg"), ("folder", "e.jpg")],

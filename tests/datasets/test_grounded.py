@@ -100,6 +100,13 @@ def test_boxes_of_padchest_gr_are_shares_of_the_image_and_those_of_the_first_rea
     assert {s.patient_id for s in data} == {f"p{n}" for n in range(3, 30, 4)}
 
 
+def test_images_of_padchest_gr_may_lie_where_the_archive_puts_them(padchest_gr_tree):
+    root = padchest_gr_tree()
+    (root / "Padchest_GR_files").mkdir()
+    (root / "PadChest_GR").rename(root / "Padchest_GR_files/PadChest_GR")
+    assert len(datasets.load("padchest_gr", root)) == 14
+
+
 @pytest.mark.parametrize(
     ("edit", "fact"),
     [

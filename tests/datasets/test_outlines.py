@@ -153,6 +153,15 @@ def test_the_truth_of_several_readers_is_what_enough_of_them_marked(load):
     assert [has_readings(word) for word in ("folder", "folder:readers=True", "vindr_cxr", "NIH")] == [False, True, True, False]
 
 
+def test_a_finding_may_contain_the_word_of_beside_readers(tmp_path):
+    finding = "Blunting of angle"
+    boxes = ["image,finding,reader,x0,y0,x1,y1", f"a.png,{finding},r1,10,10,30,30", f"a.png,{finding},r2,10,10,30,34"]
+    write(tmp_path, {"labels.csv": [f"image,split,{finding}", "a.png,test,1"], "a.png": picture(), "boxes.csv": boxes})
+    data = datasets.load("folder", tmp_path, readers=True)
+    assert sorted(data.readings(0)) == ["r1", "r2"]
+    assert list(data[0].boxes) == [finding]
+
+
 def test_readers_that_are_not_requested_or_not_named_are_errors(load):
     with pytest.raises(DataError, match=r"2 readers \(reader\) in the image a\.png: use --dataset folder:readers=True"):
         load(READ)

@@ -25,7 +25,7 @@ from locus.benchmark.records.record import CONTRIBUTED, EXTERNAL_MODEL
 from locus.benchmark.report import grouping
 from locus.config import ResultsCheckConfig
 from locus.core.errors import DataError, examples
-from locus.core.names import BLIND, PRIOR, UNRANKED_METHODS
+from locus.core.names import BLIND, PRIOR, UNRANKED_METHODS, duplicates
 from locus.core.types import Echo, FloatArray, Sample
 from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
@@ -188,9 +188,11 @@ def _differences(rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:
     """Yield how the cases and columns of rows differ from those of the suite's own rows."""
     pairs, own_pairs = _pairs(rows), _pairs(own_rows)
     lacking, unknown = {*own_pairs} - {*pairs}, {*pairs} - {*own_pairs}
-    if unknown or lacking or len(pairs) > len(own_pairs):
+    if unknown or lacking:
         first = examples(map(", ".join, sorted(unknown or lacking)))
         yield f"lacks {len(lacking)} of {len(own_pairs)} cases and has {len(unknown)} others ({first})"
+    if repeated := duplicates(map(", ".join, pairs)):
+        yield f"has {len(repeated)} cases more than once ({examples(repeated)})"
     if columns := [name for name in rows if name not in (*own_rows, *cases.BOX, *GROUPS)]:
         yield f"has columns that its protocol does not write ({examples(columns)})"
 

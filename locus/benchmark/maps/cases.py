@@ -18,7 +18,7 @@ from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
-from locus.core.errors import LocusError, NotAvailableError
+from locus.core.errors import BadValueError, LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid, conventional
 from locus.core.names import (
     CENTER,
@@ -177,7 +177,7 @@ class GridCases:
 def shuffled_cases(cases: Sequence[Case]) -> list[Case]:
     """Return the cases with a truth box, each with the map of another patient's case of the same finding.
 
-    The other case depends on the image and the finding alone. Raises ``NotAvailableError`` if one patient has all
+    The draw is seeded by the image and the finding, so it is the same in every run on the same cases. Raises ``NotAvailableError`` if one patient has all
     boxes of a finding.
     """
     by_finding: dict[str, list[Case]] = {}
@@ -219,14 +219,16 @@ def baseline_cases(
         name: the baseline.
         samples: images with truth boxes.
         data: their data set.
-        grid: grid of the maps; that of ``prior`` is its own.
-        shape: (h, w) of the maps; that of ``prior`` is its own.
-        max_bytes: largest size of all maps together; larger ones are computed on each access.
+        grid: grid of the maps; ignored for ``prior``, which has its own.
+        shape: (h, w) of the maps; ignored for ``prior``.
+        max_bytes: largest size of all maps together; beyond it, those of the truth are packed into bytes and the
+            others are computed on each access.
 
     Returns:
         The cases of the images, in their order.
 
     Raises:
+        BadValueError: the baseline has no maps without a network.
         NotAvailableError: ``fixed_box`` cannot be chosen.
     """
     if name == FIXED_BOX:
@@ -268,7 +270,7 @@ def _map_functions(
     shape: tuple[int, int],
 ) -> list[Callable[[], FloatMap]]:
     """Return a function for each image and finding that returns the map of a baseline."""
-    if name == PRIOR:  # one map per fold and finding, shared by many cases
+    if name == PRIOR:  # a view of the map of its fold and finding
         fold, means = Prior().by_fold(samples, findings)
         return [partial(np.asarray, values) for number in fold for values in means[number]]
     if name == CENTER:
@@ -281,11 +283,13 @@ def _map_functions(
             for sample in samples
             for finding in findings
         ]
-    return [
-        partial(_truth_map, sample, finding, grid, shape)
-        for sample in samples
-        for finding in findings
-    ]
+    if name == UPPER_BOUND:
+        return [
+            partial(_truth_map, sample, finding, grid, shape)
+            for sample in samples
+            for finding in findings
+        ]
+    raise BadValueError(f"{name} has no maps without a network")
 
 
 def _truth_map(sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> FloatMap:
@@ -297,8 +301,8 @@ def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
 
     Raises ``NotAvailableError`` if the patients of ``data`` are not known, or for too few patients.
     """
-    is_unknown = str(data.describe.get("patients", "")).startswith("unknown")
-    if is_unknown or data.describe.get("patients_named") is False:
+    patients_unknown = str(data.describe.get("patients", "")).startswith("unknown")
+    if patients_unknown or data.describe.get("patients_named") is False:
         raise NotAvailableError(
             "fixed_box is chosen on other patients, but the patients of these images are unknown"
         )
@@ -332,24 +336,25 @@ def make_cases(
         The cases, image by image.
     """
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
-    training_of = {}
-    for training, run in enumerate(trained):
-        training_of.update({sample.image_id: training for sample in run.scorable_images})
+    run_index_of_image = {}
+    for run_index, run in enumerate(trained):
+        for sample in run.scorable_images:
+            run_index_of_image[sample.image_id] = run_index
     samples = select_samples(trained, images)
     return [
         make_case(
             sample,
             finding,
             label,
-            _stored(maps, sample, finding),
+            _map_of_case(maps, sample, finding),
             grid,
-            training=training_of[sample.image_id],
+            training=run_index_of_image[sample.image_id],
         )
         for sample, finding, label in labelled_pairs(samples, trained[0].data.findings)
     ]
 
 
-def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | LazyMap | None:
+def _map_of_case(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | LazyMap | None:
     """Return the map of a case; if it was not generated, a map that raises ``NotMadeError`` when it is read."""
     if (sample.image_id, finding) in maps:
         return maps.stored(sample.image_id, finding)

@@ -18,7 +18,7 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 
 
 def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
-    """Return the number (from 1) of the epoch in ``best.ckpt``: the last or the best one, according to ``keep``.
+    """Return the number (from 1) of the epoch in ``best.ckpt``: the last or best one so far, according to ``keep``.
 
     >>> kept_epoch([{"epoch": 1.0}, {"epoch": 2.0}], "last")
     2
@@ -27,7 +27,7 @@ def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
 
 
 def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -> bool:
-    """Whether the run stops because the last best epoch is too long ago.
+    """Return whether the best epoch is at least the patience ago.
 
     ``early_stopping``: patience in epochs; True for ``DEFAULT_PATIENCE_EPOCHS``, False for never.
     """
@@ -36,4 +36,7 @@ def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -
 
 
 def _validation_score(row: dict[str, float]) -> float:
-    return -row["val_loss"] if math.isnan(row["val_auroc"]) else row["val_auroc"]
+    """Return the AUROC, else the negative loss; a loss that is not a number is below all others."""
+    if not math.isnan(row["val_auroc"]):
+        return row["val_auroc"]
+    return -math.inf if math.isnan(row["val_loss"]) else -row["val_loss"]

@@ -213,8 +213,11 @@ def _header(path: Path, text: str, needed: Sequence[str]) -> list[str]:
         cells = next(
             filter(None, csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)), []
         )
-    except csv.Error:  # a cell of more than 131,072 letters
-        cells = [""] * (MAX_COLUMNS + 1)
+    except csv.Error as error:
+        raise DataError(
+            f"{path} has a cell of more than {csv.field_size_limit():,} letters in its first line: "
+            "it is not a table of this data set"
+        ) from error
     if not any(map(str.strip, cells)):
         raise DataError(
             f"{path} is empty: its first line must name the columns ({', '.join(needed)} …)"

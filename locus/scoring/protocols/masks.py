@@ -43,7 +43,10 @@ class Masks(base.Protocol):
     def evaluate(
         self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()
     ) -> Result:
-        """Return the four metrics at each threshold source, and ``cnr``; a row per case."""
+        """Return ``dice`` and ``iou`` at each threshold source, ``cnr``, and a row per case.
+
+        The other two Dice rules are returned only if some images lack the finding.
+        """
         scored, others = (
             [c for c in part if c.finding in findings and (len(c.boxes) or c.label == 0)]
             for part in (cases, validation)
@@ -123,7 +126,7 @@ class PixelCounts:
 
     @classmethod
     def of(cls, cases: Cases, levels: FloatArray) -> "PixelCounts":
-        """Count the pixels of the cases. A map that many cases share is interpolated once."""
+        """Count the pixels of the cases. A map that consecutive cases share is interpolated once."""
         inside, above = np.zeros((2, len(cases), len(levels)))
         truth, cnr, reasons = np.zeros(len(cases)), np.full(len(cases), np.nan), []
         shared: dict[int, tuple[FloatArray, NDArray[np.int64]]] = {}

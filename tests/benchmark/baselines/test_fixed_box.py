@@ -3,9 +3,9 @@ import pytest
 
 import locus
 from locus.benchmark.baselines.boxes import fixed_boxes
-from locus.benchmark.maps.cases import fixed_box_cases
-from locus.core.errors import NotAvailableError
-from locus.core.frames import iou
+from locus.benchmark.maps.cases import baseline_cases, fixed_box_cases
+from locus.core.errors import BadValueError, NotAvailableError
+from locus.core.frames import conventional, iou
 from locus.core.types import Sample, patient_folds
 
 
@@ -70,3 +70,9 @@ def test_unknown_patients_have_no_fixed_box():
     data.describe["patients"] = "unknown: each image counts as one"
     with pytest.raises(NotAvailableError, match="patients of these images are unknown"):
         fixed_box_cases([], data)
+
+
+def test_a_row_that_needs_a_network_has_no_maps_without_one():
+    data = locus.load_dataset("phantom:train=2,val=2,test=2", img_size=32)
+    with pytest.raises(BadValueError, match="untrained has no maps without a network"):
+        baseline_cases("untrained", [data[0]], data, conventional((32, 32), (4, 4)), (4, 4))
