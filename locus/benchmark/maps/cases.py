@@ -177,8 +177,8 @@ class GridCases:
 def shuffled_cases(cases: Sequence[Case]) -> list[Case]:
     """Return the cases with a truth box, each with the map of another patient's case of the same finding.
 
-    The draw is seeded by the image and the finding, so it is the same in every run on the same cases. Raises ``NotAvailableError`` if one patient has all
-    boxes of a finding.
+    The draw is seeded by the image and the finding, so it is the same in every run on the same cases. Raises
+    ``NotAvailableError`` if one patient has all boxes of a finding.
     """
     by_finding: dict[str, list[Case]] = {}
     for case in sorted(with_truth(cases), key=lambda case: case.image_id):
@@ -354,7 +354,9 @@ def make_cases(
     ]
 
 
-def _map_of_case(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | LazyMap | None:
+def _map_of_case(
+    maps: StoredMaps, sample: Sample, finding: str
+) -> NDArray[np.float16] | LazyMap | None:
     """Return the map of a case; if it was not generated, a map that raises ``NotMadeError`` when it is read."""
     if (sample.image_id, finding) in maps:
         return maps.stored(sample.image_id, finding)
