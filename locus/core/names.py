@@ -83,6 +83,8 @@ class Baseline:
     """Whether its maps of the network are stored, as those of methods."""
     joins_prior: bool = False
     """Whether ``added`` joins it to ``prior``."""
+    file: str = ""
+    """File in ``locus/benchmark`` that computes it, without the help of a method; empty if a method does."""
 
 
 ROWS = (
@@ -92,12 +94,14 @@ ROWS = (
         in_every_suite=True,
         is_blind=True,
         has_stored_map=False,
+        file="baselines/boxes.py",
     ),
     Baseline(
         name=PRIOR,
         why_unranked="baseline: knows other patients' boxes",
         in_every_suite=True,
         is_blind=True,
+        file="baselines/boxes.py",
     ),
     Baseline(
         name=CENTER,
@@ -133,6 +137,7 @@ ROWS = (
         kind="upper bound",
         in_every_suite=True,
         joins_prior=True,
+        file="baselines/boxes.py",
     ),
     Baseline(
         name="supervised",
@@ -140,6 +145,7 @@ ROWS = (
         kind="fine-tuned",
         needs_network=True,
         has_stored_map=False,
+        file="evaluation/supervised.py",
     ),
     Baseline(
         name="supervised:boxes=5",
@@ -147,30 +153,40 @@ ROWS = (
         kind="fine-tuned",
         needs_network=True,
         has_stored_map=False,
+        file="evaluation/supervised.py",
     ),
     Baseline(
         name=READERS,
         why_unranked="upper bound: each reader's boxes against the others', no threshold",
         kind="people",
         has_stored_map=False,
+        file="evaluation/readers.py",
     ),
     Baseline(
         name=SECOND_READERS,
         why_unranked="another team of radiologists, no threshold",
         kind="people",
         has_stored_map=False,
+        file="evaluation/readers.py",
     ),
     Baseline(
         name=FIXED_POINT,
         why_unranked="baseline: knows the truth of the training part",
         kind="training part",
+        file="baselines/fixed_region.py",
     ),
     Baseline(
         name=FIXED_REGION,
         why_unranked="baseline: knows the truth of the training part",
         kind="training part",
+        file="baselines/fixed_region.py",
     ),
-    Baseline(name=EMPTY_MASK, why_unranked="baseline: selects nothing", kind="training part"),
+    Baseline(
+        name=EMPTY_MASK,
+        why_unranked="baseline: selects nothing",
+        kind="training part",
+        file="baselines/fixed_region.py",
+    ),
 )
 """All rows that are no methods, in the order of a table; the groups below are filters of these."""
 

@@ -28,15 +28,7 @@ SHUFFLED_METHOD = "gradcam"
 SAME_CODE = {names.UNTRAINED: UNTRAINED_METHOD, names.SHUFFLED: SHUFFLED_METHOD}
 """Row -> the method whose code makes its maps."""
 BENCHMARK = Path(__file__).resolve().parents[1]
-NOT_METHODS = {
-    names.FIXED_BOX: BENCHMARK / "baselines/boxes.py",
-    **dict.fromkeys(names.OF_TRAINING_PART, BENCHMARK / "baselines/fixed_region.py"),
-    names.PRIOR: BENCHMARK / "baselines/boxes.py",
-    names.UPPER_BOUND: BENCHMARK / "baselines/boxes.py",
-    **dict.fromkeys(names.SUPERVISED, BENCHMARK / "evaluation/supervised.py"),
-    names.READERS: BENCHMARK / "evaluation/readers.py",
-    names.SECOND_READERS: BENCHMARK / "evaluation/readers.py",
-}
+NOT_METHODS = {row.name: BENCHMARK / row.file for row in names.ROWS if row.file}
 """Row that is computed without a method -> the file that computes it."""
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from locus.benchmark.baselines.boxes import FloatMap, Prior, Truth, fixed_boxes
+from locus.benchmark.baselines.boxes import BASELINES, FloatMap, Prior, Truth, fixed_boxes
 from locus.benchmark.baselines.fixed_region import fixed_cases, training_samples
 from locus.benchmark.maps import SHUFFLED_METHOD, subgroups
 from locus.benchmark.maps.generate import StoredMapsByMethod
@@ -283,17 +283,20 @@ def _map_functions(
             for sample in samples
             for finding in findings
         ]
-    if name == UPPER_BOUND:
-        return [
-            partial(_truth_map, sample, finding, grid, shape)
-            for sample in samples
-            for finding in findings
-        ]
-    raise BadValueError(f"{name} has no maps without a network")
+    if name not in BASELINES:
+        raise BadValueError(f"{name} has no maps without a network")
+    return [
+        partial(_map_of_row, name, sample, finding, grid, shape)
+        for sample in samples
+        for finding in findings
+    ]
 
 
-def _truth_map(sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> FloatMap:
-    return Truth().maps([sample], [finding], grid, shape)[0][0, 0]
+def _map_of_row(
+    name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]
+) -> FloatMap:
+    maps, _ = BASELINES[name]().maps([sample], [finding], grid, shape)
+    return maps[0, 0]
 
 
 def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
