@@ -12,13 +12,18 @@ from locus.scoring import score_thresholds
 from locus.scoring.pixels import MAP_SIDE, interior
 from locus.scoring.protocols import base
 from locus.scoring.protocols.base import Cases, Result
-from locus.scoring.score_thresholds import CROSS_FITTED, ThresholdsBySource
+from locus.scoring.score_thresholds import CROSS_FITTED, ThresholdKey, ThresholdsBySource
 from locus.scoring.statistics.summary import Column, estimate, scores
 
 THRESHOLD_STEPS = 100
 """Thresholds are chosen among the 99 that divide the range of all maps into equal steps."""
 FIXED_THRESHOLD = 0.5
+DEFAULT_INDEX = THRESHOLD_STEPS // 2
+"""Threshold without other patients to choose it on."""
+FIXED: ThresholdKey = ("fixed", "")
 POOLED, EMPTY_IS_1 = "dice@pooled", "dice@empty_is_1"
+PER_IMAGE = ("dice", "iou")
+"""Metrics that are a mean over the images with the finding."""
 
 
 class Masks(base.Protocol):
@@ -47,56 +52,69 @@ class Masks(base.Protocol):
 
         The other two Dice rules are returned only if some images lack the finding.
         """
-        scored, others = (
-            [c for c in part if c.finding in findings and (len(c.boxes) or c.label == 0)]
-            for part in (cases, validation)
-        )
-        levels = _levels([*scored, *others])
-        pixels, training = (PixelCounts.of(part, levels) for part in (scored, others))
-        index, training_index = base.case_index(scored), base.case_index(others)
-        columns, table = [pixels.cnr], dict[str, ArrayLike]()
-        metrics, of_training = pixels.metrics, training.metrics
-        for metric in ("dice", "iou") if pixels.has_truth.all() else metrics:
-            of_scored = metrics[metric]
-            ratios, others_ratios = (
-                Ratios(*(side[:, :-1] for side in of)) for of in (of_scored, of_training[metric])
-            )
-            of_training_part = others_ratios, training_index
+        scored = _with_known_label(cases, findings)
+        validation_cases = _with_known_label(validation, findings)
+        levels = _levels([*scored, *validation_cases])
+        scored_counts = PixelCounts.of(scored, levels)
+        validation_counts = PixelCounts.of(validation_cases, levels)
+        scored_sums, validation_sums = scored_counts.metrics, validation_counts.metrics
+        index = base.case_index(scored)
+        validation_index = base.case_index(validation_cases)
+        at_fixed_threshold = np.full(len(scored), float(len(levels) - 1))  # the last level
+
+        columns = [scored_counts.cnr]
+        row_columns = dict[str, ArrayLike]()
+        for metric in PER_IMAGE if scored_counts.has_truth.all() else scored_sums:
+            sums = scored_sums[metric]
+            selector = Ratios.without_fixed(*sums)
+            validation_selector = Ratios.without_fixed(*validation_sums[metric])
             chosen = score_thresholds.choose(
-                (ratios, index), THRESHOLD_STEPS // 2, seed, of_training_part
+                (selector, index), DEFAULT_INDEX, seed, (validation_selector, validation_index)
             )
-            chosen = {
-                key: at for key, at in chosen.items() if not key[1]
-            }  # one threshold per finding
-            chosen |= {("fixed", ""): np.full(len(scored), float(len(levels) - 1))}
-            columns += _columns(metric, of_scored, chosen)
-            if metric in (self.main, "iou"):
-                table |= {
-                    metric: score_thresholds.at_index(ratio(*of_scored), chosen[CROSS_FITTED])
-                }
-        estimates = [
-            replace(one, samples=None) if one.threshold_source == "oracle" else one
-            for one in estimate(columns, index, findings, seed)
-        ]
-        rows = base.rows(scored, pixels.reasons, table)
-        failed = base.failures(scored, pixels.reasons)
+            per_finding = {key: indices for key, indices in chosen.items() if not key[1]}
+            per_finding[FIXED] = at_fixed_threshold
+            columns += _columns(metric, sums, per_finding)
+            if metric in PER_IMAGE:
+                row_columns[metric] = score_thresholds.at_index(
+                    ratio(*sums), per_finding[CROSS_FITTED]
+                )
+
+        estimates = []
+        for estimated in estimate(columns, index, findings, seed):
+            if estimated.threshold_source == "oracle":  # chosen on the scored images: no interval
+                estimated = replace(estimated, samples=None)
+            estimates.append(estimated)
+        rows = base.rows(scored, scored_counts.reasons, row_columns)
+        failed = base.failures(scored, scored_counts.reasons)
         return Result(scores(estimates, findings), rows, {}, failed)
+
+
+def _with_known_label(cases: Cases, findings: Sequence[str]) -> list[base.Case]:
+    """Return the cases of the findings that have a truth box or surely lack the finding."""
+    return [
+        case for case in cases if case.finding in findings and (len(case.boxes) or case.label == 0)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
 class Ratios:
     """N cases at T thresholds, scored by one ratio of sums. A ``ThresholdSelector``."""
 
-    part: FloatArray
+    numerators: FloatArray
     """(N,T)."""
-    whole: FloatArray
+    denominators: FloatArray
     """(N,T)."""
+
+    @classmethod
+    def without_fixed(cls, numerators: FloatArray, denominators: FloatArray) -> "Ratios":
+        """Return the ratios at all thresholds but the last one, which is fixed and not chosen."""
+        return cls(numerators[:, :-1], denominators[:, :-1])
 
     def best(self, subset: NDArray[np.int64]) -> float:
         """Return the index of the threshold with the largest ratio of the sums over the ``subset``."""
-        return float(
-            np.nan_to_num(ratio(self.part[subset].sum(0), self.whole[subset].sum(0))).argmax()
-        )
+        numerator = self.numerators[subset].sum(0)
+        denominator = self.denominators[subset].sum(0)
+        return float(np.nan_to_num(ratio(numerator, denominator)).argmax())
 
 
 def _levels(cases: Cases) -> FloatArray:
@@ -105,7 +123,8 @@ def _levels(cases: Cases) -> FloatArray:
     spans = [span for case in case_of_map.values() if (span := base.span(case)) is not None]
     low = min((lowest for lowest, _ in spans), default=0.0)
     high = max((highest for _, highest in spans), default=1.0)
-    return np.append(np.linspace(low, high, THRESHOLD_STEPS + 1)[1:-1], FIXED_THRESHOLD)
+    inner_levels = np.linspace(low, high, THRESHOLD_STEPS + 1)[1:-1]
+    return np.append(inner_levels, FIXED_THRESHOLD)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,60 +147,72 @@ class PixelCounts:
     def of(cls, cases: Cases, levels: FloatArray) -> "PixelCounts":
         """Count the pixels of the cases. A map that consecutive cases share is interpolated once."""
         inside, above = np.zeros((2, len(cases), len(levels)))
-        truth, cnr, reasons = np.zeros(len(cases)), np.full(len(cases), np.nan), []
-        shared: dict[int, tuple[FloatArray, NDArray[np.int64]]] = {}
-        order = np.argsort(levels)
+        truth = np.zeros(len(cases))
+        cnr = np.full(len(cases), np.nan)
+        reasons = []
+        ascending = np.argsort(levels)
+        previous_map: object = None
+        pixels, levels_below = np.empty(0), np.empty(0, np.int64)
         for n, case in enumerate(base.with_bar(cases)):
             values, reason = base.finite_map(case)
             reasons.append(reason)
-            mask = (
-                sampled_truth(case)
-                if len(case.boxes)
-                else np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool)
-            )
+            mask = _truth_of(case)
             truth[n] = mask.sum()
             if values is None:
                 continue
-            if id(case.map) not in shared:
+            if case.map is not previous_map:
                 grid = resolve(case.grid, (values.shape[0], values.shape[1]), case.frame)
-                picture = resample(values, grid, (MAP_SIDE, MAP_SIDE)).astype(np.float64)
-                shared = {id(case.map): (picture, np.searchsorted(levels[order], picture))}
-            picture, below = shared[id(case.map)]
-            counts = (
-                np.bincount(part, minlength=len(levels) + 1)
-                for part in (below[mask], below.ravel())
-            )
-            inside[n, order], above[n, order] = (part[::-1].cumsum()[::-1][1:] for part in counts)
-            if mask.any() and not mask.all() and picture.min() < picture.max():
-                cnr[n] = contrast_to_noise(picture[mask], picture[~mask])
-        measured = np.isfinite(cnr)
+                pixels = resample(values, grid, (MAP_SIDE, MAP_SIDE)).astype(np.float64)
+                levels_below = np.searchsorted(levels[ascending], pixels)
+                previous_map = case.map
+            inside[n, ascending] = _count_above(levels_below[mask], len(levels))
+            above[n, ascending] = _count_above(levels_below.ravel(), len(levels))
+            if mask.any() and not mask.all() and pixels.min() < pixels.max():
+                cnr[n] = contrast_to_noise(pixels[mask], pixels[~mask])
+        has_cnr = np.isfinite(cnr)
         column = Column(
-            "cnr", "none", np.where(measured, cnr, 0), measured.astype(np.float64), is_share=False
+            "cnr",
+            "none",
+            np.where(has_cnr, cnr, 0),
+            has_cnr.astype(np.float64),
+            is_share=False,
         )
         return cls(
-            inside,
-            above,
-            truth,
-            np.array([len(c.boxes) > 0 for c in cases], dtype=bool),
-            column,
-            reasons,
+            inside=inside,
+            above=above,
+            truth=truth,
+            has_truth=np.array([len(case.boxes) > 0 for case in cases], dtype=bool),
+            cnr=column,
+            reasons=reasons,
         )
 
     @property
     def metrics(self) -> Mapping[str, tuple[FloatArray, FloatArray]]:
         """Metric -> numerators and denominators (N,T+1), whose sums over cases are divided."""
         both = self.above + self.truth[:, None]
-        positive = np.repeat(self.has_truth[:, None], self.above.shape[1], 1)
-        one, counted = np.ones_like(both), positive.astype(np.float64)
-        dice = np.where(positive, np.nan_to_num(ratio(2 * self.inside, both)), 0)
-        iou = np.where(positive, np.nan_to_num(ratio(self.inside, both - self.inside)), 0)
-        empty_is_1 = np.where(positive, dice, self.above == 0), one
+        has_truth = np.repeat(self.has_truth[:, None], self.above.shape[1], 1)
+        counted = has_truth.astype(np.float64)
+        dice = np.where(has_truth, np.nan_to_num(ratio(2 * self.inside, both)), 0)
+        iou = np.where(has_truth, np.nan_to_num(ratio(self.inside, both - self.inside)), 0)
+        empty_is_1 = np.where(has_truth, dice, self.above == 0)
         return {
             "dice": (dice, counted),
             "iou": (iou, counted),
             POOLED: (2 * self.inside, both),
-            EMPTY_IS_1: empty_is_1,
+            EMPTY_IS_1: (empty_is_1, np.ones_like(both)),
         }
+
+
+def _count_above(levels_below: NDArray[np.int64], level_count: int) -> NDArray[np.int64]:
+    """Return how many pixels are above each level (T+1,), given how many levels are below each pixel."""
+    pixels_by_levels_below = np.bincount(levels_below, minlength=level_count + 1)
+    return pixels_by_levels_below[::-1].cumsum()[::-1][1:]
+
+
+def _truth_of(case: base.Case) -> NDArray[np.bool_]:
+    if not len(case.boxes):
+        return np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool)
+    return sampled_truth(case)
 
 
 def sampled_truth(case: base.Case) -> NDArray[np.bool_]:
@@ -209,14 +240,13 @@ def contrast_to_noise(inside: ArrayLike, outside: ArrayLike) -> float:
 
 
 def _columns(
-    metric: str, pair: tuple[FloatArray, FloatArray], chosen: ThresholdsBySource
+    metric: str, sums: tuple[FloatArray, FloatArray], chosen: ThresholdsBySource
 ) -> list[Column]:
-    parts = {
-        key: [score_thresholds.at_index(side, at) for side in pair] for key, at in chosen.items()
-    }
-    return [
-        base.AtThreshold(key, np.isfinite(chosen[key])).column(
-            metric, np.nan_to_num(part), np.nan_to_num(whole)
+    columns = []
+    for key, indices in chosen.items():
+        numerators, denominators = (score_thresholds.at_index(side, indices) for side in sums)
+        at_threshold = base.AtThreshold(key, np.isfinite(indices))
+        columns.append(
+            at_threshold.column(metric, np.nan_to_num(numerators), np.nan_to_num(denominators))
         )
-        for key, (part, whole) in parts.items()
-    ]
+    return columns
