@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # matplotlib is slow to import, and a blended image does with
 TRUTH, PREDICTED = "#e69f00", "#56b4e9"
 """Orange and blue: colour-blind readers can distinguish them."""
 COLOURS = "turbo"
-GROUND = "#eeeeee"
+BACKGROUND = "#eeeeee"
 """Colour of a panel without image."""
 MAX_UNSMOOTHED_SIDE = 256
 """Largest side of an image whose pixels are drawn as they are; larger images are smoothed."""
@@ -54,8 +54,8 @@ def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uin
     """
     levels = np.minimum(heat * 256, 255).astype(np.uint8)
     colour = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1]
-    share = opacity(heat)[..., None]
-    return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)
+    alpha = opacity(heat)[..., None]
+    return np.rint((1 - alpha) * image[..., None] + alpha * colour).astype(np.uint8)
 
 
 def draw_panel(
@@ -86,7 +86,7 @@ def draw_panel(
         xlim=(0, frame[1]),
         ylim=(frame[0], 0),
         aspect="equal",
-        facecolor=GROUND,
+        facecolor=BACKGROUND,
     )
     if image is not None:
         pixels = image if heat is None else blend(resize_image(image, heat.shape), heat)
@@ -94,16 +94,17 @@ def draw_panel(
         axes.imshow(
             pixels, cmap="gray", vmin=0, vmax=255, extent=extent(frame), interpolation=smoothing
         )
-    for number, box in enumerate(predicted):
-        add_box(
-            axes, box, PREDICTED, "--" if number else "-", 0.6 * width if number else width + 0.7
-        )
+    for rank, box in enumerate(predicted):
+        if rank == 0:
+            add_box(axes, box, PREDICTED, line="-", width=width + 0.7)
+        else:
+            add_box(axes, box, PREDICTED, line="--", width=0.6 * width)
     for box in truth:
-        add_box(axes, box, TRUTH, "-", width)
+        add_box(axes, box, TRUTH, line="-", width=width)
 
 
 def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return the extent of pixels (H, W) in box coordinates: pixel i covers [i, i+1)."""
+    """Return Matplotlib's ``extent`` of a frame (H, W), so that pixel i covers [i, i+1) as in boxes."""
     return 0, frame[1], frame[0], 0
 
 
@@ -170,14 +171,16 @@ def overlay(
     figure = Figure(figsize=(OVERLAY_INCHES * frame[1] / frame[0], OVERLAY_INCHES), dpi=100)
     axes = figure.add_axes((0, 0, 1, 0.94 if title else 1))
     predicted = np.zeros((0, 4)) if boxes is None else checked_boxes(boxes, frame, "predicted")
-    drawn = np.zeros((0, 4)) if truth is None else checked_boxes(truth, frame, "truth")
-    draw_panel(axes, frame, pixels, heat, drawn, predicted)
+    truth_boxes = np.zeros((0, 4)) if truth is None else checked_boxes(truth, frame, "truth")
+    draw_panel(axes, frame, pixels, heat, truth_boxes, predicted)
     figure.suptitle(title, fontsize=11, y=0.985)
     return figure
 
 
 def as_grey(image: Any) -> NDArray[np.uint8]:
-    """Return a picture as (H,W) grey pixels: channels are averaged, values of another type scaled to 0…255.
+    """Return a picture as (H,W) grey pixels.
+
+    Channels are averaged. Values that are not uint8 are scaled so that the lowest becomes 0 and the highest 255.
 
     Raises ``BadValueError`` for another shape, and for NaN or infinite values.
 
@@ -185,7 +188,10 @@ def as_grey(image: Any) -> NDArray[np.uint8]:
     [[0, 128, 255]]
     """
     array = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
-    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3, 4):
+    channels_first = (
+        array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3, 4)
+    )
+    if channels_first:
         array = array.transpose(1, 2, 0)
     if array.ndim == 3 and array.shape[2] in (1, 3, 4):
         array = array[..., :3].mean(-1).astype(array.dtype)

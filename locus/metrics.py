@@ -23,13 +23,15 @@ STATES = {
     "boxes": ((0, 4), torch.float64),
     "cases": ((0, 5), torch.int64),
 }
-"""Name -> shape without cases, and type. A row of ``cases``: frame, number of boxes, numbers of finding and patient."""
+"""Name -> shape without cases, and type."""
+FRAME, REST = slice(0, 2), slice(2, None)
+"""Columns of ``cases``: height and width of the frame; number of boxes, index of the finding, number of the patient."""
 NO_PATIENT = -1
 """Number of the patient of a case whose patient is not given."""
 
 
 class LocalizationAccuracy(Metric):
-    """Share of cases hit by the box of a heat map, mean over findings; that of ``locus.score`` for the same patients.
+    """Mean over findings of the share of cases whose map's box hits; equals ``locus.score`` for the same patients.
 
     A case is an image and a finding with truth boxes. ``compute`` returns metric -> value, such as ``hit@iou.3``, with
     thresholds chosen on other patients, and ``n``, the number of cases; without cases, the values are nan. States are
@@ -119,12 +121,12 @@ class LocalizationAccuracy(Metric):
             patient_numbers = [_patient_number(patient) for patient in patients]
         case_boxes = [_boxes(value) for value in boxes]
         box_counts = [len(value) for value in case_boxes]
-        finding_numbers = [self.findings.index(finding) for finding in findings]
-        numbers = torch.tensor([box_counts, finding_numbers, patient_numbers], dtype=torch.int64).T
+        finding_indices = [self.findings.index(finding) for finding in findings]
+        rest = torch.tensor([box_counts, finding_indices, patient_numbers], dtype=torch.int64).T
         self._append("values", maps.detach().flatten())
         self._append("sizes", torch.tensor([height, width]).expand(count, 2))
         self._append("boxes", torch.cat([torch.empty((0, 4), dtype=torch.float64), *case_boxes]))
-        self._append("cases", torch.cat([_frames(frames, count), numbers], dim=1))
+        self._append("cases", torch.cat([_frames(frames, count), rest], dim=1))
 
     def _append(self, name: str, values: Tensor) -> None:
         _, dtype = STATES[name]
@@ -168,13 +170,13 @@ class LocalizationAccuracy(Metric):
             LocusError: the errors of ``locus.score``.
         """
         cases = _joined("cases", self.cases)
-        if not cases[:, 2].any():
+        frames = cases[:, FRAME].tolist()
+        box_counts, finding_indices, patient_numbers = cases[:, REST].T.tolist()
+        if not any(box_counts):
             main = protocols.get(self.protocol).main
             return {main: torch.tensor(torch.nan, dtype=torch.float64), "n": torch.tensor(0)}
-        frames = cases[:, :2].tolist()
-        box_counts, finding_numbers, patient_numbers = cases[:, 2:].T.tolist()
-        is_unknown = [number == NO_PATIENT for number in patient_numbers]
-        if any(is_unknown) and not all(is_unknown):
+        lacks_patient = [number == NO_PATIENT for number in patient_numbers]
+        if any(lacks_patient) and not all(lacks_patient):
             raise BadValueError(
                 "patients were given for only some cases: give patients in every update, or in none"
             )
@@ -182,7 +184,7 @@ class LocalizationAccuracy(Metric):
         values = _joined("values", self.values).split(sizes.prod(1).tolist())
         boxes = _joined("boxes", self.boxes).split(box_counts)
 
-        def content(index: int) -> tuple[bytes, bytes, bytes]:
+        def sort_key(index: int) -> tuple[bytes, bytes, bytes]:
             return (
                 cases[index].numpy().tobytes(),
                 boxes[index].numpy().tobytes(),
@@ -194,14 +196,14 @@ class LocalizationAccuracy(Metric):
         case_frames = {}
         patients = {}
         with_boxes = [index for index, count in enumerate(box_counts) if count]
-        for number, index in enumerate(sorted(with_boxes, key=content)):
+        for number, index in enumerate(sorted(with_boxes, key=sort_key)):
             image = str(number)
-            pair = image, self.findings[finding_numbers[index]]
+            pair = image, self.findings[finding_indices[index]]
             height, width = sizes[index].tolist()
             maps[pair] = values[index].reshape(height, width).numpy()
             truth[pair] = boxes[index].numpy()
             case_frames[image] = frames[index]
-            patients[image] = image if is_unknown[index] else str(patient_numbers[index])
+            patients[image] = image if lacks_patient[index] else str(patient_numbers[index])
         result = score(
             maps,
             truth,
@@ -212,8 +214,8 @@ class LocalizationAccuracy(Metric):
         )
         means = {}
         for row in result.scores:
-            is_main = row.finding == "mean" and row.threshold_source in ("none", "cross-fitted")
-            if is_main and row.value is not None:
+            is_reported = row.finding == "mean" and row.threshold_source in ("none", "cross-fitted")
+            if is_reported and row.value is not None:
                 means[row.metric] = torch.tensor(row.value, dtype=torch.float64)
         means["n"] = torch.tensor(len(with_boxes))
         return means

@@ -9,7 +9,6 @@
 The evidence is in ``locus.explaining.evidence``.
 """
 
-import itertools
 import logging
 import operator
 import traceback
@@ -57,7 +56,11 @@ PANEL_INCHES = 3.0
 """Side of a panel of ``Maps.show``."""
 MAX_PLAUSIBLE_INPUT = 20.0
 """Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
-NO_GRADIENT = ("not require grad", "not have been used in the graph", "torch.utils.checkpoint")
+NO_GRADIENT_PHRASES = (
+    "not require grad",
+    "not have been used in the graph",
+    "torch.utils.checkpoint",
+)
 """Words of the errors of autograd for a network that does not pass on gradients."""
 FEATURE_MAP_NEEDS = frozenset({"features", "gradients", "class_maps", "head"})
 """Needs of methods whose maps show one feature map."""
@@ -97,41 +100,61 @@ def run_methods(
     of all paths are added on the finest grid. Raises ``ModifiedInputError`` after a method that modified the images or
     the evidence, unless ``guard`` is False.
     """
-    paths = getattr(evidence, "other_paths", ())
-    if paths:
-        whole = cast(NetworkEvidence, evidence)
-        first = run_methods(methods, replace(whole, other_paths=()), guard)
-        of_maps = {
-            name: method for name, method in methods.items() if method.needs & FEATURE_MAP_NEEDS
-        }
-        others = [run_methods(of_maps, whole.at(path), guard) for path in paths]
-        return {
-            name: _summed([answer, *(o[name] for o in others if name in o)])
-            for name, answer in first.items()
-        }
-    at_once = {name: method for name, method in methods.items() if "gradients" not in method.needs}
-    piecewise = {name: method for name, method in methods.items() if name not in at_once}
+    if getattr(evidence, "other_paths", ()):
+        return _run_on_all_paths(methods, cast(NetworkEvidence, evidence), guard)
+    in_parts = {name: method for name, method in methods.items() if "gradients" in method.needs}
+    at_once = {name: method for name, method in methods.items() if name not in in_parts}
     maps: dict[str, dict[int, list[Tensor]]] = {name: {} for name in methods}
     errors: dict[str, LocusError] = {}
+
+    def run(group: Mapping[str, Method], first_image: int, part: Evidence) -> None:
+        for name, method in group.items():
+            if name in errors:
+                continue
+            try:
+                maps[name].setdefault(first_image, []).append(_call(method, part))
+            except LocusError as error:
+                errors[name] = error
+            if guard:
+                _require_unmodified(name, cast(NetworkEvidence, part))
+
     with no_grad_no_autocast():
-        parts = ((piecewise, *part) for part in (evidence.parts() if piecewise else ()))
-        for group, images, part in itertools.chain(
-            [(at_once, slice(0, len(evidence.images)), evidence)], parts
-        ):
-            for name in [name for name in group if name not in errors]:
-                try:
-                    maps[name].setdefault(images.start, []).append(_call(methods[name], part))
-                except LocusError as error:
-                    errors[name] = error
-                if guard and (modified := cast(NetworkEvidence, part).modified()):
-                    raise ModifiedInputError(
-                        f"the method {name!r} modifies its inputs in place ({', '.join(modified)}), which the caller "
-                        "and other methods read: work on a copy, such as A.clone()"
-                    )
+        run(at_once, 0, evidence)
+        if in_parts:
+            for images, part in evidence.parts():
+                run(in_parts, images.start, part)
         return {
             name: errors.get(name) or _joined(method, maps[name], evidence)
             for name, method in methods.items()
         }
+
+
+def _run_on_all_paths(
+    methods: Mapping[str, Method], evidence: NetworkEvidence, guard: bool
+) -> dict[str, MethodMaps | LocusError]:
+    """Return the maps of a network with several paths, added for the methods that show a feature map."""
+    on_first_path = run_methods(methods, replace(evidence, other_paths=()), guard)
+    of_feature_map = {
+        name: method for name, method in methods.items() if method.needs & FEATURE_MAP_NEEDS
+    }
+    on_other_paths = [
+        run_methods(of_feature_map, evidence.at(path), guard) for path in evidence.other_paths
+    ]
+    summed = {}
+    for name, answer in on_first_path.items():
+        others = [answers[name] for answers in on_other_paths if name in answers]
+        summed[name] = _summed([answer, *others])
+    return summed
+
+
+def _require_unmodified(name: str, evidence: NetworkEvidence) -> None:
+    """Raise ``ModifiedInputError`` if the method ``name`` has modified what it was given."""
+    modified = evidence.modified()
+    if modified:
+        raise ModifiedInputError(
+            f"the method {name!r} modifies its inputs in place ({', '.join(modified)}), which the caller "
+            "and other methods read: work on a copy, such as A.clone()"
+        )
 
 
 def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evidence) -> MethodMaps:
@@ -151,14 +174,13 @@ def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evid
 
 def _summed(answers: Sequence[MethodMaps | LocusError]) -> MethodMaps | LocusError:
     """Return the sum of the maps of several paths, the finest first, or the first error."""
-    if errors := [answer for answer in answers if isinstance(answer, LocusError)]:
-        return errors[0]
-    first, *others = cast(list[MethodMaps], answers)
-    shape = (first.maps.shape[-2], first.maps.shape[-1])
-    return MethodMaps(
-        first.maps + sum(moved(part.maps, part.grid, first.grid, shape) for part in others),
-        first.grid,
-    )
+    for answer in answers:
+        if isinstance(answer, LocusError):
+            return answer
+    finest, *others = cast(list[MethodMaps], answers)
+    shape = (finest.maps.shape[-2], finest.maps.shape[-1])
+    moved_maps = [moved(other.maps, other.grid, finest.grid, shape) for other in others]
+    return MethodMaps(finest.maps + sum(moved_maps), finest.grid)
 
 
 def _call(method: Method, evidence: Evidence) -> Tensor:
@@ -168,7 +190,9 @@ def _call(method: Method, evidence: Evidence) -> Tensor:
     except (LocusError, MemoryError):
         raise
     except ANYTHING as error:
-        if isinstance(error, RuntimeError) and any(words in str(error) for words in NO_GRADIENT):
+        if isinstance(error, RuntimeError) and any(
+            phrase in str(error) for phrase in NO_GRADIENT_PHRASES
+        ):
             raise NotAvailableError(
                 f"the method {method.name!r} requires gradients, which this network does not pass on: some of its "
                 "layers run under no_grad, on integers or in checkpoints"
@@ -348,12 +372,31 @@ def collect_evidence(
     with no_grad_no_autocast():
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
-    rest = memory_gib, progress, current_autocast(images), collect_evidence
+    autocast = current_autocast(images)
     if layer is None:
-        evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest, draw=draw)
+        evidence: NetworkEvidence = PooledEvidence(
+            model,
+            images,
+            indices,
+            None,
+            memory_gib,
+            progress,
+            autocast,
+            collect_evidence,
+            draw=draw,
+        )
     else:
         evidence = LayerEvidence(
-            model, images, indices, layer, *rest, other_paths=tuple(others), draw=draw
+            model,
+            images,
+            indices,
+            layer,
+            memory_gib,
+            progress,
+            autocast,
+            collect_evidence,
+            other_paths=tuple(others),
+            draw=draw,
         )
     return evidence if only_attention else evidence.run()
 
@@ -361,10 +404,10 @@ def collect_evidence(
 def _finest_first(model: Classifier, layers: str, images: Tensor) -> list[str]:
     """Return the layers joined by ``+``, that with the finest grid first."""
     names = layers.split("+")
+    if len(names) == 1:
+        return names
     size = (images.shape[-2], images.shape[-1])
-    return (
-        sorted(names, key=lambda name: model.grid(size, name).stride) if len(names) > 1 else names
-    )
+    return sorted(names, key=lambda name: model.grid(size, name).stride)
 
 
 class Maps(dict[str, Tensor]):
@@ -464,8 +507,8 @@ def explain(
 ) -> Maps:
     """Compute raw maps of several methods for a batch, with one shared forward pass.
 
-    The forward pass uses the caller's autocast; gradients and maps are float32. Methods that use only attention do not
-    need it.
+    The forward pass uses the caller's autocast; gradients and maps are float32. Methods that use only attention do
+    not need the forward pass.
 
     Args:
         model: a ``locus.backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is not changed.
@@ -501,19 +544,16 @@ def explain(
     check_images(model, images, any_size)
     positions = finding_positions(model, findings)
     listed = [methods] if isinstance(methods, str) else methods
-    parts = build_methods(listed)
+    built = build_methods(listed)
     requested = [
         method_registry.normalize_name(method) if isinstance(method, str) else method
         for method in listed
     ]
-    groups = [word for word in requested if word in method_registry.GROUPS]
-    of_groups = set(method_registry.expand(groups)).difference(requested)
-    needs = frozenset[str]().union(*(method.needs for method in parts.values()))
-    return maps_of(
-        parts,
-        collect_evidence(model, images, positions, layer, memory_gib, progress, needs),
-        of_groups,
-    )
+    groups = [name for name in requested if name in method_registry.GROUPS]
+    optional = set(method_registry.expand(groups)).difference(requested)
+    needs = frozenset[str]().union(*(method.needs for method in built.values()))
+    evidence = collect_evidence(model, images, positions, layer, memory_gib, progress, needs)
+    return maps_of(built, evidence, optional)
 
 
 def maps_of(
@@ -535,16 +575,19 @@ def maps_of(
     """
     maps = Maps(evidence)
     refused: list[NotAvailableError] = []
-    for word, answer in run_methods(methods, evidence, guard).items():
+    for name, answer in run_methods(methods, evidence, guard).items():
         if isinstance(answer, NotAvailableError):
-            maps.absent[word] = str(answer)
-            is_named = word not in optional
-            refused += [answer] if is_named else []
-            log.log(logging.WARNING if is_named else logging.INFO, "left out: %s: %s", word, answer)
+            maps.absent[name] = str(answer)
+            level = logging.INFO
+            if name not in optional:
+                refused.append(answer)
+                level = logging.WARNING
+            log.log(level, "left out: %s: %s", name, answer)
         elif isinstance(answer, LocusError):
             raise answer
         else:
-            maps[word], maps.grids[word] = answer.maps, answer.grid
+            maps[name] = answer.maps
+            maps.grids[name] = answer.grid
     if refused and not maps:
         raise refused[0]
     return maps
@@ -556,24 +599,23 @@ def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, M
         raise BadValueError(
             f"methods is {methods!r}: give a list of names and classes, such as ['gradcam']"
         )
-    words = [
-        word
-        for method in methods
-        for word in (method_registry.expand([method]) if isinstance(method, str) else [method])
-    ]
-    parts: dict[str, Method] = {}
-    for word, part in map(_named, dict.fromkeys(words)):
-        if word in parts:
-            modules = f"{type(parts[word]).__module__} and {type(part).__module__}"
-            raise BadValueError(f"two methods have the name {word!r} ({modules}): use one of them")
-        parts[word] = part
-    return parts
+    listed: list[str | Method | type[Method]] = []
+    for method in methods:
+        listed += method_registry.expand([method]) if isinstance(method, str) else [method]
+    built: dict[str, Method] = {}
+    for name, method in map(_named, dict.fromkeys(listed)):
+        if name in built:
+            modules = f"{type(built[name]).__module__} and {type(method).__module__}"
+            raise BadValueError(f"two methods have the name {name!r} ({modules}): use one of them")
+        built[name] = method
+    return built
 
 
 def _named(method: str | Method | type[Method]) -> tuple[str, Method]:
     """Return the name of a method (with its options, as in ``noise:seed=3``) and the method."""
     if not isinstance(method, str):
-        part = method if isinstance(method, Method) else method()
-        return part.name, part
-    part = method_registry.build(method)
-    return (method if method.split(":")[0] == part.name else part.name), part
+        built = method if isinstance(method, Method) else method()
+        return built.name, built
+    built = method_registry.build(method)
+    is_own_name = method.split(":")[0] == built.name
+    return (method if is_own_name else built.name), built

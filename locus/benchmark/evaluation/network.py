@@ -62,7 +62,7 @@ class ScoredModel:
     protocols: tuple[str, ...] = ()
     """Protocols that score its maps; empty: not restricted."""
     grid: int | None = None
-    """Side of the grid if there is no network: rows of the truth alone, such as baselines."""
+    """Side of the grid if there is no network and only baselines and the truth are scored."""
 
 
 def stored_cases(
@@ -74,7 +74,7 @@ def stored_cases(
     """
     if not method_names:
         return CaseStore(model.trained, {})
-    requests, broken = requests_of(
+    requests, unavailable = requests_of(
         model.trained,
         method_names=method_names,
         folder=model.maps,
@@ -82,10 +82,10 @@ def stored_cases(
         protocols=model.protocols,
     )
     validation = []
-    chooses = [protocols.get(name).chooses_thresholds for name in model.protocols]
-    if not chooses or any(chooses):
+    chooses_thresholds = [protocols.get(name).chooses_thresholds for name in model.protocols]
+    if not model.protocols or any(chooses_thresholds):
         validation = validation_requests(model.trained, method_names, model.maps / "val")
-    maps = broken | load_or_generate(requests, flags)
+    maps = unavailable | load_or_generate(requests, flags)
     return CaseStore(model.trained, maps, load_or_generate(validation, flags))
 
 
@@ -93,13 +93,13 @@ def _store(model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags) -> Cas
     """Return the cases of the cells that are scored by a protocol; ``shuffled`` exchanges the maps of a method."""
     if model.grid is not None:
         return GridCases(model.trained, model.grid)
-    explained = []
+    method_names = []
     for cell in cells:
         method = SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method
-        is_of_check = cell.protocol in (names.CLASSIFICATION, *checks.names())
-        if not is_of_check and method not in names.WITHOUT_MAP:
-            explained.append(method)
-    return stored_cases(model, list(dict.fromkeys(explained)), flags)
+        needs_no_stored_map = cell.protocol in (names.CLASSIFICATION, *checks.names())
+        if not needs_no_stored_map and method not in names.WITHOUT_MAP:
+            method_names.append(method)
+    return stored_cases(model, list(dict.fromkeys(method_names)), flags)
 
 
 def _prepared_checks(
@@ -177,7 +177,7 @@ class NetworkScorer:
 
 
 class OwnBoxes(SingleBox):
-    """``single_box`` for a network that saw boxes: a fold's thresholds are chosen on its images of other folds."""
+    """``single_box`` for a network that saw boxes: the thresholds of a fold are chosen on images of the other folds."""
 
     def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsBySource:
         """Return the thresholds of all sources; those chosen on other patients are the cross-fitted ones."""
@@ -187,17 +187,17 @@ class OwnBoxes(SingleBox):
         return chosen
 
 
-def write_records(scorer: NetworkScorer, folder: Path, bar: bool | None = None) -> None:
+def write_records(scorer: NetworkScorer, folder: Path, show_progress: bool | None = None) -> None:
     """Write a record in ``folder`` for each cell of ``scorer``.
 
-    ``bar``: show progress; None: only on a terminal.
+    ``show_progress``: None: only on a terminal.
     """
     # a method's cases are made once
     in_order = sorted(scorer.cells, key=lambda cell: (cell.method, cell.alignment))
     shared = scorer.shared_fields()
     title = f"score {scorer.model.id}"
-    hidden = None if bar is None else not bar
-    for cell in tqdm(in_order, desc=title, unit="cell", leave=False, disable=hidden):
+    disable = None if show_progress is None else not show_progress
+    for cell in tqdm(in_order, desc=title, unit="cell", leave=False, disable=disable):
         record, rows = record_of(cell, scorer.score, shared)
         if rows:
             records.cases.write(rows, record.cell, folder)
@@ -208,7 +208,7 @@ def write_records(scorer: NetworkScorer, folder: Path, bar: bool | None = None) 
 def sample_counts(trained: Sequence[ModelRun], cell: Cell) -> dict[str, int]:
     """Return the numbers of training runs, images, patients, cases and boxes behind a cell.
 
-    ``explained images`` is included if these are only a part of the boxed images.
+    ``explained images`` is included if the cell limits the number of images.
     """
     samples = select_samples(trained, cell.images)
     boxed = [sample for run in trained for sample in run.scorable_images if sample.boxes]
