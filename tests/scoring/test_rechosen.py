@@ -49,6 +49,22 @@ def test_comparison_uses_the_resamples_if_both_rows_have_them():
 
 
 @pytest.mark.byhand
+def test_a_row_that_always_hits_has_the_bound_of_its_patients_and_not_of_its_resamples():
+    row = RowSamples(("a", "b"), np.ones(2), np.ones((2, 12)), resampled=np.ones((2, 1000)))
+    assert row.interval.low == pytest.approx(0.025 ** (1 / 12))  # Clopper and Pearson for 12 of 12
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("runs", [("a",), ("a", "b")])
+def test_p_of_twelve_patients_is_at_least_that_of_their_sign_flips(runs):
+    spread = as_jackknife(np.random.default_rng(0).normal(0, 1e-4, (2, len(runs), 1000))[0])
+    rows = [
+        RowSamples(runs, np.full(len(runs), v), np.full((len(runs), 12), v), resampled=v + spread * n) for n, v in enumerate((0.9, 0.1))
+    ]
+    assert compared(*rows).p == 2.0**-11
+
+
+@pytest.mark.byhand
 def test_error_of_the_draws_widens_a_difference():
     left_out = np.random.default_rng(0).normal(0.5, 0.01, (2, 3, 50))
     one = RowSamples(("a", "b", "c"), np.full(3, 0.5), left_out[0])

@@ -515,4 +515,7 @@ def _added_estimate(row: Row) -> MrmcEstimate | None:
     resampled = as_jackknife(np.array([record.resampled for record in row.runs]))
     zeros = (np.zeros(len(theta)), np.zeros_like(resampled))
     compare = mrmc.difference if len(theta) > 1 else mrmc.difference_nested
-    return compare((theta, resampled), zeros)
+    patients = row.runs[0].rests_on.get("patients")
+    return compare(
+        (theta, resampled), zeros, patients=patients if isinstance(patients, int) else None
+    )

@@ -38,7 +38,8 @@ from locus.core.names import (
     SUPERVISED,
     UPPER_BOUND,
 )
-from locus.scoring.statistics.mrmc import ALPHA, RowSamples
+from locus.scoring.statistics import mrmc, resample
+from locus.scoring.statistics.mrmc import ALPHA
 
 DRAWN = {
     "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",
@@ -304,8 +305,10 @@ def _ends_of_way(method: Row, floor: Row, tuned: Row) -> str:
     theta_without, low_without, high_without = left_out
     share = (theta - low) / (high - low)
     share_without = (theta_without - low_without) / (high_without - low_without)
-    estimate = RowSamples(scores[0].runs, share, share_without).interval
-    return "" if estimate is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
+    if scores[0].jackknife.shape[1] < resample.MIN_PATIENTS or len(share) < 2:
+        return ""
+    estimate = mrmc.interval(share, share_without, patients=scores[0].jackknife.shape[1])
+    return f" [{estimate.low:.0%}, {estimate.high:.0%}]"
 
 
 def _row_words(row: Row) -> str:

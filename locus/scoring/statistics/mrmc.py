@@ -110,7 +110,7 @@ class RowSamples:
         if len(self.theta) < 2 or self.jackknife.shape[1] < MIN_PATIENTS:
             return None
         left_out = self.jackknife if self.resampled is None else self.resampled
-        return interval(self.theta, left_out)
+        return interval(self.theta, left_out, patients=self.jackknife.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +154,8 @@ class VarianceParts:
             weights: (G,) weight of each network.
         """
         scale = np.asarray(weights) ** 2 / sizes
-        run_df = np.maximum(
-            np.asarray(sizes) - 1, 1
-        )  # one run: its variance over runs is unknown and counts as 0
+        # one run: its variance over runs is unknown and counts as 0
+        run_df = np.maximum(np.asarray(sizes) - 1, 1)
         # the covariance of a network's mean with itself exceeds that between its runs by run_spread / (S (S − 1))
         patients = jackknife - (run_spread * scale / run_df).sum(-1)
         return cls(
@@ -176,8 +175,8 @@ class VarianceParts:
     def df(self) -> FloatArray:
         """(...) Satterthwaite's degrees of freedom of ``variance``, infinite if the runs have no spread."""
         spread = (self.runs**2 / self.run_df).sum(-1)
-        whole = np.broadcast_to(np.inf, np.shape(spread)).copy()
-        return np.divide(self.variance**2, spread, out=whole, where=spread > 0)
+        infinite_df = np.broadcast_to(np.inf, np.shape(spread)).copy()
+        return np.divide(self.variance**2, spread, out=infinite_df, where=spread > 0)
 
 
 def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> VarianceParts:
@@ -218,28 +217,30 @@ def _variance(left_out: FloatArray) -> FloatArray:
     return np.asarray((patients - 1) / patients * (gaps**2).sum(-1))
 
 
-def interval(theta: ArrayLike, jackknife: ArrayLike) -> MrmcEstimate:
+def interval(theta: ArrayLike, jackknife: ArrayLike, patients: int | None = None) -> MrmcEstimate:
     """Return the mean score over training runs, with its interval for new runs and patients, clipped to [0, 1].
 
     If nothing varies (a score of 1 for every patient and run), the exact binomial bound over patients replaces
-    Student's t (Clopper and Pearson, 1934). Raises ``BadValueError`` for arrays of different shapes or without a
-    number.
+    Student's t (Clopper and Pearson, 1934). ``patients``: their number, if ``jackknife`` has resamples in the form of a
+    jackknife. Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
-    return replace(_student([_checked((theta, jackknife))], [1.0], 0), p=float("nan"))
+    rows = [_checked((theta, jackknife))]
+    return replace(_student(rows, [1.0], 0, patients=patients), p=float("nan"))
 
 
-def difference(a: Row, b: Row, draws: float = 0.0) -> MrmcEstimate:
+def difference(a: Row, b: Row, draws: float = 0.0, patients: int | None = None) -> MrmcEstimate:
     """Return A − B of two rows on the same S training runs, such as two methods on one network, clipped to ±1.
 
-    ``draws``: variance of the difference from the draw of the patient folds. Two rows that are equal for every run and
-    patient give [0, 0] and p = 1. Raises ``BadValueError`` for arrays of different shapes or without a number.
+    ``draws``: variance of the difference from the draw of the patient folds. ``patients``: as in ``interval``. Two
+    rows that are equal for every run and patient give [0, 0] and p = 1. Raises ``BadValueError`` for arrays of
+    different shapes or without a number.
     """
     (scores_a, left_out_a), (scores_b, left_out_b) = _same_patients([a, b])
     if len(scores_a) != len(scores_b):
         counts = f"A has {len(scores_a)} training runs, B {len(scores_b)}"
         raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested")
     gaps = (scores_a - scores_b, left_out_a - left_out_b)
-    return _student([gaps], [1.0], -1, equal=_is_zero(gaps), draws=draws)
+    return _student([gaps], [1.0], -1, equal=_is_zero(gaps), draws=draws, patients=patients)
 
 
 def all_differences(rows: Row) -> list[MrmcEstimate]:
@@ -258,11 +259,12 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
     def variances(values: FloatArray) -> FloatArray:
         """Return the jackknife variance (..., pairs) of the differences of ``values`` (..., N, P)."""
         gaps = values - values.mean(-1, keepdims=True)
-        shared = gaps @ gaps.swapaxes(-1, -2) * (1 - 1 / values.shape[-1])
-        alone = shared[..., range(count), range(count)]
-        return np.maximum(
-            alone[..., first] + alone[..., second] - 2 * shared[..., first, second], 0
+        covariance = gaps @ gaps.swapaxes(-1, -2) * (1 - 1 / values.shape[-1])
+        variance = covariance[..., range(count), range(count)]
+        of_difference = (
+            variance[..., first] + variance[..., second] - 2 * covariance[..., first, second]
         )
+        return np.maximum(of_difference, 0)
 
     gaps = scores[first] - scores[second]
     squares = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1)
@@ -284,20 +286,24 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
     return _intervals(replace(parts, runs=pooled, run_df=pooled_df), left_out.shape[-1], -1, equal)
 
 
-def difference_nested(a: Row, b: Row, draws: float = 0.0) -> MrmcEstimate:
+def difference_nested(
+    a: Row, b: Row, draws: float = 0.0, patients: int | None = None
+) -> MrmcEstimate:
     """Return A − B of two rows on different training runs, such as two networks, and the same patients, clipped to ±1.
 
     The spread of a row with one run is unknown, so this run counts as fixed and contributes the variance over patients
     only. The interval then applies to new runs of the other row, compared with this run; if both rows have one run, to
-    new patients alone. ``draws``: as in ``difference``. Raises ``BadValueError`` for arrays of different shapes or
-    without a number.
+    new patients alone. ``draws``, ``patients``: as in ``difference``. Raises ``BadValueError`` for arrays of different
+    shapes or without a number.
     """
     rows = _same_patients([a, b])
     (scores_a, left_out_a), (scores_b, left_out_b) = rows
     is_one_score = (np.ptp(np.concatenate([scores_a, scores_b]), 0) <= MIN_SPREAD).all()
     is_one_jackknife = (np.ptp(np.concatenate([left_out_a, left_out_b]), 0) <= MIN_SPREAD).all()
     equal = bool(is_one_score and is_one_jackknife)
-    return _estimate(rows, weights=[1.0, -1.0], lowest=-1, equal=equal, draws=draws)
+    return _estimate(
+        rows, weights=[1.0, -1.0], lowest=-1, equal=equal, draws=draws, patients=patients
+    )
 
 
 def method_effect(differences: Sequence[Row], draws: float = 0.0) -> MrmcEstimate:
@@ -329,19 +335,27 @@ def _student(
     lowest: float,
     equal: bool = False,
     draws: float = 0.0,
+    patients: int | None = None,
 ) -> MrmcEstimate:
     """Return the weighted sum with its interval over runs and patients; nan if a row has one run."""
     if min(len(scores) for scores, _ in rows) == 1:
         return MrmcEstimate(float(variance_parts(rows, weights).value), np.nan, np.nan, np.nan)
-    return _estimate(rows, weights, lowest, equal, draws)
+    return _estimate(rows, weights, lowest, equal, draws, patients)
 
 
 def _estimate(
-    rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool, draws: float
+    rows: Sequence[CheckedRow],
+    weights: Sequence[float],
+    lowest: float,
+    equal: bool,
+    draws: float,
+    patients: int | None = None,
 ) -> MrmcEstimate:
     """Return the weighted sum of the ``rows`` with its interval; ``equal``: whether nothing differs."""
+    if patients is None:
+        patients = rows[0][1].shape[-1]
     parts = replace(variance_parts(rows, weights), draws=draws)
-    (estimate,) = _intervals(parts, rows[0][1].shape[-1], lowest, np.array([equal]))
+    (estimate,) = _intervals(parts, patients, lowest, np.array([equal]))
     return estimate
 
 
@@ -357,7 +371,8 @@ def _intervals(
     reach = special.stdtrit(df, (1 + LEVEL) / 2) * error
     low, high = np.clip([mean - reach, mean + reach], lowest, 1)
     p = 2 * special.stdtr(df, -np.abs(mean) / np.where(varied, error, 1))
-    p = np.maximum(p, max(2.0 ** (1 - patients), np.finfo(float).tiny))
+    smallest_p = max(2.0 ** (1 - patients), np.finfo(float).tiny)
+    p = np.maximum(p, smallest_p)
     estimates: list[MrmcEstimate] = []
     for fields in zip(
         mean.tolist(), low.tolist(), high.tolist(), df.tolist(), p.tolist(), strict=True
@@ -373,16 +388,16 @@ def _intervals(
 
 
 def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
-    """Return the bound if all patients have the same value: a share ``rest`` of new patients may have any value.
+    """Return the bound if all patients have the same value: a share of unseen patients may have any value.
 
-    ``rest`` is the binomial bound of a share that is 0 in the sample; p is the level at which an end is 0.
+    This share is the binomial bound of one that is 0 in the sample; p is the level at which an end is 0.
     """
-    rest = 1 - ((1 - LEVEL) / 2) ** (1 / patients)
+    unseen_share = 1 - ((1 - LEVEL) / 2) ** (1 / patients)
     p = min(1.0, max(2 * (1 + abs(mean)) ** -float(patients), np.finfo(float).tiny))
     return MrmcEstimate(
         value=mean,
-        low=(1 - rest) * mean + rest * lowest,
-        high=(1 - rest) * mean + rest,
+        low=(1 - unseen_share) * mean + unseen_share * lowest,
+        high=(1 - unseen_share) * mean + unseen_share,
         df=np.inf,
         p=p,
     )
@@ -440,8 +455,8 @@ def compared(first: RowSamples, second: RowSamples) -> MrmcEstimate | None:
 
     A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
     contributes patients only. If the sides have one common run, only that run is compared, over patients alone.
-    If both sides have such resamples, thresholds are chosen again, and baselines are made again. None for fewer than 10
-    patients.
+    If both sides have ``resampled``, the variance is that of these resamples, in which thresholds are chosen again and
+    baselines are made again. None for fewer than 10 patients.
     """
     if first.jackknife.shape[1] < MIN_PATIENTS:
         return None
@@ -452,7 +467,12 @@ def compared(first: RowSamples, second: RowSamples) -> MrmcEstimate | None:
     compare = difference if len(common) > 1 else difference_nested
     if first.resampled is not None and second.resampled is not None:
         draws = first.draw_error_of_resamples**2 + second.draw_error_of_resamples**2
-        return compare((first.theta, first.resampled), (second.theta, second.resampled), draws)
+        return compare(
+            (first.theta, first.resampled),
+            (second.theta, second.resampled),
+            draws,
+            patients=first.jackknife.shape[1],
+        )
     draws = first.draw_error**2 + second.draw_error**2
     return compare((first.theta, first.jackknife), (second.theta, second.jackknife), draws)
 
@@ -460,7 +480,7 @@ def compared(first: RowSamples, second: RowSamples) -> MrmcEstimate | None:
 def with_draw_error(estimate: MrmcEstimate, draw_error: float) -> MrmcEstimate:
     """Widen the interval of a difference over patients by the standard error from the draw of the patient folds.
 
-    Its p stays that of the mean over draws.
+    Its p does not include this error.
     """
     reach = special.ndtri((1 + LEVEL) / 2) * draw_error
     low = estimate.value - np.hypot(estimate.value - estimate.low, reach)
@@ -506,7 +526,7 @@ Gaps = Mapping[tuple[int, int], MrmcEstimate | None]
 
 
 def gaps_between(rows: Sequence[RowSamples]) -> Gaps:
-    """Return ``compared`` of all pairs of rows."""
+    """Return the difference of each pair: ``all_differences`` if all rows have the same runs, else ``compared``."""
     pairs = [*itertools.combinations(range(len(rows)), 2)]
     has_same_runs = all(
         row.runs == rows[0].runs and row.jackknife.shape[1] >= MIN_PATIENTS for row in rows
