@@ -26,7 +26,7 @@ REGISTRIES = (METHODS, DATASETS, PROTOCOLS)
 ENTRY_POINTS = (
     "main", "heatmap", "benchmark.run", "benchmark.check", "benchmark.export",
     "benchmark.score", "benchmark.compare", "benchmark.gallery",
-    "benchmark.audit",
+    "benchmark.audit.__main__",
 )  # fmt: skip
 pytestmark = pytest.mark.structure
 

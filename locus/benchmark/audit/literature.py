@@ -22,8 +22,16 @@ from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
 from locus.benchmark.report.formats import NOTHING, number
-from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
-from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.grouping import (
+    IOBB,
+    IOU,
+    NAMES_OF_MEASURES,
+    NOT_RANKED,
+    SOLVED,
+    Row,
+    headings,
+)
+from locus.benchmark.report.section import PublishedReport
 from locus.benchmark.report.table import Table
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import Estimate, Score
@@ -49,7 +57,6 @@ LEGEND = (
 ABOUT = NOTES["published"].format(floor=FLOOR, legend=LEGEND)
 ABOUT_SOURCES = "Not run here. Not reviewed: student projects and repositories without a paper."
 TITLE = "published results and fixed_box"
-NAMES_OF_MEASURES = {"iou": "IoU", "iobb": "IoBB"}
 MEASURES = {"IoU": IOU, "IoBB": IOBB}
 OURS = "nih-boxes"
 """Suite on the same boxes as the published results, beside theirs."""
@@ -66,8 +73,6 @@ SOURCE_HEADER = (
 GRIDS = ("7×7 grid", "16×16 grid")
 """Grids whose upper bound is in the tables and the chart."""
 SEES_NOTHING = "one fixed box per finding, sees no image"
-FILE = "published.svg"
-"""The chart beside the tables of a suite."""
 
 Hits = tuple[dict[str, FloatArray], list[str], list[str]]
 """Column -> hits (N,), and the finding and patient of each case."""
@@ -323,17 +328,6 @@ def _compared(record: Record, column: str, names: Sequence[str], box: Box, witho
     return f"{value}{without}, {in_words}, difference {number(difference, sign='value')}"
 
 
-def headings(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the headings of columns.
-
-    >>> headings(IOU[:2]), headings(IOBB[:2])
-    (('IoU > .1', '.2'), ('IoBB > .1', '.25'))
-    """
-    measure = columns[0].removeprefix("hit@").partition(".")[0]
-    first, *others = (f".{column.partition('.')[2]}" for column in columns)
-    return (f"{NAMES_OF_MEASURES[measure]} > {first}", *others)
-
-
 def differences(
     title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU
 ) -> Table:
@@ -366,12 +360,10 @@ def by_measure(dataset: str, rows: Sequence[Record], box: Box) -> tuple[Table, .
     return tuple(table for table in tables if table.rows)
 
 
-class PublishedResults:
+class PublishedResults(PublishedReport):
     """Published results on the data set of a leaderboard, beside ``fixed_box``."""
 
-    def __init__(self, board: Leaderboard) -> None:
-        """Set the leaderboard."""
-        self.board = board
+    chart_file = "published.svg"
 
     @cached_property
     def papers(self) -> list[Record]:

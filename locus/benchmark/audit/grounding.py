@@ -16,13 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from locus.benchmark.audit import literature
+from locus.benchmark.audit.literature import MARKS, MEAN, PLACES
 from locus.benchmark.records.record import NOT_STATED, Record
-from locus.benchmark.report import NOTES, charts, literature
+from locus.benchmark.report import NOTES, charts
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
-from locus.benchmark.report.literature import MARKS, MEAN, PLACES
 from locus.benchmark.report.section import Section
 from locus.benchmark.report.table import Table
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
