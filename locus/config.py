@@ -242,9 +242,9 @@ class RunFlags:
     """Time limit in minutes for each training, explanation or scoring step. A step that exceeds it is stopped and
     recorded as failed; the others continue. Requires a fixed number of threads, as --jobs above 1 does. Default: no
     limit."""
-    executor: Annotated[str, Named("executor", ("local", "ray"))] = "local"
-    """Where the steps run: on this machine (local) or on a cluster (ray). Append options to the name
-    (ray:address=auto,gpus=1); see docs/cluster.md."""
+    executor: Annotated[str, Named("executor", ("local",), files=True)] = "local"
+    """Where the steps run: on this machine (local), or a class of a file, with options after another colon
+    (examples/ray_executor.py:Ray:address=auto,gpus=1); see docs/cluster.md."""
     dry_run: bool = False
     """List the steps that would run, then exit."""
 

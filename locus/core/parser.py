@@ -159,7 +159,9 @@ def _checked_item(flag: str, constraints: Iterable[Any], value: Any) -> Any:
             value = constraint.normalize(value)
             name = value.split(":")[0]
             if name not in constraint.known() and not (constraint.files and runs_code(value)):
-                also = "path/to/file.py:Class, or --plugins FOLDER" if constraint.files else ""
+                also = "path/to/file.py:Class" if constraint.files else ""
+                if also and constraint.registry is not None:
+                    also += ", or --plugins FOLDER"
                 raise UnknownNameError(constraint.kind, name, constraint.known(), also=also)
         if isinstance(constraint, AtLeast) and not value >= constraint.limit:
             raise BadValueError(f"{flag} {value} is too small: use {constraint.limit} or more")
