@@ -19,7 +19,7 @@ ENTRY_POINTS = {
     "check": ("locus.benchmark.check", "test a method, a data set or a network"),
     "compare": ("locus.benchmark.compare", "compare two results folders or two rows"),
     "gallery": ("locus.benchmark.gallery", "write a page with the maps of all methods"),
-    "export": ("locus.benchmark.export", "export tables and weights"),
+    "export": ("locus.benchmark.export", "export the weights of training runs"),
 }
 """Subcommand -> the module whose ``main`` it calls, and what it does."""
 

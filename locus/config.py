@@ -299,22 +299,16 @@ class PageConfig(FolderFlags):
 
 
 @dataclass(frozen=True)
-class ExportConfig(FolderFlags):
-    """Export boxes for other tools, or weights: ``python -m benchmark.export SUITE --format coco``."""
+class ExportConfig:
+    """Export the weights of training runs: ``python -m benchmark.export RUNS --format weights``."""
 
-    suite: str = ""
-    """Name of a suite that was run; for weights, a folder of training runs such as runs/train. Required."""
-    format: Literal["coco", "weights"] = "coco"
-    """coco: COCO JSON (truth.json and boxes.json). weights: a file of half size for each finished run that was trained
-    with --weights_dtype float16, and a README.md that describes them."""
-    model_id: str = ""
-    """Model whose boxes are exported, named as in the records. Default: the model of the best row."""
-    method: str = ""
-    """Method whose boxes are exported. Default: the best method of the model."""
-    images: bool = False
-    """Also write the images as 8-bit PNG files to the subfolder data of --output."""
-    output: str | None = None
-    """Output folder. Default: runs/export/<suite>, or runs/export/weights."""
+    runs: str = "runs/train"
+    """Folder of training runs; the flag itself may be omitted."""
+    format: Literal["weights"] = "weights"
+    """weights: a file of half size for each finished run that was trained with --weights_dtype float16, and a README.md
+    that describes them. For boxes in COCO's format, see examples/coco_export.py."""
+    output: str = "runs/export/weights"
+    """Output folder."""
 
 
 @dataclass(frozen=True)
