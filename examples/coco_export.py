@@ -24,12 +24,12 @@ from locus.benchmark.suite.missing import missing_data_message
 from locus.benchmark.suite.opened import of_model
 from locus.benchmark.suite.score import recorded
 from locus.config import FolderFlags
-from locus.core import cli
 from locus.core.errors import BadValueError, DataError, UnknownNameError, examples
 from locus.core.files import atomic, write_text
 from locus.core.names import duplicates
 from locus.core.types import Echo, FloatArray, Sample
 from locus.datasets.io.images import SUFFIXES
+from locus.flags import cli
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ Each flag of a training run has roles (``Role``): those of its group (``role``),
 records, and the flags that a resumed, evaluated or given run may change, follow from the roles.
 
 Flags refer to registered parts by name and never import them; nothing here imports torch. Parsing is in
-``locus.core.cli`` and ``locus.core.parser``.
+``locus.flags.cli`` and ``locus.flags.parser``.
 """
 
 import enum
@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal
 
 from locus.core.errors import BadValueError
 from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, normalize_data_set
-from locus.core.parser import AtLeast, AtMost, Named, constraints_of
 from locus.core.registry import CHECKS, DATASETS, METHODS, PROTOCOLS, normalize_name
 from locus.core.user_code import runs_code
+from locus.flags.parser import AtLeast, AtMost, Named, constraints_of
 
 POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
 ATTENTIONS = ("ADL", "CAM", "FPA", "SAM")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from locus.config import ExportConfig
-from locus.core import cli
+from locus.flags import cli
 
 
 @cli.entry_point

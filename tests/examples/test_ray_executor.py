@@ -7,8 +7,8 @@ import pytest
 
 from locus.benchmark import executors
 from locus.benchmark.executors import Step, run
-from locus.core import cli
 from locus.core.errors import BadValueError
+from locus.flags import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 RAY = f"{ROOT}/examples/ray_executor.py:Ray"

@@ -20,7 +20,6 @@ from locus.benchmark.audit.literature import COLUMNS, MEAN, Box, Hits
 from locus.benchmark.audit.read import NEED, UNKNOWN_COUNT, read_values
 from locus.benchmark.records import Record, papers
 from locus.benchmark.report.table import as_text
-from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS
@@ -29,6 +28,7 @@ from locus.core.types import Echo
 from locus.datasets.base import Dataset
 from locus.datasets.io.tables import read_csv
 from locus.datasets.nih import BOXED
+from locus.flags.cli import CONFIGS
 from locus.scoring.protocols.base import Case
 from locus.scoring.protocols.single_box import SingleBox
 

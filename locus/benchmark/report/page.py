@@ -26,7 +26,6 @@ from locus.benchmark.report.main_table import best, best_network
 from locus.benchmark.report.primary import Primary
 from locus.benchmark.report.section import PublishedReport, Reports, Section
 from locus.benchmark.report.table import Table, render
-from locus.core.cli import CONFIGS
 from locus.core.names import (
     ADDED,
     CLASSIFICATION,
@@ -36,6 +35,7 @@ from locus.core.names import (
     SUPERVISED,
     UPPER_BOUND,
 )
+from locus.flags.cli import CONFIGS
 from locus.scoring.statistics.mrmc import ALPHA, RowSamples
 
 DRAWN = {

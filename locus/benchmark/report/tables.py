@@ -35,10 +35,10 @@ from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
 from locus.benchmark.report.section import first_sentence
 from locus.benchmark.report.table import Table, anchor, as_text, latex, link_documents, render
-from locus.core.cli import CONFIGS
 from locus.core.files import write_text
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import Estimate
+from locus.flags.cli import CONFIGS
 from locus.scoring.statistics.mrmc import RowSamples
 from locus.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.scoring.statistics.resample import ONE_BLAS_THREAD

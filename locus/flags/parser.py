@@ -4,7 +4,7 @@ The annotation of a field gives its type and constraints: ``Annotated[int, AtLea
 Named("loss", ("bce", "ce"))]``. The docstring below a field is its help text. ``checked`` tests a value against the
 constraints, and ``from_parser_message`` converts errors of jsonargparse to one-line errors.
 
-The dataclasses are in ``locus.config``; YAML files and defaults are read by ``locus.core.cli``.
+The dataclasses are in ``locus.config``; YAML files and defaults are read by ``locus.flags.cli``.
 """
 
 import ast
