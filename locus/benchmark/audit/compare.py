@@ -15,9 +15,9 @@ import pandas as pd
 
 from locus import datasets
 from locus.benchmark import records
-from locus.benchmark.audit import grounding, literature
-from locus.benchmark.audit.literature import COLUMNS, MEAN, Box, Hits
+from locus.benchmark.audit import grounding, literature, results
 from locus.benchmark.audit.read import NEED, UNKNOWN_COUNT, read_values
+from locus.benchmark.audit.results import COLUMNS, MEAN, Box, Hits
 from locus.benchmark.records import Record, papers
 from locus.benchmark.report.table import as_text
 from locus.core.errors import BadValueError, DataError
@@ -115,11 +115,11 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
     log.info("scoring fixed_box on them")
     box = Box.of(_hits(fixed_box_cases(samples, data), list(box_counts)))
     paper_records = [record for paper in papers.names() for record in papers.read(paper)]
-    published = literature.published(
+    published = results.published(
         [record for record in paper_records if record.cell.dataset == "NIH"]
     )
     rows = [entry, box.record, *published]
-    if name in [literature.result_name(row) for row in rows[1:]]:
+    if name in [results.result_name(row) for row in rows[1:]]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
     lines = [
         literature.sentence(entry, box),
@@ -193,15 +193,15 @@ def _numbers(row: Record, box: Box) -> Iterator[tuple[object, ...]]:
     means = {MEAN: box.findings}
     if box.solved:
         means[f"{MEAN} without {', '.join(box.solved)}"] = box.rest
-    result = literature.result_name(row)
-    trained_on = literature.trained_on(row)
+    result = results.result_name(row)
+    trained_on = results.trained_on(row)
     for column in COLUMNS:
         threshold = column.removeprefix("hit@")
         for mean_name, findings in means.items():
-            value = literature.mean_over(row, column, findings, box)
+            value = results.mean_over(row, column, findings, box)
             if value is None:
                 continue
-            gap = literature.gap(row, column, findings, box)
+            gap = results.gap(row, column, findings, box)
             gap = gap or Estimate(None)
             ends = ["" if end is None else round(end, 6) for end in (gap.value, gap.low, gap.high)]
             yield (result, trained_on, mean_name, threshold, round(value, 6), *ends, gap.mark)

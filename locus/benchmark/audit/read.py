@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from locus.benchmark.audit import grounding
-from locus.benchmark.audit.literature import COLUMNS, MEAN
+from locus.benchmark.audit.results import COLUMNS, MEAN
 from locus.benchmark.records import Cell, Record
 from locus.core.errors import DataError
 from locus.core.names import duplicates
