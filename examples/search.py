@@ -17,7 +17,7 @@ import optuna
 from locus.benchmark.training import runs
 from locus.benchmark.training.run import train
 from locus.config import TrainConfig
-from locus.core import cli
+from locus.flags import cli
 
 TRIALS = 20
 

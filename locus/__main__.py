@@ -13,11 +13,14 @@ ENTRY_POINTS = {
     "heatmap": ("locus.heatmap", "draw heat maps and boxes of a network"),
     "run": ("locus.benchmark.run", "run suites and write their tables"),
     "score": ("locus.benchmark.score", "score your own heat maps or boxes"),
-    "audit": ("locus.benchmark.audit", "compare published numbers with boxes that see no image"),
+    "audit": (
+        "locus.benchmark.audit.__main__",
+        "compare published numbers with boxes that see no image",
+    ),
     "check": ("locus.benchmark.check", "test a method, a data set or a network"),
     "compare": ("locus.benchmark.compare", "compare two results folders or two rows"),
     "gallery": ("locus.benchmark.gallery", "write a page with the maps of all methods"),
-    "export": ("locus.benchmark.export", "export tables and weights"),
+    "export": ("locus.benchmark.export", "export the weights of training runs"),
 }
 """Subcommand -> the module whose ``main`` it calls, and what it does."""
 

@@ -7,7 +7,7 @@ Each flag of a training run has roles (``Role``): those of its group (``role``),
 records, and the flags that a resumed, evaluated or given run may change, follow from the roles.
 
 Flags refer to registered parts by name and never import them; nothing here imports torch. Parsing is in
-``locus.core.cli`` and ``locus.core.parser``.
+``locus.flags.cli`` and ``locus.flags.parser``.
 """
 
 import enum
@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal
 
 from locus.core.errors import BadValueError
 from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, normalize_data_set
-from locus.core.parser import AtLeast, AtMost, Named, constraints_of
 from locus.core.registry import CHECKS, DATASETS, METHODS, PROTOCOLS, normalize_name
 from locus.core.user_code import runs_code
+from locus.flags.parser import AtLeast, AtMost, Named, constraints_of
 
 POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
 ATTENTIONS = ("ADL", "CAM", "FPA", "SAM")
@@ -242,9 +242,9 @@ class RunFlags:
     """Time limit in minutes for each training, explanation or scoring step. A step that exceeds it is stopped and
     recorded as failed; the others continue. Requires a fixed number of threads, as --jobs above 1 does. Default: no
     limit."""
-    executor: Annotated[str, Named("executor", ("local", "ray"))] = "local"
-    """Where the steps run: on this machine (local) or on a cluster (ray). Append options to the name
-    (ray:address=auto,gpus=1); see docs/cluster.md."""
+    executor: Annotated[str, Named("executor", ("local",), files=True)] = "local"
+    """Where the steps run: on this machine (local), or a class of a file, with options after another colon
+    (examples/ray_executor.py:Ray:address=auto,gpus=1); see docs/cluster.md."""
     dry_run: bool = False
     """List the steps that would run, then exit."""
 
@@ -299,22 +299,16 @@ class PageConfig(FolderFlags):
 
 
 @dataclass(frozen=True)
-class ExportConfig(FolderFlags):
-    """Export boxes for other tools, or weights: ``python -m benchmark.export SUITE --format coco``."""
+class ExportConfig:
+    """Export the weights of training runs: ``python -m benchmark.export RUNS --format weights``."""
 
-    suite: str = ""
-    """Name of a suite that was run; for weights, a folder of training runs such as runs/train. Required."""
-    format: Literal["coco", "weights"] = "coco"
-    """coco: COCO JSON (truth.json and boxes.json). weights: a file of half size for each finished run that was trained
-    with --weights_dtype float16, and a README.md that describes them."""
-    model_id: str = ""
-    """Model whose boxes are exported, named as in the records. Default: the model of the best row."""
-    method: str = ""
-    """Method whose boxes are exported. Default: the best method of the model."""
-    images: bool = False
-    """Also write the images as 8-bit PNG files to the subfolder data of --output."""
-    output: str | None = None
-    """Output folder. Default: runs/export/<suite>, or runs/export/weights."""
+    runs: str = "runs/train"
+    """Folder of training runs; the flag itself may be omitted."""
+    format: Literal["weights"] = "weights"
+    """weights: a file of half size for each finished run that was trained with --weights_dtype float16, and a README.md
+    that describes them. For boxes in COCO's format, see examples/coco_export.py."""
+    output: str = "runs/export/weights"
+    """Output folder."""
 
 
 @dataclass(frozen=True)

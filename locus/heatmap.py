@@ -14,8 +14,8 @@ import locus.core  # noqa: F401  # first: it says that an interpreter lacks the 
 from locus import backbones
 from locus.benchmark.training import runs
 from locus.config import HeatmapConfig, network_flags
-from locus.core import cli
 from locus.core.errors import BadValueError, DataError
+from locus.flags import cli
 
 log = logging.getLogger(__name__)
 DEFAULT_NETWORK = "demo-pcam"

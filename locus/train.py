@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from locus.config import TrainConfig
-from locus.core import cli
 from locus.core.errors import require_extra
+from locus.flags import cli
 
 
 @cli.entry_point

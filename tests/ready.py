@@ -10,7 +10,7 @@ import pydantic
 from locus import config, datasets, methods
 from locus.benchmark.maps import method_code
 from locus.benchmark.training.metrics import areas, descending
-from locus.core.parser import parser_of
+from locus.flags.parser import parser_of
 from locus.scoring import protocols
 from locus.scoring.protocols.adaptive_threshold import AdaptiveThreshold
 from locus.scoring.protocols.base import Case

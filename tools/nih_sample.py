@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from locus.core import cli
 from locus.core.errors import DataError, examples
 from locus.core.files import atomic, write_text
 from locus.datasets.io.images import decode, find
+from locus.flags import cli
 
 NAMES = Path(__file__).with_suffix(".txt")
 SIDE = 320

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from locus.config import CheckConfig, DatasetCheckConfig, ModelCheckConfig, ResultsCheckConfig
-from locus.core import cli
 from locus.core.errors import BadValueError
+from locus.flags import cli
 
 log = logging.getLogger(__name__)
 USAGE = (

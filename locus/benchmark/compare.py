@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from locus.config import CompareConfig
-from locus.core import cli
+from locus.flags import cli
 
 
 @cli.entry_point

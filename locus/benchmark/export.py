@@ -1,33 +1,22 @@
-"""Entry point: export boxes or weights, ``python -m benchmark.export SUITE --format coco``."""
+"""Entry point: export the weights of training runs, ``python -m benchmark.export RUNS --format weights``."""
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from locus.config import ExportConfig
-from locus.core import cli
-
-log = logging.getLogger(__name__)
+from locus.flags import cli
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the files of the chosen format and print their folder; exit code 2 for invalid input."""
+    """Write a file per training run and print their folder; exit code 2 for invalid input."""
     config, _ = cli.parse(
-        ExportConfig, cli.first_as_flag("--suite", argv), "python -m benchmark.export SUITE"
+        ExportConfig, cli.first_as_flag("--runs", argv), "python -m benchmark.export RUNS"
     )
-    if config.format == "weights":
-        from locus.benchmark.training.weights import publish_all
+    from locus.benchmark.training.weights import publish_all  # imports torch
 
-        publish_all(Path(config.suite), Path(config.output or "runs/export/weights"), cli.say)
-        return
-    log.info("reading records and maps")  # the imports below take seconds
-    from locus.benchmark.suite.opened import (
-        export_coco,
-    )  # after the flags are checked: heavy imports
-
-    export_coco(config, cli.say)
+    publish_all(Path(config.runs), Path(config.output), cli.say)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from locus.backbones.find_head import observe, read_spec
 from locus.backbones.layers import ModelSpec
 from locus.backbones.wrapping import channels_of, connect, wire
 from locus.config import DATA, MACHINE, MAPS, NetworkFlags, TrainConfig, flags_with
-from locus.core import cli, errors, user_code
+from locus.core import errors, user_code
 from locus.core.errors import (
     BadValueError,
     DataError,
@@ -41,6 +41,7 @@ from locus.core.names import duplicates
 from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD
 from locus.datasets.io.tables import read_list
 from locus.datasets.leaks import TrainingImages
+from locus.flags import cli
 
 log = logging.getLogger(__name__)
 DEFAULT_IMAGE_SIDE = 224

@@ -14,8 +14,9 @@ from locus.benchmark import executors, records
 from locus.benchmark.suite import request
 from locus.benchmark.suite.run import Outcome, run
 from locus.config import RunConfig
-from locus.core import cli, limits
+from locus.core import limits
 from locus.core.errors import LocusError
+from locus.flags import cli
 
 if TYPE_CHECKING:
     from locus.benchmark.report.page import DatasetTables

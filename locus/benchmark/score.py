@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from locus.config import ScoreConfig
-from locus.core import cli
+from locus.flags import cli
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What all parts of Locus share: types, frames and boxes, the registry, the command line, errors, seeds and files.
+"""What all parts of Locus share: types, frames and boxes, the registry, errors, seeds and files.
 
 Importing this package prepares the process if it runs a command of Locus (see ``startup``).
 """

@@ -1,6 +1,6 @@
 """What a command does before its work: Ctrl-C and the import path.
 
-* Ctrl-C during the imports prints one line instead of a traceback. Later, ``locus.core.cli.entry_point`` handles
+* Ctrl-C during the imports prints one line instead of a traceback. Later, ``locus.flags.cli.entry_point`` handles
   ``KeyboardInterrupt``.
 * The checkout is taken off ``sys.path``, where its folders could hide other packages.
 

@@ -14,10 +14,10 @@ from locus.benchmark import check as checks
 from locus.benchmark.records import load
 from locus.benchmark.training.runs import identity
 from locus.config import TrainConfig
-from locus.core.cli import parse
 from locus.core.names import SPELLED
 from locus.datasets import nih
 from locus.datasets.io.download import Kaggle
+from locus.flags.cli import parse
 from tests.benchmark.test_opening import FILE
 from tests.datasets.trees import chexpert, covid_radiography, write
 

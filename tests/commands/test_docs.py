@@ -16,8 +16,8 @@ from PIL import Image
 
 import locus
 from locus.benchmark.suite import plan
-from locus.core import cli
 from locus.core.registry import CHECKS, PROTOCOLS
+from locus.flags import cli
 from tests.warm import Running
 
 pytestmark = pytest.mark.commands

@@ -9,9 +9,9 @@ import pytest
 
 from locus.benchmark import score
 from locus.benchmark.records import Cell
-from locus.core import cli
-from locus.core.cli import PrintableFormatter
 from locus.core.errors import BadValueError, DataError, one_line, printable
+from locus.flags import cli
+from locus.flags.cli import PrintableFormatter
 
 FORGED = "x\natt.zip: all records match\x1b[2J\u202egnp.exe"
 SHOWN = r"x att.zip: all records match\x1b[2J\u202egnp.exe"

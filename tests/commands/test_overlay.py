@@ -13,9 +13,9 @@ from PIL import Image
 from locus import backbones, heatmap
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
-from locus.core.cli import build
 from locus.core.files import write_json
 from locus.drawing import blend
+from locus.flags.cli import build
 from tests.datasets.trees import write_dicom
 
 pytestmark = pytest.mark.commands

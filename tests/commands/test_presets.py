@@ -10,8 +10,8 @@ from locus import heatmap
 from locus import train as main
 from locus.benchmark import opening
 from locus.config import TrainConfig
-from locus.core.cli import CONFIGS, parse, read_yaml
 from locus.core.names import SPELLED
+from locus.flags.cli import CONFIGS, parse, read_yaml
 from tests.datasets.trees import chexpert_tree, covid_radiography_tree, folder_tree, nih_tree, siim_covid_tree  # noqa: F401
 
 pytestmark = pytest.mark.commands

@@ -10,8 +10,8 @@ import locus
 from locus import heatmap
 from locus.backbones.layers import ModelSpec
 from locus.benchmark import run
-from locus.core import cli
 from locus.core.errors import BadValueError, LocusError
+from locus.flags import cli
 
 SUITE = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], "methods": ["cam"]}
 WIRING = dict.fromkeys(field.name for field in dataclasses.fields(ModelSpec))

@@ -18,9 +18,9 @@ from locus.benchmark import opening, records
 from locus.benchmark.entries import boxes, entry, files, geometry
 from locus.benchmark.records import storage
 from locus.benchmark.suite import plan
-from locus.core import cli
 from locus.datasets.io import annotations, images
 from locus.datasets.io.annotations import Names
+from locus.flags import cli
 from tests.benchmark.report.made_up import training
 from tests.datasets.trees import write_dicom
 

@@ -12,9 +12,10 @@ import torch
 
 from locus import methods
 from locus.config import CheckConfig, HeatmapConfig
-from locus.core import cli, parser, registry
+from locus.core import registry
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
 from locus.explaining.batch import explain
+from locus.flags import cli, parser
 from locus.methods import FAST_NEEDS
 from tests.warm import Running
 

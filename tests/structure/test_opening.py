@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from locus.core.parser import CoreLoader
 from locus.datasets.io import images
+from locus.flags.parser import CoreLoader
 from tests.warm import ROOT
 
 CODE = [file for part in ("locus", "tools/serve") for file in (ROOT / part).rglob("*.py")]
@@ -19,7 +19,7 @@ NEVER += ["yaml.unsafe_load", "yaml.full_load"]
 ONLY = {
     "torch.load": ["locus/backbones/weight_files.py"],
     "Image.open": ["locus/datasets/io/images.py"],
-    "yaml.load": ["locus/core/cli.py"],  # by a loader that is safe, see below
+    "yaml.load": ["locus/flags/cli.py"],  # by a loader that is safe, see below
 }
 """The only allowed call of each function."""
 pytestmark = pytest.mark.structure

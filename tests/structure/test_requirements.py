@@ -96,7 +96,7 @@ TEXT_SUFFIXES = {"", ".html", ".ipynb", ".md", ".py", ".toml", ".yaml", ".yml"}
 INSTALLED = re.compile(r"pip\s+install\s+(?:-\S+\s+)*['\"]?(\.|[A-Za-z][\w.-]*)(?:\[([\w,]+)\])?")
 """Command that installs a package: its name (or ``.``) and its extras."""
 WITH_EXTRAS = re.compile(r"\b(locus[\w-]*)\[([\w,]+)\]")
-OTHERS = {"build", "kaggle", "optuna", "pyarrow", "twine", "uv"}
+OTHERS = {"build", "kaggle", "optuna", "pyarrow", "ray", "twine", "uv"}
 """Packages of other projects that a text tells the reader to install."""
 
 

@@ -15,7 +15,7 @@ from importlib.abc import MetaPathFinder
 
 class Missing(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.startswith(("locus.benchmark", "locus.datasets", "locus.config")):
+        if name.startswith(("locus.benchmark", "locus.datasets", "locus.config", "locus.flags")):
             raise ModuleNotFoundError(name)
 
 

@@ -11,9 +11,9 @@ from typing import Annotated
 
 from locus.benchmark.training import runs
 from locus.config import ThreadFlags
-from locus.core import cli
 from locus.core.errors import DataError
-from locus.core.parser import AtLeast, AtMost
+from locus.flags import cli
+from locus.flags.parser import AtLeast, AtMost
 
 log = logging.getLogger(__name__)
 

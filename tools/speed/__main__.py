@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from locus.core import cli
 from locus.core.errors import BadValueError
+from locus.flags import cli
 
 SUBJECTS = {
     "methods": "MethodsConfig",

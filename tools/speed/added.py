@@ -7,7 +7,7 @@ from typing import Annotated
 
 from locus.core import limits
 from locus.core.names import ADDED, MAIN_PROTOCOL
-from locus.core.parser import AtLeast, AtMost
+from locus.flags.parser import AtLeast, AtMost
 from locus.scoring import protocols
 from locus.scoring.protocols.base import Case, with_truth
 from tools.speed import timing

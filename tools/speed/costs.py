@@ -9,8 +9,8 @@ import torch
 
 from locus import backbones, methods
 from locus.core.errors import NotAvailableError
-from locus.core.parser import AtLeast
 from locus.explaining.batch import explain
+from locus.flags.parser import AtLeast
 from tools.speed import timing
 from tools.speed.timing import NOTHING, short, table
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from locus import backbones
 from locus.backbones import Classifier
-from locus.core.parser import AtLeast
 from locus.explaining.batch import explain
+from locus.flags.parser import AtLeast
 from tools.speed import timing
 from tools.speed.methods import TINY, Call, Contender
 from tools.speed.timing import Time, short, table

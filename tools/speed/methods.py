@@ -20,8 +20,8 @@ from locus import backbones
 from locus.backbones import Classifier
 from locus.benchmark.training.hardware import configure_torch
 from locus.core.errors import BadValueError, LocusError
-from locus.core.parser import AtLeast
 from locus.explaining.batch import explain
+from locus.flags.parser import AtLeast
 from tools.speed import timing
 from tools.speed.timing import Time, compared, short, table
 

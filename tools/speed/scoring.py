@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from locus.core import limits
 from locus.core.errors import LocusError
 from locus.core.frames import Grid, iou
-from locus.core.parser import AtLeast, AtMost
 from locus.core.types import FloatArray, generator
+from locus.flags.parser import AtLeast, AtMost
 from locus.scoring import pixels, protocols
 from locus.scoring.protocols.base import Case
 from locus.scoring.surface import surface

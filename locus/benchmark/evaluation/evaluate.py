@@ -39,7 +39,7 @@ from locus.benchmark.training.evaluate import (
 )
 from locus.benchmark.training.runs import identity, recipe_of_weights
 from locus.config import EngineFlags, TrainConfig
-from locus.core import cli, names
+from locus.core import names
 from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
 from locus.core.registry import CHECKS
@@ -50,6 +50,7 @@ from locus.datasets.io import preprocess
 from locus.datasets.io.cache import PixelCache
 from locus.datasets.splits import check_patients
 from locus.explaining.batch import check_model
+from locus.flags import cli
 from locus.methods.base import Method
 from locus.scoring import protocols as protocol_registry
 

@@ -27,6 +27,7 @@ from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.grouping import Row, by_score
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
+from locus.benchmark.report.section import Reports
 from locus.benchmark.report.table import as_text
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
@@ -342,7 +343,11 @@ class Evaluation:
                     shutil.copyfile(file, target / file.name)
         tables.write(
             target,
-            Description(self.name, f"Evaluated from Python: {self.name}.", checks=checks.reports()),
+            Description(
+                self.name,
+                f"Evaluated from Python: {self.name}.",
+                reports=Reports(checks=checks.reports()),
+            ),
         )
         return target
 

@@ -1,27 +1,50 @@
-"""Executors run the steps of a suite. Each file defines one.
-
-Append options to the name: ``ray:address=auto,gpus=1`` (see ``docs/cluster.md``).
+"""Executors run the steps of a suite.
 
 A step is a training run, an explanation or a scoring: plain data that any process can call. ``run`` orders the steps in
-the same way for all executors.
+the same way for all executors. ``--executor`` also takes a class of a file, with options: ``file.py:Class:option=1``
+(see ``docs/cluster.md``).
 """
 
-from locus.benchmark.executors._local import Local
-from locus.benchmark.executors._ray import RayCluster
+import inspect
+from typing import Any
+
+from locus.benchmark.executors._local import THREAD_VARIABLES, Local
 from locus.benchmark.executors.base import Event, Executor, Step, run
 from locus.core import registry
+from locus.core.errors import BadValueError
+from locus.core.user_code import from_file, runs_code
 
-__all__ = ["EXECUTORS", "Event", "Executor", "Step", "build", "run"]
+__all__ = ["EXECUTORS", "THREAD_VARIABLES", "Event", "Executor", "Step", "build", "run"]
 
-EXECUTORS: dict[str, type[Executor]] = {part.name: part for part in (Local, RayCluster)}
+EXECUTORS: dict[str, type[Executor]] = {Local.name: Local}
 
 
 def build(word: str, jobs: int, minutes: float | None = None) -> Executor:
-    """Build the executor of a word with options, ``ray:address=auto,gpus=1``, for ``jobs`` steps at a time.
+    """Build an executor.
 
-    A step that takes longer than ``minutes`` fails. Raises ``UnknownNameError``, ``BadValueError`` and
-    ``NotAvailableError``.
+    Args:
+        word: ``local``, or a class of a file with options: ``examples/ray_executor.py:Ray:address=auto,gpus=1``.
+        jobs: number of steps at a time.
+        minutes: a step that takes longer fails; None: no limit.
+
+    Raises:
+        LocusError: an unknown name or option, a file that cannot be imported, or a class that is no executor.
     """
-    executor: Executor = registry.build(EXECUTORS, "executor", word, jobs=jobs)
+    if runs_code(word):
+        file, _, spec = word.partition(".py:")
+        part = _class_of(f"{file}.py:{spec.partition(':')[0]}")
+        executor: Executor = registry.construct(part, "executor", spec, {"jobs": jobs})
+    else:
+        executor = registry.build(EXECUTORS, "executor", word, jobs=jobs)
     executor.minutes = minutes
     return executor
+
+
+def _class_of(word: str) -> type[Any]:
+    """Return the class of ``file.py:Class``. Raises ``BadValueError`` if it is no complete executor."""
+    part: type[Any] = from_file(word, "executor")
+    if not issubclass(part, Executor) or inspect.isabstract(part):
+        raise BadValueError(
+            f"{word} is no executor: derive it from locus.benchmark.executors.Executor, with start, wait and __exit__"
+        )
+    return part

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -58,12 +58,11 @@ class Step:
 
 
 class Executor(ABC):
-    """Runs up to ``jobs`` steps at a time. Subclasses set ``name`` and implement how a step starts and is awaited.
+    """Runs up to ``jobs`` steps at a time. Subclasses implement how a step starts and is awaited.
 
     Used as a context manager, it stops all running steps on exit.
     """
 
-    name: ClassVar[str]
     minutes: float | None = None
     """Time limit of a step, after which it is stopped and fails; None: no limit."""
 

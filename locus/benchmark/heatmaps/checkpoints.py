@@ -10,10 +10,10 @@ from locus.backbones.catalog import resolve
 from locus.benchmark import opening
 from locus.benchmark.training import runs
 from locus.config import EngineFlags
-from locus.core.cli import read_yaml
 from locus.core.errors import DataError, LocusError
 from locus.core.names import match
 from locus.explaining.batch import prepare_model
+from locus.flags.cli import read_yaml
 
 log = logging.getLogger(__name__)
 

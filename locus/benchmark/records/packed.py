@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from locus.benchmark.records import cases, storage
 from locus.benchmark.records.record import Record
 from locus.benchmark.records.storage import DICT_STRING, parse, require_texts, stem, unpacked
-from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError, one_line
 from locus.core.files import writing
 from locus.core.scores import Score, ScoreColumns, ThresholdSource, require_range
+from locus.flags.cli import CONFIGS
 
 RECORDS_FILE = "records.parquet"
 CELLS_FILE = "cells.parquet"

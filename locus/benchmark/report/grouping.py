@@ -39,6 +39,8 @@ COLUMNS = names.HIT_COLUMNS
 """Columns of hits, 0 or 1 in each row per case; `leaderboard` fills other columns, and `main_table` shows both."""
 IOU = tuple(name for name in COLUMNS if name.startswith("hit@iou"))
 IOBB = tuple(name for name in COLUMNS if name.startswith("hit@iobb"))
+NAMES_OF_MEASURES = {"iou": "IoU", "iobb": "IoBB"}
+"""Measure in the name of a column -> its name in headings."""
 POINTING = "pointing"
 UNSOLVED = f"{MAIN}, without solved findings"
 """Mean of the main column over the findings that ``prior`` does not solve; only if there are some that it solves."""
@@ -442,6 +444,17 @@ def _summarized(values: Sequence[Any]) -> str:
     if len(distinct) > 1 and all(isinstance(value, (int, float)) for value in values):
         return f"{min(values)} to {max(values)}"
     return examples(distinct, 6)
+
+
+def headings(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the headings of columns.
+
+    >>> headings(IOU[:2]), headings(IOBB[:2])
+    (('IoU > .1', '.2'), ('IoBB > .1', '.25'))
+    """
+    measure = columns[0].removeprefix("hit@").partition(".")[0]
+    first, *others = (f".{column.partition('.')[2]}" for column in columns)
+    return (f"{NAMES_OF_MEASURES[measure]} > {first}", *others)
 
 
 def listed(words: Sequence[str]) -> str:

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from locus.benchmark.records.packed import CELL_FIELDS
 from locus.benchmark.records.record import PUBLISHED, describe
-from locus.benchmark.report import added, grouping, literature
+from locus.benchmark.report import added, grouping
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, by_network, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.section import PublishedReport
 from locus.benchmark.report.table import Table, TableColumn, tabulated
 from locus.core.files import csv_text
 from locus.core.names import (
@@ -254,7 +255,7 @@ def _all_columns(board: Leaderboard) -> Iterator[TableColumn]:
 
 def _hit_columns(names: Sequence[str]) -> Iterator[TableColumn]:
     """Yield the columns of shares of hits by one measure; the main one has an interval."""
-    for name, heading in zip(names, literature.headings(names), strict=True):
+    for name, heading in zip(names, grouping.headings(names), strict=True):
         yield replace(MEAN, heading=heading) if name == MAIN else _shares(name, heading)
 
 
@@ -513,13 +514,15 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     return table[[name for name in names if name in table]]
 
 
-def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
-    """Return the text of ``leaderboard.csv``: a line per row with all numbers, networks last.
+def leaderboard_csv(
+    boards: Sequence[Leaderboard], published: type[PublishedReport] = PublishedReport
+) -> str:
+    """Return the text of ``leaderboard.csv``: a line per row with all numbers, then ``published`` results.
 
     Suites without such rows have a line per record. Numbers have six digits, ends of intervals five decimals: further
     ones depend on the processor.
     """
-    lines = [line for board in boards for line in _lines(board)]
+    lines = [line for board in boards for line in _lines(board, published)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
     return csv_text([names, *([_csv_cell(line.get(name, "")) for name in names] for line in lines)])
 
@@ -528,11 +531,11 @@ def _csv_cell(value: Value) -> Value:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
+def _lines(board: Leaderboard, published: type[PublishedReport]) -> Iterator[dict[str, Value]]:
     rows = (*board.methods, *board.baselines, *board.people)
     for row in (*rows, *board.networks):
         yield _numbers(row, has_solved=bool(board.solved))
-    yield from literature.PublishedResults(board).lines()
+    yield from published(board).lines()
     if rows:
         return
     # A suite of other protocols, or a check.

@@ -20,15 +20,12 @@ from locus.benchmark.records.record import Record
 from locus.benchmark.report import added, detail_tables, grouping, main_table
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
 from locus.benchmark.report.formats import number
-from locus.benchmark.report.grounding import GroundingSection
 from locus.benchmark.report.grouping import Row, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.literature import PublishedResults
 from locus.benchmark.report.main_table import best, best_network
 from locus.benchmark.report.primary import Primary
-from locus.benchmark.report.section import CheckReport, Section
+from locus.benchmark.report.section import PublishedReport, Reports, Section
 from locus.benchmark.report.table import Table, render
-from locus.core.cli import CONFIGS
 from locus.core.names import (
     ADDED,
     CLASSIFICATION,
@@ -38,6 +35,7 @@ from locus.core.names import (
     SUPERVISED,
     UPPER_BOUND,
 )
+from locus.flags.cli import CONFIGS
 from locus.scoring.statistics import mrmc, resample
 from locus.scoring.statistics.mrmc import ALPHA
 
@@ -58,8 +56,8 @@ class DatasetTables:
     """The tables of a data set, in the order of a page; a table without rows is left out."""
 
     leaderboard: Leaderboard
-    checks: Mapping[str, type[CheckReport]] = field(default_factory=dict)
-    """Validity check that its records may have -> its report."""
+    reports: Reports = field(default_factory=Reports)
+    """The reports of validity checks and of published results."""
     primary: Table | None = None
     """The primary comparison of the suite, on its first data set."""
     primary_lines: tuple[str, ...] = ()
@@ -67,11 +65,11 @@ class DatasetTables:
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """The reports of the checks and published grounding, those that have rows."""
-        reports = [report(self.leaderboard, name) for name, report in self.checks.items()]
-        return tuple(
-            section for section in (*reports, GroundingSection(self.leaderboard)) if section.rows
-        )
+        """The reports of the checks and the other sections, those that have rows."""
+        board = self.leaderboard
+        of_checks = [report(board, name) for name, report in self.reports.checks.items()]
+        others = [section(board) for section in self.reports.sections]
+        return tuple(section for section in (*of_checks, *others) if section.rows)
 
     @cached_property
     def full(self) -> tuple[Table, ...]:
@@ -135,7 +133,7 @@ class DatasetTables:
         scored = {
             record.cell.protocol for record in self.leaderboard.records if record.source != "paper"
         }
-        names = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.checks})
+        names = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.reports.checks})
         return _with_rows(detail_tables.of_protocol(self.leaderboard, name) for name in names)
 
     @cached_property
@@ -163,9 +161,9 @@ class DatasetTables:
         return (*of_methods, *self.of_sections, *self.details, *self.protocols, *of_papers)
 
     @cached_property
-    def published(self) -> PublishedResults:
+    def published(self) -> PublishedReport:
         """Published results on the data set."""
-        return PublishedResults(self.leaderboard)
+        return self.reports.published(self.leaderboard)
 
     @cached_property
     def papers(self) -> tuple[Table, ...]:
@@ -215,8 +213,8 @@ class Description:
     """The comparison that is made before all others."""
     maps_of: Path | None = None
     """Folder of the suite whose maps it scores."""
-    checks: Mapping[str, type[CheckReport]] = field(default_factory=dict)
-    """Validity check that its records may have -> its report."""
+    reports: Reports = field(default_factory=Reports)
+    """The reports of validity checks and of published results."""
     answers_first: bool = False
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     can_be_run: bool = False

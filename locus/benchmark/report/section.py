@@ -1,12 +1,15 @@
-"""Parts of a data set's page beside the tables of its methods: validity checks and published grounding.
+"""Parts of a data set's page beside the tables of its methods: validity checks and published results.
 
-``Section``      base class: tables, sentences and a chart
-``CheckReport``  base class of the reports of validity checks
+``Section``          base class: tables, sentences and a chart
+``CheckReport``      base class of the reports of validity checks
+``PublishedReport``  base class of the report of published results
+``Reports``          the classes of the parts of a page; their packages are above this one
 """
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -77,3 +80,49 @@ class CheckReport(Section):
     def rows(self) -> Sequence[Row]:
         """The rows of the check."""
         return self.leaderboard.of_protocol(self.check)
+
+
+class PublishedReport:
+    """Tables, answer and chart of published results on a data set. This base class has none."""
+
+    chart_file: ClassVar[str] = ""
+    """Name of the file of its chart."""
+
+    def __init__(self, leaderboard: Leaderboard) -> None:
+        """Set the ``leaderboard`` of the data set."""
+        self.board = leaderboard
+
+    @property
+    def short_tables(self) -> tuple[Table, ...]:
+        """The tables beside the main ones."""
+        return ()
+
+    @property
+    def more_tables(self) -> tuple[Table, ...]:
+        """The tables for details."""
+        return ()
+
+    @property
+    def chart(self) -> Chart | None:
+        """The chart; None without one."""
+        return None
+
+    def answer(self) -> tuple[str, ...]:
+        """Return the conclusions in Markdown."""
+        return ()
+
+    def lines(self) -> Iterator[dict[str, str | float | None]]:
+        """Yield the lines of the published results in ``leaderboard.csv``."""
+        return iter(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reports:
+    """The classes that report on a data set beside the tables of its methods."""
+
+    checks: Mapping[str, type[CheckReport]] = field(default_factory=dict)
+    """Validity check that its records may have -> its report."""
+    published: type[PublishedReport] = PublishedReport
+    """Report of published results."""
+    sections: Sequence[type[Section]] = ()
+    """Other sections."""

@@ -5,7 +5,7 @@
 ``index``     the overview of all suites, ``results/index.html`` and ``README.md``, and the pages of rank agreement
 ``headline``, ``terminal``  the answer and a table of at most eight rows for a terminal
 
-The contents come from ``page``, ``main_table``, ``literature`` and ``charts``.
+The contents come from ``page``, ``main_table`` and ``charts``, and from the reports in ``Description.reports``.
 """
 
 import itertools
@@ -22,7 +22,6 @@ from locus.benchmark.records import Record, load, ordered
 from locus.benchmark.report import (
     NOTES,
     added,
-    literature,
     main_table,
     networks_overview,
     page,
@@ -36,10 +35,10 @@ from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
 from locus.benchmark.report.section import first_sentence
 from locus.benchmark.report.table import Table, anchor, as_text, latex, link_documents, render
-from locus.core.cli import CONFIGS
 from locus.core.files import write_text
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import Estimate
+from locus.flags.cli import CONFIGS
 from locus.scoring.statistics.mrmc import RowSamples
 from locus.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.scoring.statistics.resample import ONE_BLAS_THREAD
@@ -415,7 +414,9 @@ def write(
         datasets=datasets,
     )
     texts = {
-        "leaderboard.csv": main_table.leaderboard_csv([data.leaderboard for data in datasets]),
+        "leaderboard.csv": main_table.leaderboard_csv(
+            [data.leaderboard for data in datasets], description.reports.published
+        ),
         "leaderboard.tex": _all_in_latex(folder.name, datasets),
         **_chart_files(datasets),
         "leaderboard.md": markdown_page,
@@ -438,7 +439,7 @@ def tables_of_datasets(
         listed=description.listed,
         is_primary=is_primary,
     )
-    datasets = [DatasetTables(board, description.checks) for board in boards]
+    datasets = [DatasetTables(board, description.reports) for board in boards]
     if datasets:
         datasets[0] = replace(
             datasets[0],
@@ -463,7 +464,7 @@ def _chart_files(datasets: Sequence[DatasetTables]) -> dict[str, str]:
     for data in datasets:
         chart = data.published.chart
         if chart is not None:
-            files[literature.FILE] = chart.svg
+            files[data.published.chart_file] = chart.svg
         for section in data.sections:
             chart = section.chart() if section.writes_chart else None
             if chart is not None:

@@ -25,12 +25,12 @@ from locus.benchmark.report.page import Description
 from locus.benchmark.suite import folders
 from locus.benchmark.suite.folders import published_records
 from locus.config import PageConfig, ScoreConfig
-from locus.core import cli
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, remove_leftovers, write_json, write_text
 from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
 from locus.core.types import Echo
 from locus.core.user_code import refuse_code, runs_code
+from locus.flags import cli
 
 SOURCES = "sources.csv"
 """Table of the files with the first 16 hex digits of their SHA-256."""

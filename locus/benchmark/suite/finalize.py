@@ -15,12 +15,15 @@ from pathlib import Path
 
 from locus import datasets
 from locus.benchmark import checks, records
+from locus.benchmark.audit.grounding import GroundingSection
+from locus.benchmark.audit.literature import PublishedResults
 from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report import grouping, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
+from locus.benchmark.report.section import Reports
 from locus.benchmark.suite import cells, folders, plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.folders import ResultsFolder, with_published
@@ -186,7 +189,14 @@ def tables_of(folder: Path) -> list[DatasetTables]:
             listed=None if suite.joins else cells.keys(suite),
             is_primary=None if suite.primary is None else suite.primary.is_tested_first,
         )
-    return [DatasetTables(board, checks.reports()) for board in boards]
+    return [DatasetTables(board, reports()) for board in boards]
+
+
+def reports() -> Reports:
+    """Return the reports on the pages of a suite: of validity checks and of published results."""
+    return Reports(
+        checks=checks.reports(), published=PublishedResults, sections=(GroundingSection,)
+    )
 
 
 def describe(suite: Suite, folder: Path) -> Description:
@@ -206,7 +216,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         rank_methods=tuple(suite.rank_methods),
         primary=suite.primary,
         maps_of=maps_of,
-        checks=checks.reports(),
+        reports=reports(),
         answers_first=bool(suite.truths),
         can_be_run=needs_images and not suite.private_images,
         pictures=pictures,

@@ -23,11 +23,12 @@ from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report.primary import Primary
 from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
 from locus.config import DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
-from locus.core import cli, user_code
+from locus.core import user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from locus.core.files import json_hash, safe_filename
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, duplicates
 from locus.core.registry import CHECKS
+from locus.flags import cli
 from locus.scoring import protocols
 from locus.scoring.pixels import MAP_SIDE
 

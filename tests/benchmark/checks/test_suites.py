@@ -5,8 +5,8 @@ import functools
 import pytest
 
 from locus.benchmark.suite import cells, plan
-from locus.core.cli import CONFIGS, read_yaml
 from locus.core.registry import CHECKS
+from locus.flags.cli import CONFIGS, read_yaml
 
 NAMES = [name for name in plan.suites() if "check" in read_yaml(CONFIGS / "suites" / f"{name}.yaml")]
 

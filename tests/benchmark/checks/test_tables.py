@@ -6,6 +6,7 @@ from locus.benchmark import checks
 from locus.benchmark.checks.controls_report import ControlsReport, MarkerUse, answers_by_network
 from locus.benchmark.records import Cell, Record, Score, cases, write
 from locus.benchmark.report.page import DatasetTables, Description, leaderboard_md
+from locus.benchmark.report.section import Reports
 from tests.benchmark.report.given import leaderboard
 
 MAIN, PATIENTS = "hit@iou.3", 20
@@ -67,7 +68,7 @@ def test_sentences_answer_each_question_and_name_methods_that_ignore_the_class(b
 
 
 def test_the_answer_comes_first_in_the_markdown_and_names_what_it_does_not_show(board):
-    text = leaderboard_md(board.records, Description("t"), datasets=[DatasetTables(board, checks.reports())])
+    text = leaderboard_md(board.records, Description("t"), datasets=[DatasetTables(board, Reports(checks=checks.reports()))])
     lines = [f"**{ControlsReport.question}**", *ControlsReport(board, "controls").sentences(), "This does not show", "\n## "]
     places = [text.index(part) for part in lines]
     assert places == sorted(places)

@@ -8,9 +8,9 @@ import pytest
 from locus.benchmark.executors import Step, run
 from locus.benchmark.executors._local import Local
 from locus.benchmark.executors.base import run_with_progress
-from locus.core import cli
 from locus.core.errors import WriteError
 from locus.core.files import write_text
+from locus.flags import cli
 
 
 def mkdir(name, folder, *needs):

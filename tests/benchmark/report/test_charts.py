@@ -7,10 +7,9 @@ import pytest
 from matplotlib.lines import Line2D
 
 from locus.benchmark import records
-from locus.benchmark.report import charts, grouping, literature, main_table, tables
+from locus.benchmark.report import charts, grouping, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.core.names import MAIN
 from locus.core.scores import Estimate
 
 
@@ -21,11 +20,6 @@ def gathered(folder):
 @pytest.fixture(scope="module")
 def demo():
     return gathered("results/demo")
-
-
-@pytest.fixture(scope="module")
-def nih():
-    return gathered("results/nih")
 
 
 def values(curve):
@@ -39,16 +33,6 @@ def test_curve_of_a_method_is_its_recorded_hits(demo):
     recorded = [run.find(f"hit@iou.{tenth}", threshold_source="cross-fitted").value for tenth in (1, 3, 5)]
     assert [values(by_label["xgradcam"])[level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
     assert {*by_label} > {row.name for row in best[: tables.MAX_COLOURED]} | {"prior", "truth"}
-
-
-def test_curve_of_fixed_box_is_its_row_and_papers_with_one_threshold_are_points(nih):
-    published = literature.PublishedResults(nih)
-    drawn = {curve.get_label(): curve for curve in published.curves(published.box)}
-    row = next(row for row in nih.without_network if row.name == "fixed_box")
-    assert values(drawn[literature.SEES_NOTHING])[0.3] == pytest.approx(row.scores[MAIN].value, abs=1e-6)
-    points = [curve for curve in drawn.values() if len(curve.get_xydata()) == 1]
-    assert points
-    assert all(curve.get_marker() != "None" and curve.get_linestyle() == "None" for curve in points)
 
 
 def test_text_of_a_chart_is_text_and_groups_have_no_id():

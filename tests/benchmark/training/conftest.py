@@ -6,7 +6,7 @@ import pytest
 
 from locus.benchmark.training import run
 from locus.config import TrainConfig
-from locus.core.cli import build
+from locus.flags.cli import build
 
 TINY = {
     "dataset": "phantom:train=48,val=24,test=24", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 2,

@@ -11,8 +11,8 @@ from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import Provenance, describe, join
 from locus.benchmark.training import data, provenance
 from locus.config import TrainConfig
-from locus.core import cli
 from locus.datasets import load_split
+from locus.flags import cli
 
 
 def test_run_folder_records_the_values_used_for_auto(tiny, tmp_path):

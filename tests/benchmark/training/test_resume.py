@@ -9,8 +9,8 @@ import torch
 from locus.benchmark import opening, training
 from locus.benchmark.training.resume import folder_for, resumed
 from locus.config import TrainConfig
-from locus.core.cli import parse, read_yaml
 from locus.core.errors import BadValueError, DataError
+from locus.flags.cli import parse, read_yaml
 
 pytestmark = pytest.mark.byhand
 

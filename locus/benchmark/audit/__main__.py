@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from locus.config import AuditConfig
-from locus.core import cli
+from locus.flags import cli
 
 log = logging.getLogger(__name__)
 
@@ -17,9 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         AuditConfig, cli.first_as_flag("--file", argv), "python -m benchmark.audit FILE"
     )
     log.info("reading published results")  # the imports below take seconds
-    from locus.benchmark.evaluation import audit  # after the flags are checked: heavy imports
+    from locus.benchmark.audit import compare  # after the flags are checked: heavy imports
 
-    audit.run(
+    compare.run(
         config.file,
         entry=config.entry,
         truth=config.truth,

@@ -4,7 +4,7 @@ The annotation of a field gives its type and constraints: ``Annotated[int, AtLea
 Named("loss", ("bce", "ce"))]``. The docstring below a field is its help text. ``checked`` tests a value against the
 constraints, and ``from_parser_message`` converts errors of jsonargparse to one-line errors.
 
-The dataclasses are in ``locus.config``; YAML files and defaults are read by ``locus.core.cli``.
+The dataclasses are in ``locus.config``; YAML files and defaults are read by ``locus.flags.cli``.
 """
 
 import ast
@@ -159,7 +159,9 @@ def _checked_item(flag: str, constraints: Iterable[Any], value: Any) -> Any:
             value = constraint.normalize(value)
             name = value.split(":")[0]
             if name not in constraint.known() and not (constraint.files and runs_code(value)):
-                also = "path/to/file.py:Class, or --plugins FOLDER" if constraint.files else ""
+                also = "path/to/file.py:Class" if constraint.files else ""
+                if also and constraint.registry is not None:
+                    also += ", or --plugins FOLDER"
                 raise UnknownNameError(constraint.kind, name, constraint.known(), also=also)
         if isinstance(constraint, AtLeast) and not value >= constraint.limit:
             raise BadValueError(f"{flag} {value} is too small: use {constraint.limit} or more")

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.evaluation.audit import UNKNOWN_COUNT, read_values, run
+from locus.benchmark.audit.compare import run
+from locus.benchmark.audit.literature import sentence
+from locus.benchmark.audit.read import UNKNOWN_COUNT, read_values
+from locus.benchmark.audit.results import COLUMNS, Box, find_share, gap
 from locus.benchmark.records import Cell, Record, Score
-from locus.benchmark.report.literature import COLUMNS, Box, find_share, gap, sentence
 from locus.core.errors import BadValueError, DataError
 from locus.datasets.io.tables import read_csv
 

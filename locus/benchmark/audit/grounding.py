@@ -16,13 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from locus.benchmark.audit.literature import MARKS, PLACES
+from locus.benchmark.audit.results import MEAN, result_name, reviewed
 from locus.benchmark.records.record import NOT_STATED, Record
-from locus.benchmark.report import NOTES, charts, literature
+from locus.benchmark.report import NOTES, charts
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
-from locus.benchmark.report.literature import MARKS, MEAN, PLACES
 from locus.benchmark.report.section import Section
 from locus.benchmark.report.table import Table
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
@@ -191,7 +192,7 @@ def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) 
         if gaps:
             cells = [_with_mark(record.find(metric), gaps.get(metric)) for metric in metrics]
             first = number(next(iter(gaps.values())), sign="all")
-            lines.append((literature.result_name(record), *cells, first, *_source(record)))
+            lines.append((result_name(record), *cells, first, *_source(record)))
     note = NOTES["grounding"].format(baseline=listed([f"`{name}`" for name in baselines]))
     meaning = "; ".join(f"{RULES[metric].heading}: {RULES[metric].words}" for metric in metrics)
     return Table(
@@ -263,7 +264,7 @@ def published(records: Sequence[Record]) -> list[Record]:
     """Return a user's results, then those of papers, first-hand ones first; none that was not reviewed."""
     return [
         *(record for record in records if record.source == "external"),
-        *literature.reviewed(records),
+        *reviewed(records),
     ]
 
 

@@ -5,7 +5,7 @@ A command decorates its ``main`` with ``entry_point`` and calls ``parse`` with i
 ``configs/<dataset>.yaml``, else from the dataclass. ``build`` makes a configuration from plain values, for example
 those of a record. ``say`` prints output.
 
-The parser of the flags and the constraints in their annotations are in ``locus.core.parser``.
+The parser of the flags and the constraints in their annotations are in ``locus.flags.parser``.
 """
 
 import copy
@@ -26,10 +26,10 @@ import yaml
 from locus.core import startup
 from locus.core.errors import BadValueError, DataError, LocusError, hint, one_line, printable
 from locus.core.names import SPELLED, duplicates, is_unusual_number
-from locus.core.parser import CoreLoader, checked, help_command, parser_of, type_of
 from locus.core.registry import PLUGINS
 from locus.core.startup import ROOT
 from locus.core.user_code import refuse_code
+from locus.flags.parser import CoreLoader, checked, help_command, parser_of, type_of
 
 MAX_ERROR_LENGTH = 4000
 """Maximum number of characters of an error; quoted file contents may be of any length."""

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from locus.benchmark import records
+from locus.benchmark.audit import grounding
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.records.record import Reference
-from locus.benchmark.report import grounding
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.scores import Score

@@ -1,4 +1,4 @@
-"""``python -m benchmark.export``: truth and boxes for other tools, read back by pycocotools."""
+"""examples/coco_export.py: truth and boxes for other tools, read back by pycocotools."""
 
 import json
 import re
@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from locus.benchmark import export
-from locus.benchmark.suite.opened import boxes_json, truth_json
+from examples import coco_export
+from examples.coco_export import boxes_json, truth_json
 from locus.core.errors import DataError
 from locus.core.types import Sample
 
@@ -83,7 +83,7 @@ def test_boxes_of_unknown_images_and_images_that_occur_twice_are_refused():
 def test_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, monkeypatch):
     coco = pytest.importorskip("pycocotools.coco")
     monkeypatch.chdir(ROOT)
-    assert export.main(["demo", "--format", "coco", "--images", "True", "--output", str(tmp_path)]) == 0
+    assert coco_export.main(["demo", "--images", "True", "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     truth = coco.COCO(tmp_path / "truth.json")
     boxes = truth.loadRes(str(tmp_path / "boxes.json"))
@@ -98,7 +98,7 @@ def test_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, monke
 def boxes_of(suite, method, folder, *flags):
     """The counts of images, truth boxes and boxes of an exported suite."""
     words = ["--method", method, "--output", str(folder), "--model_id", "custom-PCAM-128px-seed0"]
-    assert export.main([suite, *words, *flags]) == 0
+    assert coco_export.main([suite, *words, *flags]) == 0
     truth, boxes = (json.loads((folder / name).read_text()) for name in ("truth.json", "boxes.json"))
     return len(truth["images"]), len(truth["annotations"]), len(boxes)
 
@@ -119,12 +119,13 @@ def test_a_suite_on_some_images_has_the_truth_of_these(tmp_path, capsys, monkeyp
     ("flags", "facts"),
     [
         (["demi"], "'demi'.*'demo'"),
-        (["demo", "--format", "voc"], "--format.*coco"),
         (["demo", "--method", "camm"], "'camm'.*'cam'"),
         (["demo", "--model_id", "custom"], "'custom'"),
         (["phantom", "--model_id", "custom-PCAM-128px-seed1"], "custom-PCAM-128px-seed1.* no boxes.*lowest seed.*--model_id"),
     ],
 )
-def test_records_without_boxes_are_an_error(run_command, sentence, flags, facts, tmp_path: Path):
-    assert re.search(facts, sentence(run_command("benchmark.export", *flags, "--output", tmp_path / "out")))
+def test_records_without_boxes_are_an_error(flags, facts, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert coco_export.main([*flags, "--output", str(tmp_path / "out")]) == 2
+    assert re.search(facts, capsys.readouterr().err.splitlines()[-1])
     assert not (tmp_path / "out").exists()

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from locus.config import HeatmapConfig, TrainConfig
-from locus.core.cli import CONFIGS, build, entry_point, parse, read_yaml
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
+from locus.flags.cli import CONFIGS, build, entry_point, parse, read_yaml
 
 PRESETS = sorted(CONFIGS.glob("*.yaml"))
 BLOCKED = "import sys; sys.modules['torch'] = None; import main; main.main(['--help'])"

@@ -1,36 +1,54 @@
 """Published results beside ``fixed_box``, a box that never sees the image: tables, sentences and a chart.
 
-``Box``                shares of hits of ``fixed_box``, resampled by patient
-``mean_over``, ``gap`` the share of hits of a record, and its difference from ``Box``
-``PublishedResults``   tables, sentences and chart of the papers on a data set
+``PublishedResults``  tables, sentences and chart of the papers on a data set
 ``table``, ``differences``, ``sentence``  the same of single results
 
 Nothing is interpolated: a column has a value where the paper gives one. See docs/nih_audit.md.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 from matplotlib.lines import Line2D
 
+from locus.benchmark.audit.results import (
+    COLUMNS,
+    MEAN,
+    TRAINED_ON,
+    Box,
+    Hits,
+    by_hand_and_year,
+    find_share,
+    findings_of,
+    gap,
+    is_second_hand,
+    mean_over,
+    published,
+    record_of_hits,
+    result_name,
+    trained_on,
+)
 from locus.benchmark.records import load, suites
-from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Cell, Record, Reference
+from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Record, Reference
 from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
 from locus.benchmark.report.formats import NOTHING, number
-from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
-from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.grouping import (
+    IOBB,
+    IOU,
+    NAMES_OF_MEASURES,
+    Row,
+    headings,
+)
+from locus.benchmark.report.section import PublishedReport
 from locus.benchmark.report.table import Table
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import Estimate, Score
-from locus.core.types import FloatArray
 from locus.scoring.statistics import resample
 
-COLUMNS = (*IOU, *IOBB)
 MARKS = {"above": " ↑", "level": " =", "below": " ↓", "": ""}
 """Mark of a difference -> its sign behind a value."""
 PLACES = {
@@ -40,7 +58,6 @@ PLACES = {
     "": "beside",
 }
 """Mark of a difference -> its words in a sentence."""
-MEAN = "mean"
 QUOTED = "**Second-hand**"
 FLOOR = "is one box per finding, chosen on other patients, and never sees the image."
 LEGEND = (
@@ -49,7 +66,6 @@ LEGEND = (
 ABOUT = NOTES["published"].format(floor=FLOOR, legend=LEGEND)
 ABOUT_SOURCES = "Not run here. Not reviewed: student projects and repositories without a paper."
 TITLE = "published results and fixed_box"
-NAMES_OF_MEASURES = {"iou": "IoU", "iobb": "IoBB"}
 MEASURES = {"IoU": IOU, "IoBB": IOBB}
 OURS = "nih-boxes"
 """Suite on the same boxes as the published results, beside theirs."""
@@ -57,7 +73,6 @@ OUR_METHOD = "fullgrad"
 OUR_POOLING = "PCAM"
 OUR_SUPERVISION = "ours: image labels, after drawn findings that follow NIH's box statistics"
 RESULT = "result"
-TRAINED_ON = "trained on"
 RULES = ("hit if", "boxes", "cut chosen on")
 SOURCE_HEADER = (
     *(RESULT, "authors", "year", "paper", "table", "source", "quoted by", TRAINED_ON, "hit if"),
@@ -66,180 +81,6 @@ SOURCE_HEADER = (
 GRIDS = ("7×7 grid", "16×16 grid")
 """Grids whose upper bound is in the tables and the chart."""
 SEES_NOTHING = "one fixed box per finding, sees no image"
-FILE = "published.svg"
-"""The chart beside the tables of a suite."""
-
-Hits = tuple[dict[str, FloatArray], list[str], list[str]]
-"""Column -> hits (N,), and the finding and patient of each case."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Box:
-    """Shares of hits of ``fixed_box`` by finding and column."""
-
-    record: Record
-    counts: Mapping[str, int]
-    """Finding -> number of cases."""
-    columns: Mapping[str, resample.Resampled]
-    """Column -> shares (F,), resampled by patient."""
-
-    @classmethod
-    def of(cls, hits: Hits) -> "Box":
-        """Make it from the hits of its cases."""
-        columns, findings, patients = hits
-        names = tuple(sorted(set(findings)))
-        values = np.stack([*columns.values()], 1)
-        sums = resample.by_patient(values, np.ones_like(values), findings, patients, names)
-        drawn = resample.bootstrap_draws(sums)
-        return cls(
-            record=record_of_hits(FIXED_BOX, hits),
-            counts={name: findings.count(name) for name in names},
-            columns={name: drawn[:, n] for n, name in enumerate(columns)},
-        )
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """The findings, sorted."""
-        return tuple(self.counts)
-
-    def over(self, column: str, names: Sequence[str]) -> resample.Resampled:
-        """Return the shares of a column for some of the findings."""
-        return self.columns[column][[self.findings.index(name) for name in names]]
-
-    @cached_property
-    def solved(self) -> tuple[str, ...]:
-        """The solved findings: it hits a share of at least ``SOLVED`` of their cases."""
-        shares = zip(self.findings, self.columns[MAIN].value.tolist(), strict=True)
-        return tuple(name for name, share in shares if share >= SOLVED)
-
-    @property
-    def rest(self) -> tuple[str, ...]:
-        """The other findings."""
-        return tuple(name for name in self.findings if name not in self.solved)
-
-    @property
-    def without_solved(self) -> str:
-        """The words ``without`` and the solved findings."""
-        return f"without {grouping.listed(self.solved)}"
-
-
-def record_of_hits(name: str, hits: Hits | None, label: str = "") -> Record:
-    """Return a record with the shares of hits by finding; without scores if there are no ``hits``."""
-    scores: list[Score] = []
-    if hits is not None:
-        columns, findings, _ = hits
-        for column, values in columns.items():
-            for finding in sorted(set(findings)):
-                is_of_finding = np.array(findings) == finding
-                score = Score(finding, column, n=int(is_of_finding.sum()))
-                mean = float(values[is_of_finding].mean())
-                scores.append(score._replace(value=mean))  # not rounded
-    return Record(cell=Cell(dataset="", method=name), method_name=label, scores=tuple(scores))
-
-
-def find_share(record: Record, column: str, finding: str = MEAN) -> Score | None:
-    """Return a share of hits and its number of cases, 0 if that is unknown; papers also call it ``acc``."""
-    for name in (column, column.replace("hit@", "acc@")):
-        score = record.find(name, finding)
-        if score is not None and score.value is not None:
-            return score
-    return None
-
-
-def mean_over(record: Record, column: str, names: Sequence[str], box: Box) -> float | None:
-    """Return the mean of a column over some findings.
-
-    Args:
-        record: a published result.
-        column: the metric, such as ``hit@iou.3``.
-        names: the findings.
-        box: the results of ``fixed_box`` on the same truth.
-
-    Returns:
-        The mean as a share in [0,1]; None if the paper does not give it.
-    """
-    mean = find_share(record, column)
-    if mean is not None and len(names) == len(box.findings):
-        return mean.value
-    shares = [find_share(record, column, name) for name in names]
-    values = [score.value or 0.0 for score in shares if score is not None]
-    return float(np.mean(values)) if len(values) == len(names) else None
-
-
-def gap(record: Record, column: str, names: Sequence[str], box: Box) -> Estimate | None:
-    """Return how much a result is above ``fixed_box``, in the mean over some findings.
-
-    Args:
-        record: a published result.
-        column: the metric, such as ``hit@iou.3``.
-        names: the findings.
-        box: the results of ``fixed_box`` on the same truth.
-
-    Returns:
-        The difference; it has no interval unless it was scored on the cases of ``fixed_box``. None without a value.
-    """
-    value = mean_over(record, column, names, box)
-    if value is None or record is box.record:
-        return None
-    of_box = box.over(column, names)
-    counts = [box.counts[name] for name in names]
-    shares = [find_share(record, column, name) for name in names]
-    scored = [score for score in shares if score is not None]
-    if [score.n for score in scored] == counts:
-        values = [score.value or 0.0 for score in scored]
-        return resample.independent_difference(values, counts, of_box)
-    mean = find_share(record, column)
-    if mean is None or mean.n != sum(counts):
-        counts = [0] * len(names)
-    return resample.independent_difference(value, counts, of_box)
-
-
-def _findings(record: Record, columns: Sequence[str]) -> set[str]:
-    """Return the findings, also ``mean``, that have a share of one of the columns; empty without such a value."""
-    scores = (score for score in record.scores if score.value is not None)
-    return {score.finding for score in scores if score.metric.replace("acc@", "hit@") in columns}
-
-
-def _is_second_hand(record: Record) -> bool:
-    """Return whether another paper quotes it."""
-    return record.reference is not None and record.reference.hand == "second"
-
-
-def result_name(record: Record) -> str:
-    """Return the name of a result; whether it is from an abstract."""
-    is_abstract = record.reference is not None and record.reference.table == "abstract"
-    return f"{record.method} (abstract)" if is_abstract else record.method
-
-
-def trained_on(record: Record) -> str:
-    """Return what a paper's network was trained on, or what a baseline knows."""
-    if record.reference is not None:
-        return record.reference.supervision
-    if TRAINED_ON in record.rests_on:
-        return str(record.rests_on[TRAINED_ON])
-    if record.source == "external":
-        return "yours"
-    return NOT_RANKED[record.cell.method].removeprefix("baseline: ")
-
-
-def published(records: Sequence[Record]) -> list[Record]:
-    """Return the ``reviewed`` papers that have a column."""
-    return [record for record in reviewed(records) if _findings(record, COLUMNS)]
-
-
-def reviewed(records: Sequence[Record]) -> list[Record]:
-    """Return the first-hand, then the second-hand papers, each by year; none that is grey."""
-    papers = [
-        record
-        for record in records
-        if record.reference is not None and record.reference.hand != "grey"
-    ]
-    return sorted(papers, key=_order)
-
-
-def _order(record: Record) -> tuple[object, ...]:
-    reference = record.reference
-    return () if reference is None else (reference.hand, reference.year, record.method)
 
 
 def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
@@ -255,8 +96,8 @@ def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str
     lines: list[tuple[str, ...]] = []
     quoted: list[tuple[str, ...]] = []
     for record in records:
-        if _findings(record, columns):
-            section = quoted if _is_second_hand(record) else lines
+        if findings_of(record, columns):
+            section = quoted if is_second_hand(record) else lines
             section += _lines(record, box, columns)
     if quoted:
         lines.append((QUOTED, *[""] * (len(header) - 1)))
@@ -280,7 +121,7 @@ def _with_and_without(
 ) -> Iterator[tuple[str, ...]]:
     """Yield name and cells of a result over all findings, then without those that ``fixed_box`` solves, if known."""
     yield (result_name(record), *(cell(record, column, box.findings, box) for column in columns))
-    if box.solved and _findings(record, columns) - {MEAN}:
+    if box.solved and findings_of(record, columns) - {MEAN}:
         cells = (cell(record, column, box.rest, box) for column in columns)
         yield (f"– {box.without_solved}", *cells)
 
@@ -303,7 +144,7 @@ def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
 
 def sentence(record: Record, box: Box) -> str:
     """Return what a paper may say of its result at IoU > .3, or at its first threshold."""
-    column = next(column for column in (MAIN, *COLUMNS) if _findings(record, [column]))
+    column = next(column for column in (MAIN, *COLUMNS) if findings_of(record, [column]))
     parts = [_compared(record, column, box.findings, box, "")]
     if box.solved:
         parts.append(_compared(record, column, box.rest, box, f" {box.without_solved}"))
@@ -323,17 +164,6 @@ def _compared(record: Record, column: str, names: Sequence[str], box: Box, witho
     return f"{value}{without}, {in_words}, difference {number(difference, sign='value')}"
 
 
-def headings(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the headings of columns.
-
-    >>> headings(IOU[:2]), headings(IOBB[:2])
-    (('IoU > .1', '.2'), ('IoBB > .1', '.25'))
-    """
-    measure = columns[0].removeprefix("hit@").partition(".")[0]
-    first, *others = (f".{column.partition('.')[2]}" for column in columns)
-    return (f"{NAMES_OF_MEASURES[measure]} > {first}", *others)
-
-
 def differences(
     title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU
 ) -> Table:
@@ -347,7 +177,7 @@ def differences(
     """
     lines: list[tuple[str, ...]] = []
     for record in records:
-        if record is not box.record and _findings(record, columns):
+        if record is not box.record and findings_of(record, columns):
             lines += _with_and_without(record, box, columns, _difference)
     return Table(title, NOTES["published_gaps"], (RESULT, *headings(columns)), tuple(lines))
 
@@ -366,19 +196,19 @@ def by_measure(dataset: str, rows: Sequence[Record], box: Box) -> tuple[Table, .
     return tuple(table for table in tables if table.rows)
 
 
-class PublishedResults:
+class PublishedResults(PublishedReport):
     """Published results on the data set of a leaderboard, beside ``fixed_box``."""
 
-    def __init__(self, board: Leaderboard) -> None:
-        """Set the leaderboard."""
-        self.board = board
+    chart_file = "published.svg"
 
     @cached_property
     def papers(self) -> list[Record]:
         """The records of papers on the data set, also those that were not reviewed."""
         dataset = self.board.dataset
         papers = (record for record in self.board.records if record.source == "paper")
-        return sorted((record for record in papers if record.cell.dataset == dataset), key=_order)
+        return sorted(
+            (record for record in papers if record.cell.dataset == dataset), key=by_hand_and_year
+        )
 
     @cached_property
     def box(self) -> Box | None:
@@ -488,12 +318,12 @@ class PublishedResults:
         for record in published(self.board.records):
             line: dict[str, str | float | None] = {
                 "dataset": self.board.dataset,
-                "kind": "published, quoted" if _is_second_hand(record) else "published",
+                "kind": "published, quoted" if is_second_hand(record) else "published",
                 "method": result_name(record),
             }
             for column in COLUMNS:
                 line[column] = mean_over(record, column, findings, self.box)
-            for name in sorted(_findings(record, (MAIN,)) - {MEAN}):
+            for name in sorted(findings_of(record, (MAIN,)) - {MEAN}):
                 score = find_share(record, MAIN, name)
                 if score is not None:
                     line[name] = score.value
@@ -504,7 +334,7 @@ class PublishedResults:
         """Return what the published results show beside ``fixed_box``, and what they do not show; in Markdown."""
         box = self.box
         first_hand = [
-            record for record in published(self.board.records) if not _is_second_hand(record)
+            record for record in published(self.board.records) if not is_second_hand(record)
         ]
         if box is None or not first_hand:
             return ()
@@ -515,7 +345,7 @@ class PublishedResults:
                 f" ({number(mean_over(box.record, MAIN, box.rest, box))} {box.without_solved})"
             )
         line = f"**A box that never sees the image** (`{FIXED_BOX}`): {value} at IoU > .3{without}."
-        by_finding = [record for record in first_hand if _findings(record, IOU) - {MEAN}]
+        by_finding = [record for record in first_hand if findings_of(record, IOU) - {MEAN}]
         if not by_finding:
             return (line, NOTES["published_limit"])
         earliest = by_finding[0]
@@ -569,7 +399,7 @@ class PublishedResults:
         papers = [
             _curve(record, box)
             for record in published(self.board.records)
-            if _findings(record, IOU)
+            if findings_of(record, IOU)
         ]
         lines = [curve for curve in papers if np.size(curve.get_xdata()) > 1]
         for curve, colour in zip(lines, itertools.cycle(PALETTE), strict=False):
@@ -693,7 +523,7 @@ def _label(record: Record, box: Box) -> str:
     if record is box.record:
         return SEES_NOTHING
     label = result_name(record).replace(UPPER_BOUND, "best possible")
-    if _is_second_hand(record):
+    if is_second_hand(record):
         label += ", quoted"
     if record.reference is not None and _is_easier(record, record.reference, box):
         label += "*"
