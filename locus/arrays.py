@@ -5,7 +5,7 @@
 ``as_map``   check one map
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral, Real
@@ -74,12 +74,14 @@ def score(
     """
     protocols.get(protocol)
     _check_pairs(maps, truth, negatives)
-    checked_probabilities = _checked_probabilities(probabilities or {}, maps)
+    negatives = frozenset(negatives)
+    checked_probabilities = _checked_probabilities(
+        {} if probabilities is None else probabilities, maps
+    )
     findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
+    images = dict.fromkeys(image for image, _ in maps)
     samples = {}
-    for image, patient in _named_patients(
-        dict.fromkeys(image for image, _ in maps), patients
-    ).items():
+    for image, patient in _named_patients(images, patients).items():
         samples[image] = _sample(image, patient, _frame(frames, image), findings, truth, negatives)
     map_grids = {pair: _grid(grids, pair) for pair in maps}
     checked_maps = {
@@ -104,16 +106,15 @@ def score(
 def _named_patients(images: Iterable[str], patients: Mapping[str, str] | None) -> dict[str, str]:
     """Return image -> patient, or the image itself without ``patients``."""
     if patients is None:
-        patient_of = {image: image for image in images}
-    elif isinstance(patients, Mapping):
-        patient_of = {image: _patient(patients, image) for image in images}
-    else:
+        return {image: image for image in images}
+    if not isinstance(patients, Mapping):
         raise BadValueError(
             f"patients is a {type(patients).__name__}: give a dictionary image -> patient"
         )
+    patient_of = {image: _patient(patients, image) for image in images}
     repeated = spelled_twice(patient_of.values())
     if repeated:
-        first, second = repeated[:2]
+        first, second = repeated
         raise BadValueError(
             f"the patients {first!r} and {second!r} are one number: write each patient in one way"
         )
@@ -126,7 +127,7 @@ def _sample(
     frame: Frame,
     findings: Sequence[str],
     truth: Mapping[Pair, ArrayLike],
-    negatives: Collection[Pair | str],
+    negatives: Set[Pair | str],
 ) -> Sample:
     """Return the truth of an image, without pixels: its boxes, and labels that are nan where nothing is known.
 
@@ -177,8 +178,8 @@ def _check_pairs(
             raise BadValueError(
                 f"{name} is a {type(value).__name__}: give a dictionary with keys (image, finding)"
             )
-    is_list = isinstance(negatives, Collection) and not isinstance(negatives, str)
-    if not is_list or not all(isinstance(negative, str | tuple) for negative in negatives):
+    is_collection = isinstance(negatives, Collection) and not isinstance(negatives, str)
+    if not is_collection or not all(isinstance(negative, str | tuple) for negative in negatives):
         raise BadValueError(
             f"negatives is {negatives!r}: give a list of images or of (image, finding) pairs"
         )
@@ -195,8 +196,8 @@ def _check_pairs(
     if missing:
         problem = f"{len(missing)} of {len(truth)} cases with truth boxes have no map ({examples(missing)})"
         raise BadValueError(f"{problem}: give a map, or None where the method failed")
-    with_map = {*maps, *(image for image, _ in maps)}
-    unknown = [str(negative) for negative in negatives if negative not in with_map]
+    known = {*maps, *(image for image, _ in maps)}
+    unknown = [str(negative) for negative in negatives if negative not in known]
     if unknown:
         raise BadValueError(
             f"{len(unknown)} of {len(negatives)} negatives have no map: {examples(unknown)}"
@@ -205,16 +206,18 @@ def _check_pairs(
 
 def _frame(frames: Mapping[str, Frame] | Frame, image: str) -> Frame:
     """Return the frame of an image. Raises ``BadValueError`` unless it is (H,W) in whole pixels."""
-    frame = _of_image(frames, image, "frame") if isinstance(frames, Mapping) else frames
-    is_whole = np.ndim(frame) == 1 and all(
-        isinstance(side, Real) and side >= 1 and side % 1 == 0 for side in frame
-    )
-    if not is_whole or len(frame) != 2:
+    frame = _value_for_image(frames, image, "frame") if isinstance(frames, Mapping) else frames
+    is_pair = np.ndim(frame) == 1 and len(frame) == 2
+    if not is_pair or not all(map(_is_whole, frame)):
         raise BadValueError(
             f"the frame of {image} is {frame}: give (height, width) in whole pixels"
         )
     height, width = frame
     return int(height), int(width)
+
+
+def _is_whole(side: Any) -> bool:
+    return isinstance(side, Real) and float(side) >= 1 and float(side).is_integer()
 
 
 def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
@@ -224,7 +227,7 @@ def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
     elif pair in grids:
         grid = grids[pair]
     else:
-        grid = _of_image(grids, pair[0], "grid")
+        grid = _value_for_image(grids, pair[0], "grid")
     if not isinstance(grid, Grid) and grid != "conventional":
         raise BadValueError(
             f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or 'conventional'"
@@ -232,7 +235,7 @@ def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
     return grid
 
 
-def _of_image(values: Mapping[str, T], image: str, noun: str) -> T:
+def _value_for_image(values: Mapping[str, T], image: str, noun: str) -> T:
     if image not in values:
         raise BadValueError(f"the image {image} has no {noun}: give one for every image")
     return values[image]
@@ -240,7 +243,7 @@ def _of_image(values: Mapping[str, T], image: str, noun: str) -> T:
 
 def _patient(patients: Mapping[str, str], image: str) -> str:
     """Return the patient of an image. Raises ``BadValueError`` if it is missing or neither text nor a whole number."""
-    patient: Any = _of_image(patients, image, "patient")
+    patient: Any = _value_for_image(patients, image, "patient")
     if isinstance(patient, bool) or not isinstance(patient, str | Integral) or patient == "":
         raise BadValueError(f"the patient of {image} is {patient!r}: give a name or a whole number")
     return str(patient)
@@ -265,7 +268,7 @@ def _checked_probabilities(
 
 
 def _array(values: ArrayLike, where: str) -> NDArray[Any]:
-    """Return an array. Raises ``BadValueError`` for what is none, and for masked values."""
+    """Return an array. Raises ``BadValueError`` for values that are masked or no array."""
     if np.ma.is_masked(values):
         raise BadValueError(
             f"masked values in {where}: fill them, or give None where the method failed"
@@ -299,7 +302,7 @@ class Answers:
     probabilities: Mapping[Pair, float | None] = field(default_factory=dict)
 
     def require(self, protocol: str) -> None:
-        """Raise ``NotAvailableError`` if the protocol scores something else, or needs more maps."""
+        """Raise ``NotAvailableError`` if the protocol cannot score boxes, or needs more maps."""
         protocol_class = protocols.get(protocol)
         if self.boxes is not None:
             if not protocol_class.takes_boxes:
@@ -317,7 +320,7 @@ class Answers:
             )
 
     def cases(self, protocol: str) -> list[Case]:
-        """Return the cases for a protocol, which all protocols share. Raises the error of ``require``."""
+        """Return the cases; they are the same for all protocols. Raises the error of ``require``."""
         self.require(protocol)
         return self._cases
 

@@ -112,3 +112,25 @@ print("torch" in sys.modules, "pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_negatives_of_any_collection_count_as_those_of_a_list(arrays):
+    pandas = pytest.importorskip("pandas")
+    maps, truth, patients = arrays
+    negatives = sorted({image for image, _ in maps} - {image for image, _ in truth})
+    fixed = {"frames": FRAME, "grids": GRID, "patients": patients, "protocol": "pxap"}
+    scores = [locus.score(maps, truth, negatives=given, **fixed).scores for given in (negatives, pandas.Series(negatives), set(negatives))]
+    assert scores[0] == scores[1] == scores[2]
+
+
+def test_probabilities_that_are_no_dictionary_are_an_error(arrays):
+    pandas = pytest.importorskip("pandas")
+    maps, truth, _ = arrays
+    with pytest.raises(BadValueError, match="probabilities is a Series"):
+        locus.score(maps, truth, frames=FRAME, grids=GRID, probabilities=pandas.Series([0.5, 0.2]))
+
+
+def test_names_of_images_are_no_spellings_of_a_patient():
+    maps = {("x_1", "Mass"): [[0, 1]], ("x_01", "Mass"): [[1, 0]]}
+    truth = {pair: [[50, 0, 100, 100]] for pair in maps}
+    assert locus.score(maps, truth, frames=(100, 100), grids="conventional", protocol="pointing").scores[0].n == 2

@@ -308,13 +308,20 @@ def _hits(cases: Sequence[Case], findings: Sequence[str], seed: int) -> FloatArr
 
 
 def _columns(values: Mapping[str, FloatArray], cases: Sequence[Case]) -> Iterator[Column]:
-    """Yield a column of each value; those of curves are divided by the fall of the logit, scaled to a mean of 1."""
+    """Yield a column of each value; those of curves are divided by the fall of the logit, scaled to a mean of 1.
+
+    A finding whose logit does not fall has no value of the curves.
+    """
     for name, of_metric in values.items():
         if name in ("use", "sufficiency"):
             findings = np.array([case.finding for case in cases])
             fall = values["fall"]
             mean_fall = np.array([fall[findings == case.finding].mean() for case in cases])
-            yield Column(name, "none", of_metric / mean_fall, fall / mean_fall, is_share=False)
+            numerator = np.divide(
+                of_metric, mean_fall, out=np.zeros(len(cases)), where=mean_fall != 0
+            )
+            denominator = np.divide(fall, mean_fall, out=np.zeros(len(cases)), where=mean_fall != 0)
+            yield Column(name, "none", numerator, denominator, is_share=False)
         elif name != "fall":
             is_defined = np.isfinite(of_metric)
             source: ThresholdSource = "cross-fitted" if name in (MAIN, "own", "swap") else "none"

@@ -203,9 +203,9 @@ def describe(suite: Suite, folder: Path) -> Description:
     """Return the texts on the pages of a suite in ``folder``."""
     source_folder = folder.parent / (suite.training_runs_of or "")
     maps_of = source_folder if source_folder in records.suites(folder.parent) else None
-    checkout = folder.parents[1]
+    picture_root = folder.resolve().parents[1]
     pictures = {
-        path: caption for path, caption in suite.pictures.items() if (checkout / path).is_file()
+        path: caption for path, caption in suite.pictures.items() if (picture_root / path).is_file()
     }
     needs_images = not suite.truths and not suite.joins
     command = f"python -m benchmark.run --suite {suite.name}"
@@ -227,10 +227,10 @@ def _with_flags(
     description: Description, flags: FolderFlags, table_records: Sequence[Record]
 ) -> Description:
     """Add the folders of the run to the commands on its page, and ``--trust`` if a method of the gallery is a file."""
-    names_code = any(runs_code(record.cell.method) for record in table_records)
+    has_method_file = any(runs_code(record.cell.method) for record in table_records)
     command_flags = gallery.typed_folder_flags(flags)
     gallery_flags = gallery.typed_folder_flags(
-        replace(flags, results=None, trust=flags.trust or names_code)
+        replace(flags, results=None, trust=flags.trust or has_method_file)
     )
     return replace(
         description,

@@ -11,7 +11,7 @@ from torch import nn
 
 import locus
 from locus import backbones, datasets
-from locus.benchmark.checks.controls import AREAS, Controls, MarkedRun, Pair, _order, _tops, spearman
+from locus.benchmark.checks.controls import AREAS, Controls, MarkedRun, Pair, _columns, _order, _tops, spearman
 from locus.benchmark.maps.runs import ModelRun, with_random_weights
 from locus.config import EngineFlags, TrainConfig
 from locus.core.types import Sample, generator
@@ -91,6 +91,14 @@ def test_a_map_of_the_window_that_the_network_reads_has_all_of_its_use_and_a_mir
 def test_pixels_in_random_order_have_the_use_of_their_area_in_a_network_that_adds_pixels_up(grey):
     values = use(grey, lambda one: generator(0, one.image_id).random((SIDE, SIDE)))
     assert values == pytest.approx({"use": np.mean(AREAS), "sufficiency": np.mean(AREAS)}, abs=0.03)
+
+
+@pytest.mark.byhand
+def test_a_finding_whose_logit_never_falls_has_no_value_of_use(grey):
+    values = {"fall": np.array([0.0, 2.0, 0.0, 4.0]), "use": np.array([0.0, 1.0, 0.0, 2.0])}
+    (use_column,) = _columns(values, cases(grey, WINDOW)[:4])
+    assert use_column.numerator.tolist() == [0, 1 / 3, 0, 2 / 3]
+    assert use_column.denominator.tolist() == [0, 2 / 3, 0, 4 / 3]
 
 
 @pytest.mark.byhand
