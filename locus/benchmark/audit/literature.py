@@ -107,7 +107,7 @@ def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str
 
 def _lines(record: Record, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
     shares, *without_solved = _with_and_without(record, box, columns, _cell)
-    yield (*shares, trained_on(record), *_rules(record.reference))
+    yield (*shares, trained_on(record), *_rules(record))
     if record.cell.method != UPPER_BOUND:
         for cells in without_solved:
             yield (*cells, "", *[""] * len(RULES))
@@ -126,8 +126,12 @@ def _with_and_without(
         yield (f"– {box.without_solved}", *cells)
 
 
-def _rules(reference: Reference | None) -> tuple[str, ...]:
+def _rules(record: Record) -> tuple[str, ...]:
     """Return the hit rule, the boxes and where the score threshold was chosen, in short."""
+    reference = record.reference
+    if trained_on(record) == OUR_SUPERVISION:
+        boxes = sum(score.n for score in record.scores if score.metric == MAIN)
+        return (">", str(boxes), "other patients")
     if reference is None:
         return ("",) * len(RULES)
     cut = reference.tuned_on.partition(":")[0].removesuffix(" of the boxed images")

@@ -19,7 +19,7 @@ from typing import Any
 from locus.benchmark.records.record import Record
 from locus.benchmark.report import added, detail_tables, grouping, main_table
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
-from locus.benchmark.report.formats import number
+from locus.benchmark.report.formats import number, p_value
 from locus.benchmark.report.grouping import Row, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import best, best_network
@@ -405,8 +405,12 @@ def _from_floor(row: Row) -> str:
     gap = row.over_floor
     if gap is None:
         return f"`{row.name}` is not compared"
-    p = "" if gap.p is None else f" (p = {number(gap.p)} after Holm's correction)"
-    return f"`{row.name}` − `{gap.other}` is {number(gap.estimate, sign='value')}{p}"
+    difference = f"`{row.name}` − `{gap.other}` is {number(gap.estimate, sign='value')}"
+    if gap.p is None:
+        return difference
+    p = p_value(gap.p)
+    relation = p if p.startswith("<") else f"= {p}"
+    return f"{difference} (p {relation} after Holm's correction)"
 
 
 def _at_others(
