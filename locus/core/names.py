@@ -248,6 +248,16 @@ def identity(name: str) -> str:
     ).strip()
 
 
+def plain_name(name: str) -> str:
+    """Return a method's name without options, case, spaces and signs: what a reader takes for the same name.
+
+    >>> plain_name("Grad-CAM:layer=3") == plain_name("gradcam")
+    True
+    """
+    letters = unicodedata.normalize("NFKC", name.partition(":")[0]).casefold()
+    return re.sub(r"[\W_]+", "", letters)
+
+
 def canonical_finding(finding: str) -> str:
     """Return a normalised name of a finding, without case, spaces, hyphens, underscores and synonyms.
 

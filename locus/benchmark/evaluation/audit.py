@@ -11,7 +11,7 @@ import itertools
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,14 @@ from locus.benchmark.report.table import as_text
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
-from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS, duplicates
+from locus.core.names import (
+    FIXED_BOX,
+    MEAN_PREFIX,
+    UNRANKED_METHODS,
+    duplicates,
+    is_unusual_number,
+    plain_name,
+)
 from locus.core.scores import Estimate, Score
 from locus.core.types import Echo
 from locus.datasets.base import Dataset
@@ -56,15 +63,22 @@ CSV_HEADER = (
 CsvRows = Sequence[Sequence[object]]
 UNKNOWN_COUNT = sys.maxsize
 """Number of boxes before the list of boxes is read."""
-NEVER_ABOVE = {
-    "iou": "dice",
-    "pointing": "pointing@cell",
-    "hit@iou.1": "hit@iobb.1",
-    "hit@iou.5": "hit@iobb.5",
-}
-"""Rule -> a rule whose value is never smaller: the IoBB of a box is at least its IoU."""
+OVERLAP_PAIRS = [
+    (high, low)
+    for high, low in itertools.permutations(COLUMNS, 2)
+    if high.startswith("hit@iou")
+    and low.startswith("hit@iobb")
+    and float(high.removeprefix("hit@iou")) >= float(low.removeprefix("hit@iobb"))
+]
+"""Hits at an IoU, and hits at an IoBB that are never fewer: the IoBB of a box is at least its IoU."""
+NEVER_ABOVE = (("iou", "dice"), ("pointing", "pointing@cell"), *OVERLAP_PAIRS)
+"""Rule, and a rule whose value is never smaller."""
 ROUNDING = 0.0101
 """Largest difference that values with two decimals may have because of rounding."""
+SMALLEST_DIFFERENCE = 1e-9
+"""Differences of shares below it are due to rounding in binary numbers."""
+LARGEST_FIRST_BOX = 10
+"""Largest value of a rule that adds up boxes: no truth has more boxes of a finding in a mean image."""
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
@@ -93,10 +107,7 @@ def run(
         )
     table = read_csv(file, ("finding",), NEED)
     name = entry or file.stem
-    if name in UNRANKED_METHODS:
-        raise BadValueError(
-            f"the entry {name} has the name of a baseline: use --entry with another name"
-        )
+    _refuse_taken_name(name, UNRANKED_METHODS)
     if "image" in table.columns:
         raise DataError(
             f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}"
@@ -110,6 +121,15 @@ def run(
     if output is not None:
         write_text(output, csv_text(rows))
         echo(f"{'all rows as numbers' if truth == 'NIH' else 'all rows'}: {output}")
+
+
+def _refuse_taken_name(name: str, taken_names: Iterable[str]) -> None:
+    """Raise ``BadValueError`` if a reader could take a name for one of the taken ones."""
+    for taken_name in taken_names:
+        if plain_name(name) == plain_name(taken_name):
+            raise BadValueError(
+                f"the entry {name} has the name of {taken_name}, another row: use --entry with another name"
+            )
 
 
 def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo: Echo) -> CsvRows:
@@ -137,8 +157,7 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
         [record for record in paper_records if record.cell.dataset == "NIH"]
     )
     rows = [entry, box.record, *published]
-    if name in [literature.result_name(row) for row in rows[1:]]:
-        raise BadValueError(f"--entry {name} is the name of another row: choose another name")
+    _refuse_taken_name(name, [literature.result_name(row) for row in rows[1:]])
     lines = [
         literature.sentence(entry, box),
         _boxes_used(box_counts, len(samples), root),
@@ -188,6 +207,7 @@ def _run_grounding(file: Path, table: pd.DataFrame, name: str, truth: str, echo:
                 }
             )
     entry = read_values(file, table, name, counts, truth)
+    _refuse_taken_name(name, [row.method for row in recorded])
     rows = [entry, *recorded]
     metrics = [metric for metric in grounding.RULES if entry.find(metric)]
     comparison = grounding.comparison(truth, rows, metrics)
@@ -212,7 +232,7 @@ def read_values(
         The scores as a record.
 
     Raises:
-        DataError: unknown, missing or repeated findings, columns that are no threshold, and values outside [0,1].
+        DataError: unknown, missing or repeated findings, columns that are no threshold, and values that no boxes give.
     """
     metric_of_heading = _column if truth == "NIH" else _rule
     headings = [heading for heading in table.columns if heading not in ("finding", "n")]
@@ -225,25 +245,29 @@ def read_values(
     if not metrics:
         raise DataError(f"{file} has no column of a threshold: {NEED}")
     findings = _findings(file, table, counts)
-    numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
+    cells = table.drop(columns="finding")
+    numbers = cells.mask(cells.map(is_unusual_number)).apply(pd.to_numeric, errors="coerce")
     row_counts = _counts(file, numbers, findings, counts)
     scores: dict[str, list[Score]] = {}
     for heading, metric in metrics.items():
         values = numbers[heading].to_numpy(dtype=np.float64)
-        largest = np.inf if metric in grounding.NOT_A_SHARE else 1
+        largest = LARGEST_FIRST_BOX if metric in grounding.NOT_A_SHARE else 1
         is_wrong = ~((values >= 0) & (values <= largest))
         if is_wrong.any():
             index = int(is_wrong.argmax())
-            advice = "write a share from 0 to 1"
-            if values[index] > 1:
+            advice = f"write a number from 0 to {largest}"
+            if values[index] > largest:
                 advice += "; divide percentages by 100"
             raise DataError(
                 f"{file}: {heading} of {findings[index]} is {table[heading].iloc[index]!r}: {advice}"
             )
+        if "n" in table.columns and _is_share_of_boxes(metric):
+            _refuse_other_share(file, table, heading, findings, row_counts)
         rows = zip(findings, values.tolist(), row_counts, strict=True)
         scores[metric] = [Score(finding, metric, value, n=count) for finding, value, count in rows]
     _refuse_rising(file, scores)
     _refuse_larger(file, scores)
+    _refuse_larger_dice(file, scores)
     _refuse_other_mean(file, scores)
     if MEAN in counts and MEAN not in findings:
         for metric, metric_scores in scores.items():
@@ -288,7 +312,7 @@ def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
 
 def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
     """Raise ``DataError`` for a value above that of a rule which can only be higher."""
-    for lower, higher in NEVER_ABOVE.items():
+    for lower, higher in NEVER_ABOVE:
         for lower_score, higher_score in zip(
             scores.get(lower, ()), scores.get(higher, ()), strict=False
         ):
@@ -301,17 +325,71 @@ def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
                 )
 
 
-def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
-    """Raise ``DataError`` for a row ``mean`` that is not the mean of the other rows, unless cases are pooled."""
-    for metric, metric_scores in scores.items():
-        if metric.endswith("@pooled"):
+def _refuse_larger_dice(file: Path, scores: dict[str, list[Score]]) -> None:
+    """Raise ``DataError`` for a mean Dice above 2·IoU/(1 + IoU), the largest that images of a mean IoU can have."""
+    for dice, iou in zip(scores.get("dice", ()), scores.get("iou", ()), strict=False):
+        largest_iou = (iou.value or 0) + ROUNDING
+        largest_dice = 2 * largest_iou / (1 + largest_iou)
+        if (dice.value or 0) > largest_dice:
+            values = f"dice of {dice.finding} is {dice.value:g} with an iou of {iou.value:g}"
+            raise DataError(
+                f"{file}: {values}, but Dice is at most 2·IoU/(1 + IoU): correct one of them"
+            )
+
+
+def _is_share_of_boxes(metric: str) -> bool:
+    """Return whether a metric is a number of hits divided by a number of boxes."""
+    return metric in COLUMNS or (metric in grounding.RULES and grounding.RULES[metric].is_share)
+
+
+def _refuse_other_share(
+    file: Path,
+    table: pd.DataFrame,
+    heading: str,
+    findings: Sequence[str],
+    row_counts: Sequence[int],
+) -> None:
+    """Raise ``DataError`` for a share that no whole number of hits among the stated boxes gives."""
+    for finding, text, count in zip(findings, table[heading], row_counts, strict=True):
+        if finding == MEAN:
             continue
-        means = [score.value or 0 for score in metric_scores if score.finding == MEAN]
-        values = [score.value or 0 for score in metric_scores if score.finding != MEAN]
-        if means and values and abs(means[0] - np.mean(values)) > ROUNDING:
+        value = float(text)
+        hits = round(value * count)
+        decimals = len(text.strip().partition(".")[2])
+        last_digit = 10.0**-decimals
+        if abs(value - hits / count) > max(last_digit, SMALLEST_DIFFERENCE):
+            nearest = f"{hits} of {count} is {hits / count:.3f}"
+            raise DataError(
+                f"{file}: {heading} of {finding} is {text}, which no number of hits among {count} boxes gives "
+                f"({nearest}): correct it or n, and give the share of one training run"
+            )
+
+
+def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
+    """Raise ``DataError`` for a row ``mean`` that the other rows cannot give.
+
+    It is their mean. Where cases are pooled it is a weighted mean, which is between the smallest and the largest value.
+    """
+    for metric, metric_scores in scores.items():
+        means = [score for score in metric_scores if score.finding == MEAN]
+        others = [score for score in metric_scores if score.finding != MEAN]
+        if not means or not others:
+            continue
+        mean = means[0].value or 0
+        values = [score.value or 0 for score in others]
+        low = high = float(np.mean(values))
+        if metric.endswith("@pooled"):
+            low, high = min(values), max(values)
+        if not low - ROUNDING <= mean <= high + ROUNDING:
             heading = metric.removeprefix("hit@")
-            both = f"the mean of {heading} is {means[0]:g}, but its findings give {np.mean(values):.3f}"
+            of_findings = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
+            both = f"the mean of {heading} is {mean:g}, but its findings give {of_findings}"
             raise DataError(f"{file}: {both}: correct one of them")
+        count = sum(score.n for score in others)
+        if means[0].n < count:
+            raise DataError(
+                f"{file}: n of mean is {means[0].n}, but its findings have {count}: correct one of them"
+            )
 
 
 def _counts(

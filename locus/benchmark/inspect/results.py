@@ -9,7 +9,6 @@ are left out, and the baselines beside the methods are those of the published su
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +24,7 @@ from locus.benchmark.records.record import CONTRIBUTED, EXTERNAL_MODEL
 from locus.benchmark.report import grouping
 from locus.config import ResultsCheckConfig
 from locus.core.errors import DataError, examples
-from locus.core.names import BLIND, PRIOR, UNRANKED_METHODS
+from locus.core.names import BLIND, PRIOR, UNRANKED_METHODS, plain_name
 from locus.core.types import Echo, FloatArray, Sample
 from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
@@ -95,7 +94,9 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     published_names = [
         record.method for record in all_published if CONTRIBUTED not in record.rests_on
     ]
-    reserved = {_plain(name) for name in (*UNRANKED_METHODS, *methods.names(), *published_names)}
+    reserved = {
+        plain_name(name) for name in (*UNRANKED_METHODS, *methods.names(), *published_names)
+    }
     own_rows = {name: cases.read(record.cell, published) for name, record in blind.items()}
     rows_of = {record.key: cases.read(record.cell, folder) for record in given}
     for record in given:
@@ -134,12 +135,6 @@ def _refuse_files(folder: Path) -> None:
         )
 
 
-def _plain(name: str) -> str:
-    """Return a method's name without options, case, spaces and signs: what a reader takes for the same name."""
-    letters = unicodedata.normalize("NFKC", name.partition(":")[0]).casefold()
-    return re.sub(r"[\W_]+", "", letters)
-
-
 def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iterator[str]:
     """Yield what a record says that cannot be: a name of others, the code of a method, images, a network, a date."""
     cell, is_external = record.cell, "external" in record.cell.recipe
@@ -148,7 +143,7 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
         and record.method == cell.method
         and cell.method.partition(":")[0] in methods.names()
     )
-    if not is_ours and _plain(record.method) in reserved:
+    if not is_ours and plain_name(record.method) in reserved:
         yield "is the name of a method or baseline of this benchmark: choose another name"
     if not record.method.isascii():
         yield "is not ASCII, so it may look like another name: use ASCII letters, digits and signs"

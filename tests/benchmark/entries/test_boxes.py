@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from locus.benchmark import score
 from locus import datasets
+from locus.benchmark import score
 from locus.benchmark.entries import entry
 from locus.benchmark.entries.boxes import read_boxes
 from locus.benchmark.entries.entry import read_probabilities
