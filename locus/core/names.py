@@ -264,6 +264,22 @@ def identity(name: str) -> str:
     ).strip()
 
 
+LOOK_ALIKE = str.maketrans("1i0", "llo")
+"""Digits and letters that look like another letter."""
+
+
+def plain_name(name: str) -> str:
+    """Return a method's name without options, case, spaces and signs: what a reader takes for the same name.
+
+    Digits count as the letters that they look like.
+
+    >>> plain_name("Grad-CAM:layer=3") == plain_name("gradcam"), plain_name("Wang 20l7") == plain_name("Wang 2017")
+    (True, True)
+    """
+    letters = unicodedata.normalize("NFKC", name.partition(":")[0]).casefold()
+    return re.sub(r"[\W_]+", "", letters).translate(LOOK_ALIKE)
+
+
 def canonical_finding(finding: str) -> str:
     """Return a normalised name of a finding, without case, spaces, hyphens, underscores and synonyms.
 

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import file_hash, json_hash
-from locus.core.names import identity, require_findings
+from locus.core.names import canonical_finding, identity, require_findings
 from locus.core.types import FloatArray
 from locus.datasets import _files, splits
 from locus.datasets.base import SPLITS, About, Request
@@ -99,18 +99,36 @@ def read_labels(
     tables.refuse_duplicates(path, image)
     tables.refuse_duplicates(path, pd.Series(map(str, files)))  # a.png and images/a.png
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
+    _refuse_no_finding_beside_finding(path, pd.DataFrame(labels), image)
     tables.check_links(files, root)
     return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(
         image, axis=0
     ), findings
 
 
+def _is_no_finding(word: str) -> bool:
+    """Return whether a word means that the image has no finding."""
+    return canonical_finding(word) in map(canonical_finding, NO_FINDING_WORDS)
+
+
+def _refuse_no_finding_beside_finding(path: Path, labels: pd.DataFrame, image: pd.Series) -> None:
+    """Raise ``DataError`` if an image with a finding also has the label 1 in a column such as No Finding."""
+    columns = [str(name) for name in labels if _is_no_finding(str(name))]
+    is_normal = (labels[columns] == 1).any(axis=1)
+    has_finding = (labels.drop(columns=columns) == 1).any(axis=1)
+    both = image[is_normal & has_finding]
+    what = f"images with {' and '.join(columns)} beside a finding"
+    tables.raise_if_any(path, both, what, "; correct their labels")
+
+
 def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
     """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
     lists = [_listed(path, cell) for cell in raw[listed]]
-    findings = dict.fromkeys(
-        word for words in lists for word in words if word.lower() not in NO_FINDING_WORDS
+    both = [cell for cell, words in zip(raw[listed], lists, strict=True) if _contradicts(words)]
+    tables.raise_if_any(
+        path, both, "cells with a word for no finding beside a finding", "; correct them"
     )
+    findings = dict.fromkeys(word for words in lists for word in words if not _is_no_finding(word))
     for word, mark in itertools.product(findings, (r"[^\w\s]+", r"\band\b", r"\s+")):
         parts = [part.strip() for part in re.split(mark, word)]
         if len(parts) > 1 and findings.keys() >= {*parts}:
@@ -123,6 +141,13 @@ def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
         )
     marks = {word: [str(int(word in words)) for words in lists] for word in sorted(findings)}
     return raw[[name for name in ABOUT if name in raw]].assign(**marks)
+
+
+def _contradicts(words: Sequence[str]) -> bool:
+    """Return whether a list has a word for no finding beside a finding."""
+    named_words = [word for word in words if word]
+    are_none = [_is_no_finding(word) for word in named_words]
+    return any(are_none) and not all(are_none)
 
 
 def _listed(path: Path, cell: str) -> list[str]:

@@ -200,7 +200,8 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
     refuse_unknown(path, finding, FINDINGS)
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
-    marks = zip(raw["Image Index"], finding, tables.read_xywh(path, raw.iloc[:, 2:6]), strict=True)
+    edges = tables.read_xywh(path, raw.iloc[:, 2:6], FRAME)
+    marks = zip(raw["Image Index"], finding, edges, strict=True)
     return boxes_by_image(path, marks, dict.fromkeys(raw["Image Index"], FRAME))
 
 

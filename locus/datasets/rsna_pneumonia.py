@@ -1,6 +1,6 @@
 """RSNA Pneumonia Detection Challenge 2018."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -13,7 +13,7 @@ from locus.datasets.base import About, Request
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
 from locus.datasets.io.tables import raise_if_any, read_csv, read_pairs, read_xywh, xrv_table
-from locus.datasets.nih import patient_of
+from locus.datasets.nih import NIH_NAME, patient_of
 from locus.datasets.splits import of_lovt
 
 FRAME = (1024, 1024)
@@ -22,6 +22,8 @@ LABELS, CLASSES = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
 MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
 HELD_OUT_IMAGES = 10_674
 """Validation and test images of MGCA's split, together."""
+OPACITY = "Lung Opacity"
+"""Detailed class of exactly the images whose Target is 1."""
 SIDES = ["x", "y", "width", "height"]
 
 
@@ -80,8 +82,8 @@ class RsnaPneumonia(_files.FileDataset):
         target, boxed, edges = _labels(path)
         files = {} if root is None else _files.by_stem(root, "stage_2_train_images")
         names = [*target] if root is None else _files.with_file(root, target, files, self.layout)
-        nih = {} if root is None else read_pairs(root / MAPPING, "subset_img_id", "img_id")
-        classes = {} if root is None else _classes(root / CLASSES)
+        nih = {} if root is None else _nih_names(root / MAPPING, names)
+        classes = {} if root is None else _classes(root / CLASSES, target)
         patients = [patient_of(nih.get(image, image)) for image in names]
         published = (
             partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
@@ -149,14 +151,33 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
         raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"],
         "boxes where Target is 0",
     )
-    edges = read_xywh(path, raw.loc[positive, SIDES])
+    edges = read_xywh(path, raw.loc[positive, SIDES], FRAME)
     targets = dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True))
     return targets, raw.loc[positive, "patientId"].tolist(), edges
 
 
-def _classes(path: Path) -> dict[str, str]:
-    """Return image -> the challenge's detailed class; empty without the table."""
+def _nih_names(path: Path, images: Sequence[str]) -> dict[str, str]:
+    """Return image -> NIH's file name; empty without the mapping. Raises ``DataError`` if it lacks an image."""
+    names = read_pairs(path, "subset_img_id", "img_id")
+    others = [name for name in names.values() if NIH_NAME.fullmatch(name) is None]
+    raise_if_any(path, others, "img_id that are no file names of NIH", "; download it again")
+    lacking = [image for image in images if names and image not in names]
+    raise_if_any(path, lacking, f"no entries of images in {LABELS}", "; download it again")
+    return names
+
+
+def _classes(path: Path, targets: Mapping[str, int]) -> dict[str, str]:
+    """Return image -> the challenge's detailed class; empty without the table.
+
+    Raises ``DataError`` for unknown images, and for a class that contradicts the targets.
+    """
     if not path.is_file():
         return {}
     table = read_csv(path, ("patientId", "class"))
-    return dict(zip(table["patientId"], table["class"], strict=True))
+    image, word = table["patientId"], table["class"]
+    raise_if_any(path, image[~image.isin(list(targets))].unique(), f"images that {LABELS} lacks")
+    contradicts = (word == OPACITY) != (image.map(targets) == 1)
+    raise_if_any(
+        path, image[contradicts].unique(), f"classes that contradict Target in {LABELS}, of images"
+    )
+    return dict(zip(image, word, strict=True))

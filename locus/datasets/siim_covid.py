@@ -94,7 +94,9 @@ class SiimCovid(_files.FileDataset):
         )
         heads = {str(image): headers[str(image)] for image in rows.index}
         marks = (
-            (i, OPACITY, box) for i in heads for box in _boxes(root / IMAGES, i, rows["boxes"][i])
+            (i, OPACITY, box)
+            for i in heads
+            for box in _boxes(root / IMAGES, i, rows["boxes"][i], rows["label"][i])
         )
         frames = {image: head.frame for image, head in heads.items()}
         truth, clipped = _files.boxes_by_image(root / IMAGES, marks, frames)
@@ -146,7 +148,7 @@ def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
 
 
 def _images(root: Path) -> pd.DataFrame:
-    """Return image -> study, appearance (one of ``CLASSES``), and the unparsed cell of its boxes."""
+    """Return image -> study, appearance (one of ``CLASSES``), and the unparsed cells of its boxes and label."""
     studies = _appearances(root / STUDIES)
     path = root / IMAGES
     raw = read_csv(path, ("id", "boxes", "label", "StudyInstanceUID"))
@@ -154,7 +156,17 @@ def _images(root: Path) -> pd.DataFrame:
     refuse_duplicates(path, names)
     study = raw["StudyInstanceUID"]
     raise_if_any(path, names[~study.isin(studies.index)], f"images of studies that {STUDIES} lacks")
-    columns = {"study": study, "appearance": study.map(studies), "boxes": raw["boxes"]}
+    appearance = study.map(studies)
+    has_boxes = raw["boxes"].str.startswith("[")
+    raise_if_any(
+        path, names[has_boxes & (appearance == CLASSES[0])], f"boxes of studies with {CLASSES[0]!r}"
+    )
+    columns = {
+        "study": study,
+        "appearance": appearance,
+        "boxes": raw["boxes"],
+        "label": raw["label"],
+    }
     return pd.DataFrame(columns).set_axis(names, axis=0)
 
 
@@ -169,8 +181,11 @@ def _appearances(path: Path) -> pd.Series:
     return (marks == "1").idxmax(axis=1).set_axis(names, axis=0)
 
 
-def _boxes(path: Path, image: str, cell: str) -> list[Edges]:
+def _boxes(path: Path, image: str, cell: str, label: str = "") -> list[Edges]:
     """Parse the boxes in a cell as literals; return their xyxy edges.
+
+    ``label``: the cell with the corners of the same boxes (``opacity 1 x0 y0 x1 y1 …``). Raises ``DataError`` if the
+    boxes are corners, too.
 
     >>> _boxes(Path("t.csv"), "a", "[{'x': 1.5, 'y': 2, 'width': 3, 'height': 4}]")
     [(1.5, 2.0, 4.5, 6.0)]
@@ -189,4 +204,10 @@ def _boxes(path: Path, image: str, cell: str) -> list[Edges]:
             f"{path}: the boxes of {image} are {cell[:60]!r}: write a list of "
             "{'x': …, 'y': …, 'width': …, 'height': …}"
         ) from error
+    corners = [" ".join(f"{side:g}" for side in box) for box in sides]
+    words = " ".join(f"{float(word):g}" if word[:1].isdigit() else word for word in label.split())
+    if any(f"{OPACITY} 1 {box}" in words for box in corners):
+        raise DataError(
+            f"{path}: the boxes of {image} are corners, as in label: write x, y, width and height"
+        )
     return [(x, y, x + width, y + height) for x, y, width, height in sides]

@@ -57,18 +57,31 @@ Readings = Mapping[str, Mapping[str, FloatArray]]
 
 
 def read_marks(path: Path) -> pd.DataFrame:
-    """Return the distinct rows: image, reader, finding and four edges, which are nan for the finding ``NORMAL``."""
-    raw = read_csv(path, ("image_id", "class_name", *EDGES)).drop_duplicates()
+    """Return the distinct rows: image, reader, finding and four edges, which are nan for the finding ``NORMAL``.
+
+    Raises ``DataError`` for rows without a reader, a reader who marks ``NORMAL`` beside a finding, and a class id of
+    another finding.
+    """
+    is_consensus = path.name == Path(CONSENSUS[0]).name
+    needed = ("image_id", "class_name", *EDGES)
+    raw = read_csv(path, needed if is_consensus else ("rad_id", *needed)).drop_duplicates()
     spelling = {word.lower(): word for word in (*TASKS[22], NORMAL)}
     finding = raw["class_name"].map(lambda word: spelling.get(word.lower(), word))
     refuse_unknown(path, finding, tuple(spelling.values()))
     if "class_id" in raw:
-        several = raw.assign(finding=finding).groupby("class_id")["finding"].nunique()
+        id_of = {word: str(number) for number, word in enumerate((*FINDINGS, NORMAL))}
+        is_other = raw["class_id"] != finding.map(id_of)
+        pairs = raw["class_id"][is_other] + " (" + finding[is_other] + ")"
         raise_if_any(
-            path, several.index[several > 1], "class_id with several class_name", "; correct them"
+            path, pairs.unique(), "class_id that are not those of class_name", "; correct them"
         )
     edges = {edge: numbers(path, raw[edge][finding != NORMAL]).reindex(raw.index) for edge in EDGES}
-    readers = raw.get("rad_id", SINGLE_READER)
+    readers = raw["rad_id"] if "rad_id" in raw else pd.Series(SINGLE_READER, index=raw.index)
+    raise_if_any(path, raw["image_id"][readers == ""].unique(), "rows without rad_id, of images")
+    readings = raw["image_id"] + " of " + readers
+    is_normal = finding == NORMAL
+    both = readings[is_normal & readings.isin(readings[~is_normal])].unique()
+    raise_if_any(path, both, f"images with {NORMAL!r} beside a finding", "; remove one of them")
     return pd.DataFrame({"image": raw["image_id"], "reader": readers, "finding": finding, **edges})
 
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from locus.benchmark.audit.__main__ import main
+
 pytestmark = pytest.mark.commands
 ROOT = Path(__file__).resolve().parents[2]
 LIST = ROOT / "locus/datasets/lists/BBox_List_2017.csv.gz"
@@ -89,7 +91,7 @@ def test_scores_on_another_truth_stand_beside_its_baselines(succeed, tmp_path):
     [
         ("siim_pneumothorax", "finding,score\nPneumothorax,.1\n", "'score' names no rule"),
         ("siim_pneumothorax", "finding,jaccard\nPneumothorax,.1\n", "'jaccard' is no rule"),
-        ("siim_pneumothorax", "finding,dice\nPneumothorax,14\n", "a share from 0 to 1"),
+        ("siim_pneumothorax", "finding,dice\nPneumothorax,14\n", "dice of Pneumothorax is '14'"),
         ("rsna_pneumonia", "finding,dice\nMass,.1\n", "unknown finding 'Mass'"),
         ("chestx_det10", "finding,pointing\nMass,.1\n", "no row of Atelectasis"),
     ],
@@ -153,3 +155,61 @@ def test_a_folder_without_a_boxed_image_is_one_sentence(run_command, sentence, v
     (tmp_path / "images").mkdir()
     Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(tmp_path / "images" / "00000003_000.png")
     assert "no image with one of NIH's boxes" in sentence(run_command("benchmark.audit", values, "--data_root_dir", tmp_path))
+
+
+FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
+
+
+def of_nih(columns, cells):
+    return f"finding,{columns}\n" + "".join(f"{finding},{cells}\n" for finding in FINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("truth", "text", "fact"),
+    [
+        ("NIH", of_nih("n,iou.3", "5,.37"), "iou.3 of Atelectasis is .37, which no number of hits among 5 boxes gives (2 of 5 is 0.400)"),
+        ("NIH", of_nih("n,iou.3", "5,.333"), "(2 of 5 is 0.400)"),
+        ("rsna_pneumonia", "finding,n,pointing\nPneumonia,5,.37\n", "pointing of Pneumonia is .37"),
+        ("NIH", of_nih("iou.7,iobb.5", ".4,.3"), "iou.7 of Atelectasis is 0.4, more than iobb.5 with 0.3"),
+        ("NIH", of_nih("iou.3,iobb.25", ".4,.3"), "iou.3 of Atelectasis is 0.4, more than iobb.25 with 0.3"),
+        ("NIH", of_nih("iou.3", "+.3"), "iou.3 of Atelectasis is '+.3'"),
+        ("NIH", of_nih("n,iou.3", "10,.3") + "mean,50,.3\n", "n of mean is 50, but its findings have 80"),
+        ("siim_pneumothorax", "finding,dice,iou\nPneumothorax,.9,.1\n", "dice of Pneumothorax is 0.9 with an iou of 0.1"),
+        ("rsna_pneumonia", "finding,pointing@first_box\nPneumonia,50\n", "a number from 0 to 10; divide percentages by 100"),
+        ("rsna_pneumonia", "finding,pointing@first_box\nPneumonia,inf\n", "a number from 0 to 10"),
+        ("rsna_pneumonia", "finding,pointing@pooled\nPneumonia,.5\nmean,.9\n", "the mean of pointing@pooled is 0.9"),
+    ],
+)  # fmt: skip
+def test_values_that_no_boxes_give_are_refused_with_the_value(tmp_path, capsys, truth, text, fact):
+    file = write_scores(tmp_path / "mine.csv", text)
+    assert main([str(file), "--truth", truth]) == 2
+    assert fact in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("truth", "text"),
+    [
+        ("siim_pneumothorax", "finding,dice,iou\nPneumothorax,.03,.01\n"),
+        ("siim_pneumothorax", "finding,dice,iou\nPneumothorax,.5,.5\n"),
+        ("rsna_pneumonia", "finding,n,pointing\nPneumonia,7,.428\n"),
+        ("rsna_pneumonia", "finding,n,pointing\nPneumonia,10,0.30000000000000004\n"),
+    ],
+)
+def test_rounded_and_cut_off_values_are_accepted(tmp_path, truth, text):
+    assert main([str(write_scores(tmp_path / "mine.csv", text)), "--truth", truth]) == 0
+
+
+@pytest.mark.parametrize(
+    ("truth", "name"),
+    [("NIH", "Fixed Box"), ("NIH", "PRIOR"), ("siim_pneumothorax", "RadZero, 518 px"), ("siim_pneumothorax", "radzero 518 PX")],
+)
+def test_a_name_that_reads_as_another_row_is_refused(tmp_path, capsys, truth, name):
+    text = of_nih("iou.3", ".3") if truth == "NIH" else "finding,dice,iou\nPneumothorax,.15,.09\n"
+    assert main([str(write_scores(tmp_path / "mine.csv", text)), "--truth", truth, "--entry", name]) == 2
+    assert f"the entry {name} has the name of" in capsys.readouterr().err
+
+
+def test_a_name_of_a_paper_in_other_case_is_refused(tmp_path, capsys):
+    file = write_scores(tmp_path / "mine.csv", of_nih("iou.3", ".3"))
+    assert main([str(file), "--entry", "wang 2017"]) == 2
+    assert "the name of Wang 2017" in capsys.readouterr().err

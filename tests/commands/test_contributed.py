@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from locus import backbones, load_dataset
 from locus.benchmark import records, run
 from locus.benchmark.check import main as check
+from locus.benchmark.inspect import results as results_check
 from locus.benchmark.inspect.results import accepted
 from locus.benchmark.maps import method_code
 from locus.benchmark.records import Score, cases
@@ -19,6 +21,11 @@ from locus.core.names import BLIND, MAIN, MAIN_PROTOCOL
 pytestmark = pytest.mark.commands
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 EXTERNAL = {"external": {"entry": "mine", "kind": "maps", "files": "0", "geometry": "pixels", "missing": "error"}}
+
+
+def recipe(**options):
+    """The recipe of maps made elsewhere, with other declarations."""
+    return {"external": {**EXTERNAL["external"], **options}}
 
 
 def published(suite, method, model):
@@ -78,10 +85,6 @@ def fewer_cases(record, rows):
     return record, rows[:-3]
 
 
-def repeated_case(record, rows):
-    return record, [*rows, rows[0]]
-
-
 def another_image(record, rows):
     return record, [{**rows[0], "image": "00000001_000.png"}, *rows[1:]]
 
@@ -125,7 +128,8 @@ def negative_count_of_a_case(record, rows):
 
 def renamed(name):
     def change(record, rows):
-        return record.model_copy(update={"cell": record.cell.model_copy(update={"method": name})}), rows
+        cell = record.cell.model_copy(update={"method": name, "recipe": recipe(entry=name)})
+        return record.model_copy(update={"cell": cell}), rows
 
     change.__name__ = f"renamed_{name!r}"
     return change
@@ -157,6 +161,42 @@ def thresholds_of_another_suite(record, rows):
     return record.model_copy(update={"cell": record.cell.model_copy(update={"data": data})}), rows
 
 
+def code_of_the_benchmark(record, rows):
+    return record.model_copy(update={"code": {"method": "0" * 16}}), rows
+
+
+def another_entry(record, rows):
+    return record.model_copy(update={"cell": record.cell.model_copy(update={"recipe": recipe(entry="theirs")})}), rows
+
+
+def unknown_handling_of_missing_maps(record, rows):
+    return record.model_copy(update={"cell": record.cell.model_copy(update={"recipe": recipe(missing="zero")})}), rows
+
+
+def another_key_of_the_recipe(record, rows):
+    return record.model_copy(update={"cell": record.cell.model_copy(update={"recipe": recipe(note="![x](y)")})}), rows
+
+
+def date_in_the_future(record, rows):
+    return record.model_copy(update={"created": "2199-01-01T00:00:00+00:00"}), rows
+
+
+def a_case_twice(record, rows):
+    return record, [*rows, rows[0]]
+
+
+def one_patient(record, rows):
+    return record, [{**rows[0], "patient": "00000001"}, *rows[1:]]
+
+
+def one_overlap(record, rows):
+    return record, [{**rows[0], "iou": rows[0]["iou"] + 0.0002}, *rows[1:]]
+
+
+def a_box_one_pixel_aside(record, rows):
+    return record, [{**rows[0], "x1": rows[0]["x1"] + 1}, *rows[1:]]
+
+
 def checkpoint_of_the_benchmark(record, rows):
     return record.model_copy(update={"checkpoints": ("0" * 16,)}), rows
 
@@ -183,6 +223,17 @@ REFUSED = {
     recipe_without_kind: "cell.recipe.external.kind",
     renamed("gradсam"): "not ASCII",  # the Cyrillic letter es
     renamed("CheXNet (ADPD)"): "name of a method or baseline",
+    renamed("Wang 20l7"): "name of a method or baseline",
+    renamed("prlor"): "name of a method or baseline",
+    code_of_the_benchmark: "cannot have hashes of this benchmark's code",
+    another_entry: "has the entry 'theirs' in its recipe",
+    unknown_handling_of_missing_maps: "cell.recipe.external.missing",
+    another_key_of_the_recipe: "cell.recipe.external.note",
+    date_in_the_future: "which is in the future",
+    a_case_twice: "has several rows of 1 cases (00000032_037.png, Infiltration)",
+    one_patient: "says patient of 00000032_037.png, Infiltration is 00000001",
+    one_overlap: "says iou of 00000032_037.png, Infiltration",
+    a_box_one_pixel_aside: "says iou of 00000032_037.png, Infiltration",
     network_of_the_benchmark: "cannot name a network",
     checkpoint_of_the_benchmark: "cannot name a network",
     changed_cell("model_id", "densenet121-PCAM-512px"): "cannot name a network",
@@ -197,7 +248,6 @@ REFUSED = {
     higher_score: "hit@iou.3 of mean",
     score_of_larger_overlaps: "but its boxes give",
     fewer_cases: "lacks 3 of 984 cases",
-    repeated_case: "has 1 cases more than once",
     another_image: "and has 1 others (00000001_000.png",
     other_labels: "other images, labels or boxes",
     fewer_patients: "other images, labels or boxes",
@@ -212,6 +262,20 @@ def test_changed_results_are_refused_in_one_sentence(change, write, mine, capsys
     (error,) = capsys.readouterr().err.splitlines()[-1:]
     assert error.startswith("error: ")
     assert REFUSED[change] in error
+
+
+def test_one_changed_hit_of_the_centre_of_submitted_boxes_is_refused(write, mine):
+    record, rows = mine
+    of_boxes = record.model_copy(update={"cell": record.cell.model_copy(update={"recipe": recipe(kind="boxes")})})
+    ours, _ = published("nih", "truth", "7x7")
+    again, rows_again = results_check._again(of_boxes, ours, pd.DataFrame(rows), load_dataset("NIH", images=False))
+    given = rows_again.to_dict("records")
+    (checked, checked_rows), *_ = accepted(write(again, given), RESULTS / "nih")
+    assert "pointing" in checked_rows
+    assert {score.metric for score in checked.scores} >= {"pointing", MAIN}
+    given[5]["pointing"] = not given[5]["pointing"]
+    with pytest.raises(DataError, match=f"says pointing of {given[5]['image']}"):
+        accepted(write(again, given), RESULTS / "nih")
 
 
 @pytest.mark.parametrize("name", ["install.sh", "weights/mine.safetensors", "weights/supervised/a/b.json", "records/cases/x/y.png"])

@@ -187,3 +187,43 @@ def test_a_patient_in_two_splits_raises_a_leak_error_despite_trailing_spaces(fol
 def test_another_number_of_findings_raises_an_error(folder_tree):
     with pytest.raises(BadValueError, match=r"labels\.csv has 2 findings, not 5: .*--num_classes 2$"):
         datasets.load("folder", folder_tree(), findings=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "rows", "fact"),
+    [
+        (
+            "folder",
+            "image,split,Mass,No Finding",
+            ["a.png,train,1,0", "d.png,test,0,1", "f.png,test,1,1"],
+            r"with No Finding beside a finding \(1\): f.png",
+        ),
+        (
+            "folder",
+            "image,split,Mass,Nodule,normal",
+            ["a.png,train,1,0,0", "d.png,test,,1,1.0"],
+            r"with normal beside a finding \(1\): d.png",
+        ),
+        (
+            "folder:findings=tags",
+            "image,split,tags",
+            ["a.png,train,Mass", "d.png,test,Mass|No Finding"],
+            r"cells with a word for no finding .*\(1\): Mass\|No Finding",
+        ),
+        (
+            "folder:findings=tags",
+            "image,split,tags",
+            ["a.png,train,Mass", "d.png,test,\"['No_Finding', 'Mass']\""],
+            r"cells with a word for no finding",
+        ),
+    ],
+)
+def test_no_finding_beside_a_finding_is_refused(folder_tree, name, header, rows, fact):
+    with pytest.raises(DataError, match=rf"labels.csv has .*{fact}"):
+        datasets.load(name, folder_tree(header, rows, []))
+
+
+def test_no_finding_without_a_finding_is_a_label(folder_tree):
+    data = datasets.load("folder", folder_tree("image,split,Mass,No Finding", ["a.png,train,1,0", "d.png,test,0,1", "f.png,test,1,"], []))
+    assert data.findings == ("Mass", "No Finding")
+    assert data.labels[:, 1].tolist()[0] == 1

@@ -152,3 +152,101 @@ def test_json_with_a_byte_order_mark_is_read(request, name):
     for path in root.glob("*.json"):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert list(_everything(name, root)) == list(usual)
+
+
+def change(root, table, old, new, count=-1):
+    """Replace a text that a table contains."""
+    text = (root / table).read_text()
+    assert old in text
+    (root / table).write_text(text.replace(old, new, count))
+
+
+STUDIES, BOXES = "train_study_level.csv", "train_image_level.csv"
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "fact"),
+    [
+        (STUDIES, "Typical Appearance", "typical", "has no column 'Typical Appearance'"),
+        (
+            STUDIES,
+            "Negative for Pneumonia,Typical Appearance",
+            "Typical Appearance,Negative for Pneumonia",
+            r"boxes of studies .* \(3\): image01",
+        ),
+        (BOXES, "boxes,label", "label,boxes", "the boxes of image01 are 'opacity 1"),
+        (BOXES, "'width': 8, 'height': 10}", "'width': 12.5, 'height': 12}", "the boxes of image01 are corners, as in label"),
+    ],
+)
+def test_siim_tables_with_other_columns_are_refused(siim_covid_tree, table, old, new, fact):
+    root = siim_covid_tree()
+    change(root, table, old, new)
+    with pytest.raises(DataError, match=fact):
+        datasets.load("siim_covid", root)
+
+
+RSNA_MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "fact"),
+    [
+        ("stage_2_train_labels.csv", ",width", ",w", "has no column 'width'"),
+        ("stage_2_train_labels.csv", "patientId,x,y", "patientId,x0,y0", "has no column 'x'"),
+        (
+            "stage_2_detailed_class_info.csv",
+            "patientId,class",
+            "class,patientId",
+            r"images that stage_2_train_labels.csv lacks \(2\): Normal",
+        ),
+        (
+            "stage_2_detailed_class_info.csv",
+            "0004cfab-01,Lung Opacity",
+            "0004cfab-01,Normal",
+            r"classes that contradict Target .*\(1\): 0004cfab-01",
+        ),
+        (RSNA_MAPPING, "0004cfab-00", "0004cfab-99", r"no entries of images .*\(1\): 0004cfab-00"),
+        (RSNA_MAPPING, "0004cfab-00", "0004cfab-01", r"several entries of one subset_img_id \(1\): 0004cfab-01"),
+        (RSNA_MAPPING, "00000000_000.png", "00000001_001.png", r"several entries of one img_id \(1\): 00000001_001"),
+        (RSNA_MAPPING, "00000000_000.png", "x", r"img_id that are no file names of NIH \(1\): x"),
+    ],
+)
+def test_rsna_tables_that_contradict_each_other_are_refused(rsna_pneumonia_tree, table, old, new, fact):
+    root = rsna_pneumonia_tree()
+    change(root, table, old, new)
+    with pytest.raises(DataError, match=rf"{table}.*{fact}"):
+        datasets.load("rsna_pneumonia:whole=True", root)
+
+
+def test_rsna_corners_under_width_and_height_are_refused(rsna_pneumonia_tree):
+    root = rsna_pneumonia_tree()
+    change(root, "stage_2_train_labels.csv", "264.0,152.0,213.0,379.0", "264,152,477,531")
+    change(root, "stage_2_train_labels.csv", "562,152,500,453", "562,152,1000,605")
+    with pytest.raises(DataError, match=r"look like corners .*\(5 of 10 reach beyond"):
+        datasets.load("rsna_pneumonia:whole=True", root)
+
+
+def test_nih_corners_under_width_and_height_are_refused(nih_tree):
+    root = nih_tree(boxes=["00000004_000.png,Infiltrate,100,200,400,600,,,", "00000005_000.png,Nodule,600,700,800,900,,,"])
+    with pytest.raises(DataError, match=r"BBox_List_2017.csv .*look like corners .*\(1 of 2 reach beyond"):
+        datasets.load("NIH", root)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fact"),
+    [
+        ("class_id,rad_id", "class_id,reader", "has no column 'rad_id'"),
+        ("x_min,y_min,x_max,y_max", "x,y,width,height", "has no column 'x_min'"),
+        ("x_min,y_min,x_max,y_max", "x_max,y_max,x_min,y_min", "inverted"),
+        ("class_name,class_id", "class_id,class_name", "unknown finding"),
+        (",3,R8", ",5,R8", r"class_id that are not those of class_name \(1\): 5 \(Cardiomegaly\)"),
+        (",3,R", ",4,R", r"class_id that are not those of class_name \(1\): 4 \(Cardiomegaly\)"),
+        (",R8,", ",,", r"rows without rad_id"),
+        ("Lung opacity,7,R10,2,2,40,9", "No finding,14,R8,,,,", r"'No finding' beside a finding \(4\): .*1 of R8"),
+    ],
+)
+def test_vindr_tables_with_other_columns_or_contradictions_are_refused(vindr_cxr_tree, old, new, fact):
+    root = vindr_cxr_tree()
+    change(root, "train.csv", old, new)
+    with pytest.raises(DataError, match=rf"train.csv.*{fact}"):
+        datasets.load("vindr_cxr", root)

@@ -279,7 +279,7 @@ def vindr_cxr(physionet: bool = False) -> Files:
         name, pixels = f"{i:032x}", np.tile(RAMP, (2, 1)) if i % 2 else RAMP
         files[f"train/{name}.dicom"] = {"pixels": pixels, "syntax": "JPEGLossless" if i % 4 == 3 else "", **about}
         rows += [f"{name},Cardiomegaly,3,R{r},{4 + r},6,{20 + r},18.5" for r in (8, 9)] if i % 3 else []
-        rows += [f"{name},No finding,14,R{r},,,," for r in ((10,) if i % 3 else (8, 9, 10))]
+        rows += [f"{name},No finding,14,R{r},,,," for r in ((8, 9, 10), (), (10,))[i % 3]]
         rows += [f"{name},Lung opacity,7,R10,2,2,40,9"] if i % 3 == 1 else []
     lines = ["image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max", *rows, rows[-1]]
     files["annotations/annotations_train.csv" if physionet else "train.csv"] = lines

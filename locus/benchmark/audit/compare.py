@@ -7,7 +7,7 @@ No image is needed: NIH's boxes are in the package, the other baselines in the p
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from locus.benchmark.records import Record, papers
 from locus.benchmark.report.table import as_text
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
-from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS
+from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS, plain_name
 from locus.core.scores import Estimate
 from locus.core.types import Echo
 from locus.datasets.base import Dataset
@@ -75,10 +75,7 @@ def run(
         )
     table = read_csv(file, ("finding",), NEED)
     name = entry or file.stem
-    if name in UNRANKED_METHODS:
-        raise BadValueError(
-            f"the entry {name} has the name of a baseline: use --entry with another name"
-        )
+    _refuse_taken_name(name, UNRANKED_METHODS)
     if "image" in table.columns:
         raise DataError(
             f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}"
@@ -92,6 +89,15 @@ def run(
     if output is not None:
         write_text(output, csv_text(rows))
         echo(f"{'all rows as numbers' if truth == 'NIH' else 'all rows'}: {output}")
+
+
+def _refuse_taken_name(name: str, taken_names: Iterable[str]) -> None:
+    """Raise ``BadValueError`` if a reader could take a name for one of the taken ones."""
+    for taken_name in taken_names:
+        if plain_name(name) == plain_name(taken_name):
+            raise BadValueError(
+                f"the entry {name} has the name of {taken_name}, another row: use --entry with another name"
+            )
 
 
 def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo: Echo) -> CsvRows:
@@ -119,8 +125,7 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
         [record for record in paper_records if record.cell.dataset == "NIH"]
     )
     rows = [entry, box.record, *published]
-    if name in [results.result_name(row) for row in rows[1:]]:
-        raise BadValueError(f"--entry {name} is the name of another row: choose another name")
+    _refuse_taken_name(name, [results.result_name(row) for row in rows[1:]])
     lines = [
         literature.sentence(entry, box),
         _boxes_used(box_counts, len(samples), root),
@@ -170,6 +175,7 @@ def _run_grounding(file: Path, table: pd.DataFrame, name: str, truth: str, echo:
                 }
             )
     entry = read_values(file, table, name, counts, truth)
+    _refuse_taken_name(name, [row.method for row in recorded])
     rows = [entry, *recorded]
     metrics = [metric for metric in grounding.RULES if entry.find(metric)]
     comparison = grounding.comparison(truth, rows, metrics)

@@ -16,7 +16,7 @@ from locus.benchmark.audit import grounding
 from locus.benchmark.audit.results import COLUMNS, MEAN
 from locus.benchmark.records import Cell, Record
 from locus.core.errors import DataError
-from locus.core.names import duplicates
+from locus.core.names import duplicates, is_unusual_number
 from locus.core.scores import Score
 from locus.datasets.io.annotations import Names
 
@@ -25,15 +25,22 @@ HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
 UNKNOWN_COUNT = sys.maxsize
 """Number of boxes before the list of boxes is read."""
-NEVER_ABOVE = {
-    "iou": "dice",
-    "pointing": "pointing@cell",
-    "hit@iou.1": "hit@iobb.1",
-    "hit@iou.5": "hit@iobb.5",
-}
-"""Rule -> a rule whose value is never smaller: the IoBB of a box is at least its IoU."""
+OVERLAP_PAIRS = [
+    (high, low)
+    for high, low in itertools.permutations(COLUMNS, 2)
+    if high.startswith("hit@iou")
+    and low.startswith("hit@iobb")
+    and float(high.removeprefix("hit@iou")) >= float(low.removeprefix("hit@iobb"))
+]
+"""Hits at an IoU, and hits at an IoBB that are never fewer: the IoBB of a box is at least its IoU."""
+NEVER_ABOVE = (("iou", "dice"), ("pointing", "pointing@cell"), *OVERLAP_PAIRS)
+"""Rule, and a rule whose value is never smaller."""
 ROUNDING = 0.0101
 """Largest difference that values with two decimals may have because of rounding."""
+SMALLEST_DIFFERENCE = 1e-9
+"""Differences of shares below it are due to rounding in binary numbers."""
+LARGEST_FIRST_BOX = 10
+"""Largest value of a rule that adds up boxes: no truth has more boxes of a finding in a mean image."""
 
 
 def read_values(
@@ -52,7 +59,7 @@ def read_values(
         The scores as a record.
 
     Raises:
-        DataError: unknown, missing or repeated findings, columns that are no threshold, and values outside [0,1].
+        DataError: unknown, missing or repeated findings, columns that are no threshold, and values that no boxes give.
     """
     metric_of_heading = _column if truth == "NIH" else _rule
     headings = [heading for heading in table.columns if heading not in ("finding", "n")]
@@ -65,25 +72,29 @@ def read_values(
     if not metrics:
         raise DataError(f"{file} has no column of a threshold: {NEED}")
     findings = _findings(file, table, counts)
-    numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
+    cells = table.drop(columns="finding")
+    numbers = cells.mask(cells.map(is_unusual_number)).apply(pd.to_numeric, errors="coerce")
     row_counts = _counts(file, numbers, findings, counts)
     scores: dict[str, list[Score]] = {}
     for heading, metric in metrics.items():
         values = numbers[heading].to_numpy(dtype=np.float64)
-        largest = np.inf if metric in grounding.NOT_A_SHARE else 1
+        largest = LARGEST_FIRST_BOX if metric in grounding.NOT_A_SHARE else 1
         is_wrong = ~((values >= 0) & (values <= largest))
         if is_wrong.any():
             index = int(is_wrong.argmax())
-            advice = "write a share from 0 to 1"
-            if values[index] > 1:
+            advice = f"write a number from 0 to {largest}"
+            if values[index] > largest:
                 advice += "; divide percentages by 100"
             raise DataError(
                 f"{file}: {heading} of {findings[index]} is {table[heading].iloc[index]!r}: {advice}"
             )
+        if "n" in table.columns and _is_share_of_boxes(metric):
+            _refuse_other_share(file, table, heading, findings, row_counts)
         rows = zip(findings, values.tolist(), row_counts, strict=True)
         scores[metric] = [Score(finding, metric, value, n=count) for finding, value, count in rows]
     _refuse_rising(file, scores)
     _refuse_larger(file, scores)
+    _refuse_larger_dice(file, scores)
     _refuse_other_mean(file, scores)
     if MEAN in counts and MEAN not in findings:
         for metric, metric_scores in scores.items():
@@ -128,7 +139,7 @@ def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
 
 def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
     """Raise ``DataError`` for a value above that of a rule which can only be higher."""
-    for lower, higher in NEVER_ABOVE.items():
+    for lower, higher in NEVER_ABOVE:
         for lower_score, higher_score in zip(
             scores.get(lower, ()), scores.get(higher, ()), strict=False
         ):
@@ -141,17 +152,71 @@ def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
                 )
 
 
-def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
-    """Raise ``DataError`` for a row ``mean`` that is not the mean of the other rows, unless cases are pooled."""
-    for metric, metric_scores in scores.items():
-        if metric.endswith("@pooled"):
+def _refuse_larger_dice(file: Path, scores: dict[str, list[Score]]) -> None:
+    """Raise ``DataError`` for a mean Dice above 2·IoU/(1 + IoU), the largest that images of a mean IoU can have."""
+    for dice, iou in zip(scores.get("dice", ()), scores.get("iou", ()), strict=False):
+        largest_iou = (iou.value or 0) + ROUNDING
+        largest_dice = 2 * largest_iou / (1 + largest_iou)
+        if (dice.value or 0) > largest_dice:
+            values = f"dice of {dice.finding} is {dice.value:g} with an iou of {iou.value:g}"
+            raise DataError(
+                f"{file}: {values}, but Dice is at most 2·IoU/(1 + IoU): correct one of them"
+            )
+
+
+def _is_share_of_boxes(metric: str) -> bool:
+    """Return whether a metric is a number of hits divided by a number of boxes."""
+    return metric in COLUMNS or (metric in grounding.RULES and grounding.RULES[metric].is_share)
+
+
+def _refuse_other_share(
+    file: Path,
+    table: pd.DataFrame,
+    heading: str,
+    findings: Sequence[str],
+    row_counts: Sequence[int],
+) -> None:
+    """Raise ``DataError`` for a share that no whole number of hits among the stated boxes gives."""
+    for finding, text, count in zip(findings, table[heading], row_counts, strict=True):
+        if finding == MEAN:
             continue
-        means = [score.value or 0 for score in metric_scores if score.finding == MEAN]
-        values = [score.value or 0 for score in metric_scores if score.finding != MEAN]
-        if means and values and abs(means[0] - np.mean(values)) > ROUNDING:
+        value = float(text)
+        hits = round(value * count)
+        decimals = len(text.strip().partition(".")[2])
+        last_digit = 10.0**-decimals
+        if abs(value - hits / count) > max(last_digit, SMALLEST_DIFFERENCE):
+            nearest = f"{hits} of {count} is {hits / count:.3f}"
+            raise DataError(
+                f"{file}: {heading} of {finding} is {text}, which no number of hits among {count} boxes gives "
+                f"({nearest}): correct it or n, and give the share of one training run"
+            )
+
+
+def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
+    """Raise ``DataError`` for a row ``mean`` that the other rows cannot give.
+
+    It is their mean. Where cases are pooled it is a weighted mean, which is between the smallest and the largest value.
+    """
+    for metric, metric_scores in scores.items():
+        means = [score for score in metric_scores if score.finding == MEAN]
+        others = [score for score in metric_scores if score.finding != MEAN]
+        if not means or not others:
+            continue
+        mean = means[0].value or 0
+        values = [score.value or 0 for score in others]
+        low = high = float(np.mean(values))
+        if metric.endswith("@pooled"):
+            low, high = min(values), max(values)
+        if not low - ROUNDING <= mean <= high + ROUNDING:
             heading = metric.removeprefix("hit@")
-            both = f"the mean of {heading} is {means[0]:g}, but its findings give {np.mean(values):.3f}"
+            of_findings = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
+            both = f"the mean of {heading} is {mean:g}, but its findings give {of_findings}"
             raise DataError(f"{file}: {both}: correct one of them")
+        count = sum(score.n for score in others)
+        if means[0].n < count:
+            raise DataError(
+                f"{file}: n of mean is {means[0].n}, but its findings have {count}: correct one of them"
+            )
 
 
 def _counts(

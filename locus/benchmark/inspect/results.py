@@ -9,9 +9,8 @@ are left out, and the baselines beside the methods are those of the published su
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from locus.benchmark.records.record import CONTRIBUTED, EXTERNAL_MODEL
 from locus.benchmark.report import grouping
 from locus.config import ResultsCheckConfig
 from locus.core.errors import DataError, examples
-from locus.core.names import BLIND, PRIOR, UNRANKED_METHODS, duplicates
+from locus.core.names import BLIND, PRIOR, UNRANKED_METHODS, duplicates, plain_name
 from locus.core.types import Echo, FloatArray, Sample
 from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
@@ -95,7 +94,9 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     published_names = [
         record.method for record in all_published if CONTRIBUTED not in record.rests_on
     ]
-    reserved = {_plain(name) for name in (*UNRANKED_METHODS, *methods.names(), *published_names)}
+    reserved = {
+        plain_name(name) for name in (*UNRANKED_METHODS, *methods.names(), *published_names)
+    }
     own_rows = {name: cases.read(record.cell, published) for name, record in blind.items()}
     rows_of = {record.key: cases.read(record.cell, folder) for record in given}
     for record in given:
@@ -134,12 +135,6 @@ def _refuse_files(folder: Path) -> None:
         )
 
 
-def _plain(name: str) -> str:
-    """Return a method's name without options, case, spaces and signs: what a reader takes for the same name."""
-    letters = unicodedata.normalize("NFKC", name.partition(":")[0]).casefold()
-    return re.sub(r"[\W_]+", "", letters)
-
-
 def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iterator[str]:
     """Yield what a record says that cannot be: a name of others, the code of a method, images, a network, a date."""
     cell, is_external = record.cell, "external" in record.cell.recipe
@@ -148,7 +143,7 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
         and record.method == cell.method
         and cell.method.partition(":")[0] in methods.names()
     )
-    if not is_ours and _plain(record.method) in reserved:
+    if not is_ours and plain_name(record.method) in reserved:
         yield "is the name of a method or baseline of this benchmark: choose another name"
     if not record.method.isascii():
         yield "is not ASCII, so it may look like another name: use ASCII letters, digits and signs"
@@ -163,6 +158,10 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
     )
     if is_external and names_network:
         yield "was made elsewhere, so it cannot name a network of this benchmark"
+    if is_external and record.code:
+        yield f"was made elsewhere, so it cannot have hashes of this benchmark's code ({record.code})"
+    if is_external and cell.recipe["external"].get("entry") != cell.method:
+        yield f"has the entry {cell.recipe['external'].get('entry')!r} in its recipe: they must be equal"
     has_other_choice = _choice_of_cases(cell) != _choice_of_cases(ours.cell)
     if has_other_choice or not ours.may_have_cases_of(record):
         yield f"was scored on other images, labels or boxes than the {ours.rests_on['cases']} cases of the lists"
@@ -173,9 +172,12 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
     if not is_external and record.code != code_of(network, method):
         yield f"was computed by other code than this version (hashes {record.code}): run it again"
     try:
-        datetime.fromisoformat(record.created)
+        created = datetime.fromisoformat(record.created).date()
     except ValueError:
         yield f"was created at {record.created!r}, which is not a date"
+        return
+    if created > (datetime.now(UTC) + timedelta(days=1)).date():
+        yield f"was created at {record.created!r}, which is in the future"
 
 
 def _choice_of_cases(cell: Cell) -> tuple[object, ...]:
@@ -188,11 +190,12 @@ def _differences(rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:
     """Yield how the cases and columns of rows differ from those of the suite's own rows."""
     pairs, own_pairs = _pairs(rows), _pairs(own_rows)
     lacking, unknown = {*own_pairs} - {*pairs}, {*pairs} - {*own_pairs}
+    repeated = [", ".join(pair) for pair in duplicates(pairs)]
+    if repeated:
+        yield f"has several rows of {len(repeated)} cases ({examples(repeated)})"
     if unknown or lacking:
         first = examples(map(", ".join, sorted(unknown or lacking)))
         yield f"lacks {len(lacking)} of {len(own_pairs)} cases and has {len(unknown)} others ({first})"
-    if repeated := duplicates(map(", ".join, pairs)):
-        yield f"has {len(repeated)} cases more than once ({examples(repeated)})"
     if columns := [name for name in rows if name not in (*own_rows, *cases.BOX, *GROUPS)]:
         yield f"has columns that its protocol does not write ({examples(columns)})"
 

@@ -180,10 +180,15 @@ class Declared(BaseModel):
 
 
 class External(Declared):
-    """Maps or boxes made elsewhere, as their authors declare them."""
+    """Maps or boxes made elsewhere, as their authors declare them. Further keys are not allowed."""
+
+    model_config = ConfigDict(extra="forbid")
 
     kind: Literal["maps", "boxes"]
     entry: Name = ""
+    files: Name = ""
+    geometry: Name | dict[Name, list[float]] = ""
+    missing: Literal["miss", "skip", "error"] = "error"
 
 
 class Recipe(Declared):

@@ -295,11 +295,18 @@ def reading_json(path: Path, expected: str) -> Iterator[Any]:
 
 
 def read_pairs(path: Path, name: str, value: str) -> dict[str, str]:
-    """Return the field ``name`` -> the field ``value`` of the entries in a JSON file; empty without the file."""
+    """Return the field ``name`` -> the field ``value`` of the entries in a JSON file; empty without the file.
+
+    Raises ``DataError`` if two entries with the same name have different values, or the other way round.
+    """
     if not path.is_file():
         return {}
     with reading_json(path, f"a list of entries with {name} and {value} is expected") as entries:
-        return {str(entry[name]): str(entry[value]) for entry in entries}
+        pairs = [(str(entry[name]), str(entry[value])) for entry in entries]
+    pairs = list(dict.fromkeys(pairs))
+    for field, values in zip((name, value), zip(*pairs, strict=True), strict=False):
+        raise_if_any(path, duplicates(values), f"several entries of one {field}", "; keep one")
+    return dict(pairs)
 
 
 def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
@@ -333,9 +340,22 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
     return values.astype(float)
 
 
-def read_xywh(path: Path, cells: pd.DataFrame) -> FloatArray:
-    """Return the (n,4) xyxy boxes of the columns x, y, width, height. Raises ``DataError`` as ``numbers`` does."""
-    return xywh_to_xyxy(np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1))
+def read_xywh(path: Path, cells: pd.DataFrame, frame: tuple[int, int]) -> FloatArray:
+    """Return the (n,4) xyxy boxes of the columns x, y, width, height.
+
+    ``frame``: (H, W) of the images. Raises ``DataError`` for boxes that are corners (x0, y0, x1, y1), and as
+    ``numbers`` does.
+    """
+    values = np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1)
+    boxes = xywh_to_xyxy(values)
+    is_beyond = (boxes[:, 2:] > frame[::-1]).any(axis=1)
+    could_be_corners = (values[:, 2:] > values[:, :2]).all()
+    if is_beyond.any() and could_be_corners:
+        raise DataError(
+            f"{path} has boxes that look like corners x0, y0, x1, y1 ({is_beyond.sum()} of {len(boxes)} reach beyond "
+            f"their image): write x, y, width, height"
+        )
+    return boxes
 
 
 def refuse_duplicates(path: Path, rows: pd.Series) -> None:
