@@ -116,6 +116,8 @@ def test_without_an_outline_there_are_no_masks(load):
         ("mask:masks/absent.png", r"line 2 has the mask 'masks/absent\.png', and there is no file"),
         ("mask:../labels.csv", r"line 2 has the invalid path '\.\./labels\.csv'"),
         ("mask:masks/empty.png", "line 2: the mask .* is empty"),
+        ("mask:masks/lossy.jpg", r"line 2: the mask .*lossy\.jpg is no PNG file: JPEG changes pixels"),
+        ("rle:7", r"line 2 has the run lengths 7: write COCO's"),
         ("rle:many", "line 2 has the run lengths 'many'"),
         ("rle:{'size': [5; 5]}", "line 2 has the run lengths"),
         ("polygon:", "line 2 has no box and no shape"),
@@ -123,7 +125,7 @@ def test_without_an_outline_there_are_no_masks(load):
 )
 def test_an_invalid_outline_is_an_error_with_file_and_line(load, row, fact):
     column, _, cell = row.partition(":")
-    files = {"masks/small.png": picture(20, 30), "masks/empty.png": Image.fromarray(mask() * 0)}
+    files = {"masks/small.png": picture(20, 30), "masks/empty.png": Image.fromarray(mask() * 0), "masks/lossy.jpg": Image.fromarray(mask())}
     with pytest.raises(DataError, match=rf"boxes\.csv, {fact}"):
         load([f"image,finding,{column}", f"a.png,Mass,{cell}"], files)
 

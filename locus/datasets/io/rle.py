@@ -1,6 +1,6 @@
 """Masks in COCO's column-wise run-length encoding, and their boxes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,10 @@ def decode(packed: Any, where: str) -> RunLengthMask:
     >>> decode({"size": [2, 3], "counts": [1, 2, 3]}, "a mask").mask().astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
     """
+    if not isinstance(packed, Mapping):
+        raise DataError(
+            f"{where} has the run lengths {str(packed)[:60]}: write COCO's {{'size': [height, width], 'counts': …}}"
+        )
     try:
         height, width = (int(side) for side in packed["size"])
         counts = packed["counts"]

@@ -28,6 +28,7 @@ from locus.datasets.io.tables import inside
 
 Frame = tuple[int, int]
 """(H, W) in pixels."""
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLUMNS = ("mask", "rle", "polygon", "ellipse")
 """Columns of a table of boxes that hold shapes; a row has at most one of them."""
 ADVICE = {
@@ -162,7 +163,13 @@ class MaskFile(Shape):
         return boxes
 
     def mask(self, frame: Frame) -> NDArray[np.bool_]:
-        """Return the pixels above 0."""
+        """Return the pixels above 0. Raises ``DataError`` for other files than PNG, which may change pixels."""
+        with self.path.open("rb") as file:
+            is_png = file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
+        if not is_png:
+            raise DataError(
+                f"{self.where}: the mask {self.path} is no PNG file: JPEG changes pixels, so write PNG"
+            )
         pixels = images.decode(self.path)
         height, width = pixels.shape
         _require_size((height, width), frame, f"{self.where}: the mask {self.path}")
