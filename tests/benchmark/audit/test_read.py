@@ -26,10 +26,10 @@ def values(folder, *lines):
 
 
 def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_path):
-    mine = values(tmp_path, "finding,iou.3,IoBB.25", "Infiltrate,.25,1", "Mass,.5,0")
+    mine = values(tmp_path, "finding,iou.3,IoBB.25", "Infiltrate,.25,1", "Mass,.5,.5")
     assert [(s.finding, s.value, s.n) for s in mine.select("hit@iou.3")] == [("Infiltration", 0.25, 3), ("Mass", 0.5, 4)]
     assert find_share(mine, "hit@iobb.25", "Infiltration").value == 1
-    fewer = values(tmp_path, "finding,n,iou.3", "Infiltration,2,.25", "Mass,3,.5")
+    fewer = values(tmp_path, "finding,n,iou.3", "Infiltration,2,.5", "Mass,3,.33")
     assert [score.n for score in fewer.select("hit@iou.3")] == [2, 3]
 
 
