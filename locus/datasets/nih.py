@@ -145,7 +145,8 @@ def read_entries(root: Path) -> pd.DataFrame:
     )
     words = {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}
     refuse_unknown(path, words, (*FINDINGS, NORMAL))
-    labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
+    without_spaces = raw["Finding Labels"].str.strip().str.replace(r"\s*\|\s*", "|", regex=True)
+    labels = without_spaces.str.get_dummies("|")
     table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
     both = table.any(axis=1) & raw["Finding Labels"].str.contains(NORMAL, regex=False)
     raise_if_any(
@@ -342,13 +343,21 @@ def read_second_team(root: Path) -> dict[str, Marks]:
     """
     marks: dict[str, Marks] = {}
     for path in annotation_files(root):
-        marks |= read_marks(path, marks, "image" if path.name == JOINED else "file_name")
-    if wrong := [image for image in marks if not NIH_NAME.fullmatch(image)]:
-        names = f"{len(wrong)} of {len(marks)} images do not have NIH's names ({examples(wrong)})"
-        mixed = len(wrong) < len(marks)
-        advice = "use NIH's image names only, not ChestX-Det's own numbers" if mixed else HOW_TO_GET
-        raise DataError(f"{path}: {names}; expected names like 00000013_005.png: {advice}")
+        marks_of_file = read_marks(path, marks, "image" if path.name == JOINED else "file_name")
+        _require_nih_names(path, [*marks_of_file])
+        marks |= marks_of_file
     return marks
+
+
+def _require_nih_names(path: Path, images: Sequence[str]) -> None:
+    wrong = [image for image in images if not NIH_NAME.fullmatch(image)]
+    if wrong:
+        names = f"{len(wrong)} of {len(images)} images do not have NIH's names ({examples(wrong)})"
+        is_mixed = len(wrong) < len(images)
+        advice = HOW_TO_GET
+        if is_mixed:
+            advice = "use NIH's image names only, not ChestX-Det's own numbers"
+        raise DataError(f"{path}: {names}; expected names like 00000013_005.png: {advice}")
 
 
 def _official(root: Path, images: list[str], request: Request) -> splits.SplitNames:
@@ -386,6 +395,14 @@ def _image_files(folder: Path) -> dict[str, str]:
             f"{folder} has images with two files, such as .png and .jpg: keep one file per image"
         )
     return named
+
+
+def _refuse_experts(experts: str | None, where: str) -> None:
+    """Raise ``BadValueError`` if ``experts`` are given where their labels are not used."""
+    if experts is not None:
+        raise BadValueError(
+            f"experts={experts} has no effect with {where}: it chooses labels of abnormal images; leave it out"
+        )
 
 
 def _folder_of_tables(folder: str) -> Path:
@@ -461,6 +478,7 @@ class NIH(_files.FileDataset):
                 raise BadValueError(
                     f"{option} cannot be combined with truth=chestx_det: leave one of them out"
                 )
+            _refuse_experts(experts, "truth=chestx_det")
             self._load_second_team(request)
             return
         folder = request.folder(LAYOUT) if images else None
@@ -469,6 +487,10 @@ class NIH(_files.FileDataset):
         self.findings, self.split = request.task(TASKS, self.name, 8), request.split
         self._boxes, clipped = read_boxes(self.root)
         official = request.partition == "official"
+        if ABNORMAL not in self.findings:
+            _refuse_experts(experts, f"the {len(self.findings)} findings")
+        if not official:
+            _refuse_experts(experts, f"the partition {request.partition}")
         table, names, about = (
             self._listed(experts, request.seed) if official else self._random(request, files)
         )
@@ -511,7 +533,7 @@ class NIH(_files.FileDataset):
         paths = annotation_files(root)
         tasks = {13: chestx_det.FINDINGS, 10: TEN} if paths[0].name == JOINED else {10: TEN}
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
-        marks, files = read_second_team(root), find(root, *IMAGE_FOLDERS)
+        marks, files = read_second_team(root), _image_files(root)
         images = with_file(root, sorted(marks), files, LAYOUT)
         mask = in_split(
             [*map(patient_of, images)], request, partial(_official, root, images, request)

@@ -158,3 +158,20 @@ def test_no_finding_beside_a_finding_is_an_error(nih_tree):
     table.write_text(table.read_text().replace(",Infiltration", ",Infiltration|No Finding", 1))
     with pytest.raises(DataError, match="'No Finding' beside a finding"):
         datasets.load("NIH", root)
+
+
+@pytest.mark.parametrize(
+    ("spec", "options"), [("NIH", {"findings": 8}), ("NIH", {"findings": 1, "partition": "patient"}), ("NIH:truth=chestx_det", {})]
+)
+def test_labels_of_experts_are_refused_where_they_have_no_effect(nih_tree, spec, options):
+    with pytest.raises(BadValueError, match="experts=attending_rad has no effect with"):
+        datasets.load(spec, nih_tree(), experts="attending_rad", **options)
+
+
+def test_spaces_beside_the_bars_between_findings_do_not_matter(nih_tree):
+    root = nih_tree()
+    before = datasets.load("NIH", root, "train", findings=14).labels
+    table = root / "Data_Entry_2017_v2020.csv"
+    assert "|" in table.read_text()
+    table.write_text(table.read_text().replace("|", " | ", 1))
+    assert (datasets.load("NIH", root, "train", findings=14).labels == before).all()
