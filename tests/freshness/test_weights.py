@@ -40,8 +40,8 @@ def test_every_published_network_has_a_small_file_with_the_weights_that_were_sco
     assert {backbones.described(file)["settings"] for file in initial} <= starts
 
 
-def test_all_weights_together_take_less_than_45_mb():
-    assert sum(file.stat().st_size for file in ROOT.glob("results/*/weights/**/*") if file.is_file()) < 45e6
+def test_all_weights_together_take_less_than_46_mb():
+    assert sum(file.stat().st_size for file in ROOT.glob("results/*/weights/**/*") if file.is_file()) < 46e6
 
 
 def test_cards_are_those_of_the_files(tmp_path):
