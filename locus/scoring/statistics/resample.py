@@ -32,6 +32,8 @@ BLOCK_WEIGHTS = 2**21
 """Size of a block of temporary weights: 8 MB for any number of patients."""
 MIN_PATIENTS = 10
 """Smallest number of patients with an interval."""
+SHARE_ROUNDING = 1e-6
+"""Shares that differ less from 0 or 1 are 0 or 1: boxes are stored in single precision."""
 LEVEL = 0.95
 """Level of all intervals."""
 FLIPS = 10_000
@@ -410,7 +412,7 @@ def _flat(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
-    """Return the binomial bounds (F,2) of shares (F,) that are exactly 0 or 1, where all resamples agree.
+    """Return the binomial bounds (F,2) of shares (F,) that are 0 or 1 but for rounding, where all resamples agree.
 
     Clopper and Pearson (1934): 0 of n patients gives an upper end of 1 − .025^(1/n). Other shares, and fewer than 10
     patients, give nan.
@@ -420,8 +422,10 @@ def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
     """
     bound = ((1 - LEVEL) / 2) ** (1 / np.maximum(patients, 1))
     ends = np.full((len(value), 2), np.nan)
-    ends[value == 0] = np.stack([np.zeros_like(bound), 1 - bound], 1)[value == 0]
-    ends[value == 1] = np.stack([bound, np.ones_like(bound)], 1)[value == 1]
+    is_none = value <= SHARE_ROUNDING
+    is_all = value >= 1 - SHARE_ROUNDING
+    ends[is_none] = np.stack([np.zeros_like(bound), 1 - bound], 1)[is_none]
+    ends[is_all] = np.stack([bound, np.ones_like(bound)], 1)[is_all]
     ends[patients < MIN_PATIENTS] = np.nan
     return ends
 

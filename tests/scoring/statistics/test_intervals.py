@@ -131,6 +131,13 @@ def test_bound_equals_clopper_and_pearson(patients):
         assert exact(np.array([hits / patients]), np.array([patients]))[0] == pytest.approx([known.low, known.high], abs=1e-9)
 
 
+@pytest.mark.byhand
+def test_overlaps_that_are_1_but_for_rounding_have_the_bound_of_1():
+    bounds = exact(np.array([1.0, 1 - 1e-7, 0.99]), np.array([20, 20, 20]))
+    assert bounds[0].tolist() == bounds[1].tolist() == [0.025 ** (1 / 20), 1]
+    assert np.isnan(bounds[2]).all()
+
+
 def of(hits, metric="hit@iou.3", is_share=True):
     who = CaseIndex.of(["mass"] * len(hits), [f"p{n % 11}" for n in range(len(hits))])
     column = Column(metric, "fixed", np.array(hits, float), np.ones(len(hits)), is_share=is_share)
