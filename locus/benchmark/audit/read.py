@@ -75,6 +75,8 @@ def read_values(
     cells = table.drop(columns="finding")
     numbers = cells.mask(cells.map(is_unusual_number)).apply(pd.to_numeric, errors="coerce")
     row_counts = _counts(file, numbers, findings, counts)
+    if "n" in table.columns:
+        _refuse_smaller_mean_count(file, findings, row_counts)
     scores: dict[str, list[Score]] = {}
     for heading, metric in metrics.items():
         values = numbers[heading].to_numpy(dtype=np.float64)
@@ -212,11 +214,19 @@ def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
             of_findings = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
             both = f"the mean of {heading} is {mean:g}, but its findings give {of_findings}"
             raise DataError(f"{file}: {both}: correct one of them")
-        count = sum(score.n for score in others)
-        if means[0].n < count:
-            raise DataError(
-                f"{file}: n of mean is {means[0].n}, but its findings have {count}: correct one of them"
-            )
+
+
+def _refuse_smaller_mean_count(
+    file: Path, findings: Sequence[str], row_counts: Sequence[int]
+) -> None:
+    """Raise ``DataError`` if the stated ``n`` of ``mean`` is smaller than the sum over its findings."""
+    count_of = dict(zip(findings, row_counts, strict=True))
+    mean_count = count_of.pop(MEAN, None)
+    total = sum(count_of.values())
+    if mean_count is not None and mean_count < total:
+        raise DataError(
+            f"{file}: n of mean is {mean_count}, but its findings have {total}: correct one of them"
+        )
 
 
 def _counts(

@@ -71,6 +71,12 @@ def test_values_that_contradict_each_other_are_one_sentence(tmp_path, lines, fac
         read_values(*table(tmp_path, *lines), "mine", {**COUNTS, "mean": 7}, "chestx_det10")
 
 
+def test_a_mean_beside_its_findings_is_read_where_the_list_of_boxes_is_not_read_yet(tmp_path):
+    unknown_counts = dict.fromkeys([*COUNTS, "mean"], UNKNOWN_COUNT)
+    mine = table(tmp_path, "finding,iou.3", "Mass,.5", "Infiltration,.2", "mean,.35")
+    assert read_values(*mine, "mine", unknown_counts).find("hit@iou.3", "mean").value == 0.35
+
+
 @pytest.mark.parametrize("count", ["0", "1.5", "x", "-1"])
 def test_a_wrong_number_of_boxes_is_refused_at_once_where_their_list_is_not_read_yet(tmp_path, count):
     with pytest.raises(DataError, match="write a whole number from 1, the number of boxes"):
