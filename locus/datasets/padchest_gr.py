@@ -46,7 +46,7 @@ class PadChestGr(_files.FileDataset):
     shares of the image's sides, **from 0 to 1**, converted to the frame of the file. Truth: the first reader's
     (``boxes``). ``readings(i)`` has both readers, the second as ``extra_boxes``; suites have the row ``readers``.
 
-    The images may also lie in ``Padchest_GR_files/PadChest_GR``, as the archive is unpacked.
+    The images may also be in ``Padchest_GR_files/PadChest_GR``, the folder of the published archive.
 
     Official split: that of ``master_table.csv``. Patients are PadChest's.
 

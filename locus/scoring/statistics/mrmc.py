@@ -455,8 +455,8 @@ def compared(first: RowSamples, second: RowSamples) -> MrmcEstimate | None:
 
     A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
     contributes patients only. If the sides have one common run, only that run is compared, over patients alone.
-    If both sides have ``resampled``, the variance is that of these resamples, in which thresholds are chosen again and
-    baselines are made again. None for fewer than 10 patients.
+    If both sides have ``resampled``, the variance is that of these resamples: each chooses the thresholds and makes the
+    baselines again. None for fewer than 10 patients.
     """
     if first.jackknife.shape[1] < MIN_PATIENTS:
         return None
