@@ -40,8 +40,8 @@ FINAL = "final-"
 """Prefix of files of weights that were trained by the suite's recipe on all of its images, to be scored on others."""
 INITIAL = "init-"
 """Begin of the names of files with initial weights."""
-OF_A_MODEL = ("methods", "protocols")
-"""Keys of a model that replace those of the suite."""
+OF_A_MODEL = ("init", "methods", "protocols")
+"""Keys of a model that replace those of the suite; single flags in the case of ``init``."""
 CHECKPOINT = "checkpoint"
 """The key of a given model in a suite."""
 KEYS = (CHECKPOINT, "entry", "trained_on")
@@ -271,8 +271,8 @@ class Suite(pydantic.BaseModel):
     """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
     taken from each model."""
     models: list[dict[str, Any]] = []
-    """Flags per model; a list of values makes one model each. ``methods`` and ``protocols`` of a model replace the
-    suite's."""
+    """Flags per model; a list of values makes one model each. ``methods`` and ``protocols`` of a model, and the flags in
+    its ``init``, replace the suite's."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
     model with its own ``seed`` keeps it."""
@@ -320,6 +320,10 @@ class Suite(pydantic.BaseModel):
             for protocol_name in _names_of(model, "protocols"):
                 protocols.registry.check(protocol_name)
             _names_of(model, "methods")
+            if not isinstance(model.get("init", {}), dict):
+                raise ValueError(
+                    f"a model has `init` {model['init']!r}: write flags, such as {{lr: 0.001}}"
+                )
         return models
 
     @pydantic.model_validator(mode="after")
@@ -345,8 +349,12 @@ class Suite(pydantic.BaseModel):
             yield f"`fitted_on` requires the protocol {MAIN_PROTOCOL}: add it to `protocols`, or leave `fitted_on` out"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
+        own_inits = [model["init"] for model in self.models if "init" in model]
+        if own_inits and self.init is None:
+            yield "a model has `init`, but the suite has none: add `init` to the suite"
         for flag in sorted(flags_with(TrainConfig, MODE)):
-            if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
+            all_flags = (self.train, self.init or {}, *own_inits, *self.models)
+            if any(flag in flags for flags in all_flags):
                 yield f"`{flag}` is not allowed in a suite: leave it out"
 
     @property
@@ -413,7 +421,7 @@ def _trained(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         flags["seed"] = suite.seeds
     plans = []
     for combination in _product(flags):
-        plan = _model(suite, {**suite.train, **combination})
+        plan = _model(suite, {**suite.train, **combination}, own_init=entry.get("init", {}))
         own_methods = tuple(entry.get("methods", ()))
         own_protocols = tuple(entry.get("protocols", ()))
         plans.append(dataclasses.replace(plan, methods=own_methods, protocols=own_protocols))
@@ -464,10 +472,13 @@ def with_flags(suite: Suite, **flags: Any) -> Suite:
     return suite.model_copy(update=update)
 
 
-def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
-    """Return the plan of one model of ``suite`` with one seed; it has one training run per fold."""
+def _model(suite: Suite, flags: dict[str, Any], own_init: dict[str, Any]) -> ModelPlan:
+    """Return the plan of one model of ``suite`` with one seed; it has one training run per fold.
+
+    The flags ``own_init`` replace those of the suite in the run for the initial weights.
+    """
     shared = {name: flags[name] for name in SHARED_FLAGS if name in flags}
-    start = None if suite.init is None else _config({**shared, **suite.init})
+    start = None if suite.init is None else _config({**shared, **suite.init, **own_init})
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     return ModelPlan(id=model_name(trainings[0]), trainings=trainings, init=start)
