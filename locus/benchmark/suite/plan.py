@@ -271,8 +271,8 @@ class Suite(pydantic.BaseModel):
     """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
     taken from each model."""
     models: list[dict[str, Any]] = []
-    """Flags per model; a list of values makes one model each. ``methods`` and ``protocols`` of a model, and the flags in
-    its ``init``, replace the suite's."""
+    """Flags per model; a list of values makes one model each. ``methods`` and ``protocols`` of a model, and the flags
+    in its ``init``, replace the suite's."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
     model with its own ``seed`` keeps it."""
