@@ -34,6 +34,9 @@ def test_folder_names_of_recorded_runs_do_not_change():
         ({"protocols": ["pointing", "pointing"]}, DataError, r"tiny\.yaml.*protocols.*pointing"),
         ({"train": {"dataset": "phantom", "evaluate": "runs/a"}}, DataError, r"tiny\.yaml.*`evaluate` "),
         ({"train": {"dataset": "phantom", "seed": 3}, "seeds": [0, 1]}, DataError, r"tiny\.yaml.*seed.*train"),
+        ({"init": {"dataset": "phantom"}, "models": [{"init": 0.001}]}, DataError, r"tiny\.yaml.*`init` 0\.001"),
+        ({"models": [{"init": {"lr": 0.001}}]}, DataError, r"tiny\.yaml.*`init`"),
+        ({"init": {"dataset": "phantom"}, "models": [{"init": {"resume": True}}]}, DataError, r"tiny\.yaml.*`resume`"),
         ({"rank_methods": ["gradcamp"]}, UnknownNameError, "gradcamp.*gradcampp"),
     ],
 )
@@ -70,6 +73,17 @@ def test_initial_run_has_the_network_and_the_seed_of_the_model_by_default(tmp_pa
     starts = [model.init for model in planned(tmp_path, init={"dataset": "phantom", **stated}, **own)]
     assert [(start.global_pool, start.seed) for start in starts] == wanted
     assert {start.backbone for start in starts} == {"custom"}
+
+
+def test_flags_of_a_models_init_replace_those_of_the_suite(tmp_path):
+    models = planned(
+        tmp_path,
+        init={"dataset": "phantom", "lr": 0.003, "epochs": 8},
+        models=[{"global_pool": "AVG"}, {"global_pool": "PCAM", "init": {"lr": 0.001}}],
+    )
+    assert [(model.init.lr, model.init.epochs) for model in models] == [(0.003, 8), (0.001, 8)]
+    assert [model.trainings[0].lr for model in models] == [models[0].trainings[0].lr] * 2
+    assert len({plan.folder_name(model.init, None) for model in models}) == 2
 
 
 def planned(folder, data_root_dir=None, **fields):
