@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,30 @@ MEANINGS = "docs/protocols.md"
 DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.subgroups)
 
 
+class Place(Enum):
+    """Where a reader meets a table."""
+
+    MARKDOWN = "open in leaderboard.md"
+    FOLDED_IN_MARKDOWN = "folded in leaderboard.md"
+    FIRST_ON_PAGE = "beside the charts of the page"
+    ON_PAGE = "open on the page"
+    DETAILS_OF_PAGE = "among the details of the page"
+    LATEX = "in leaderboard.tex"
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedTable:
+    """A table and the places that show it."""
+
+    table: Table
+    places: frozenset[Place]
+
+
+def _placed(tables: Iterable[Table], *places: Place) -> list[PlacedTable]:
+    """Return the tables that have rows, each with the places."""
+    return [PlacedTable(table, frozenset(places)) for table in tables if table.rows]
+
+
 @dataclass(frozen=True, eq=False)
 class DatasetTables:
     """The tables of a data set, in the order of a page; a table without rows is left out."""
@@ -72,69 +97,14 @@ class DatasetTables:
         return tuple(section for section in (*of_checks, *others) if section.rows)
 
     @cached_property
-    def full(self) -> tuple[Table, ...]:
-        """The main tables: the first one, findings, comparisons of networks and of methods, people."""
-        return self._main(complete=True)
+    def published(self) -> PublishedReport:
+        """Published results on the data set."""
+        return self.reports.published(self.leaderboard)
 
     @cached_property
-    def short(self) -> tuple[Table, ...]:
-        """The main tables with the best methods only, for ``leaderboard.md``."""
-        return self._main(complete=False)
-
-    @property
-    def main(self) -> tuple[Table, ...]:
-        """The ``short`` tables, with published results after the threshold table or, without one, first."""
-        count = 1 if self.leaderboard.methods else 0
-        return (
-            *self.of_primary,
-            *self.short[:count],
-            *self.published.short_tables,
-            *self.short[count:],
-        )
-
-    @property
-    def of_primary(self) -> tuple[Table, ...]:
-        """The table of the primary comparison, if there is one."""
-        return () if self.primary is None else _with_rows([self.primary])
-
-    @property
-    def printed(self) -> tuple[Table, ...]:
-        """The tables of ``leaderboard.md``; without a main one, those of the other protocols."""
-        return (*self.main, *self.of_sections[:1]) or self.protocols
-
-    @property
-    def on_demand(self) -> tuple[Table, ...]:
-        """The first table at all thresholds, with the rows of ``printed``."""
-        return self._at_all_thresholds(complete=False)
-
-    @property
-    def open_tables(self) -> int:
-        """The number of tables of sections that a page shows open."""
-        return max((section.open_tables for section in self.sections), default=1)
-
-    @cached_property
-    def of_sections(self) -> tuple[Table, ...]:
-        """The tables of validity checks and of published grounding."""
-        return _with_rows(table for section in self.sections for table in section.tables())
-
-    @cached_property
-    def details(self) -> tuple[Table, ...]:
-        """All thresholds, training runs, sources of thresholds, groups of cases."""
-        if not self.leaderboard.methods:
-            return ()
-        return (
-            *self._at_all_thresholds(complete=True),
-            *_with_rows(make(self.leaderboard) for make in DETAILS),
-        )
-
-    @cached_property
-    def protocols(self) -> tuple[Table, ...]:
-        """A table of each other protocol."""
-        scored = {
-            record.cell.protocol for record in self.leaderboard.records if record.source != "paper"
-        }
-        names = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.reports.checks})
-        return _with_rows(detail_tables.of_protocol(self.leaderboard, name) for name in names)
+    def people(self) -> Table:
+        """Boxes drawn by people beside the best methods."""
+        return main_table.people(self.leaderboard)
 
     @cached_property
     def answers(self) -> list[str]:
@@ -148,53 +118,120 @@ class DatasetTables:
                 lines.append(f"This does not show: {section.limit[0].lower()}{section.limit[1:]}")
         return lines
 
+    def at(self, place: Place) -> tuple[Table, ...]:
+        """Return the tables that a place shows, in order."""
+        return tuple(placed.table for placed in self.placed if place in placed.places)
+
     @cached_property
-    def people(self) -> Table:
-        """Boxes drawn by people beside the best methods."""
-        return main_table.people(self.leaderboard)
+    def placed(self) -> tuple[PlacedTable, ...]:
+        """All tables with their places, in the order in which every place shows them."""
+        placed = (*self._primary_and_thresholds, *self._comparisons, *self._of_sections)
+        is_in_markdown = any(Place.MARKDOWN in table.places for table in placed)
+        of_protocols = _placed(self._protocols, Place.DETAILS_OF_PAGE)
+        if not is_in_markdown:
+            of_protocols = _placed(self._protocols, Place.DETAILS_OF_PAGE, Place.MARKDOWN)
+        return (*placed, *self._details, *of_protocols, *self._of_papers)
 
     @property
     def all_tables(self) -> tuple[Table, ...]:
         """All tables, short and complete."""
-        of_papers = (*self.published.short_tables, *self.papers)
-        of_methods = (*self.full, *self.short, *self.on_demand)
-        return (*of_methods, *self.of_sections, *self.details, *self.protocols, *of_papers)
+        return tuple(placed.table for placed in self.placed)
 
     @cached_property
-    def published(self) -> PublishedReport:
-        """Published results on the data set."""
-        return self.reports.published(self.leaderboard)
+    def _primary_and_thresholds(self) -> list[PlacedTable]:
+        """The primary comparison, the first table and the published results."""
+        primary = [] if self.primary is None else [self.primary]
+        published = self.published.short_tables
+        everywhere = (Place.MARKDOWN, Place.LATEX, Place.ON_PAGE)
+        return [
+            *_placed(primary, *everywhere),
+            *self._thresholds,
+            *_placed(published, *everywhere),
+        ]
 
     @cached_property
-    def papers(self) -> tuple[Table, ...]:
-        """Baselines over all columns if no method was run, and further tables of published results."""
+    def _thresholds(self) -> list[PlacedTable]:
+        """The first table: ``leaderboard.md`` has the best methods, the page all.
+
+        If some rows are a user's, the page begins with these and what they are compared with.
+        """
         board = self.leaderboard
-        baselines = []
         if self.published.short_tables and not board.methods:
-            baselines.append(main_table.all_thresholds(board))
-        return (*_with_rows(baselines), *self.published.more_tables)
+            return []
+        short_places = [Place.MARKDOWN, Place.LATEX]
+        full_place = Place.FIRST_ON_PAGE
+        short = main_table.thresholds(board, complete=False)
+        full = main_table.thresholds(board, complete=True)
+        if not full.marks:
+            full_place = Place.ON_PAGE
+        elif board.theirs:
+            short_places.append(Place.FIRST_ON_PAGE)
+            full_place = Place.DETAILS_OF_PAGE
+        return [*_placed([short], *short_places), *_placed([full], full_place)]
 
-    def _at_all_thresholds(self, complete: bool) -> tuple[Table, ...]:
-        if not self.leaderboard.methods:
-            return ()
-        return _with_rows([main_table.all_thresholds(self.leaderboard, complete)])
-
-    def _main(self, complete: bool) -> tuple[Table, ...]:
+    @cached_property
+    def _comparisons(self) -> list[PlacedTable]:
+        """What maps add, findings, networks, methods, people; ``leaderboard.md`` has the best methods only."""
         board = self.leaderboard
-        tables = []
-        if board.methods or not self.published.short_tables:
-            tables.append(main_table.thresholds(board, complete))
+        in_text = (Place.MARKDOWN, Place.LATEX)
+        placed = []
         if board.added:
-            tables.append(added.table(board, complete))
-        tables.append(main_table.by_finding(board))
-        tables.append(main_table.networks(board))
-        tables.append(main_table.effects(board, None if complete else main_table.MAX_EFFECTS))
-        tables.append(self.people)
-        return _with_rows(tables)
+            placed += _placed([added.table(board, complete=False)], *in_text)
+            placed += _placed([added.table(board, complete=True)], Place.ON_PAGE)
+        by_finding = main_table.by_finding(board)
+        networks = main_table.networks(board)
+        placed += _placed([by_finding, networks], *in_text, Place.ON_PAGE)
+        placed += _placed([main_table.effects(board, main_table.MAX_EFFECTS)], *in_text)
+        placed += _placed([main_table.effects(board)], Place.ON_PAGE)
+        placed += _placed([self.people], *in_text, Place.ON_PAGE)
+        return placed
 
+    @cached_property
+    def _of_sections(self) -> list[PlacedTable]:
+        """The tables of validity checks and of published grounding."""
+        tables = [table for section in self.sections for table in section.tables() if table.rows]
+        open_tables = max((section.open_tables for section in self.sections), default=1)
+        placed = []
+        for index, table in enumerate(tables):
+            places = [Place.LATEX]
+            if index == 0:
+                places.append(Place.MARKDOWN)
+            is_open = index < open_tables
+            places.append(Place.ON_PAGE if is_open else Place.DETAILS_OF_PAGE)
+            placed += _placed([table], *places)
+        return placed
 
-def _with_rows(tables: Iterable[Table]) -> tuple[Table, ...]:
-    return tuple(table for table in tables if table.rows)
+    @cached_property
+    def _details(self) -> list[PlacedTable]:
+        """All thresholds, training runs, sources of thresholds, groups of cases; none without a method."""
+        board = self.leaderboard
+        if not board.methods:
+            return []
+        best_rows = main_table.all_thresholds(board, complete=False)
+        all_rows = main_table.all_thresholds(board, complete=True)
+        others = [make(board) for make in DETAILS]
+        return [
+            *_placed([best_rows], Place.FOLDED_IN_MARKDOWN, Place.LATEX),
+            *_placed([all_rows, *others], Place.DETAILS_OF_PAGE),
+        ]
+
+    @cached_property
+    def _of_papers(self) -> list[PlacedTable]:
+        """Baselines at all thresholds if no method was run, and further tables of published results."""
+        board = self.leaderboard
+        tables = list(self.published.more_tables)
+        if self.published.short_tables and not board.methods:
+            tables.insert(0, main_table.all_thresholds(board))
+        return _placed(tables, Place.DETAILS_OF_PAGE)
+
+    @cached_property
+    def _protocols(self) -> list[Table]:
+        """A table of each other protocol."""
+        scored = {
+            record.cell.protocol for record in self.leaderboard.records if record.source != "paper"
+        }
+        names = sorted(scored - {MAIN_PROTOCOL, ADDED, CLASSIFICATION, *self.reports.checks})
+        return [detail_tables.of_protocol(self.leaderboard, name) for name in names]
 
 
 @dataclass(frozen=True)
@@ -505,8 +542,8 @@ def _printed(data: DatasetTables) -> dict[str, Any]:
         "title": data.leaderboard.title,
         "answer": data.answers,
         "notes": notes(data.leaderboard),
-        "tables": data.printed,
-        "on_demand": data.on_demand,
+        "tables": data.at(Place.MARKDOWN),
+        "on_demand": data.at(Place.FOLDED_IN_MARKDOWN),
     }
 
 

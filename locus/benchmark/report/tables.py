@@ -32,7 +32,7 @@ from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.formats import NOTHING, number, p_value
 from locus.benchmark.report.grouping import IOU, Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
-from locus.benchmark.report.page import DatasetTables, Description
+from locus.benchmark.report.page import DatasetTables, Description, Place
 from locus.benchmark.report.section import first_sentence
 from locus.benchmark.report.table import Table, anchor, as_text, latex, link_documents, render
 from locus.core.files import write_text
@@ -132,30 +132,18 @@ def results_flag(folder: Path) -> str:
 def _dataset(tables: DatasetTables) -> dict[str, Any]:
     """Return what the page shows of a data set: the ``first`` table, the ``rest``, and ``more`` in its details."""
     board = tables.leaderboard
-    first = tables.full[0] if tables.full and tables.full[0].marks else None
-    full = tables.full if first is None else tables.full[1:]
-    more: list[Table] = []
-    if board.theirs and first is not None:
-        # A user's rows and what they are compared with come first.
-        more.append(first)
-        first = tables.short[0]
-    rest = [
-        *tables.of_primary,
-        *tables.published.short_tables,
-        *full,
-        *tables.of_sections[: tables.open_tables],
-    ]
-    more += [*tables.of_sections[tables.open_tables :], *tables.details]
-    more += [*tables.protocols, *tables.papers]
-    if first is None and not rest:
+    first = tables.at(Place.FIRST_ON_PAGE)
+    rest = tables.at(Place.ON_PAGE)
+    more = tables.at(Place.DETAILS_OF_PAGE)
+    if not first and not rest:
         rest = more
-        more = []
+        more = ()
     return {
         "name": board.title,
         "answer": tables.answers,
         "notes": page.notes(board),
         "charts": _charts(tables),
-        "first": first,
+        "first": first[0] if first else None,
         "rest": rest,
         "more": more,
     }
@@ -453,7 +441,7 @@ def _all_in_latex(suite_name: str, datasets: Sequence[DatasetTables]) -> str:
     """Return the text of ``leaderboard.tex``."""
     texts = []
     for data in datasets:
-        for table in (*data.main, *data.of_sections, *data.on_demand):
+        for table in data.at(Place.LATEX):
             texts.append(latex(table, f"tab:{suite_name}-{anchor(table.title)}"))
     return "\n".join(texts)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from locus.benchmark.records import load
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.page import DatasetTables
+from locus.benchmark.report.page import DatasetTables, Place
 from locus.benchmark.report.table import markdown
 
 
@@ -16,8 +16,8 @@ def leaderboard(records, dataset="phantom", folder=None):
 
 
 def tables_on_page(board):
-    tables = DatasetTables(board)
-    return [*tables.full, *tables.of_sections, *tables.details, *tables.protocols, *tables.papers]
+    on_page = {Place.FIRST_ON_PAGE, Place.ON_PAGE, Place.DETAILS_OF_PAGE}
+    return [placed.table for placed in DatasetTables(board).placed if on_page & placed.places]
 
 
 def texts(folder):

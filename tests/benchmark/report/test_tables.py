@@ -11,6 +11,7 @@ import pytest
 
 from locus.benchmark.records import Cell, Record, Score, load, pack, write
 from locus.benchmark.report import grouping, table, tables
+from locus.benchmark.report.page import Place
 from locus.scoring import protocols
 from locus.scoring.protocols.base import Case
 from tests.benchmark.report.given import leaderboard, texts
@@ -145,7 +146,7 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
 
 def test_first_table_is_the_same_in_markdown_latex_and_on_the_page(suite):
     data = next(data for data in tables.write(suite) if data.leaderboard.dataset == "phantom")
-    first = data.short[0]
+    first = data.at(Place.MARKDOWN)[0]
     assert len(first.headings) <= 9
     assert table.markdown(first) in (suite / "leaderboard.md").read_text()
     assert table.latex(first, f"tab:demo-{table.anchor(first.title)}") in (suite / "leaderboard.tex").read_text()
