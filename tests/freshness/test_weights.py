@@ -26,22 +26,25 @@ def test_every_published_network_has_a_small_file_with_the_weights_that_were_sco
     assert all((model_id, (one.digest,)) in scored for one in given for model_id in [one.checkpoint.stem])
     trained = [model for model in plan.models(suite) if model.external is None and model.trainings[0].seed == PUBLISHED_SEED]
     rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]
-    assert rounded or given
+    initial, final = ({*folder.glob(f"{prefix}*")} for prefix in (plan.INITIAL, plan.FINAL))
+    scored_files = {*folder.glob("*.safetensors")} - initial - final
+    if not scored_files:
+        rounded = []  # only networks trained on all images
+    assert rounded or given or final
     for model in rounded:
         files = model.weights_files(folder)
         assert all(file.stat().st_size <= 2_000_000 for file in files)
         assert (model.id, tuple(opening.checkpoint(file).digest for file in files)) in scored
         settings = [plan.settings_hash(config, model.init) for config in model.trainings]
         assert [backbones.described(file)["settings"] for file in files] == settings
-    initial, final = ({*folder.glob(f"{prefix}*")} for prefix in (plan.INITIAL, plan.FINAL))
     assert all(backbones.described(file)["locus"]["config"]["partition"] == "all" for file in final)
-    assert len({*folder.glob("*.safetensors")} - initial - final) == sum(len(model.trainings) for model in rounded) + len(given)
+    assert len(scored_files) == sum(len(model.trainings) for model in rounded) + len(given)
     starts = {plan.settings_hash(model.init, None) for model in rounded if model.init is not None}
     assert {backbones.described(file)["settings"] for file in initial} <= starts
 
 
-def test_all_weights_together_take_less_than_46_mb():
-    assert sum(file.stat().st_size for file in ROOT.glob("results/*/weights/**/*") if file.is_file()) < 46e6
+def test_all_weights_together_take_less_than_45_mb():
+    assert sum(file.stat().st_size for file in ROOT.glob("results/*/weights/**/*") if file.is_file()) < 45e6
 
 
 def test_cards_are_those_of_the_files(tmp_path):
