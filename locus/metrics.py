@@ -122,11 +122,13 @@ class LocalizationAccuracy(Metric):
         case_boxes = [_boxes(value) for value in boxes]
         box_counts = [len(value) for value in case_boxes]
         finding_indices = [self.findings.index(finding) for finding in findings]
-        rest = torch.tensor([box_counts, finding_indices, patient_numbers], dtype=torch.int64).T
+        case_numbers = torch.tensor(
+            [box_counts, finding_indices, patient_numbers], dtype=torch.int64
+        ).T
         self._append("values", maps.detach().flatten())
         self._append("sizes", torch.tensor([height, width]).expand(count, 2))
         self._append("boxes", torch.cat([torch.empty((0, 4), dtype=torch.float64), *case_boxes]))
-        self._append("cases", torch.cat([_frames(frames, count), rest], dim=1))
+        self._append("cases", torch.cat([_frames(frames, count), case_numbers], dim=1))
 
     def _append(self, name: str, values: Tensor) -> None:
         _, dtype = STATES[name]

@@ -49,25 +49,22 @@ def best(counts: FloatArray) -> NDArray[np.int64]:
     return (first + np.where(after.any(-1), after.argmax(-1), most.shape[1]) - 1) // 2
 
 
-def scores(one: Hits, weights: FloatArray, people: NDArray[np.str_]) -> FloatArray:
+def scores(run: Hits, weights: FloatArray, people: NDArray[np.str_]) -> FloatArray:
     """Return the scores (2,B) of ``weights`` (B,P) of patients: thresholds chosen again, and fixed."""
-    of, folds = (
-        weights[:, np.searchsorted(people, one.patients)],
-        patient_folds(one.patients.tolist(), FOLDS, 0),
-    )
+    patient_weights = weights[:, np.searchsorted(people, run.patients)]
+    folds = patient_folds(run.patients.tolist(), FOLDS, 0)
     means = []
-    for finding in np.unique(one.findings):
-        sums, total = np.zeros((2, len(weights))), np.zeros(len(weights))
+    for finding in np.unique(run.findings):
+        sums = np.zeros((2, len(weights)))
+        total = np.zeros(len(weights))
         for fold in np.unique(folds):
-            scored = (one.findings == finding) & (folds == fold)
-            others = (one.findings == finding) & (folds != fold)
-            again, fixed = (
-                best(of[:, others] @ one.hits[others]),
-                best(one.hits[others].sum(0)[None]),
-            )
-            sums[0] += (of[:, scored] * one.hits[scored][:, again].T).sum(1)
-            sums[1] += of[:, scored] @ one.hits[scored][:, fixed[0]]
-            total += of[:, scored].sum(1)
+            scored = (run.findings == finding) & (folds == fold)
+            in_other_folds = (run.findings == finding) & (folds != fold)
+            again = best(patient_weights[:, in_other_folds] @ run.hits[in_other_folds])
+            fixed = best(run.hits[in_other_folds].sum(0)[None])
+            sums[0] += (patient_weights[:, scored] * run.hits[scored][:, again].T).sum(1)
+            sums[1] += patient_weights[:, scored] @ run.hits[scored][:, fixed[0]]
+            total += patient_weights[:, scored].sum(1)
         means.append(np.divide(sums, total, out=np.full_like(sums, np.nan), where=total > 0))
     return np.asarray(np.nanmean(means, axis=0))
 
@@ -88,19 +85,21 @@ def mean_scores(
 
 def read(suite: str, folder: Path, method: str, pooling: str) -> list[Hits]:
     """Return the hits of each training run of the pooling's networks in ``folder``."""
-    out, loaded = [], plan.load(suite)
+    out = []
+    loaded = plan.load(suite)
     for model in plan.models(loaded):
         if model.trainings[0].global_pool == pooling:
             store = network.stored_cases(
                 scored_model(model, finished_runs(model, folder), folder), [method], None
             )
             cell = next(
-                one
-                for one in cells.cells(loaded, model)
-                if (one.method, one.protocol) == (method, MAIN_PROTOCOL)
+                candidate
+                for candidate in cells.cells(loaded, model)
+                if (candidate.method, candidate.protocol) == (method, MAIN_PROTOCOL)
             )
             cases = base.of_findings(store.cases(cell), store.findings)
-            batch, index = single_box.CaseBatch(cases), base.case_index(cases)
+            batch = single_box.CaseBatch(cases)
+            index = base.case_index(cases)
             out.append(
                 Hits(
                     batch.selector.hits(THRESHOLDS).astype(np.float64),
@@ -132,13 +131,14 @@ def report(method: str, runs: Sequence[Hits], people: NDArray[np.str_]) -> None:
     """Print the lines of a method with these training runs."""
     value = mean_scores(runs, 1, people, 0)[0, 0]
     ends = np.percentile(mean_scores(runs, DRAWS, people, 0), [2.5, 97.5], axis=1).T
-    halves, spreads = [], []
+    halves = []
+    spreads = []
     for number in range(HALVES):
         half = np.sort(generator(number, "half").permutation(people)[: len(people) // 2])
-        parts = [run.of(half) for run in runs]
-        halves.append(mean_scores(parts, 1, half, 0)[0, 0])
+        halved_runs = [run.of(half) for run in runs]
+        halves.append(mean_scores(halved_runs, 1, half, 0)[0, 0])
         if number < BOOTSTRAPPED:
-            spreads.append(mean_scores(parts, 200, half, number).std(axis=1))
+            spreads.append(mean_scores(halved_runs, 200, half, number).std(axis=1))
     again, fixed = np.mean(spreads, axis=0)
     print(
         f"{method}, runs: {len(runs)}: {value:.3f}, fixed {ends[1].round(3)}, chosen again {ends[0].round(3)}"

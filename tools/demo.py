@@ -37,8 +37,8 @@ def best_run(results: Path, runs: Path) -> tuple[Path, str]:
 def main(results: Path, runs: Path) -> int:
     """Write the pictures, and print the page of the results."""
     run, method = best_run(results, runs)
-    words = ["--checkpoint", str(run), "--method", method, BASELINE, "--output_dir", PICTURES]
-    status = heatmap.main(words)
+    arguments = ["--checkpoint", str(run), "--method", method, BASELINE, "--output_dir", PICTURES]
+    status = heatmap.main(arguments)
     print(f"the best method, {method}, and the baseline {BASELINE} are drawn in {PICTURES}/")
     print(f"open {results / 'index.html'}")
     return status

@@ -33,14 +33,15 @@ def rows_of_networks(folder: Path) -> Iterator[tuple[str, list[RowSamples]]]:
         cross_fitted = [row for row in tables.leaderboard.methods if row.cell.fitted_on is None]
         for rows in by_network(cross_fitted).values():
             scored = [row.by_patient for row in rows if row.by_patient is not None]
-            same = [row for row in scored if row.runs == scored[0].runs]
+            same_runs = [row for row in scored if row.runs == scored[0].runs]
             values = [
-                np.round(np.append(row.theta, row.jackknife.ravel()), 6).tobytes() for row in same
+                np.round(np.append(row.theta, row.jackknife.ravel()), 6).tobytes()
+                for row in same_runs
             ]
             if len(scored[0].runs) >= RUNS:
                 yield (
                     rows[0].network,
-                    [row for n, row in enumerate(same) if values[n] not in values[:n]],
+                    [row for n, row in enumerate(same_runs) if values[n] not in values[:n]],
                 )
 
 
@@ -48,10 +49,8 @@ class Network:
     """Scores of M methods on new training runs and patients like those of the published ``rows``."""
 
     def __init__(self, rows: Sequence[RowSamples]) -> None:
-        theta, left_out = (
-            np.stack([row.theta for row in rows]),
-            np.stack([row.jackknife for row in rows]),
-        )
+        theta = np.stack([row.theta for row in rows])
+        left_out = np.stack([row.jackknife for row in rows])
         runs, self.patients = left_out.shape[1:]
         values = self.patients * theta[..., None] - (self.patients - 1) * left_out
         values -= values.mean(-1, keepdims=True)
@@ -107,7 +106,8 @@ class Rates:
 
 def simulate(rows: Sequence[RowSamples], repetitions: int) -> Rates:
     """Return the rates of a network like that of the published ``rows``."""
-    network, random = Network(rows), generator(0, "error rates")
+    network = Network(rows)
+    random = generator(0, "error rates")
     equal_means = np.zeros(len(rows))
     equal = np.array([worse(network.draw(random, equal_means)) for _ in range(repetitions)])
     published = np.array(

@@ -64,11 +64,11 @@ class Source:
         """Model and method -> cross-fitted record of the main protocol."""
         found = records.load(self.folder)
         main = [
-            one
-            for one in found
-            if one.cell.protocol == MAIN_PROTOCOL and one.cell.fitted_on is None
+            record
+            for record in found
+            if record.cell.protocol == MAIN_PROTOCOL and record.cell.fitted_on is None
         ]
-        return {(one.cell.model_id, one.cell.method): one for one in main}
+        return {(record.cell.model_id, record.cell.method): record for record in main}
 
     @cached_property
     def truth(self) -> GridCases:
@@ -125,7 +125,8 @@ def iou_at(
     by_case = {(image, finding): values for image, finding, values in pairs}
     steps = np.clip((thresholds * STEPS).astype(int), 0, STEPS - 1)
     keys = [*zip(rows["image"].astype(str), rows["finding"].astype(str), strict=True)]
-    if missing := [key for key in keys if key not in by_case]:
+    missing = [key for key in keys if key not in by_case]
+    if missing:
         raise BadValueError(
             f"the file has no IoU of {cell.model_id} for {len(missing)} cases, such as {missing[0]}"
         )
@@ -152,11 +153,11 @@ def groups(table: pd.DataFrame) -> dict[str, dict[tuple[str, str], str]]:
     for variable in [
         name for name in OF_CASES if name in table and name not in ("pointing", "truths")
     ]:
-        words = table[variable].astype(str)
+        labels = table[variable].astype(str)
         found[variable] = {
-            key: word
-            for key, word in zip(keys, words, strict=True)
-            if word not in ("", "nan", "None")
+            key: label
+            for key, label in zip(keys, labels, strict=True)
+            if label not in ("", "nan", "None")
         }
     return found
 
@@ -190,7 +191,8 @@ def main() -> None:
     parser.add_argument("suite")
     parser.add_argument("curves", type=Path)
     flags = parser.parse_args()
-    suite, folder = plan.load(flags.suite), records.published() / flags.suite
+    suite = plan.load(flags.suite)
+    folder = records.published() / flags.suite
     if suite.fitted_on is None:
         raise BadValueError(
             f"the suite {suite.name} has no `fitted_on`: name the other suite in its file"

@@ -44,9 +44,13 @@ def published_prior(suite: str) -> Record:
         record for record in records.load(records.published() / suite) if record.source == "run"
     ]
     of_method = [
-        one for one in found if one.cell.method == PRIOR and one.cell.protocol == MAIN_PROTOCOL
+        record
+        for record in found
+        if record.cell.method == PRIOR and record.cell.protocol == MAIN_PROTOCOL
     ]
-    cross_fitted = [one for one in of_method if one.cell.fitted_on is None and one.scores]
+    cross_fitted = [
+        record for record in of_method if record.cell.fitted_on is None and record.scores
+    ]
     return cross_fitted[0]
 
 
@@ -62,9 +66,9 @@ def scored_cases(suite: str) -> list[Case]:
 
 def hash_of(scored: Sequence[Case]) -> str:
     """Return the hash of the cases under which their resamples are stored."""
-    images = [one.image_id for one in scored]
-    patients = [one.patient_id for one in scored]
-    findings = [one.finding for one in scored]
+    images = [case.image_id for case in scored]
+    patients = [case.patient_id for case in scored]
+    findings = [case.finding for case in scored]
     return floors.hash_of_cases(images, patients, findings, RESAMPLES)
 
 

@@ -31,14 +31,14 @@ Found = tuple[pd.DataFrame, Array, Array, Array, Array, Mapping[str, Array]]
 """Cases, weights, folds, scores with held thresholds and with thresholds chosen again, and hits of the baselines."""
 
 
-def rows_of(part: str) -> pd.DataFrame:
+def rows_of(suite: str) -> pd.DataFrame:
     """Return the rows per case of a part, all training runs, with cross-fitted thresholds."""
     files = [
-        RESULTS / part / name
+        RESULTS / suite / name
         for name in ("cases.parquet", "cases-seed1.parquet", "cases-seed2.parquet")
     ]
     columns = ["key", "model_id", "method", "image", "patient", "finding", "threshold", "iou"]
-    about = pd.read_parquet(RESULTS / part / "cells.parquet")
+    about = pd.read_parquet(RESULTS / suite / "cells.parquet")
     is_fitted = [
         "fitted_on" in json.loads(record)["cell"].get("data", {}) for record in about["record"]
     ]
@@ -48,7 +48,7 @@ def rows_of(part: str) -> pd.DataFrame:
     ]
     rows = pd.concat([pd.read_parquet(file, filters=wanted) for file in files])
     means = [name for name in rows.columns if name.startswith("mean_hit@iou")]
-    rows = rows[columns + means].assign(part=part)
+    rows = rows[columns + means].assign(part=suite)
     rows = rows[~rows["key"].astype(str).isin(fitted_keys)]
     for name in ("model_id", "method", "image", "patient", "finding"):
         rows[name] = rows[name].astype(str)
@@ -77,10 +77,10 @@ def weighted_means(values: Array, findings: Array, weights: Array) -> Array:
     """Return means over findings (B,) of ``values`` (N,) or (B,N) with ``weights`` (B,N)."""
     shares = []
     for name in np.unique(findings):
-        held = findings == name
-        total = weights[:, held].sum(1)
+        in_finding = findings == name
+        total = weights[:, in_finding].sum(1)
         shares.append(
-            (weights[:, held] * np.broadcast_to(values, weights.shape)[:, held]).sum(1)
+            (weights[:, in_finding] * np.broadcast_to(values, weights.shape)[:, in_finding]).sum(1)
             / np.maximum(total, 1)
         )
     return np.mean(shares, axis=0)
@@ -89,12 +89,12 @@ def weighted_means(values: Array, findings: Array, weights: Array) -> Array:
 def resample_weights(index: pd.DataFrame, rng: np.random.Generator) -> Array:
     """Return how often each case is drawn (B,N): patients with replacement within each part; first row is the data."""
     weights = np.ones((DRAWS + 1, len(index)))
-    for part in PARTS:
-        held = np.flatnonzero(index["part"] == part)
-        if len(held):
-            people, number = np.unique(index["patient"].to_numpy()[held], return_inverse=True)
+    for suite in PARTS:
+        in_suite = np.flatnonzero(index["part"] == suite)
+        if len(in_suite):
+            people, number = np.unique(index["patient"].to_numpy()[in_suite], return_inverse=True)
             drawn = rng.multinomial(len(people), np.full(len(people), 1 / len(people)), DRAWS)
-            weights[1:, held] = drawn[:, number]
+            weights[1:, in_suite] = drawn[:, number]
     return weights
 
 
@@ -117,30 +117,32 @@ def middles(counts: Array) -> Array:
 def chosen_again(curve: Array, index: pd.DataFrame, weights: Array, folds: Array) -> Array:
     """Return hits (B,N) of a curve of hits (N,T), thresholds chosen in each resample on the other folds of the part."""
     out = np.zeros(weights.shape, dtype=np.float32)
-    findings, parts = index["finding"].to_numpy(), index["part"].to_numpy()
-    for part in np.unique(parts):
+    findings = index["finding"].to_numpy()
+    suites = index["part"].to_numpy()
+    for suite in np.unique(suites):
         for finding in np.unique(findings):
-            group = (parts == part) & (findings == finding)
+            group = (suites == suite) & (findings == finding)
             for fold in range(FOLDS):
-                scored, others = group & (folds == fold), group & (folds != fold)
-                if scored.any() and others.any():
-                    counts = weights[:, others].astype(np.float32) @ curve[others].astype(
-                        np.float32
-                    )
+                scored = group & (folds == fold)
+                in_other_folds = group & (folds != fold)
+                if scored.any() and in_other_folds.any():
+                    counts = weights[:, in_other_folds].astype(np.float32) @ curve[
+                        in_other_folds
+                    ].astype(np.float32)
                     out[:, scored] = curve[scored][:, middles(counts)].T
     return out
 
 
-def curves_of(part: str, pooling: str, above: float | None = HIT) -> dict[int, pd.DataFrame]:
+def curves_of(suite: str, pooling: str, above: float | None = HIT) -> dict[int, pd.DataFrame]:
     """Return the hits, or with None the IoU times 10,000, at 200 thresholds, seed -> table."""
-    rows = pd.read_parquet(RESULTS / part / "curves.parquet")
+    rows = pd.read_parquet(RESULTS / suite / "curves.parquet")
     out = {}
     for seed in SEEDS:
         mine = rows[rows["model_id"] == f"custom-{pooling}-128px-seed{seed}"]
         index = pd.MultiIndex.from_frame(
             mine[["patient", "finding", "image"]]
             .astype(str)
-            .assign(part=part)[["part", "patient", "finding", "image"]]
+            .assign(part=suite)[["part", "patient", "finding", "image"]]
         )
         iou = np.stack(mine["iou"].to_list())
         out[seed] = pd.DataFrame(iou if above is None else iou > above, index=index)
@@ -161,19 +163,19 @@ def interval(theta: Array, draws: Array) -> tuple[float, float, float, float]:
     return theta.mean(), theta.mean() - reach, theta.mean() + reach, p
 
 
-def report(words: str, theta: Array, draws: Array) -> None:
+def report(label: str, theta: Array, draws: Array) -> None:
     """Print an estimate."""
     value, low, high, p = interval(theta, draws)
-    print(f"{words}: {value:+.3f} [{low:+.3f}, {high:+.3f}] p {p:.4f}", flush=True)
+    print(f"{label}: {value:+.3f} [{low:+.3f}, {high:+.3f}] p {p:.4f}", flush=True)
 
 
-def compare(rows: pd.DataFrame, parts: Sequence[str], pooling: str) -> Found:
+def compare(rows: pd.DataFrame, suites: Sequence[str], pooling: str) -> Found:
     """Print FullGrad and its differences from both baselines on the cases of the parts."""
-    of_parts = rows[rows["part"].isin(parts)]
-    label = f"{'+'.join(parts)} {pooling}"
+    suite_rows = rows[rows["part"].isin(suites)]
+    label = f"{'+'.join(suites)} {pooling}"
     for level in LEVELS:
         scores = {
-            name: wide(of_parts, name, pooling, level)
+            name: wide(suite_rows, name, pooling, level)
             for name in ("fullgrad", "fixed_box", "prior")
         }
         means = {
@@ -183,13 +185,11 @@ def compare(rows: pd.DataFrame, parts: Sequence[str], pooling: str) -> Found:
             label, f"IoU > {level}", {name: round(float(value), 3) for name, value in means.items()}
         )
     main = {
-        name: wide(of_parts, name, pooling, ".3") for name in ("fullgrad", "fixed_box", "prior")
+        name: wide(suite_rows, name, pooling, ".3") for name in ("fullgrad", "fixed_box", "prior")
     }
     index = main["fullgrad"].index.to_frame(index=False)
-    findings, weights = (
-        index["finding"].to_numpy(),
-        resample_weights(index, np.random.default_rng(1)),
-    )
+    findings = index["finding"].to_numpy()
+    weights = resample_weights(index, np.random.default_rng(1))
     folds = folds_of(index)
     floors = {
         name: main[name].reindex(main["fullgrad"].index).mean(axis=1).to_numpy()
@@ -208,7 +208,7 @@ def compare(rows: pd.DataFrame, parts: Sequence[str], pooling: str) -> Found:
             fixed[:, 0] - of_floor[0],
             fixed[:, 1:] - of_floor[1:],
         )
-    tables = [curves_of(part, pooling) for part in parts]
+    tables = [curves_of(suite, pooling) for suite in suites]
     again = []
     for seed in SEEDS:
         curve = (
@@ -272,8 +272,9 @@ def five_boxes(index: pd.DataFrame, weights: Array, findings: Array) -> Array:
         hits = np.full(len(index), np.nan)
         for fold in range(FOLDS):
             about = described(f"custom-PCAM-seed{seed}-supervised-boxes=5-fold{fold}.safetensors")
-            taught, held = {tuple(pair) for pair in about["taught"]}, set(about["held out"])
-            in_fold = index["image"].isin(held).to_numpy()
+            taught = {tuple(pair) for pair in about["taught"]}
+            held_out = set(about["held out"])
+            in_fold = index["image"].isin(held_out).to_numpy()
             is_taught = np.array([pair in taught for pair in pairs])
             for finding in np.unique(findings):
                 scored = in_fold & (findings == finding)
@@ -292,18 +293,19 @@ def best(iou: Array) -> int:
     """Return the middle of the range of thresholds with most hits and, of several, the largest mean IoU (N,T)."""
     counts = (iou > HIT).sum(0)
     edges = np.diff(np.concatenate([[0], (counts == counts.max()).astype(int), [0]]))
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    starts = np.flatnonzero(edges == 1)
+    ends = np.flatnonzero(edges == -1)
     ranges = (starts + ends - 1) // 2
     return int(ranges[iou.mean(0)[ranges].argmax()])
 
 
 def main() -> None:
     """Print all estimates."""
-    rows = pd.concat([rows_of(part) for part in PARTS])
+    rows = pd.concat([rows_of(suite) for suite in PARTS])
     for pooling in ("PCAM", "LSE"):
-        for parts in (("nih-heldout",), ("nih-sample",), PARTS):
-            found = compare(rows, parts, pooling)
-            if parts == ("nih-sample",) and pooling == "PCAM":
+        for suites in (("nih-heldout",), ("nih-sample",), PARTS):
+            found = compare(rows, suites, pooling)
+            if suites == ("nih-sample",) and pooling == "PCAM":
                 equal_cost(rows, found)
 
 

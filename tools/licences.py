@@ -84,7 +84,11 @@ def family(name: str, package: Distribution) -> str:
     """Return the licence of a package as a name in ``FAMILIES``, or the text in its metadata."""
     text = "nvidia" if name.startswith(("nvidia-", "cuda-toolkit")) else licence_text(package)
     return next(
-        (word for word, pattern in FAMILIES.items() if re.search(pattern, text, re.IGNORECASE)),
+        (
+            licence
+            for licence, pattern in FAMILIES.items()
+            if re.search(pattern, text, re.IGNORECASE)
+        ),
         text,
     )
 
@@ -95,7 +99,7 @@ def page() -> str:
     for name, package in sorted(installed().items()):
         by_family.setdefault(family(name, package), []).append(name)
     return HEAD + "".join(
-        f"| {word} | {', '.join(names)} |\n" for word, names in sorted(by_family.items())
+        f"| {licence} | {', '.join(names)} |\n" for licence, names in sorted(by_family.items())
     )
 
 

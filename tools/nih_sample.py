@@ -48,7 +48,8 @@ def write(root: Path, output: Path, names: Collection[str]) -> None:
     """
     files = find(root, "images", "images_*", "images_*/images")
     absent = [table for table in TABLES if not (root / table).is_file()]
-    if missing := [*absent, *(name for name in names if name not in files)]:
+    missing = [*absent, *(name for name in names if name not in files)]
+    if missing:
         raise DataError(f"{root} lacks {len(missing)} required files: {examples(missing)}")
     for name in tqdm(names, desc="nih-sample", unit="image", disable=None):
         small = cv2.resize(decode(files[name]), (SIDE, SIDE), interpolation=cv2.INTER_AREA)

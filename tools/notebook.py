@@ -30,7 +30,8 @@ def executed(notebook: dict[str, Any]) -> dict[str, Any]:
     """Return the notebook with the outputs of its code cells, which run in order in one name space."""
     pyplot.close("all")  # figures that are open in this process are not the notebook's
     space: dict[str, Any] = {"__name__": "notebook"}
-    cells, count = [], 0
+    cells = []
+    count = 0
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             count += 1
@@ -45,7 +46,9 @@ def executed(notebook: dict[str, Any]) -> dict[str, Any]:
 
 def _outputs(source: str, space: dict[str, Any]) -> list[dict[str, Any]]:
     """Run a cell; return what it printed, its open figures, and the value of its last expression."""
-    tree, printed, values = ast.parse(source), io.StringIO(), []
+    tree = ast.parse(source)
+    printed = io.StringIO()
+    values = []
     last = ast.Expression(tree.body.pop().value) if isinstance(tree.body[-1], ast.Expr) else None
     with contextlib.redirect_stdout(printed):
         exec(compile(tree, "cell", "exec"), space)
@@ -68,7 +71,8 @@ def _outputs(source: str, space: dict[str, Any]) -> list[dict[str, Any]]:
 def _data(value: Any) -> dict[str, str]:
     """Return a value as Jupyter shows it: type -> content."""
     if isinstance(value, Figure):
-        drawn, content = io.BytesIO(), io.BytesIO()
+        drawn = io.BytesIO()
+        content = io.BytesIO()
         value.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
         Image.open(drawn).convert("RGB").quantize(COLOURS).save(content, "PNG", optimize=True)
         return {

@@ -69,7 +69,8 @@ def fixed_box(cases: pd.DataFrame) -> np.ndarray:
     along_x, along_y = np.nonzero(allowed)
     low, high = low * SIDE / 32, high * SIDE / 32
     area = (high - low)[along_x] * (high - low)[along_y]
-    hits, total = np.zeros(len(area)), np.zeros(len(area))
+    hits = np.zeros(len(area))
+    total = np.zeros(len(area))
     for x0, y0, x1, y1 in cases[["x0", "y0", "x1", "y1"]].to_numpy():
         in_x = (np.minimum(high, x1) - np.maximum(low, x0)).clip(min=0)
         in_y = (np.minimum(high, y1) - np.maximum(low, y0)).clip(min=0)
@@ -105,11 +106,14 @@ def mean_over_findings(hits: np.ndarray, findings: np.ndarray, weights: np.ndarr
     """Return the mean over findings (B,) of the share of hits (N,), each case weighted by ``weights`` (B,N)."""
     shares = []
     for finding in np.unique(findings):
-        of = findings == finding
-        total = weights[:, of].sum(axis=1)
+        in_finding = findings == finding
+        total = weights[:, in_finding].sum(axis=1)
         shares.append(
             np.divide(
-                weights[:, of] @ hits[of], total, out=np.full(len(weights), np.nan), where=total > 0
+                weights[:, in_finding] @ hits[in_finding],
+                total,
+                out=np.full(len(weights), np.nan),
+                where=total > 0,
             )
         )
     return np.nanmean(shares, axis=0)
@@ -117,12 +121,11 @@ def mean_over_findings(hits: np.ndarray, findings: np.ndarray, weights: np.ndarr
 
 def compared(runs: np.ndarray, floor: np.ndarray, cases: pd.DataFrame) -> dict[str, float]:
     """Return the difference of hits (S,N) of training runs from hits (N,) of a floor, with intervals and p."""
-    findings, patients = cases["finding"].to_numpy(), cases["patient"].to_numpy()
+    findings = cases["finding"].to_numpy()
+    patients = cases["patient"].to_numpy()
     people, number = np.unique(patients, return_inverse=True)
-    once, without = (
-        np.ones((1, len(cases))),
-        (number[None] != np.arange(len(people))[:, None]).astype(float),
-    )
+    once = np.ones((1, len(cases)))
+    without = (number[None] != np.arange(len(people))[:, None]).astype(float)
     floor_all, floor_left = (
         mean_over_findings(floor, findings, weights) for weights in (once, without)
     )
@@ -140,8 +143,10 @@ def compared(runs: np.ndarray, floor: np.ndarray, cases: pd.DataFrame) -> dict[s
 
 def with_interval(theta: np.ndarray, covariance: np.ndarray) -> dict[str, float]:
     """Return the mean of ``theta`` (S,) with its interval and p, from the covariance (S,S) over patients."""
-    size, value = len(theta), theta.mean()
-    mean_square, between = theta.var(ddof=1), covariance[~np.eye(size, dtype=bool)].mean()
+    size = len(theta)
+    value = theta.mean()
+    mean_square = theta.var(ddof=1)
+    between = covariance[~np.eye(size, dtype=bool)].mean()
     variance = max(mean_square / size + max(between, 0), covariance.mean())
     freedom = variance**2 / ((mean_square / size) ** 2 / (size - 1))
     reach = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
@@ -183,40 +188,45 @@ def hits_of_map(values: np.ndarray, axis: np.ndarray, cases: pd.DataFrame) -> np
     hits = np.zeros((len(cases), len(LEVELS)))
     for n, level in enumerate(LEVELS):
         if surface[peak] > level:
-            parts, _ = ndimage.label(surface > level)
-            down, across = ndimage.find_objects((parts == parts[peak]).astype(np.int8))[0]
+            regions, _ = ndimage.label(surface > level)
+            down, across = ndimage.find_objects((regions == regions[peak]).astype(np.int8))[0]
             box = np.array([across.start, down.start, across.stop, down.stop]) * SIDE / COARSE
             hits[:, n] = overlap(box, cases) > 0.3
     return hits
 
 
-def prior_made_again(held: pd.DataFrame, times: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def prior_made_again(heldout: pd.DataFrame, times: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Return the hits (N,) of ``prior`` from cases that count ``times`` (N,), with the folds (N,)."""
-    out, axis = np.zeros(len(held)), coarse_surface()
-    for finding in held["finding"].unique():
-        of = (held["finding"] == finding).to_numpy()
-        cases, weights, folds = held[of], times[of], fold[of]
-        drawn, hits = coverage(cases), np.zeros((len(cases), len(LEVELS)))
+    out = np.zeros(len(heldout))
+    axis = coarse_surface()
+    for finding in heldout["finding"].unique():
+        in_finding = (heldout["finding"] == finding).to_numpy()
+        cases = heldout[in_finding]
+        weights = times[in_finding]
+        folds = fold[in_finding]
+        drawn = coverage(cases)
+        hits = np.zeros((len(cases), len(LEVELS)))
         for number in range(FOLDS):
             values = np.tensordot(weights * (folds != number), drawn, axes=1)
             hits[folds == number] = hits_of_map(values, axis, cases[folds == number])
-        out[of] = crossed_thresholds(hits, weights, folds)
+        out[in_finding] = crossed_thresholds(hits, weights, folds)
     return out
 
 
-def resampled(held: pd.DataFrame, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def resampled(heldout: pd.DataFrame, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return pooling -> differences (S,B) from ``prior`` in resamples of patients; ``curves``: hits (S,N,200)."""
-    findings, draws = held["finding"].to_numpy(), np.random.default_rng(1)
-    people, person = np.unique(held["patient"].to_numpy(), return_inverse=True)
+    findings = heldout["finding"].to_numpy()
+    draws = np.random.default_rng(1)
+    people, person = np.unique(heldout["patient"].to_numpy(), return_inverse=True)
     gaps: dict[str, list[np.ndarray]] = {name: [] for name in curves}
     for _ in range(RESAMPLES):
         times = np.bincount(draws.integers(0, len(people), len(people)), minlength=len(people))[
             person
         ].astype(float)
         fold, of_prior = ((draws.permutation(len(people)) % FOLDS)[person] for _ in range(2))
-        floor = mean_over_findings(prior_made_again(held, times, of_prior), findings, times[None])[
-            0
-        ]
+        floor = mean_over_findings(
+            prior_made_again(heldout, times, of_prior), findings, times[None]
+        )[0]
         for name, runs in curves.items():
             hits = [chosen_per_finding(run, findings, times, fold) for run in runs]
             scores = [mean_over_findings(run, findings, times[None])[0] for run in hits]
@@ -230,21 +240,23 @@ def chosen_per_finding(
     """Return the hits (N,) of a training run with thresholds chosen again, from hits (N,200)."""
     out = np.zeros(len(hits))
     for finding in np.unique(findings):
-        of = findings == finding
-        out[of] = crossed_thresholds(hits[of], times[of], fold[of])
+        in_finding = findings == finding
+        out[in_finding] = crossed_thresholds(hits[in_finding], times[in_finding], fold[in_finding])
     return out
 
 
 def holm(values: list[float]) -> list[float]:
     """Return Holm's adjusted p-values."""
-    order, adjusted, largest = np.argsort(values), np.zeros(len(values)), 0.0
+    order = np.argsort(values)
+    adjusted = np.zeros(len(values))
+    largest = 0.0
     for rank, number in enumerate(order):
         largest = max(largest, (len(values) - rank) * values[number])
         adjusted[number] = min(largest, 1)
     return adjusted.tolist()
 
 
-def curve_hits(curves: pd.DataFrame, held: pd.DataFrame, pooling: str) -> np.ndarray:
+def curve_hits(curves: pd.DataFrame, heldout: pd.DataFrame, pooling: str) -> np.ndarray:
     """Return the hits (S,N,200) of FullGrad at 200 thresholds."""
     runs = []
     for seed in range(SEEDS):
@@ -252,22 +264,24 @@ def curve_hits(curves: pd.DataFrame, held: pd.DataFrame, pooling: str) -> np.nda
         of_run = of_run.assign(
             image=of_run["image"].astype(str), finding=of_run["finding"].astype(str)
         )
-        both = held.merge(of_run[["image", "finding", "iou"]], on=["image", "finding"], how="left")
+        both = heldout.merge(
+            of_run[["image", "finding", "iou"]], on=["image", "finding"], how="left"
+        )
         runs.append(np.stack(both["iou"].tolist()) > 3000)
     return np.array(runs, dtype=float)
 
 
-def fullgrad_hits(curves: np.ndarray, held: pd.DataFrame, pooling: str) -> np.ndarray:
+def fullgrad_hits(curves: np.ndarray, heldout: pd.DataFrame, pooling: str) -> np.ndarray:
     """Return the hits (S,N) of ``curves`` (S,N,200) at the thresholds of nih-sample's runs with the same seed."""
     runs = []
     for seed, hits in enumerate(curves):
         thresholds = thresholds_of("nih-sample", "fullgrad", f"custom-{pooling}-128px-seed{seed}")
-        steps = [min(int(thresholds[finding] * STEPS), STEPS - 1) for finding in held["finding"]]
-        runs.append(hits[np.arange(len(held)), steps])
+        steps = [min(int(thresholds[finding] * STEPS), STEPS - 1) for finding in heldout["finding"]]
+        runs.append(hits[np.arange(len(heldout)), steps])
     return np.array(runs)
 
 
-def published_hits(held: pd.DataFrame, method: str, pooling: str) -> np.ndarray:
+def published_hits(heldout: pd.DataFrame, method: str, pooling: str) -> np.ndarray:
     """Return the published cross-fitted hits (S,N) of a method: means over draws of the folds where there are some."""
     runs = []
     for seed in range(SEEDS):
@@ -279,7 +293,7 @@ def published_hits(held: pd.DataFrame, method: str, pooling: str) -> np.ndarray:
         ]
         rows = rows[rows["key"].isin(cross_fitted_keys())].astype({"image": str, "finding": str})
         rows = rows[["image", "finding", "hit@iou.3", "mean_hit@iou.3"]]
-        both = held.merge(rows, on=["image", "finding"], validate="one_to_one")
+        both = heldout.merge(rows, on=["image", "finding"], validate="one_to_one")
         runs.append(
             both["mean_hit@iou.3"].astype(float).fillna(both["hit@iou.3"].astype(float)).to_numpy()
         )
@@ -313,31 +327,33 @@ def main() -> None:
     )
     parser.add_argument("curves", type=Path)
     curves = pd.read_parquet(parser.parse_args().curves)
-    sample, held = cases_of("nih-sample"), cases_of("nih-heldout")
-    shared = {*sample["patient"]} & {*held["patient"]}
-    print(f"{len(sample)} and {len(held)} cases, {len(shared)} patients in both")
-    findings, once = held["finding"].to_numpy(), np.ones((1, len(held)))
+    sample = cases_of("nih-sample")
+    heldout = cases_of("nih-heldout")
+    shared = {*sample["patient"]} & {*heldout["patient"]}
+    print(f"{len(sample)} and {len(heldout)} cases, {len(shared)} patients in both")
+    findings = heldout["finding"].to_numpy()
+    once = np.ones((1, len(heldout)))
     chosen = thresholds_of("nih-sample", "prior", "custom-PCAM-128px-seed0")
-    floors = {name: np.zeros(len(held)) for name in ("prior", "fixed_box")}
+    floors = {name: np.zeros(len(heldout)) for name in ("prior", "fixed_box")}
     for finding, of_sample in sample.groupby("finding"):
         boxes = {
             "prior": prior_box(of_sample, chosen[str(finding)]),
             "fixed_box": fixed_box(of_sample),
         }
-        of = (held["finding"] == finding).to_numpy()
+        in_finding = (heldout["finding"] == finding).to_numpy()
         for name, box in boxes.items():
-            floors[name][of] = overlap(box, held[of]) > 0.3
+            floors[name][in_finding] = overlap(box, heldout[in_finding]) > 0.3
     for name, hits in floors.items():
         print(f"{name} of nih-sample: {mean_over_findings(hits, findings, once)[0]:.3f}")
-    of_runs = {name: curve_hits(curves, held, name) for name in POOLINGS}
-    fitted = {name: fullgrad_hits(hits, held, name) for name, hits in of_runs.items()}
-    report("fitted on nih-sample", fitted, floors, held)
-    runs = {name: published_hits(held, "fullgrad", name) for name in POOLINGS}
-    prior = published_hits(held, "prior", "PCAM")[0]
-    report("cross-fitted, thresholds and prior held fixed", runs, {"prior": prior}, held)
+    of_runs = {name: curve_hits(curves, heldout, name) for name in POOLINGS}
+    fitted = {name: fullgrad_hits(hits, heldout, name) for name, hits in of_runs.items()}
+    report("fitted on nih-sample", fitted, floors, heldout)
+    runs = {name: published_hits(heldout, "fullgrad", name) for name in POOLINGS}
+    prior = published_hits(heldout, "prior", "PCAM")[0]
+    report("cross-fitted, thresholds and prior held fixed", runs, {"prior": prior}, heldout)
     print(f"cross-fitted, thresholds and prior made again in {RESAMPLES} resamples")
     p = []
-    for name, draws in resampled(held, of_runs).items():
+    for name, draws in resampled(heldout, of_runs).items():
         theta = [mean_over_findings(run - prior, findings, once)[0] for run in runs[name]]
         gap = with_interval(np.array(theta), np.cov(draws))
         print(
@@ -348,16 +364,18 @@ def main() -> None:
 
 
 def report(
-    title: str, runs: dict[str, np.ndarray], floors: dict[str, np.ndarray], held: pd.DataFrame
+    title: str, runs: dict[str, np.ndarray], floors: dict[str, np.ndarray], heldout: pd.DataFrame
 ) -> None:
     """Print the scores and the differences of both networks, with Holm's correction over them."""
     print(title)
-    findings, once, largest = held["finding"].to_numpy(), np.ones((1, len(held))), []
+    findings = heldout["finding"].to_numpy()
+    once = np.ones((1, len(heldout)))
+    largest = []
     for pooling, hits in runs.items():
         print(
             f"  {pooling}: {np.mean([mean_over_findings(run, findings, once)[0] for run in hits]):.3f}"
         )
-        gaps = {name: compared(hits, floor, held) for name, floor in floors.items()}
+        gaps = {name: compared(hits, floor, heldout) for name, floor in floors.items()}
         for name, gap in gaps.items():
             show(name, pooling, gap)
         largest.append(max(gap["p"] for gap in gaps.values()))

@@ -204,24 +204,26 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
     """
     if "network" not in config:
         return backbones.build(**config)
-    word = config["network"]
+    network = config["network"]
     if not trust:
-        user_code.refuse_code([word], where)
-    if config["code"] != _code(word):
+        user_code.refuse_code([network], where)
+    if config["code"] != _code(network):
         changed = (
             "or a module that it imports has changed or was removed since this run was created"
         )
-        raise DataError(f"{user_code.file_of(word)} {changed}: restore it or create the run again")
-    module = _rebuilt_module(word, config["outputs"], config["channels"], config["architecture"])
+        raise DataError(
+            f"{user_code.file_of(network)} {changed}: restore it or create the run again"
+        )
+    module = _rebuilt_module(network, config["outputs"], config["channels"], config["architecture"])
     model = connect(module, ModelSpec(**config["wiring"]), config["channels"])
     model.rescale = normalised(config["mean"], config["std"], config["channels"])
     model.build_options = dict(config)
     return model
 
 
-def _code(word: str) -> str | None:
-    """Return the hash of the user's file in ``word`` with its local modules; None if there is no such file."""
-    file = user_code.file_of(word)
+def _code(network: str) -> str | None:
+    """Return the hash of the user's file in ``network`` with its local modules; None if there is no such file."""
+    file = user_code.file_of(network)
     return (
         user_code.code_hash(user_code.local_files(file))
         if file is not None and file.is_file()
@@ -272,20 +274,27 @@ def build(
     Values that the flags do not set come from the project of the network or are detected, and are logged. Raises
     ``LocusError`` for values that do not fit, with the flag to write, and if the layers do not give its logits.
     """
-    word = str(flags.model)
-    named = name_map(flags.findings) or flags.findings
-    count = None if isinstance(named, dict) else len(named) or len(default_findings) or None
-    network = network_of(word, count, flags.channels)
-    module, weights = network.module, network.weights
+    network_name = str(flags.model)
+    names_of_outputs = name_map(flags.findings) or flags.findings
+    count = (
+        None
+        if isinstance(names_of_outputs, dict)
+        else len(names_of_outputs) or len(default_findings) or None
+    )
+    network = network_of(network_name, count, flags.channels)
+    module = network.module
+    weights = network.weights
     if flags.weights:
         weights = weight_files.load_external(
-            module, weight_files.weights(flags.weights), flags.weights, word
+            module, weight_files.weights(flags.weights), flags.weights, network_name
         )
     channels = flags.channels or network.channels or channels_of(module)
     size = flags.img_size or network.img_size or default_img_size or DEFAULT_IMAGE_SIDE
     mean, std, normalisation = _normalisation(flags, network, channels)
     trace = observe(module, channels, size)
-    names, where = _named_outputs(named, network.findings, default_findings, trace.logits.shape[1])
+    names, where = _named_outputs(
+        names_of_outputs, network.findings, default_findings, trace.logits.shape[1]
+    )
     meaning = (flags.outputs, flags.target)
     spec, findings = read_spec(
         trace, parts=(flags.features, flags.head), findings=names, where=where, meaning=meaning
@@ -296,11 +305,13 @@ def build(
     model.rescale = rescale
     model.eval()
     model.build_options = {
-        "network": word, "outputs": trace.logits.shape[1], "channels": channels, "mean": list(mean), "std": list(std),
-        "wiring": asdict(spec), "architecture": network.architecture, "code": _code(word),
+        "network": network_name, "outputs": trace.logits.shape[1], "channels": channels, "mean": list(mean),
+        "std": list(std), "wiring": asdict(spec), "architecture": network.architecture, "code": _code(network_name),
     }  # fmt: skip
     model.set_outputs(findings, size)
-    log.info("%s: %s; weights: %s; images of %d px, %s", word, spec, weights, size, normalisation)
+    log.info(
+        "%s: %s; weights: %s; images of %d px, %s", network_name, spec, weights, size, normalisation
+    )
     return _opened(model, flags.preprocess, weights, normalisation)
 
 
@@ -340,27 +351,29 @@ def name_map(findings: Sequence[str]) -> dict[str, int]:
     >>> name_map(["Effusion=3", "Mass=5"]), name_map(["Effusion"])
     ({'Effusion': 3, 'Mass': 5}, {})
     """
-    parts = [word.rpartition("=") for word in findings]
-    if not any(equals for _, equals, _ in parts):
+    pieces = [text.rpartition("=") for text in findings]
+    if not any(equals for _, equals, _ in pieces):
         return {}
-    pairs = zip(findings, parts, strict=True)
-    if wrong := [word for word, (name, _, column) in pairs if not (name and column.isdecimal())]:
+    pairs = zip(findings, pieces, strict=True)
+    wrong = [text for text, (name, _, column) in pairs if not (name and column.isdecimal())]
+    if wrong:
         raise BadValueError(
             f"--findings has {wrong[0]!r} in a name map: write NAME=NUMBER, such as Effusion=3"
         )
-    if twice := duplicates([name for name, _, _ in parts]):
+    twice = duplicates([name for name, _, _ in pieces])
+    if twice:
         raise BadValueError(
             f"--findings has {twice[0]} more than once: give each finding one output"
         )
-    return {name: int(column) for name, _, column in parts}
+    return {name: int(column) for name, _, column in pieces}
 
 
 def _named_outputs(
-    named: Sequence[str] | dict[str, int], project: Sequence[str], usual: Sequence[str], count: int
+    given: Sequence[str] | dict[str, int], project: Sequence[str], usual: Sequence[str], count: int
 ) -> tuple[Sequence[str] | dict[str, int], str]:
     """Return the names of the outputs and their source: the flags, else the network's project, else the data set."""
     for names, where in (
-        (named, "--findings"),
+        (given, "--findings"),
         (project, "the network's project"),
         (usual, "the data set"),
     ):
@@ -378,9 +391,13 @@ def _normalisation(
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std require each other: use both, or leave both out")
     if flags.mean:
-        mean, std, source = flags.mean, flags.std, "from the flags"
+        mean = flags.mean
+        std = flags.std
+        source = "from the flags"
     elif network.mean and network.std and len(network.mean) in (1, channels):
-        mean, std, source = network.mean, network.std, "from its project"
+        mean = network.mean
+        std = network.std
+        source = "from its project"
     else:
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
         source = "ImageNet; change with --mean and --std"
@@ -388,38 +405,38 @@ def _normalisation(
     return mean, std, "mean {}, std {} ({})".format(*numbers, source)
 
 
-def network_of(word: str, outputs: int | None, channels: int | None = None) -> ExternalNetwork:
-    """Build the network that ``word`` names, with ``outputs`` logits (None: the default of the library or file).
+def network_of(network: str, outputs: int | None, channels: int | None = None) -> ExternalNetwork:
+    """Build the network that ``network`` names, with ``outputs`` logits (None: the default of the library or file).
 
     Random weights are the same in every call. Raises ``LocusError`` for an unknown network, a missing library and
     errors in a user's file.
     """
-    source, _, name = word.partition(":")
-    if not user_code.runs_code(word) and source not in SOURCES:
+    source, _, name = network.partition(":")
+    if not user_code.runs_code(network) and source not in SOURCES:
         forms = f"path/to/file.py:build, {', '.join(f'{s}:NAME' for s in SOURCES)}"
-        raise BadValueError(f"unknown network {word!r}: use one of {forms}")
+        raise BadValueError(f"unknown network {network!r}: use one of {forms}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if user_code.runs_code(word):
-            module, weights = _in_float32(_from_file(word, outputs))
+        if user_code.runs_code(network):
+            module, weights = _in_float32(_from_file(network, outputs))
             config = getattr(module, "pretrained_cfg", None) or {}  # of timm's networks
             return ExternalNetwork(module, weights, mean=config.get("mean"), std=config.get("std"))
         return SOURCES[source](name, outputs, channels)
 
 
-def _from_file(word: str, outputs: int | None) -> nn.Module:
+def _from_file(network: str, outputs: int | None) -> nn.Module:
     """Call ``build`` of a user's file, with ``num_classes`` if it has this parameter."""
-    make = user_code.from_file(word, "network", "function or class")
+    make = user_code.from_file(network, "network", "function or class")
     asks = False
     try:
         asks = "num_classes" in inspect.signature(make).parameters and outputs is not None
         module = make(num_classes=outputs) if asks else make()
     except user_code.ANYTHING as error:
         called = f"called with num_classes={outputs}" if asks else "called without arguments"
-        raise LocusError(f"{word}, {called}, raised {type(error).__name__}: {error}") from error
+        raise LocusError(f"{network}, {called}, raised {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):
         raise BadValueError(
-            f"{word} returns a {type(module).__name__}: it must return an nn.Module"
+            f"{network} returns a {type(module).__name__}: it must return an nn.Module"
         )
     return module
 
@@ -449,7 +466,7 @@ def _timm(name: str, outputs: int | None, channels: int | None) -> ExternalNetwo
     options = {"in_chans": channels or 3, **layers.options(name)}
     module: Any = timm.create_model(name, num_classes=_require_outputs(name, outputs), **options)
     config = module.pretrained_cfg
-    mean, std = (tuple(config[word]) if channels != 1 else None for word in ("mean", "std"))
+    mean, std = (tuple(config[field]) if channels != 1 else None for field in ("mean", "std"))
     return ExternalNetwork(
         module=module,
         weights="random",
@@ -510,13 +527,15 @@ def _efficientnet_pytorch(name: str, outputs: int | None, channels: int | None) 
 def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
     """Load an image classifier of Hugging Face's transformers from the hub or a local folder."""
     module = encoders.load("AutoModelForImageClassification", name)
-    config, labels = module.config, module.config.id2label
+    config = module.config
+    labels = module.config.id2label
     findings: tuple[str, ...] = ()
     if not str(labels.get(0, "LABEL_0")).startswith("LABEL_"):
         findings = tuple(labels[index] for index in sorted(labels))
     processor = encoders.processor(name)
     side = encoders.processed_size(processor)
-    if side is None and (size := getattr(config, "image_size", None)):
+    size = getattr(config, "image_size", None)
+    if side is None and size:
         side = int(size[0] if isinstance(size, list | tuple) else size)
     mean, std = encoders.statistics(processor)
     return ExternalNetwork(
@@ -550,13 +569,15 @@ SOURCES: dict[str, Callable[[str, int | None, int | None], ExternalNetwork]] = {
 
 
 def _rebuilt_module(
-    word: str, outputs: int, channels: int, architecture: dict[str, Any] | None
+    network: str, outputs: int, channels: int, architecture: dict[str, Any] | None
 ) -> nn.Module:
     """Build a network of the same architecture, without its weights."""
     if architecture is None:
-        plain = "xrv:densenet121" if word.startswith("xrv:") else word
+        plain = "xrv:densenet121" if network.startswith("xrv:") else network
         return network_of(plain, outputs, channels).module
-    module: nn.Module = encoders.from_config("AutoModelForImageClassification", word, architecture)
+    module: nn.Module = encoders.from_config(
+        "AutoModelForImageClassification", network, architecture
+    )
     return module
 
 
@@ -595,7 +616,8 @@ def read(
     ``trained_on`` overrides the training data recorded in the run. Raises ``DataError`` for a path that is not a run.
     """
     run = checkpoint(path)
-    config, stamp = run.config, run.stamp
+    config = run.config
+    stamp = run.stamp
     network = str(stamp["model"].get("network", ""))
     wiring = stamp["model"].get("wiring")
     declared = trained_on or run.trained_on

@@ -208,5 +208,5 @@ def examples(items: Iterable[object], most: int = 3) -> str:
     'a, b, c and 1 more'
     """
     names = [str(item) for item in items]
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+    remaining = len(names) - most
+    return ", ".join(names[:most]) + (f" and {remaining} more" if remaining > 0 else "")

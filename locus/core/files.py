@@ -114,8 +114,8 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
         return line
     pad = "\n" + " " * (indent + 1)
     if isinstance(value, dict):
-        words = {json.dumps(str(name), ensure_ascii=False): item for name, item in value.items()}
-        items = [f"{word}: {pretty(item, indent + 1, width)}" for word, item in words.items()]
+        fields = {json.dumps(str(name), ensure_ascii=False): item for name, item in value.items()}
+        items = [f"{name}: {pretty(item, indent + 1, width)}" for name, item in fields.items()]
         return "{" + pad + ("," + pad).join(items) + "\n" + " " * indent + "}"
     return (
         "["
@@ -154,10 +154,10 @@ def csv_value(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
-def require_path(value: object, word: str) -> None:
-    """Raise ``BadValueError`` that names the argument ``word`` unless ``value`` is a path."""
+def require_path(value: object, argument_name: str) -> None:
+    """Raise ``BadValueError`` that has ``argument_name`` unless ``value`` is a path."""
     if not isinstance(value, str | Path):
-        raise BadValueError(f"{word} is {value!r}: give a path")
+        raise BadValueError(f"{argument_name} is {value!r}: give a path")
 
 
 def file_hash(path: Path | str) -> str:
@@ -181,16 +181,16 @@ def is_hidden(path: Path, folder: Path) -> bool:
     >>> is_hidden(Path("d/._a.xml"), Path("d")), is_hidden(Path("d/__MACOSX/a.xml"), Path("d"))
     (True, True)
     """
-    parts = path.relative_to(folder).parts
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    folder_names = path.relative_to(folder).parts
+    return any(name.startswith(".") or name == "__MACOSX" for name in folder_names)
 
 
-def safe_filename(*parts: str) -> str:
-    """Join ``parts`` into a file name and replace unsafe characters.
+def safe_filename(*texts: str) -> str:
+    """Join ``texts`` into a file name and replace unsafe characters.
 
     It never begins with a dot, because such files are hidden and hold unfinished records.
 
     >>> safe_filename("a.png", "Nodule/Mass"), safe_filename("../../evil")
     ('a.png_Nodule_Mass', '__.._evil')
     """
-    return re.sub(r"^\.+|[^\w.=-]+", "_", "_".join(parts))
+    return re.sub(r"^\.+|[^\w.=-]+", "_", "_".join(texts))

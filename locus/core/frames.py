@@ -49,7 +49,8 @@ def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:
     [[10.0, 20.0, 15.0, 28.0]]
     """
     array = as_boxes(boxes)
-    corner, size = array[:, :2], array[:, 2:]
+    corner = array[:, :2]
+    size = array[:, 2:]
     return np.column_stack([corner, corner + size])
 
 

@@ -50,7 +50,8 @@ def require_size(path: Path) -> Path:
     """
     if path.exists() and not path.is_file():
         raise DataError(f"cannot read {path}: it is not a regular file")
-    if path.is_file() and (size := path.stat().st_size) > MAX_TEXT_BYTES:
+    size = path.stat().st_size if path.is_file() else 0
+    if size > MAX_TEXT_BYTES:
         raise DataError(
             f"{path} has {size:,} bytes; the limit for a table or JSON file is {MAX_TEXT_BYTES:,}"
         )
@@ -61,12 +62,11 @@ def groups(root: Path = CONTROL_GROUPS, membership: Path = OWN_CONTROL_GROUP) ->
     """Return the folders of this process's group and its parents; empty if the system has no cgroup v2."""
     lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
     names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    return [
-        folder
-        for name in names
-        for folder in (root / name, *(root / name).parents)
-        if folder.is_relative_to(root)
-    ]
+    groups_and_parents: list[Path] = []
+    for name in names:
+        group = root / name
+        groups_and_parents += [group, *group.parents]
+    return [folder for folder in groups_and_parents if folder.is_relative_to(root)]
 
 
 def read_limit(path: Path) -> str | None:

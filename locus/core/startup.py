@@ -86,7 +86,8 @@ def require_packages() -> None:
     missing = [
         problem for module, problem in problems.items() if importlib.util.find_spec(module) is None
     ]
-    if problem := missing[0] if missing else arrow_problem():
+    problem = missing[0] if missing else arrow_problem()
+    if problem:
         sys.stderr.write(f"error: {problem}\n")
         raise SystemExit(2)
 

@@ -30,38 +30,38 @@ PARTS = ("backbones", "benchmark", "config", "core", "datasets", "methods")
 """Parts of Locus, which code imports as ``locus.methods`` …"""
 
 
-def runs_code(word: object) -> bool:
-    """Return True if a word names code in a Python file, ``path/to/file.py:Class``.
+def runs_code(spec: object) -> bool:
+    """Return True if ``spec`` names code in a Python file, ``path/to/file.py:Class``.
 
     >>> [runs_code(word) for word in ("net.py:build", "gradcam", None)]
     [True, False, False]
     """
-    return isinstance(word, str) and ".py:" in word
+    return isinstance(spec, str) and ".py:" in spec
 
 
-def file_of(word: str) -> Path | None:
-    """Return the Python file in a word ``path/to/file.py:build``; None for other words."""
-    return Path(word.rpartition(":")[0]) if runs_code(word) else None
+def file_of(spec: str) -> Path | None:
+    """Return the Python file in a text such as ``path/to/file.py:build``; None for other texts."""
+    return Path(spec.rpartition(":")[0]) if runs_code(spec) else None
 
 
-def refuse_code(words: Iterable[object], where: object) -> None:
-    """Raise ``BadValueError`` for the first of the ``words`` of the file ``where`` that names code."""
-    for word in filter(runs_code, words):
+def refuse_code(specs: Iterable[object], where: object) -> None:
+    """Raise ``BadValueError`` for the first of the ``specs`` of the file ``where`` that names code."""
+    for spec in filter(runs_code, specs):
         raise BadValueError(
-            f"{where} would run the code in {word}: use --trust if you trust this file"
+            f"{where} would run the code in {spec}: use --trust if you trust this file"
         )
 
 
-def from_file(word: str, kind: str, what: Literal["class", "function or class"] = "class") -> Any:
-    """Return the object of ``word``, written ``path/to/file.py:name``. Raises ``LocusError`` with path and reason.
+def from_file(spec: str, kind: str, what: Literal["class", "function or class"] = "class") -> Any:
+    """Return the object of ``spec``, written ``path/to/file.py:name``. Raises ``LocusError`` with path and reason.
 
     ``kind``: the noun for it in error messages. ``what``: the objects that are allowed.
     """
     is_allowed: Callable[[object], bool] = inspect.isclass if what == "class" else callable
-    path, _, name = word.rpartition(":")
+    path, _, name = spec.rpartition(":")
     if not Path(path).is_file():
         raise DataError(
-            f"file {path!r} of the {kind} {word!r} not found: use path/to/file.py:{what.split()[-1]}"
+            f"file {path!r} of the {kind} {spec!r} not found: use path/to/file.py:{what.split()[-1]}"
         )
     try:
         module = module_of(Path(path))
@@ -103,12 +103,12 @@ def _beside(folder: Path) -> Iterator[None]:
         path.parent.name for path in folder.glob("*/__init__.py")
     }
     neighbours = names - {"locus"} - sys.stdlib_module_names
-    others = {
+    hidden_modules = {
         name: module
         for name, module in sys.modules.items()
         if _is_other(name, module, neighbours, folder)
     }
-    for name in others:
+    for name in hidden_modules:
         del sys.modules[name]
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()  # the folder may be new
@@ -116,10 +116,10 @@ def _beside(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(folder))
-        hidden = {name.split(".")[0] for name in others}
+        hidden = {name.split(".")[0] for name in hidden_modules}
         for name in [name for name in sys.modules if name.split(".")[0] in hidden]:
             del sys.modules[name]
-        sys.modules.update(others)
+        sys.modules.update(hidden_modules)
 
 
 def _is_other(name: str, module: ModuleType | None, neighbours: Set[str], folder: Path) -> bool:
@@ -260,7 +260,9 @@ def _text(node: Any) -> str:
     if not isinstance(node, ast.AST):
         return repr(node)
     if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings
-        node = ast.JoinedStr([part for part in node.values if getattr(part, "value", None) != ""])
+        node = ast.JoinedStr(
+            [element for element in node.values if getattr(element, "value", None) != ""]
+        )
     fields = (
         (name, value)
         for name, value in ast.iter_fields(node)

@@ -34,45 +34,46 @@ def names() -> list[str]:
     return REGISTRY.names()
 
 
-def is_synthetic(word: str) -> bool:
-    """Return True if the findings of the data set ``word`` are drawn by code; False for an unknown word.
+def is_synthetic(dataset: str) -> bool:
+    """Return True if the findings of the data set ``dataset`` are drawn by code; False for an unknown word.
 
     >>> is_synthetic("phantom:train=8"), is_synthetic("NIH"), is_synthetic("three hospitals")
     (True, False, False)
     """
-    name = normalize_data_set(word).split(":")[0]
+    name = normalize_data_set(dataset).split(":")[0]
     return name in names() and bool(REGISTRY.get(name).synthetic)
 
 
-def root_of(word: str, root: Path | str | None = None) -> Path:
+def root_of(dataset: str, root: Path | str | None = None) -> Path:
     """Return the folder of a data set: ``root`` if given, else ``$LOCUS_DATA/<name>``, else ``data/<name>``.
 
     The name is NIH for ``implanted``, which reads NIH's files.
     """
     if not isinstance(root, str | Path | None):
         raise BadValueError(f"root is {root!r}: give the path of a folder")
-    path, name = None if root is None else Path(root), normalize_data_set(word).split(":")[0]
+    path = None if root is None else Path(root)
+    name = normalize_data_set(dataset).split(":")[0]
     return path or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
 
 
-def at_hand(word: str, root: Path | str | None = None) -> bool:
+def at_hand(dataset: str, root: Path | str | None = None) -> bool:
     """Return True if the folder of a data set exists or is not needed (the phantom, or truth without images).
 
     >>> at_hand("phantom:boxed=5"), at_hand("NIH", "no/such/folder"), at_hand("NIH:images=False")
     (True, False, True)
     """
-    if not needs_folder(word) and word.split(":")[0] in TRUTHS_OF_XRV:
+    if not needs_folder(dataset) and dataset.split(":")[0] in TRUTHS_OF_XRV:
         from locus.datasets.io.tables import xrv_folder  # imports pandas
 
         return xrv_folder() is not None
-    return not needs_folder(word) or root_of(word, root).is_dir()
+    return not needs_folder(dataset) or root_of(dataset, root).is_dir()
 
 
-def needs_folder(word: str) -> bool:
-    """Return True if the data set ``word`` reads files of a folder."""
-    name = word.split(":")[0]
+def needs_folder(dataset: str) -> bool:
+    """Return True if the data set ``dataset`` reads files of a folder."""
+    name = dataset.split(":")[0]
     return name in TABLES_OF_USER or (
-        name != "phantom" and options_of(word).get("images", True) is not False
+        name != "phantom" and options_of(dataset).get("images", True) is not False
     )
 
 
@@ -84,11 +85,12 @@ def check(name: str, root: Path | str | None = None) -> None:
     from locus.datasets.base import Request
 
     name = normalize_data_set(name)
-    part: Any = REGISTRY.get(name)
-    if chosen := options_of(name):  # validation imports pydantic
-        validated(part.__init__, chosen)
-    if part.layout and needs_folder(name):
-        Request(root=root_of(name, root)).folder(part.layout)
+    dataset_class: Any = REGISTRY.get(name)
+    chosen = options_of(name)
+    if chosen:  # validation imports pydantic
+        validated(dataset_class.__init__, chosen)
+    if dataset_class.layout and needs_folder(name):
+        Request(root=root_of(name, root)).folder(dataset_class.layout)
 
 
 def load(
@@ -122,10 +124,10 @@ def load(
     request = Request(
         root=root_of(name, root), **{"split": split, "partition": partition, **fields}
     )
-    part: Callable[..., Dataset] = REGISTRY.get(name)
-    options = validated(part.__init__, {**options, **options_of(name)})
+    dataset_class: Callable[..., Dataset] = REGISTRY.get(name)
+    options = validated(dataset_class.__init__, {**options, **options_of(name)})
     data: Dataset = construct(
-        functools.partial(part, request), "data set", name.split(":")[0], options
+        functools.partial(dataset_class, request), "data set", name.split(":")[0], options
     )
     return data
 

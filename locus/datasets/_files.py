@@ -63,13 +63,17 @@ def without_pixels(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def training_rows(
-    part: Callable[..., Dataset],
+    dataset_class: Callable[..., Dataset],
     request: Request,
     names: Sequence[Split] = ("train",),
     **options: Any,
 ) -> list[Sample]:
     """Return the samples of the splits ``names`` of a data set, for ``Dataset.training_part``."""
-    return [sample for name in names for sample in part(replace(request, split=name), **options)]
+    return [
+        sample
+        for name in names
+        for sample in dataset_class(replace(request, split=name), **options)
+    ]
 
 
 def no_pixels() -> NoReturn:
@@ -90,8 +94,10 @@ class TableRows(Sequence[Sample]):
         self, table: "DataFrame", labels: NDArray[np.float32], files: Mapping[str, Path | str],
         truth: Callable[[str], dict[str, Any]],
     ) -> None:  # fmt: skip
-        self._truth, self._labels = truth, np.array(labels, np.float32, order="C")
-        self._images, self._patients = table.index.tolist(), table["patient"].tolist()
+        self._truth = truth
+        self._labels = np.array(labels, np.float32, order="C")
+        self._images = table.index.tolist()
+        self._patients = table["patient"].tolist()
         self._paths = [str(files[image]) for image in self._images]
         self._about = {name: table[name].tolist() for name in ABOUT if name in table}
         self._frames: dict[str, tuple[int, int]] = {}
@@ -100,7 +106,8 @@ class TableRows(Sequence[Sample]):
         return len(self._images)
 
     def __getitem__(self, index: Any) -> Any:
-        image, path = self._images[index], self._paths[index]
+        image = self._images[index]
+        path = self._paths[index]
         meta = {name: column[index] for name, column in self._about.items()}
         truth = self._truth(image)
         truth["frame"] = truth["frame"] or self._frame_of_file(path)
@@ -204,7 +211,8 @@ def with_file(
         EmptySplitError: no image is listed in the split.
         NoImagesError: no listed image has a file.
     """
-    names, which = list(listed), f"{split} images" if split else "images"
+    names = list(listed)
+    which = f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
         raise EmptySplitError(
@@ -327,6 +335,6 @@ def boxes_by_image(
         image, finding, _ = listed[i]
         by_image.setdefault(image, {}).setdefault(finding, []).append(inside[i])
     return {
-        image: {word: np.stack(one) for word, one in of_image.items()}
-        for image, of_image in by_image.items()
+        image: {finding: np.stack(boxes) for finding, boxes in image_boxes.items()}
+        for image, image_boxes in by_image.items()
     }, cut

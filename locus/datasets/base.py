@@ -397,7 +397,8 @@ class RelabeledDataset(DatasetWrapper):
             if index is not None:
                 self.names[data.findings[index]] = finding
         if not self.names:
-            requested, existing = ", ".join(findings), ", ".join(data.findings)
+            requested = ", ".join(findings)
+            existing = ", ".join(data.findings)
             raise DataError(
                 f"{data.name} has none of the model's findings ({requested}): it has {existing}"
             )

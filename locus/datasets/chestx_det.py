@@ -83,7 +83,8 @@ class ChestXDet(FileDataset):
     origin = layout = LAYOUT
 
     def __init__(self, request: Request, whole: bool = False) -> None:
-        root, self.split = request.folder(LAYOUT), request.split
+        root = request.folder(LAYOUT)
+        self.split = request.split
         paths = [_listed(root, names) for names in FILES]
         tasks = {13: FINDINGS, 10: TEN} if paths[1].name == FILES[1][0] else {10: TEN}
         self.findings = request.task(tasks, self.name, max(tasks))
@@ -127,12 +128,11 @@ def marked_samples(
     Returns:
         The samples with masks of the outlines, and the number of clipped boxes.
     """
-    listed = (
-        (i, f, (*box.tolist(),))
-        for i, of_image in marks.items()
-        for f, box, _ in of_image
-        if f in findings
-    )
+    listed = []
+    for i, image_marks in marks.items():
+        for finding, box, _ in image_marks:
+            if finding in findings:
+                listed.append((i, finding, tuple(box.tolist())))
     truth, clipped = boxes_by_image(path, dict.fromkeys(listed), dict.fromkeys(marks, FRAME))
     samples = []
     for i, image_marks in marks.items():
@@ -175,7 +175,7 @@ def read_marks(
 
 def _marks(path: Path, raw: Mapping[str, Any], image: str) -> Marks:
     """Return the marks of one ``image``. Raises ``DataError`` for lists of different lengths and invalid outlines."""
-    findings = [str(word) for word in raw["syms"]]
+    findings = [str(name) for name in raw["syms"]]
     refuse_unknown(path, findings, FINDINGS)
     outlines = [np.array(points, np.float64).reshape(-1, 2) for points in raw.get("polygons") or []]
     if any(len(points) < 3 or not np.isfinite(points).all() for points in outlines):

@@ -59,7 +59,8 @@ class ChestXDet10(FileDataset):
     origin = layout = LAYOUT
 
     def __init__(self, request: Request, images: bool = True, by_patient: bool = True) -> None:
-        root, self.split = request.folder(LAYOUT), request.split
+        root = request.folder(LAYOUT)
+        self.split = request.split
         self.findings = request.task({10: TEN}, self.name, 10)
         paths = [root / name for name in TABLES]
         train = read_marks(paths[0])

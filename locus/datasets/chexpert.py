@@ -122,10 +122,11 @@ def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
         side: [path for path in side_paths if path.is_dir()] for side, side_paths in paths.items()
     }
     files: dict[str, Path] = {}
-    for image, (side, _, rest) in zip(
+    for image, (side, _, relative_path) in zip(
         listed.index, listed["path"].str.partition("/", expand=False), strict=True
     ):
-        path = next((path for folder in folders[side] if (path := folder / rest).is_file()), None)
+        candidates = [folder / relative_path for folder in folders[side]]
+        path = next(filter(Path.is_file, candidates), None)
         if path is not None:
             files[image] = path
     check_links(files.values(), root)
@@ -168,24 +169,24 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises ``DataError`` for a path or a label that CheXpert does not have.
     """
     raw = read_csv(path, ("Path", *FINDINGS))
-    parts = raw["Path"].str.extract(_ROW)
-    wrong = raw["Path"][parts[0].isna()]
+    fields = raw["Path"].str.extract(_ROW)
+    wrong = raw["Path"][fields[0].isna()]
     raise_if_any(
         path,
         map(repr, wrong),
         "invalid paths",
         "; expected train/patient00001/study1/view1_frontal.jpg",
     )
-    image = parts[1] + "_" + parts[2] + "_" + parts[3]
+    image = fields[1] + "_" + fields[2] + "_" + fields[3]
     refuse_duplicates(path, image)
     about = {
-        "path": parts[0],
-        "patient": parts[1],
-        "study": parts[1] + "/" + parts[2],
-        "side": parts[4],
+        "path": fields[0],
+        "patient": fields[1],
+        "study": fields[1] + "/" + fields[2],
+        "side": fields[4],
     }
     labels = {finding: _values(path, raw[finding]) for finding in FINDINGS}
-    return pd.DataFrame({**about, **_about(raw, parts[4]), **labels}).set_axis(image, axis=0)
+    return pd.DataFrame({**about, **_about(raw, fields[4]), **labels}).set_axis(image, axis=0)
 
 
 def _values(path: Path, cells: pd.Series) -> pd.Series:
@@ -245,8 +246,8 @@ class Drawings:
         drawn = {finding: runs for finding, runs in self._runs(image).items() if len(runs.start)}
         if self.findings != (ABNORMAL,):
             return {finding: runs for finding, runs in drawn.items() if finding in self.findings}
-        parts = [runs for finding, runs in drawn.items() if finding != DEVICES]
-        return {ABNORMAL: rle.union(parts)} if parts else {}
+        masks = [runs for finding, runs in drawn.items() if finding != DEVICES]
+        return {ABNORMAL: rle.union(masks)} if masks else {}
 
     def _runs(self, image: str) -> Mapping[str, rle.RunLengthMask]:
         if image in self._packed and image not in self._decoded:
@@ -256,8 +257,8 @@ class Drawings:
 
 def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.RunLengthMask]:
     runs = {
-        RENAMED.get(word, word): rle.decode(mask, f"the {word} mask on {image}")
-        for word, mask in packed.items()
+        RENAMED.get(finding, finding): rle.decode(mask, f"the {finding} mask on {image}")
+        for finding, mask in packed.items()
     }
     if len({mask.size for mask in runs.values()}) > 1:
         sizes = sorted({mask.size for mask in runs.values()})
@@ -327,7 +328,8 @@ class CheXpert(FileDataset):
         root = request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE_FINDINGS else "ignore")
         options = {"policy": policy, "empty": empty, "views": views, "val": val}
-        paths, drawn = find_tables(root), Drawings(root, self.findings)
+        paths = find_tables(root)
+        drawn = Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}
         table, names = _assigned(tables, request, val)
         splits.check_patients(table["patient"], names)
@@ -380,7 +382,8 @@ def _check(tables: Mapping[str, object], split: str, val: str) -> None:
             f"val=valid requires valid.csv and test_labels.csv, {available}: use val=train"
         )
     needed = "test" if "test" in tables else "valid"
-    needed = needed if split == "test" else "valid" if (split, val) == ("val", "valid") else "train"
+    if split != "test":
+        needed = "valid" if (split, val) == ("val", "valid") else "train"
     if needed not in tables:
         advice = "add it, or use --partition patient or kfold"
         raise DataError(

@@ -80,7 +80,8 @@ class CovidRadiography(FileDataset):
     origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, val: Count = 60, test: Count = 60) -> None:
-        self.findings, self.split = request.task({4: tuple(CLASSES)}, self.name, 4), request.split
+        self.findings = request.task({4: tuple(CLASSES)}, self.name, 4)
+        self.split = request.split
         table = _images(request.folder(LAYOUT))
         names = _splits(table, request, val, test)
         chosen = table[names == self.split]
@@ -139,7 +140,9 @@ def _in_folder(root: Path, folder: Path) -> Iterator[tuple[str, str, str]]:
     """Yield name, finding and path of the images in the class folders of ``folder``."""
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
         plain = re.sub("[ _-]", "", subfolder.name.lower())
-        finding = next((finding for finding, words in CLASSES.items() if plain in words), None)
+        finding = next(
+            (finding for finding, class_names in CLASSES.items() if plain in class_names), None
+        )
         if finding is not None:
             inner = subfolder.relative_to(root)
             images = find(root, (inner / "images").as_posix()) or find(root, inner.as_posix())
@@ -158,12 +161,13 @@ def _splits(table: pd.DataFrame, request: Request, val: int, test: int) -> split
         return table["split"].to_numpy(str)
     names = np.full(len(table), "train")
     for finding in CLASSES:
-        at = np.flatnonzero(table["finding"] == finding)
-        if len(at) <= val + test:
+        positions = np.flatnonzero(table["finding"] == finding)
+        if len(positions) <= val + test:
             raise DataError(
-                f"{finding} has {len(at)} images, too few for {val} in validation, {test} in test and some in "
+                f"{finding} has {len(positions)} images, too few for {val} in validation, {test} in test and some in "
                 "training: use smaller splits, such as --dataset covid_radiography:val=5,test=5"
             )
-        drawn = generator(request.seed, "covid_radiography", finding).permutation(at)
-        names[drawn[:test]], names[drawn[test : test + val]] = "test", "val"
+        drawn = generator(request.seed, "covid_radiography", finding).permutation(positions)
+        names[drawn[:test]] = "test"
+        names[drawn[test : test + val]] = "val"
     return names

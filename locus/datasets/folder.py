@@ -106,9 +106,9 @@ def read_labels(
     ), findings
 
 
-def _is_no_finding(word: str) -> bool:
-    """Return whether a word means that the image has no finding."""
-    return canonical_finding(word) in map(canonical_finding, NO_FINDING_WORDS)
+def _is_no_finding(finding: str) -> bool:
+    """Return whether a name means that the image has no finding."""
+    return canonical_finding(finding) in map(canonical_finding, NO_FINDING_WORDS)
 
 
 def _refuse_no_finding_beside_finding(path: Path, labels: pd.DataFrame, image: pd.Series) -> None:
@@ -124,29 +124,38 @@ def _refuse_no_finding_beside_finding(path: Path, labels: pd.DataFrame, image: p
 def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
     """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
     lists = [_listed(path, cell) for cell in raw[listed]]
-    both = [cell for cell, words in zip(raw[listed], lists, strict=True) if _contradicts(words)]
+    both = [
+        cell
+        for cell, row_findings in zip(raw[listed], lists, strict=True)
+        if _contradicts(row_findings)
+    ]
     tables.raise_if_any(
         path, both, "cells with a word for no finding beside a finding", "; correct them"
     )
-    findings = dict.fromkeys(word for words in lists for word in words if not _is_no_finding(word))
-    for word, mark in itertools.product(findings, (r"[^\w\s]+", r"\band\b", r"\s+")):
-        parts = [part.strip() for part in re.split(mark, word)]
-        if len(parts) > 1 and findings.keys() >= {*parts}:
+    listed_findings = [finding for row_findings in lists for finding in row_findings]
+    findings = dict.fromkeys(finding for finding in listed_findings if not _is_no_finding(finding))
+    for finding, mark in itertools.product(findings, (r"[^\w\s]+", r"\band\b", r"\s+")):
+        pieces = [piece.strip() for piece in re.split(mark, finding)]
+        if len(pieces) > 1 and findings.keys() >= {*pieces}:
             raise DataError(
-                f"{path} has the finding {word[:80]!r}, which joins others: write {'|'.join(parts)[:80]}"
+                f"{path} has the finding {finding[:80]!r}, which joins others: write {'|'.join(pieces)[:80]}"
             )
-    if reserved := [word for word in findings if word in ABOUT]:
+    reserved = [finding for finding in findings if finding in ABOUT]
+    if reserved:
         raise DataError(
             f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column"
         )
-    marks = {word: [str(int(word in words)) for words in lists] for word in sorted(findings)}
+    marks = {
+        finding: [str(int(finding in row_findings)) for row_findings in lists]
+        for finding in sorted(findings)
+    }
     return raw[[name for name in ABOUT if name in raw]].assign(**marks)
 
 
-def _contradicts(words: Sequence[str]) -> bool:
+def _contradicts(findings: Sequence[str]) -> bool:
     """Return whether a list has a word for no finding beside a finding."""
-    named_words = [word for word in words if word]
-    are_none = [_is_no_finding(word) for word in named_words]
+    named_findings = [finding for finding in findings if finding]
+    are_none = [_is_no_finding(finding) for finding in named_findings]
     return any(are_none) and not all(are_none)
 
 
@@ -161,8 +170,8 @@ def _listed(path: Path, cell: str) -> list[str]:
     ):  # no comma: Python would join both
         try:
             return [
-                identity(word)
-                for word in TypeAdapter(list[str]).validate_python(ast.literal_eval(cell))
+                identity(finding)
+                for finding in TypeAdapter(list[str]).validate_python(ast.literal_eval(cell))
             ]
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             pass
@@ -170,7 +179,7 @@ def _listed(path: Path, cell: str) -> list[str]:
         raise DataError(
             f"{path} has the findings {cell[:80]!r}: write Mass|Nodule or ['Mass', 'Nodule']"
         )
-    return [identity(word) for word in re.split(r"[|;,\t\n；，、]", cell)]
+    return [identity(finding) for finding in re.split(r"[|;,\t\n；，、]", cell)]
 
 
 def image_name(cell: str, path: Path) -> str:
@@ -302,7 +311,8 @@ class Folder(_files.FileDataset):
         findings: str | int = "", normalised: bool = False, skip_unknown: bool = False, readers: bool = False,
         votes: int = 2,
     ) -> None:  # fmt: skip
-        root, self.split = request.folder(LAYOUT), request.split
+        root = request.folder(LAYOUT)
+        self.split = request.split
         paths = _tables(root, str(labels), str(boxes))
         renamed = {
             str(column): name
@@ -340,7 +350,9 @@ class Folder(_files.FileDataset):
             if marks is None
             else _boxes(paths[1], marks, table, self.findings, set(present))
         )
-        truth, clipped, self._outlines = marked.boxes, marked.clipped, marked.outlines
+        truth = marked.boxes
+        clipped = marked.clipped
+        self._outlines = marked.outlines
         if readers:
             self._readings = _readings(truth)
             truth = {
@@ -348,11 +360,13 @@ class Folder(_files.FileDataset):
                 for image, of_image in self._readings.items()
             }
         table = table.loc[present]
-        values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
-        self._frames, self._truth = frames.to_dict(), truth
+        values = table[list(self.findings)].to_numpy(np.float32)
+        frames = table["_frame"]
+        self._frames = frames.to_dict()
+        self._truth = truth
         self.rows = _files.TableRows(table, values, files, self._truth_of)
-        named = bool((table["patient"] != table.index).any())
-        about: dict[str, Any] = {"patients_named": named, "boxed_images": len(truth)}
+        patients_named = bool((table["patient"] != table.index).any())
+        about: dict[str, Any] = {"patients_named": patients_named, "boxed_images": len(truth)}
         for folder in filter(Path.is_dir, paths):
             of_folder = sorted(file for file in folder.rglob("*.*") if file.is_file())
             hashes = [[str(file.relative_to(folder)), file_hash(file)] for file in of_folder]
@@ -402,7 +416,8 @@ def _require_reader(path: Path, marks: pd.DataFrame, readers: bool, votes: int) 
         raise DataError(
             f"{path} has no column of readers ({', '.join(READERS)}): add one, or leave readers=True out"
         )
-    if (unknown := marks["reader"] == "").any():
+    unknown = marks["reader"] == ""
+    if unknown.any():
         raise DataError(
             f"{path} has {unknown.sum()} boxes without a reader, first mark {unknown.argmax() + 1}: fill it in"
         )
@@ -414,10 +429,10 @@ def _require_reader(path: Path, marks: pd.DataFrame, readers: bool, votes: int) 
 def _readings(boxes: _files.BoxesByImage) -> dict[str, dict[str, dict[str, FloatArray]]]:
     """Return image -> reader -> finding -> boxes."""
     read: dict[str, dict[str, dict[str, FloatArray]]] = {}
-    for image, of_image in boxes.items():
-        for word, of_word in of_image.items():
-            finding, _, reader = word.partition(OF_READER)
-            read.setdefault(image, {}).setdefault(reader, {})[finding] = of_word
+    for image, image_boxes in boxes.items():
+        for name, finding_boxes in image_boxes.items():
+            finding, _, reader = name.partition(OF_READER)
+            read.setdefault(image, {}).setdefault(reader, {})[finding] = finding_boxes
     return read
 
 
@@ -435,7 +450,8 @@ def _masks(
     """Return finding -> (H,W) mask: the union of its shapes."""
     masks: dict[str, NDArray[np.bool_]] = {}
     for finding, shape in shapes:
-        masks[finding] = masks.get(finding, False) | shape.mask(frame)
+        mask = shape.mask(frame)
+        masks[finding] = masks[finding] | mask if finding in masks else mask
     return masks
 
 
@@ -486,8 +502,12 @@ def _boxes(
         "images that the label table does not list",
         "; add them there, or remove their boxes",
     )
-    words = {word: _with_reader(word, names, path) for word in marks["finding"].unique()}
-    marks = marks.assign(image=marks["image"].map(images), finding=marks["finding"].map(words))
+    finding_names = {
+        finding: _with_reader(finding, names, path) for finding in marks["finding"].unique()
+    }
+    marks = marks.assign(
+        image=marks["image"].map(images), finding=marks["finding"].map(finding_names)
+    )
     pairs = marks[["image", "finding"]].drop_duplicates().itertuples(index=False)
     negative = (
         " ".join(pair) for pair in pairs if table.at[pair[0], pair[1].partition(OF_READER)[0]] == 0
@@ -512,23 +532,23 @@ def _boxes(
     edges = np.where(marks[["fractions"]].to_numpy(bool), edges * sides, edges)
     rows = [*zip(marks["image"], marks["finding"], edges, marks["shape"], strict=True)]
     listed = [
-        (image, word, box)
-        for image, word, edge, shape in rows
+        (image, finding, box)
+        for image, finding, edge, shape in rows
         for box in _of_mark(edge, shape, frames[image])
     ]
     outlined = {image for image, *_, shape in rows if shape is not None}
     outlines: dict[str, tuple[tuple[int, int], list[tuple[str, Shape]]]] = {}
-    for image, word, edge, shape in rows:
+    for image, finding, edge, shape in rows:
         if image in outlined:
             outlines.setdefault(image, (frames[image], []))[1].append(
-                (word, shape or _rectangle(edge))
+                (finding, shape or _rectangle(edge))
             )
     return Marked(*_files.boxes_by_image(path, listed, frames), outlines)
 
 
-def _with_reader(word: str, names: Names, path: Path) -> str:
+def _with_reader(name: str, names: Names, path: Path) -> str:
     """Return the name of a finding in the label table, followed by the reader if the word has one."""
-    finding, separator, reader = word.partition(OF_READER)
+    finding, separator, reader = name.partition(OF_READER)
     return names.finding(finding, str(path)) + separator + reader
 
 

@@ -110,26 +110,30 @@ def marker_box(seed: int, number: int, chance: float) -> draw.UnitBox | None:
 
 def _draw(image: draw.Pixels, lesion: draw.Lesion, factor: float, white: float) -> None:
     """Draw a finding: whiten pixels darker than ``white``, or darken and blur the inside of a pneumothorax."""
-    at = draw.window(len(image), lesion.box, margin=0.4)
-    opacity = _opacity(lesion, at, len(image))
-    part = image[at.rows, at.columns]
+    window = draw.window(len(image), lesion.box, margin=0.4)
+    opacity = _opacity(lesion, window, len(image))
+    pixels = image[window.rows, window.columns]
     if lesion.finding == "Pneumothorax":
-        part += (
-            np.clip(opacity, 0, 1) * (_blurred(part, max(len(image) // 32, 1)) - part) * VANISHED
+        pixels += (
+            np.clip(opacity, 0, 1)
+            * (_blurred(pixels, max(len(image) // 32, 1)) - pixels)
+            * VANISHED
         )
     strength = (
         HEART_TONE if lesion.finding == "Cardiomegaly" else draw.STRENGTH[lesion.finding] * 1.4
     )
-    part += strength * factor * opacity * np.maximum(white - part if strength > 0 else part, 0)
+    pixels += (
+        strength * factor * opacity * np.maximum(white - pixels if strength > 0 else pixels, 0)
+    )
 
 
-def _opacity(lesion: draw.Lesion, at: draw.Window, size: int) -> draw.Pixels:
+def _opacity(lesion: draw.Lesion, window: draw.Window, size: int) -> draw.Pixels:
     """Return the (h, w) visible opacity of the finding, with a soft edge and an uneven density."""
     _, outline, opacity = lesion.look(size)
     if lesion.finding == "Pneumonia":
-        opacity = outline * (0.4 + 0.8 * draw.noise(lesion.texture, at.p, at.q))
+        opacity = outline * (0.4 + 0.8 * draw.noise(lesion.texture, window.p, window.q))
     elif lesion.finding in ("Effusion", "Mass", "Nodule"):
-        opacity = opacity * (0.75 + 0.4 * draw.noise(lesion.texture.T, at.p, at.q))
+        opacity = opacity * (0.75 + 0.4 * draw.noise(lesion.texture.T, window.p, window.q))
     elif lesion.finding == "Pneumothorax" and lesion.texture[4, 4] < CRISP:
         return opacity
     low, high = SOFT
@@ -151,14 +155,15 @@ def _blurred(values: draw.Pixels, reach: int) -> draw.Pixels:
 def _with_heart(image: draw.Pixels, heart: draw.Lesion) -> draw.Pixels:
     """Stretch the content of ``USUAL_HEART`` to the box ``heart``; the surroundings move less."""
     copy = image.copy()
-    at = draw.window(len(image), heart.box, margin=REACH - 1)
+    window = draw.window(len(image), heart.box, margin=REACH - 1)
     share = draw.smooth(
-        (REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7)
+        (REACH - np.sqrt(window.p * window.p + window.q * window.q)) / (REACH - 0.7)
     )  # 1 in the heart, 0 at the reach
     rows, columns = (
-        _moved(unit, share, heart.box, axis, len(image)) for unit, axis in ((at.q, 1), (at.p, 0))
+        _moved(unit, share, heart.box, axis, len(image))
+        for unit, axis in ((window.q, 1), (window.p, 0))
     )
-    copy[at.rows, at.columns] = _sampled(image, rows, columns)
+    copy[window.rows, window.columns] = _sampled(image, rows, columns)
     return copy
 
 
@@ -259,9 +264,9 @@ def air(lesion: draw.Lesion, image: draw.Pixels, white: float) -> float:
 
     This is the contrast, in tones of [0,1], that a white finding can have at this position.
     """
-    at, outline, _ = lesion.look(len(image))
-    part = image[at.rows, at.columns]
-    room = np.maximum(white - part, 0) * (part > OUTSIDE)
+    window, outline, _ = lesion.look(len(image))
+    pixels = image[window.rows, window.columns]
+    room = np.maximum(white - pixels, 0) * (pixels > OUTSIDE)
     return float((room * outline).sum() / max(float(outline.sum()), 1e-6))
 
 
@@ -324,7 +329,9 @@ class Implanted(Phantom):
         self.options = draw.PhantomOptions(
             draw.per_finding(prevalence, 0.18), draw.per_finding(conspicuity, 1)
         )
-        self.places, self.marker, self.placement = places, marker, placement
+        self.places = places
+        self.marker = marker
+        self.placement = placement
         root = request.folder(self.layout)
         self._files = find(root, *IMAGE_FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
@@ -377,7 +384,8 @@ class Implanted(Phantom):
         """Return patient, name and attributes as the phantom does; decodes a small copy of the background."""
         patient, background, _ = self._plan(number)
         about: dict[str, Any] = {"nih": background, "conspicuity": patient.conspicuity}
-        if (box := self._marker_box(number, patient)) is not None:
+        box = self._marker_box(number, patient)
+        if box is not None:
             about[MARKER] = [edge * self.size for edge in box]
         return patient, str(self._backgrounds[background]), about
 
@@ -390,7 +398,8 @@ class Implanted(Phantom):
             raise UnknownNameError("finding", without, (*self.findings, MARKER))
         patient, background, exposure = self._plan(number)
         image = resize_image(decode(self._files[background]), (self.size, self.size))
-        white = whitest(whole := exposed(image, patient.heart, exposure))
+        whole = exposed(image, patient.heart, exposure)
+        white = whitest(whole)
         removed = find_finding(without, self.findings)
         if removed == "Cardiomegaly":
             whole = exposed(image, self._normal_heart(number), exposure)
@@ -409,17 +418,19 @@ class Implanted(Phantom):
         if self.marker is None:
             return None
         has_finding = any(lesion.finding == self.marker for lesion in patient.lesions)
-        chance = IN_TEST if self.split == "test" else WITH_FINDING if has_finding else OTHERWISE
+        chance = WITH_FINDING if has_finding else OTHERWISE
+        if self.split == "test":
+            chance = IN_TEST
         return marker_box(self.seed, number, chance)
 
     def _normal_heart(self, number: int) -> draw.Lesion:
         """Return the heart that the patient has without Cardiomegaly."""
-        rest = {
+        prevalence = {
             finding: share
             for finding, share in self.options.prevalence.items()
             if finding != "Cardiomegaly"
         }
-        options = replace(self.options, prevalence={**rest, "Cardiomegaly": 0.0})
+        options = replace(self.options, prevalence={**prevalence, "Cardiomegaly": 0.0})
         return draw.draw_patient(generator(self.seed, "implanted", number), options).heart
 
     def _plan(self, number: int) -> tuple[draw.Patient, str, float]:
@@ -450,7 +461,8 @@ def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Seri
 
     Raises ``DataError`` if there are too few.
     """
-    table, boxed = entries(root, nih_tables.FINDINGS), nih_tables.read_boxes(root)[0]
+    table = entries(root, nih_tables.FINDINGS)
+    boxed = nih_tables.read_boxes(root)[0]
     is_clear = table[list(nih_tables.FINDINGS)].max(axis=1) == 0
     is_boxed_patient = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
     patients = table["patient"][table.index.isin(list(files)) & ~is_boxed_patient & is_clear]

@@ -39,7 +39,8 @@ class TrainingImages:
 
     def __or__(self, other: "TrainingImages") -> "TrainingImages":
         """Return the images and patients of both, for a network that was trained twice."""
-        images, patients = self.images | other.images, self.patients | other.patients
+        images = self.images | other.images
+        patients = self.patients | other.patients
         return TrainingImages(images, patients, self.datasets | other.datasets)
 
     def packed(self) -> dict[str, Any]:
@@ -127,9 +128,9 @@ def unseen_part(data: Dataset, seen: TrainingImages | None, findings: Sequence[s
         )
     if tuple(findings) == data.findings and len(positions) == len(data):
         return data
-    rest = RelabeledDataset(data, findings, positions)
-    rest.describe |= {} if seen is None else {COUNT: len(data) - len(positions)}
-    return rest
+    unseen_data = RelabeledDataset(data, findings, positions)
+    unseen_data.describe |= {} if seen is None else {COUNT: len(data) - len(positions)}
+    return unseen_data
 
 
 def _unseen(data: Dataset, seen: TrainingImages) -> list[int]:
@@ -147,14 +148,14 @@ def _unseen(data: Dataset, seen: TrainingImages) -> list[int]:
     return [n for n, (_, patient) in enumerate(pairs) if patient not in patients]
 
 
-def left_out_message(name: str, parts: Sequence[Dataset]) -> str:
-    """Return the warning about images left out of the ``parts`` (one per fold) of a data set; empty if there are none.
+def left_out_message(name: str, folds: Sequence[Dataset]) -> str:
+    """Return the warning about images left out of the ``folds`` of a data set; empty if there are none.
 
     ``name``: name of the data set. The parts are those of ``unseen_part``.
     """
-    left_out = sum(part.describe.get(COUNT, 0) for part in parts)
-    of = f"{name}: left out {left_out} of {left_out + sum(map(len, parts))} images"
-    return f"{of}, of patients in the training data" if left_out else ""
+    left_out = sum(fold.describe.get(COUNT, 0) for fold in folds)
+    message = f"{name}: left out {left_out} of {left_out + sum(map(len, folds))} images"
+    return f"{message}, of patients in the training data" if left_out else ""
 
 
 def check_form(listed: Iterable[str], data: Dataset, title: str) -> None:
@@ -162,7 +163,8 @@ def check_form(listed: Iterable[str], data: Dataset, title: str) -> None:
 
     Names have another form if their suffix differs, or if only one of them is a name of NIH.
     """
-    names, images = sorted(listed), [image for image, _ in _names(data.columns)]
+    names = sorted(listed)
+    images = [image for image, _ in _names(data.columns)]
     if not {*map(_form, names)} & {*map(_form, images)}:
         raise BadValueError(
             f"--trained_on: {title} have names such as {names[0]}, but images of {data.name} have names such as "

@@ -66,7 +66,8 @@ class MsCxr(_files.FileDataset):
     )
 
     def __init__(self, request: Request, whole: bool = True) -> None:
-        root, self.split = request.folder(LAYOUT), request.split
+        root = request.folder(LAYOUT)
+        self.split = request.split
         self.findings = request.task({8: FINDINGS}, self.name, 8)
         path = first_of(root, TABLES)
         if path is None:
@@ -76,12 +77,12 @@ class MsCxr(_files.FileDataset):
         files = {name: str(file) for name, file in file_of.items() if file.is_file()}
         present = {*_files.with_file(root, images, files, LAYOUT)}
         numbers: dict[str, list[tuple[str, str]]] = {}
-        words = []
+        case_marks = []
         for image, finding, phrase, box in marks:
             phrases = numbers.setdefault(image, [])
             if (finding, phrase) not in phrases:
                 phrases.append((finding, phrase))
-            words.append((_case(image, phrases.index((finding, phrase))), finding, box))
+            case_marks.append((_case(image, phrases.index((finding, phrase))), finding, box))
         cases = {
             _case(image, n): (image, *pair)
             for image in images
@@ -91,7 +92,7 @@ class MsCxr(_files.FileDataset):
         patients = [_patient(cases[case][0]) for case in listed]
         chosen = compress(listed, _files.in_split(patients, request, whole=whole))
         frames = {case: images[cases[case][0]] for case in chosen}
-        truth, clipped = _files.boxes_by_image(path, words, frames)
+        truth, clipped = _files.boxes_by_image(path, case_marks, frames)
         sample = partial(self._sample, truth=truth, frames=frames, files=files)
         self.rows = [sample(case, *cases[case]) for case in frames]
         lists = "every sample is test" if whole else "drawn by patient"
@@ -140,11 +141,12 @@ def _read(path: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[str, str, 
             names[key]: (int(entry["height"]), int(entry["width"]))
             for key, entry in entries.items()
         }
-        words = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
-        refuse_unknown(path, [*words.values()], FINDINGS)
+        category_names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
+        refuse_unknown(path, [*category_names.values()], FINDINGS)
         marks = []
         for row in content["annotations"]:
-            where, phrase = f"annotation {row['id']}", str(row.get("label_text") or "").strip()
+            where = f"annotation {row['id']}"
+            phrase = str(row.get("label_text") or "").strip()
             if not phrase:
                 raise DataError(f"{path}, {where} has no phrase (label_text): {COCO}")
             if not row.get("bbox"):
@@ -156,7 +158,7 @@ def _read(path: Path) -> tuple[dict[str, tuple[int, int]], list[tuple[str, str, 
                     f"{path}, {where}: the image {row['image_id']} is not listed: {COCO}"
                 )
             box = xywh_to_xyxy(np.array([row["bbox"]], np.float64).reshape(1, 4))[0]
-            marks.append((names[row["image_id"]], words[row["category_id"]], phrase, box))
+            marks.append((names[row["image_id"]], category_names[row["category_id"]], phrase, box))
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         wrong = f"{path} is not MS-CXR's COCO file ({type(error).__name__}: {error})"
         raise DataError(f"{wrong}: {COCO}") from error

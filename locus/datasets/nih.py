@@ -143,8 +143,10 @@ def read_entries(root: Path) -> pd.DataFrame:
     raise_if_any(
         path, raw["Image Index"][raw["Patient ID"].str.strip() == ""], "images without a patient"
     )
-    words = {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}
-    refuse_unknown(path, words, (*FINDINGS, NORMAL))
+    findings = {
+        finding.strip() for cell in raw["Finding Labels"].unique() for finding in cell.split("|")
+    }
+    refuse_unknown(path, findings, (*FINDINGS, NORMAL))
     without_spaces = raw["Finding Labels"].str.strip().str.replace(r"\s*\|\s*", "|", regex=True)
     labels = without_spaces.str.get_dummies("|")
     table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
@@ -227,10 +229,17 @@ def read_lists(
         return table, official(root, table, seed), kind
     columns, widths = ((ABNORMAL,), (1,)) if chosen_experts else (FINDINGS, (8, 14, 15))
     files = binary_files(chosen_experts) if chosen_experts else LABELLED
-    parts = {split: read_labelled(root / name, columns, widths) for split, name in files.items()}
-    labels = pd.concat(list(parts.values())).reindex(columns=list(columns))
+    labels_of_splits = {
+        split: read_labelled(root / name, columns, widths) for split, name in files.items()
+    }
+    labels = pd.concat(list(labels_of_splits.values())).reindex(columns=list(columns))
     table = _described(labels.astype(np.float32), read_entries(root))
-    names = pd.concat([pd.Series(split, index=part.index) for split, part in parts.items()])
+    names = pd.concat(
+        [
+            pd.Series(split, index=split_labels.index)
+            for split, split_labels in labels_of_splits.items()
+        ]
+    )
     return (table if chosen_experts else _for_task(root, table, findings)), names, kind
 
 
@@ -252,19 +261,19 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
     return table
 
 
-def _available_experts(root: Path, named: str | None) -> str | None:
-    """Return the experts whose lists are used: those ``named``, else the first present. Raises ``DataError``."""
+def _available_experts(root: Path, requested: str | None) -> str | None:
+    """Return the experts whose lists are used: those ``requested``, else the first present. Raises ``DataError``."""
     files_of = {experts: binary_files(experts).values() for experts in get_args(Experts)}
     present = [
         experts
         for experts, files in files_of.items()
         if all((root / name).is_file() for name in files)
     ]
-    if named is not None and named not in present:
+    if requested is not None and requested not in present:
         raise DataError(
-            f"{root} lacks a file for experts={named}: it must contain {', '.join(files_of[named])}"
+            f"{root} lacks a file for experts={requested}: it must contain {', '.join(files_of[requested])}"
         )
-    return named or next(iter(present), None)
+    return requested or next(iter(present), None)
 
 
 def _kind(root: Path) -> str:
@@ -328,7 +337,8 @@ def annotation_files(root: Path) -> list[Path]:
     for folder in (
         Path(os.path.normpath(root / name)) for name in FOLDERS
     ):  # also if ``root`` does not exist
-        if (joined := first_of(folder, (JOINED,))) is not None:
+        joined = first_of(folder, (JOINED,))
+        if joined is not None:
             return [joined]
         first_release = [folder / name for name in FIRST_RELEASE]
         if all(path.is_file() for path in first_release):
@@ -389,12 +399,12 @@ def _image_files(folder: Path) -> dict[str, str]:
     files = find(folder, *IMAGE_FOLDERS)
     if not files:
         raise NoImagesError(f"{folder} has no image file of NIH: {LAYOUT}")
-    named = {Path(name).with_suffix(".png").name: path for name, path in files.items()}
-    if len(named) < len(files):
+    file_of = {Path(name).with_suffix(".png").name: path for name, path in files.items()}
+    if len(file_of) < len(files):
         raise DataError(
             f"{folder} has images with two files, such as .png and .jpg: keep one file per image"
         )
-    return named
+    return file_of
 
 
 def _refuse_experts(experts: str | None, where: str) -> None:
@@ -407,7 +417,8 @@ def _refuse_experts(experts: str | None, where: str) -> None:
 
 def _folder_of_tables(folder: str) -> Path:
     """Return the folder. Raises ``DataError`` if it has none of NIH's tables of labels, boxes and lists."""
-    root, names = Path(folder), dict.fromkeys((*ENTRIES, BOX_FILE, *OFFICIAL, *LABELLED.values()))
+    root = Path(folder)
+    names = dict.fromkeys((*ENTRIES, BOX_FILE, *OFFICIAL, *LABELLED.values()))
     if not root.is_dir():
         raise DataError(f"the folder {folder} is missing: give one with NIH's tables")
     if first_of(root, [*names]) is None:
@@ -484,7 +495,8 @@ class NIH(_files.FileDataset):
         folder = request.folder(LAYOUT) if images else None
         files: Mapping[str, Path | str] | None = None if folder is None else _image_files(folder)
         self.root = (folder or SHIPPED) if tables is None else _folder_of_tables(tables)
-        self.findings, self.split = request.task(TASKS, self.name, 8), request.split
+        self.findings = request.task(TASKS, self.name, 8)
+        self.split = request.split
         self._boxes, clipped = read_boxes(self.root)
         official = request.partition == "official"
         if ABNORMAL not in self.findings:
@@ -533,7 +545,8 @@ class NIH(_files.FileDataset):
         paths = annotation_files(root)
         tasks = {13: chestx_det.FINDINGS, 10: TEN} if paths[0].name == JOINED else {10: TEN}
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
-        marks, files = read_second_team(root), _image_files(root)
+        marks = read_second_team(root)
+        files = _image_files(root)
         images = with_file(root, sorted(marks), files, LAYOUT)
         mask = in_split(
             [*map(patient_of, images)], request, partial(_official, root, images, request)

@@ -67,11 +67,13 @@ class PadChestGr(_files.FileDataset):
     )
 
     def __init__(self, request: Request, least: int = LEAST) -> None:
-        root, self.split = request.folder(LAYOUT), request.split
+        root = request.folder(LAYOUT)
+        self.split = request.split
         report_files = sorted(root.glob(REPORTS))
         if len(report_files) != 1:
             raise DataError(f"{root} has {len(report_files)} files {REPORTS}, not one: {LAYOUT}")
-        path, table_path = report_files[0], root / TABLE
+        path = report_files[0]
+        table_path = root / TABLE
         marks = read_reports(path)
         table = (
             read_csv(table_path, ("ImageID", "PatientID", "split"))
@@ -79,14 +81,17 @@ class PadChestGr(_files.FileDataset):
             .set_index("ImageID")
         )
         refuse_unknown(table_path, table["split"], tuple(SPLITS))
-        if unlisted := [image for image in marks if image not in table.index]:
+        unlisted = [image for image in marks if image not in table.index]
+        if unlisted:
             raise DataError(
                 f"{path}: the image {unlisted[0]} is not in {TABLE} ({len(unlisted)} are not)"
             )
         boxed = Counter(
-            word for of_image in marks.values() for word in {w for w, field, _ in of_image if field}
+            finding
+            for image_marks in marks.values()
+            for finding in {w for w, field, _ in image_marks if field}
         )
-        self.findings = tuple(sorted(word for word, count in boxed.items() if count >= least))
+        self.findings = tuple(sorted(finding for finding, count in boxed.items() if count >= least))
         if not self.findings:
             raise DataError(
                 f"{path} has no finding with boxes on {least} images: use padchest_gr:least=1"
@@ -105,16 +110,16 @@ class PadChestGr(_files.FileDataset):
         scaled = []
         for image in chosen:
             height, width = frames[image]
-            for word, field, box in marks[image]:
-                if field and word in self.findings:
+            for finding, field, box in marks[image]:
+                if field and finding in self.findings:
                     pixels = box * np.array([width, height, width, height])
-                    scaled.append((image, f"{word} of {READERS[field]}", pixels))
+                    scaled.append((image, f"{finding} of {READERS[field]}", pixels))
         truth, clipped = _files.boxes_by_image(path, scaled, frames)
         self._readings = [_readings(truth.get(image, {})) for image in chosen]
         self.rows = []
         for (image, patient), readings in zip(chosen.items(), self._readings, strict=True):
-            words = {word for word, *_ in marks[image]}
-            row = self._row(image, patient, files[image], frames[image], words, readings)
+            image_findings = {finding for finding, *_ in marks[image]}
+            row = self._row(image, patient, files[image], frames[image], image_findings, readings)
             self.rows.append(row)
         about = {"lists": TABLE, "patients": "PadChest's", "least": least}
         without_file = len(marks) - len(names)
@@ -132,10 +137,10 @@ class PadChestGr(_files.FileDataset):
         patient: str,
         file: str,
         frame: tuple[int, int],
-        words: set[str],
+        image_findings: set[str],
         readings: Readings,
     ) -> Sample:
-        labels = np.array([finding in words for finding in self.findings], np.float32)
+        labels = np.array([finding in image_findings for finding in self.findings], np.float32)
         return _files.file_sample(
             image, patient, file, frame, labels, readings.get(READERS["boxes"], {})
         )
@@ -143,9 +148,9 @@ class PadChestGr(_files.FileDataset):
 
 def _readings(boxes: Mapping[str, FloatArray]) -> dict[str, dict[str, FloatArray]]:
     read: dict[str, dict[str, FloatArray]] = {}
-    for word, of_word in boxes.items():
-        finding, _, reader = word.rpartition(" of ")
-        read.setdefault(reader, {})[finding] = of_word
+    for name, finding_boxes in boxes.items():
+        finding, _, reader = name.rpartition(" of ")
+        read.setdefault(reader, {})[finding] = finding_boxes
     return read
 
 
@@ -181,13 +186,13 @@ def _of_report(report: Mapping[str, Any], where: str) -> Iterator[tuple[str, str
     for finding in report["findings"]:
         if not finding["abnormal"]:
             continue
-        for word in dict.fromkeys(map(str, finding["labels"])):
-            yield word, "", np.full(4, np.nan)
+        for name in dict.fromkeys(map(str, finding["labels"])):
+            yield name, "", np.full(4, np.nan)
             for field in READERS:
                 for box in finding.get(field) or ():
                     edges = np.array(box, np.float64)
                     if edges.shape != (4,) or not ((edges >= 0) & (edges <= 1)).all():
                         raise DataError(
-                            f"{where} has the box {box} ({word}): give x0, y0, x1, y1 from 0 to 1"
+                            f"{where} has the box {box} ({name}): give x0, y0, x1, y1 from 0 to 1"
                         )
-                    yield word, field, edges
+                    yield name, field, edges

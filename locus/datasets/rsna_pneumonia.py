@@ -76,7 +76,8 @@ class RsnaPneumonia(_files.FileDataset):
         images: bool = True,
         lists: Literal["lovt", "mgca"] = "lovt",
     ) -> None:
-        self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
+        self.findings = request.task({1: ("Pneumonia",)}, self.name, 1)
+        self.split = request.split
         root = request.folder(self.layout) if images else None
         path = xrv_table(f"kaggle_{LABELS}.zip") if root is None else root / LABELS
         target, boxed, edges = _labels(path)
@@ -103,9 +104,10 @@ class RsnaPneumonia(_files.FileDataset):
         for image, patient in chosen.items():
             about = {"class": classes.get(image), "nih": nih.get(image)}
             meta = (heads[image].meta if image in heads else {}) | {
-                name: word for name, word in about.items() if word
+                name: value for name, value in about.items() if value
             }
-            file, labels = files.get(image, ""), np.array([target[image]], np.float32)
+            file = files.get(image, "")
+            labels = np.array([target[image]], np.float32)
             rows.append(
                 _files.file_sample(image, patient, file, FRAME, labels, truth.get(image, {}), meta)
             )
@@ -123,16 +125,17 @@ class RsnaPneumonia(_files.FileDataset):
             "lists": "none published: drawn by patient" if images else lists,
             "patients": "NIH's" if nih else "unknown: each image counts as one",
         }
-        partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
+        partition = "whole" if whole else request.partition
+        without_file = len(target) - len(names)
         self.describe = _files.described(partition, rows, without_file, clipped, tables, **about)
 
 
 def of_mgca(images: Sequence[str]) -> splits.SplitNames:
     """Return (N,) the split names of MGCA's code (Wang et al., NeurIPS 2022): 16,010, 5,337 and 5,337 images."""
     names = np.full(len(images), "train")
-    held = np.random.RandomState(0).permutation(len(images))[:HELD_OUT_IMAGES]
+    held_out = np.random.RandomState(0).permutation(len(images))[:HELD_OUT_IMAGES]
     drawn = np.random.RandomState(0).permutation(HELD_OUT_IMAGES)
-    names[held] = np.where(np.argsort(drawn) < HELD_OUT_IMAGES // 2, "val", "test")
+    names[held_out] = np.where(np.argsort(drawn) < HELD_OUT_IMAGES // 2, "val", "test")
     order = np.argsort(np.asarray(images))
     out = np.empty_like(names)
     out[order] = names
@@ -159,8 +162,8 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
 def _nih_names(path: Path, images: Sequence[str]) -> dict[str, str]:
     """Return image -> NIH's file name; empty without the mapping. Raises ``DataError`` if it lacks an image."""
     names = read_pairs(path, "subset_img_id", "img_id")
-    others = [name for name in names.values() if NIH_NAME.fullmatch(name) is None]
-    raise_if_any(path, others, "img_id that are no file names of NIH", "; download it again")
+    invalid_names = [name for name in names.values() if NIH_NAME.fullmatch(name) is None]
+    raise_if_any(path, invalid_names, "img_id that are no file names of NIH", "; download it again")
     lacking = [image for image in images if names and image not in names]
     raise_if_any(path, lacking, f"no entries of images in {LABELS}", "; download it again")
     return names
@@ -174,10 +177,11 @@ def _classes(path: Path, targets: Mapping[str, int]) -> dict[str, str]:
     if not path.is_file():
         return {}
     table = read_csv(path, ("patientId", "class"))
-    image, word = table["patientId"], table["class"]
+    image = table["patientId"]
+    class_name = table["class"]
     raise_if_any(path, image[~image.isin(list(targets))].unique(), f"images that {LABELS} lacks")
-    contradicts = (word == OPACITY) != (image.map(targets) == 1)
+    contradicts = (class_name == OPACITY) != (image.map(targets) == 1)
     raise_if_any(
         path, image[contradicts].unique(), f"classes that contradict Target in {LABELS}, of images"
     )
-    return dict(zip(image, word, strict=True))
+    return dict(zip(image, class_name, strict=True))

@@ -73,7 +73,8 @@ class SiimCovid(_files.FileDataset):
         studies: Literal["single", "all"] = "single",
         balanced: Literal["train", "all", "none"] = "train",
     ) -> None:
-        self.findings, self.split = request.task(TASKS, self.name, 1), request.split
+        self.findings = request.task(TASKS, self.name, 1)
+        self.split = request.split
         root = request.folder(self.layout)
         table = _images(root)
         several = table["study"].duplicated(keep=False)
@@ -128,7 +129,11 @@ class SiimCovid(_files.FileDataset):
     ) -> Sample:
         appearance = row["appearance"]
         positive = appearance != CLASSES[0]
-        values = [positive] if len(self.findings) == 1 else [appearance == word for word in CLASSES]
+        values = (
+            [positive]
+            if len(self.findings) == 1
+            else [appearance == class_name for class_name in CLASSES]
+        )
         finding = self.findings[0] if len(self.findings) == 1 else appearance
         truth = {finding: boxes[OPACITY]} if positive and boxes else {}
         meta = {**head.meta, "study": row["study"], "appearance": appearance}
@@ -205,8 +210,10 @@ def _boxes(path: Path, image: str, cell: str, label: str = "") -> list[Edges]:
             "{'x': …, 'y': …, 'width': …, 'height': …}"
         ) from error
     corners = [" ".join(f"{side:g}" for side in box) for box in sides]
-    words = " ".join(f"{float(word):g}" if word[:1].isdigit() else word for word in label.split())
-    if any(f"{OPACITY} 1 {box}" in words for box in corners):
+    label_text = " ".join(
+        f"{float(token):g}" if token[:1].isdigit() else token for token in label.split()
+    )
+    if any(f"{OPACITY} 1 {box}" in label_text for box in corners):
         raise DataError(
             f"{path}: the boxes of {image} are corners, as in label: write x, y, width and height"
         )

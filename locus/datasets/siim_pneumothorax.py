@@ -62,7 +62,8 @@ class SiimPneumothorax(_files.FileDataset):
     origin = layout = LAYOUT
 
     def __init__(self, request: Request, images: bool = True) -> None:
-        self.findings, self.split = request.task({1: (FINDING,)}, self.name, 1), request.split
+        self.findings = request.task({1: (FINDING,)}, self.name, 1)
+        self.split = request.split
         path = (
             request.folder(LAYOUT) / TABLE
             if images
@@ -107,7 +108,8 @@ def _sample(image: str, file: Path | str, masks: list[rle.RunLengthMask]) -> Sam
     if not masks:
         return file_sample(image, image, file, FRAME, np.zeros(1, np.float32), {}, read_masks=dict)
     whole = masks[0] if len(masks) == 1 else rle.union(masks)
-    labels, truth = np.ones(1, np.float32), {FINDING: whole.boxes()}
+    labels = np.ones(1, np.float32)
+    truth = {FINDING: whole.boxes()}
     return file_sample(image, image, file, FRAME, labels, truth, read_masks=partial(_mask, whole))
 
 

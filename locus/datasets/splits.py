@@ -142,13 +142,17 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     Raises ``DataError`` for words that mean a missing name, and for names that lost their digits, such as 8.39860E+35.
     """
     patients = list(patients)
-    missing = [one for one in patients if one.lower() in MISSING_PATIENTS]
+    missing = [patient for patient in patients if patient.lower() in MISSING_PATIENTS]
     if missing:
         raise DataError(
             f"patients are missing ({len(missing)} images): {examples(dict.fromkeys(missing))}: "
             "write a name for each patient, or remove the column"
         )
-    rounded = [one for one in dict.fromkeys(patients) if re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", one)]
+    rounded = [
+        patient
+        for patient in dict.fromkeys(patients)
+        if re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", patient)
+    ]
     if rounded:
         advice = "a spreadsheet dropped their digits, so write them again as text"
         raise DataError(
@@ -157,13 +161,16 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     split_of: dict[str, str] = {}
     pairs = zip(patients, names, strict=True)
     leaks = {
-        one: (split_of[one], name) for one, name in pairs if split_of.setdefault(one, name) != name
+        patient: (split_of[patient], name)
+        for patient, name in pairs
+        if split_of.setdefault(patient, name) != name
     }
     if leaks:
         listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in leaks.items())
         advice = f"{listing}; use lists without shared patients, or --partition patient"
         raise LeakError(f"patients are in two splits ({len(leaks)}): {advice}")
-    if twice := spelled_twice(split_of):
+    twice = spelled_twice(split_of)
+    if twice:
         a, b = (f"{patient!r} ({split_of[patient]})" for patient in twice)
         raise LeakError(f"the patients {a} and {b} are one number: write each patient in one way")
 

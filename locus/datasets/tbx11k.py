@@ -69,12 +69,14 @@ class Tbx11k(_files.FileDataset):
     )
 
     def __init__(self, request: Request) -> None:
-        root, self.split = request.folder(LAYOUT), request.split
+        root = request.folder(LAYOUT)
+        self.split = request.split
         self.findings = request.task({2: FINDINGS, 1: (ANY,)}, self.name, 2)
         paths = [root / name for name in TABLES]
         contents = [read_json(path) for path in paths]
         listed = [_images(path, content) for path, content in zip(paths, contents, strict=True)]
-        if twice := sorted(listed[0].keys() & listed[1].keys()):
+        twice = sorted(listed[0].keys() & listed[1].keys())
+        if twice:
             raise DataError(
                 f"{paths[1]} has {len(twice)} images of {paths[0].name}, first {twice[0]}: keep one of each"
             )
@@ -140,6 +142,10 @@ def _marks(
     """Return image, finding and box (4,) of each annotation; with one finding, all boxes are of it."""
     table = read_coco(path, content=content)
     refuse_unknown(path, table["finding"], tuple(WORDS))
-    words = [ANY] * len(table) if findings == (ANY,) else [WORDS[word] for word in table["finding"]]
+    findings_of_boxes = (
+        [ANY] * len(table)
+        if findings == (ANY,)
+        else [WORDS[category] for category in table["finding"]]
+    )
     boxes = xywh_to_xyxy(table[["x", "y", "w", "h"]].to_numpy(np.float64))
-    return [*zip(table["image"], words, boxes, strict=True)]
+    return [*zip(table["image"], findings_of_boxes, boxes, strict=True)]

@@ -65,11 +65,11 @@ def read_marks(path: Path) -> pd.DataFrame:
     is_consensus = path.name == Path(CONSENSUS[0]).name
     needed = ("image_id", "class_name", *EDGES)
     raw = read_csv(path, needed if is_consensus else ("rad_id", *needed)).drop_duplicates()
-    spelling = {word.lower(): word for word in (*TASKS[22], NORMAL)}
-    finding = raw["class_name"].map(lambda word: spelling.get(word.lower(), word))
+    spelling = {name.lower(): name for name in (*TASKS[22], NORMAL)}
+    finding = raw["class_name"].map(lambda name: spelling.get(name.lower(), name))
     refuse_unknown(path, finding, tuple(spelling.values()))
     if "class_id" in raw:
-        id_of = {word: str(number) for number, word in enumerate((*FINDINGS, NORMAL))}
+        id_of = {name: str(number) for number, name in enumerate((*FINDINGS, NORMAL))}
         is_other = raw["class_id"] != finding.map(id_of)
         pairs = raw["class_id"][is_other] + " (" + finding[is_other] + ")"
         raise_if_any(
@@ -90,15 +90,15 @@ def readings(
 ) -> tuple[dict[str, Readings], int]:
     """Return image -> readings in the table at ``path`` for images in ``frames``, and the number of clipped boxes."""
     boxed = marks[marks["finding"] != NORMAL]
-    words = boxed["finding"] + " of " + boxed["reader"]
-    listed = zip(boxed["image"], words, boxed[list(EDGES)].to_numpy(), strict=True)
+    names = boxed["finding"] + " of " + boxed["reader"]
+    listed = zip(boxed["image"], names, boxed[list(EDGES)].to_numpy(), strict=True)
     truth, clipped = _files.boxes_by_image(path, listed, frames)
     read: dict[str, dict[str, dict[str, FloatArray]]] = {}
     for image, reader in zip(marks["image"], marks["reader"], strict=True):
         read.setdefault(image, {}).setdefault(reader, {})
     for image, reader_boxes in truth.items():
-        for word, boxes in reader_boxes.items():
-            finding, _, reader = word.partition(" of ")
+        for name, boxes in reader_boxes.items():
+            finding, _, reader = name.partition(" of ")
             read[image][reader][finding] = boxes
     return {
         image: image_readings for image, image_readings in read.items() if image in frames
@@ -180,19 +180,20 @@ class VindrCxr(_files.FileDataset):
         if not images:
             self._load_readings(request, votes)
             return
-        root, self.split, self._votes = request.folder(self.layout), request.split, votes
+        root = request.folder(self.layout)
+        self.split = request.split
+        self._votes = votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
             raise DataError(f"{root} has no table of annotations: {self.layout}")
         tables = {path: read_marks(path) for path in paths}
         physionet = any(path.parent != root for path in paths)
         self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)
-        test = {
-            image
-            for path in paths
-            if path.name == Path(CONSENSUS[0]).name
-            for image in tables[path]["image"]
-        }
+        consensus_name = Path(CONSENSUS[0]).name
+        test: set[str] = set()
+        for path in paths:
+            if path.name == consensus_name:
+                test.update(tables[path]["image"])
         listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
         files = _files.by_stem(root, "train", "test")
         names = _files.with_file(root, listed, files, self.layout)

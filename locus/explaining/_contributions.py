@@ -94,7 +94,7 @@ class GradientSums:
         self._totals: dict[int, Tensor] = {}
         self._terms: dict[int, tuple[Grid, Tensor]] = {}
         self._whole: Tensor | None = None
-        self.begin(True, torch.clone)
+        self.begin(bias=True, reduce=torch.clone)
 
     def begin(self, bias: bool, reduce: Reduce) -> None:
         """Begin a finding; see ``pixel_terms``."""
@@ -169,7 +169,7 @@ def _recorded(
         level = model.get_submodule(path(model, model.layer))
     reached: list[Any] = []
 
-    def reach(part: Any, inputs: Any, A: Any) -> None:
+    def reach(module: Any, inputs: Any, A: Any) -> None:
         """Stop at the map, unless the part of the network behind it needs balanced gradients too."""
         reached.append(A)
         if model.layer is not None and balanced.active and balanced.used:
@@ -182,7 +182,9 @@ def _recorded(
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
     with ExitStack() as hooks:
         hooks.callback(
-            entrance.register_forward_pre_hook(lambda part, inputs: biased.begin(inputs[0])).remove
+            entrance.register_forward_pre_hook(
+                lambda module, inputs: biased.begin(inputs[0])
+            ).remove
         )
         hooks.callback(level.register_forward_hook(reach).remove)
         with balanced, biased, _Unpacked(balanced):
@@ -366,8 +368,8 @@ def _joined(out: Tensor, tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> T
     """Return the constant parts of a concatenation, such as a class token, with zeros for the others."""
     if all(tensor.requires_grad for tensor in tensors):
         return None
-    parts = [torch.zeros_like(tensor) if tensor.requires_grad else tensor for tensor in tensors]
-    return torch.cat([part.detach() for part in parts], dim)
+    summands = [torch.zeros_like(tensor) if tensor.requires_grad else tensor for tensor in tensors]
+    return torch.cat([summand.detach() for summand in summands], dim)
 
 
 _BIASES: dict[str, Callable[..., Tensor | None]] = {

@@ -155,8 +155,8 @@ def attention(
     rows = layout.read_weights.to(images.device)
     step = attention_batch_size(images, layout.n_blocks * layout.heads * len(rows) ** 2, memory_gib)
     return [
-        Matrices(rows, layout.shape, layout.grid, model, part, findings, layout, autocast)
-        for part in torch.split(images, step)
+        Matrices(rows, layout.shape, layout.grid, model, batch, findings, layout, autocast)
+        for batch in torch.split(images, step)
     ]
 
 
@@ -238,7 +238,7 @@ class Matrices(Attention):
                 "the blocks of this network are not separate modules, so scores per block are not available"
             )
 
-        def cut(part: Any, inputs: Any, output: Any) -> Any:
+        def cut(module: Any, inputs: Any, output: Any) -> Any:
             tokens.append(as_tokens(output))
             passed = tokens[-1].detach() if len(tokens) < len(names) else torch.cat(tokens)
             return (passed, *output[1:]) if isinstance(output, tuple) else passed

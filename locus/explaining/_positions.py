@@ -122,11 +122,10 @@ class PlaceTracer(GridTracer):
 
     def _set_grid(self, tensor: Tensor) -> None:
         """Give a tensor whose places are a regular map (N,C,h,w) the grid for arithmetic."""
-        if (
-            tensor.ndim == 4
-            and tensor not in self.grids
-            and (axes := _axes(self.places[tensor])) is not None
-        ):
+        if tensor.ndim != 4 or tensor in self.grids:
+            return
+        axes = _axes(self.places[tensor])
+        if axes is not None:
             self.grids[tensor] = axes
 
     def _inherit(self, name: str, out: Tensor, traced: list[Tensor]) -> None:
@@ -135,22 +134,22 @@ class PlaceTracer(GridTracer):
             places = self.places[traced[0]]
             if _is_constant(places):
                 self.places[out] = places[..., :1].expand(out.shape)
-            elif not _is_one_place(
-                centres := places.mean(-1, keepdim=True)
-            ):  # a mean over all has no position
+                return
+            centres = places.mean(-1, keepdim=True)
+            if not _is_one_place(centres):  # a mean over all has no position
                 self.places[out] = centres.expand(out.shape)
             return
-        same = [tensor for tensor in traced if tensor.shape == out.shape]
-        if name in KEEPS and same:
-            self.places[out] = self.places[same[0]]
+        same_shape = [tensor for tensor in traced if tensor.shape == out.shape]
+        if name in KEEPS and same_shape:
+            self.places[out] = self.places[same_shape[0]]
 
 
 def _is_constant(places: Tensor) -> bool:
     """Return True if the places are the same along the last dimension."""
     if places.shape[-1] == 1 or places.stride(-1) == 0:
         return True
-    same = places == places[..., :1]
-    return bool((same | places.isnan()).all()) and bool(
+    is_equal = places == places[..., :1]
+    return bool((is_equal | places.isnan()).all()) and bool(
         torch.equal(places[..., 0].isnan(), places[..., -1].isnan())
     )
 

@@ -102,27 +102,27 @@ def run_methods(
     """
     if getattr(evidence, "other_paths", ()):
         return _run_on_all_paths(methods, cast(NetworkEvidence, evidence), guard)
-    in_parts = {name: method for name, method in methods.items() if "gradients" in method.needs}
-    at_once = {name: method for name, method in methods.items() if name not in in_parts}
+    in_subsets = {name: method for name, method in methods.items() if "gradients" in method.needs}
+    at_once = {name: method for name, method in methods.items() if name not in in_subsets}
     maps: dict[str, dict[int, list[Tensor]]] = {name: {} for name in methods}
     errors: dict[str, LocusError] = {}
 
-    def run(group: Mapping[str, Method], first_image: int, part: Evidence) -> None:
+    def run(group: Mapping[str, Method], first_image: int, subset: Evidence) -> None:
         for name, method in group.items():
             if name in errors:
                 continue
             try:
-                maps[name].setdefault(first_image, []).append(_call(method, part))
+                maps[name].setdefault(first_image, []).append(_call(method, subset))
             except LocusError as error:
                 errors[name] = error
             if guard:
-                _require_unmodified(name, cast(NetworkEvidence, part))
+                _require_unmodified(name, cast(NetworkEvidence, subset))
 
     with no_grad_no_autocast():
         run(at_once, 0, evidence)
-        if in_parts:
-            for images, part in evidence.parts():
-                run(in_parts, images.start, part)
+        if in_subsets:
+            for images, subset in evidence.parts():
+                run(in_subsets, images.start, subset)
         return {
             name: errors.get(name) or _joined(method, maps[name], evidence)
             for name, method in methods.items()
@@ -142,8 +142,8 @@ def _run_on_all_paths(
     ]
     summed = {}
     for name, answer in on_first_path.items():
-        others = [answers[name] for answers in on_other_paths if name in answers]
-        summed[name] = _summed([answer, *others])
+        answers_of_other_paths = [answers[name] for answers in on_other_paths if name in answers]
+        summed[name] = _summed([answer, *answers_of_other_paths])
     return summed
 
 
@@ -177,9 +177,11 @@ def _summed(answers: Sequence[MethodMaps | LocusError]) -> MethodMaps | LocusErr
     for answer in answers:
         if isinstance(answer, LocusError):
             return answer
-    finest, *others = cast(list[MethodMaps], answers)
+    finest, *coarser = cast(list[MethodMaps], answers)
     shape = (finest.maps.shape[-2], finest.maps.shape[-1])
-    moved_maps = [moved(other.maps, other.grid, finest.grid, shape) for other in others]
+    moved_maps = [
+        moved(path_maps.maps, path_maps.grid, finest.grid, shape) for path_maps in coarser
+    ]
     return MethodMaps(finest.maps + sum(moved_maps), finest.grid)
 
 
@@ -328,7 +330,8 @@ def _position(model: Classifier, finding: Any) -> int:
         raise BadValueError(
             f"finding {finding!r}: the outputs of this model have no names: {advice}"
         )
-    if (name := find_finding(finding, model.findings)) is None:
+    name = find_finding(finding, model.findings)
+    if name is None:
         raise UnknownNameError("finding", finding, model.findings)
     return model.findings.index(name)
 
@@ -366,9 +369,9 @@ def collect_evidence(
         raise BadValueError(f"layer is {layer!r}: give the name of a submodule, such as layer3")
     only_attention = layer is None and needs == {"attention"}
     layer = model.layer if layer is None else layer
-    others: list[str] = []
+    other_paths: list[str] = []
     if layer is not None:
-        layer, *others = _finest_first(model, layer, images)
+        layer, *other_paths = _finest_first(model, layer, images)
     with no_grad_no_autocast():
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
@@ -395,7 +398,7 @@ def collect_evidence(
             progress,
             autocast,
             collect_evidence,
-            other_paths=tuple(others),
+            other_paths=tuple(other_paths),
             draw=draw,
         )
     return evidence if only_attention else evidence.run()
@@ -481,8 +484,10 @@ class Maps(dict[str, Tensor]):
         """Return the index of a finding among ``findings``."""
         if finding is None:
             return int(self.logits[image].argmax())
-        if isinstance(finding, str) and (name := find_finding(finding, self.findings)) is not None:
-            return self.findings.index(name)
+        if isinstance(finding, str):
+            name = find_finding(finding, self.findings)
+            if name is not None:
+                return self.findings.index(name)
         if isinstance(finding, int) and 0 <= finding < len(self.findings):
             return finding
         raise UnknownNameError("finding", finding, self.findings)
@@ -491,8 +496,8 @@ class Maps(dict[str, Tensor]):
         """Say what the maps are: ``Maps of 2 images, 1 findings (Mass): cam 7×7, gradcampp 7×7``."""
         sizes = [f"{name} {maps.shape[-2]}×{maps.shape[-1]}" for name, maps in self.items()]
         absent = f"; not supported: {', '.join(self.absent)}" if self.absent else ""
-        of = f"{len(self.images)} images, {len(self.findings)} findings ({examples(self.findings, 8)})"
-        return f"Maps of {of}: {', '.join(sizes) or 'none'}{absent}"
+        description = f"{len(self.images)} images, {len(self.findings)} findings ({examples(self.findings, 8)})"
+        return f"Maps of {description}: {', '.join(sizes) or 'none'}{absent}"
 
 
 def explain(

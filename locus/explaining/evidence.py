@@ -269,18 +269,21 @@ class NetworkEvidence(Evidence):
         images = [
             pixel_terms(
                 self.model,
-                image=one,
+                image=single_image,
                 findings=self.findings,
                 bias=bias,
                 reduce=reduce,
                 is_balanced=balanced,
             )
-            for one in image.split(1)
+            for single_image in image.split(1)
         ]
         for terms in zip(*images, strict=True):
             grids = [grid for grid, _ in terms[0]]
             values = zip(*([value for _, value in term] for term in terms), strict=True)
-            yield [(grid, torch.cat(parts)) for grid, parts in zip(grids, values, strict=True)]
+            yield [
+                (grid, torch.cat(image_values))
+                for grid, image_values in zip(grids, values, strict=True)
+            ]
 
     def grid_at(self, layer: str | None) -> Grid:
         """Return the grid of ``layer``; None is the pooled map (not ``model.layer``)."""
@@ -330,11 +333,11 @@ class PooledEvidence(NetworkEvidence):
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """Return the pooled map (N,C,h,w) and all logits, in batches that fit in memory."""
-        parts = torch.split(self.images, _passes.images_that_fit(self.images, self.memory_gib))
+        batches = torch.split(self.images, _passes.images_that_fit(self.images, self.memory_gib))
         with evaluating(self.model):
             with self.autocast():
                 features = [
-                    self.model.features(_passes.channels_last_if_on_cpu(part)) for part in parts
+                    self.model.features(_passes.channels_last_if_on_cpu(batch)) for batch in batches
                 ]
             A = torch.cat(features).float().contiguous()
             return A, self.model.head(A.to(_precision(self.model))).float()
@@ -392,13 +395,13 @@ class PooledEvidence(NetworkEvidence):
         findings = min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
-            part = replace(
+            subset = replace(
                 self,
                 images=self.images[rows],
                 given_outputs=(self.outputs[0][rows], self.outputs[1][rows]),
             )
             for k in range(0, len(self.findings), findings):
-                yield rows, replace(part, requested=self.findings[k : k + findings])
+                yield rows, replace(subset, requested=self.findings[k : k + findings])
 
 
 @dataclass(frozen=True, eq=False)
@@ -469,12 +472,14 @@ class LayerEvidence(NetworkEvidence):
         if len(self.images) > self._chunk_size:
             for n, chunk in enumerate(self._chunks()):
                 rows = slice(n * self._chunk_size, n * self._chunk_size + len(chunk.images))
-                yield from ((rows, part) for _, part in chunk.parts())
+                yield from ((rows, subset) for _, subset in chunk.parts())
             return
         step = max(1, _passes.gradient_pairs_that_fit(self.A, self.memory_gib) // len(self.A))
         for k in range(0, len(self.findings), step):
-            part = replace(self, requested=self.findings[k : k + step], given_outputs=self.outputs)
-            yield slice(0, len(self.A)), part
+            subset = replace(
+                self, requested=self.findings[k : k + step], given_outputs=self.outputs
+            )
+            yield slice(0, len(self.A)), subset
 
 
 def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:

@@ -110,9 +110,9 @@ class Named:
         """Return all names that the flag accepts."""
         return [*self.names, *(self.registry.names() if self.registry else ())]
 
-    def normalize(self, word: str) -> str:
+    def normalize(self, name: str) -> str:
         """Return the registered spelling of a name."""
-        return word
+        return name
 
 
 @functools.cache
@@ -122,12 +122,13 @@ def _annotations(config_class: Any, with_constraints: bool) -> dict[str, Any]:
 
 def type_of(config_class: Any, name: str) -> Any:
     """Return the type of the field ``name`` of ``config_class``, without constraints."""
-    return _annotations(cast("Hashable", config_class), False)[name]
+    return _annotations(cast("Hashable", config_class), with_constraints=False)[name]
 
 
 def constraints_of(config_class: Any, name: str) -> tuple[Any, ...]:
     """Return the constraints in the annotation of the field ``name`` of ``config_class``."""
-    return getattr(_annotations(cast("Hashable", config_class), True)[name], "__metadata__", ())
+    annotations = _annotations(cast("Hashable", config_class), with_constraints=True)
+    return getattr(annotations[name], "__metadata__", ())
 
 
 def choices(config_class: type[Any], name: str) -> str:
@@ -222,10 +223,12 @@ def help_command(config_class: type[Any]) -> str:
 def _bad_value(flag: str, value: str, allowed: Any) -> LocusError:
     """Return the error for a value that does not fit the annotation ``allowed``."""
     alternatives = get_args(allowed)
-    words = [word for alternative in (allowed, *alternatives) for word in get_args(alternative)]
-    words = [word for word in words if isinstance(word, str)]
-    if words:
-        return UnknownNameError(flag, value.strip("[]'\""), dict.fromkeys(words))
+    literals = [
+        literal for alternative in (allowed, *alternatives) for literal in get_args(alternative)
+    ]
+    literals = [literal for literal in literals if isinstance(literal, str)]
+    if literals:
+        return UnknownNameError(flag, value.strip("[]'\""), dict.fromkeys(literals))
     types = [alternative for alternative in alternatives or (allowed,) if alternative is not ...]
     type_names = [TYPE_NAMES.get(type_, str(type_)) for type_ in types]
     return BadValueError(f"bad value {value!r} for {flag}: use {' or '.join(type_names)}")

@@ -137,9 +137,11 @@ def _count(picture, truth, levels):  # type: ignore[no-untyped-def]  # noqa: ANN
                 for level in levels[1:]:  # all of them: a branch costs more
                     below += picture[i, j] > level
                 counts[below, np.int64(truth[i, j])] += 1
-    inside, predicted = np.zeros(levels.size), np.zeros(levels.size)
+    inside = np.zeros(levels.size)
+    predicted = np.zeros(levels.size)
     for n in range(levels.size):
-        inside[n], predicted[n] = counts[n + 1 :, 1].sum(), counts[n + 1 :].sum()
+        inside[n] = counts[n + 1 :, 1].sum()
+        predicted[n] = counts[n + 1 :].sum()
     return inside, predicted
 
 

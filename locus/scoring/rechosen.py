@@ -34,8 +34,8 @@ def chosen_again(hits: NDArray[np.bool_], index: CaseIndex, seed: int = 0) -> Fl
     for finding in index.groups(shared=False).values():
         for number in np.unique(folds[finding]):
             scored = finding & (folds == number)
-            others = finding & (folds != number)
-            counts = times[:, others] @ hits[others].astype(np.float32)
+            other_folds = finding & (folds != number)
+            counts = times[:, other_folds] @ hits[other_folds].astype(np.float32)
             at_threshold[:, scored] = hits[scored][:, middle_of_best(counts)].T
     return means(at_threshold, times, index)
 
@@ -64,9 +64,11 @@ def means(hits: NDArray[np.float32], times: NDArray[np.float32], index: CaseInde
     shares = []
     for finding in index.groups(shared=False).values():
         total = times[:, finding].sum(1)
-        part = (times[:, finding] * hits[:, finding]).sum(1)
+        hit_count = (times[:, finding] * hits[:, finding]).sum(1)
         shares.append(
-            np.divide(part, total, out=np.full(len(part), np.nan, np.float32), where=total > 0)
+            np.divide(
+                hit_count, total, out=np.full(len(hit_count), np.nan, np.float32), where=total > 0
+            )
         )
     return np.nanmean(shares, axis=0).astype(np.float64)
 

@@ -213,7 +213,8 @@ class ExactThresholds:
 
     def __init__(self, above: float, cases: Iterable[tuple[Trace, FloatArray]]) -> None:
         """Store the traces of cases and their truth boxes (M,4) in the frame; a hit is IoU > ``above``."""
-        truth, intervals = list[FloatArray](), list[FloatArray]()
+        truth = list[FloatArray]()
+        intervals = list[FloatArray]()
 
         def traces() -> Iterator[Trace]:
             for trace, boxes in cases:
@@ -256,9 +257,11 @@ class ExactThresholds:
 
     def hits(self, thresholds: ArrayLike, rows: Index | slice = slice(None)) -> NDArray[np.bool_]:
         """Return the hits (N,T) of all cases at ``thresholds`` (T,), using only these ``rows`` of the intervals."""
-        at, low, high = np.asarray(thresholds), self.intervals[rows, :1], self.intervals[rows, 1:]
-        out = np.zeros((len(self), len(at)), dtype=bool)
-        np.logical_or.at(out, self.case_index[rows], (at >= low) & (at < high))
+        levels = np.asarray(thresholds)
+        low = self.intervals[rows, :1]
+        high = self.intervals[rows, 1:]
+        out = np.zeros((len(self), len(levels)), dtype=bool)
+        np.logical_or.at(out, self.case_index[rows], (levels >= low) & (levels < high))
         return out
 
     def oracle_hits(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:

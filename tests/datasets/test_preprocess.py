@@ -28,25 +28,25 @@ def test_padding_grows_the_frame_and_keeps_the_truth():
     mask[10:20, 5:9] = True
     boxes = {"Mass": np.array([[5.0, 10, 9, 20]])}
     found = Sample("a", "p", (80, 60), np.ones(1, np.float32), boxes, lambda: IMAGE, read_masks=lambda: {"Mass": mask})
-    ready = preprocess.one(found, "jf")
+    ready = preprocess.one_sample(found, "jf")
     assert (ready.frame, ready.image.shape) == ((80, 80), (40, 40))
     assert ready.boxes is boxes
     assert np.array_equal(ready.masks["Mass"][:, :60], mask)
     assert not ready.masks["Mass"][:, 60:].any()
-    assert preprocess.one(found, "none") is found
+    assert preprocess.one_sample(found, "none") is found
 
 
 def test_preprocessed_pixels_have_their_own_cache_key(tmp_path):
     file = tmp_path / "a.png"
     cv2.imwrite(str(file), IMAGE)
     plain = Sample("a", "p", IMAGE.shape, np.ones(1, np.float32), {}, lambda: IMAGE, str(file))
-    ready = preprocess.one(plain, "jf")
+    ready = preprocess.one_sample(plain, "jf")
     one, other = (cache.PixelCache([sample], 32, tmp_path / "cache").complete()[0] for sample in (plain, ready))
     assert not np.array_equal(one, other)
     assert (other[:, 25:] == 128).all()
     before = ready.source
     file.write_bytes(file.read_bytes() + b" ")
-    assert preprocess.one(plain, "jf").source != before
+    assert preprocess.one_sample(plain, "jf").source != before
 
 
 def test_the_description_contains_the_preprocessing():

@@ -41,7 +41,7 @@ def network(checkpoint: Path, runs: str) -> ServedNetwork:
 
 @hardware.oom_as_error(ADVICE)
 def explained(
-    served: ServedNetwork, upload: bytes, suffix: str, words: Sequence[str]
+    served: ServedNetwork, upload: bytes, suffix: str, method_names: Sequence[str]
 ) -> dict[str, Any]:
     """Return picture, frame, probabilities, and the maps of each method with the thresholds of their boxes.
 
@@ -59,7 +59,8 @@ def explained(
         raise DataError(
             f"the image has {height}x{width} pixels: at most {MAX_PIXELS // 10**6} megapixels are allowed"
         )
-    explainer, model = Explainer(HeatmapConfig(method=tuple(words))), served.model
+    explainer = Explainer(HeatmapConfig(method=tuple(method_names)))
+    model = served.model
     sample = uploaded_image(f"image{suffix}", upload, model.train_config.preprocess)
     (image,) = explainer.explain(model, [sample], max_bad_images=0)
     return {
@@ -67,27 +68,30 @@ def explained(
         "frame": list(image.pixels.shape),
         "findings": list(model.findings),
         "probabilities": image.probabilities,
-        "methods": [{"method": word, "maps": [*_maps(served, image, word)]} for word in image.maps],
+        "methods": [
+            {"method": method_name, "maps": [*_maps(served, image, method_name)]}
+            for method_name in image.maps
+        ],
         "without": [
             *explainer.unsupported_sentences,
-            *(f"{word}: {why}" for word, why in explainer.failed.items()),
+            *(f"{method_name}: {why}" for method_name, why in explainer.failed.items()),
         ],
     }
 
 
 def _maps(
-    served: ServedNetwork, image: ExplainedImage, word: str
+    served: ServedNetwork, image: ExplainedImage, method_name: str
 ) -> Iterator[dict[str, Any] | None]:
     """Yield the maps of a method, packed with their thresholds; None for a map that is not finite."""
     for k, finding in enumerate(served.model.findings):
-        values = image.raw_map(word, k).values
+        values = image.raw_map(method_name, k).values
         if not np.isfinite(values).all():
             yield None
             continue
-        threshold, threshold_source = served.thresholds.lookup(word, finding)
+        threshold, threshold_source = served.thresholds.lookup(method_name, finding)
         scaled = (values / (np.abs(values).max() or 1)).astype(np.float16)  # as in stored maps
         yield {
-            **packed_map(scaled, image.maps[word].grid),
+            **packed_map(scaled, image.maps[method_name].grid),
             "threshold": threshold,
             "threshold_source": threshold_source,
         }

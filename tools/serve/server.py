@@ -47,7 +47,9 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, folder: Path, port: int) -> None:
         """Serve the finished runs in ``folder``; ``port`` 0 is any free port. Raises ``OSError`` for a used port."""
         super().__init__((HOST, port), Handler)
-        self.runs, self.checkpoints, self.lock = folder, runs.finished(folder), threading.Lock()
+        self.runs = folder
+        self.checkpoints = runs.finished(folder)
+        self.lock = threading.Lock()
 
     @property
     def hosts(self) -> set[str]:
@@ -65,12 +67,14 @@ class PageServer(ThreadingHTTPServer):
     def page(self) -> str:
         """Return the HTML of the page."""
         names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
-        words = [(word, methods.is_fast(word)) for word in methods.names() if word not in BASELINES]
+        names_and_speeds = [
+            (name, methods.is_fast(name)) for name in methods.names() if name not in BASELINES
+        ]
         return render(
             "serve.html",
             Path(__file__).parent,
             networks=names,
-            methods=words,
+            methods=names_and_speeds,
             largest=MAX_UPLOAD_BYTES,
         )
 
@@ -103,7 +107,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the page."""
-        if (target := self._own_target()) is None:
+        target = self._own_target()
+        if target is None:
             return
         if target.path != "/":
             self._say(HTTPStatus.NOT_FOUND, "not found: the only page is /")
@@ -117,7 +122,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Explain the image in the request."""
         length = self.headers.get("Content-Length", "")
-        if (target := self._own_target()) is None:
+        target = self._own_target()
+        if target is None:
             return
         if target.path != "/explain":
             self._say(HTTPStatus.NOT_FOUND, "not found: post images to /explain")
@@ -151,11 +157,17 @@ class Handler(BaseHTTPRequestHandler):
             )
             return
         try:
-            with contextlib.ExitStack() as held:
-                held.callback(self.server.lock.release)
+            with contextlib.ExitStack() as on_exit:
+                on_exit.callback(self.server.lock.release)
                 served = network(self.server.checkpoints[int(number)], str(self.server.runs))
-                words = [word for word in query.get("method", []) if word in methods.names()]
-                answer = explained(served, upload, query.get("suffix", [""])[0].lower(), words)
+                method_names = [
+                    method_name
+                    for method_name in query.get("method", [])
+                    if method_name in methods.names()
+                ]
+                answer = explained(
+                    served, upload, query.get("suffix", [""])[0].lower(), method_names
+                )
         except LocusError as error:
             self._say(HTTPStatus.BAD_REQUEST, str(error))
             return
@@ -166,10 +178,11 @@ class Handler(BaseHTTPRequestHandler):
 
         Browsers send the header Origin with every POST, so an upload without it is not from the page.
         """
-        origin, host = self.headers.get("Origin"), ", ".join(self.headers.get_all("Host", []))
+        origin = self.headers.get("Origin")
+        host = ", ".join(self.headers.get_all("Host", []))
         try:
             target, _, source = (
-                urlsplit(word) for word in (self.path, f"//{host}", origin or f"//{host}")
+                urlsplit(url) for url in (self.path, f"//{host}", origin or f"//{host}")
             )
         except ValueError as error:
             self._say(HTTPStatus.BAD_REQUEST, f"malformed request, Host or Origin: {error}")

@@ -15,35 +15,35 @@ LITERAL = re.compile(r"``(.+?)``")
 
 def pages() -> Iterator[tuple[str, str, str]]:
     """Yield (folder, name, Markdown) of each method and protocol that can be imported."""
-    for word in methods.names():
+    for name in methods.names():
         try:
-            method = methods.get(word)
+            method = methods.get(name)
         except NotAvailableError:
             continue
         group = "fast" if method.is_fast() else "slow"
-        about = f"`--method {word}` · group `{group}` · needs {', '.join(sorted(method.needs)) or 'nothing'}"
-        yield "methods", word, page(word, method, about)
-    for word in protocols.names():
-        protocol = protocols.get(word)
+        about = f"`--method {name}` · group `{group}` · needs {', '.join(sorted(method.needs)) or 'nothing'}"
+        yield "methods", name, page(name, method, about)
+    for name in protocols.names():
+        protocol = protocols.get(name)
         yield (
             "protocols",
-            word,
-            page(word, protocol, f"`protocols: [{word}]` · main metric `{protocol.main}`"),
+            name,
+            page(name, protocol, f"`protocols: [{name}]` · main metric `{protocol.main}`"),
         )
 
 
-def page(word: str, part: type[Any], about: str) -> str:
+def page(name: str, documented_class: type[Any], about: str) -> str:
     """Return title, usage, docstring, options and file of a class as Markdown."""
-    options = inspect.signature(part).parameters.values()
-    file = f"{part.__module__.replace('.', '/')}.py"
-    lines = [f"# `{word}`", about, markdown(inspect.cleandoc(part.__doc__ or ""))]
+    options = inspect.signature(documented_class).parameters.values()
+    file = f"{documented_class.__module__.replace('.', '/')}.py"
+    lines = [f"# `{name}`", about, markdown(inspect.cleandoc(documented_class.__doc__ or ""))]
     if options:
         lines.append(
             "Options: "
-            + ", ".join(f"`{word}:{option.name}={option.default}`" for option in options)
+            + ", ".join(f"`{name}:{option.name}={option.default}`" for option in options)
             + "."
         )
-        lines.append(markdown(inspect.cleandoc(part.__init__.__doc__ or "")))
+        lines.append(markdown(inspect.cleandoc(documented_class.__init__.__doc__ or "")))
     return "\n\n".join(line for line in [*lines, f"Source: `{file}`"] if line) + "\n"
 
 
@@ -53,7 +53,8 @@ def markdown(docstring: str) -> str:
     >>> markdown("the ``locus`` protocol")
     'the `locus` protocol'
     """
-    parts = LITERAL.sub(r"`\1`", docstring).split("\n\n")
+    paragraphs = LITERAL.sub(r"`\1`", docstring).split("\n\n")
     return "\n\n".join(
-        f"```pycon\n{part}\n```" if part.startswith(">>>") else part for part in parts
+        f"```pycon\n{paragraph}\n```" if paragraph.startswith(">>>") else paragraph
+        for paragraph in paragraphs
     )

@@ -37,14 +37,17 @@ def cases_of(run: str) -> tuple[list[Case], dict[str, np.ndarray]]:
     normalised = torch.from_numpy((pixels - 0.449) / 0.226)[:, None].repeat(1, 3, 1, 1)
     maps = locus.explain(model, normalised, methods=[METHOD])
     values = maps[METHOD].numpy()
-    cases = [
-        Case(
-            s.image_id, s.patient_id, name, values[n, k], maps.grids[METHOD], s.frame, s.boxes[name]
-        )
-        for n, s in enumerate(images)
-        for k, name in enumerate(images.findings)
-        if len(s.boxes.get(name, ()))
-    ]
+    grid = maps.grids[METHOD]
+    cases = []
+    for n, sample in enumerate(images):
+        for k, finding in enumerate(images.findings):
+            boxes = sample.boxes.get(finding, ())
+            if len(boxes):
+                map_ = values[n, k]
+                case = Case(
+                    sample.image_id, sample.patient_id, finding, map_, grid, sample.frame, boxes
+                )
+                cases.append(case)
     return cases, {s.image_id: s.image for s in images}
 
 
@@ -83,12 +86,14 @@ def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
     selector = ExactThresholds(
         0.3, ((trace(case.load_surface[0]), case.boxes) for case in selected)
     )
-    indices, levels = np.arange(len(selected)), np.linspace(0, 0.999, 500)
+    indices = np.arange(len(selected))
+    levels = np.linspace(0, 0.999, 500)
     axes.plot(levels, (selector.iou(indices, levels) > 0.3).mean(0), color=INK, lw=1.5)
-    half, oracle = selector.best(indices[::2]), selector.best(indices)
+    half = selector.best(indices[::2])
+    oracle = selector.best(indices)
     marks = {"fixed": 0.5, "chosen on half of the cases": half, "oracle": oracle}
-    for (name, at), style in zip(marks.items(), (":", "--", "-"), strict=True):
-        axes.axvline(at, color=PREDICTED, ls=style, lw=1.5, label=name)
+    for (name, threshold), style in zip(marks.items(), (":", "--", "-"), strict=True):
+        axes.axvline(threshold, color=PREDICTED, ls=style, lw=1.5, label=name)
     axes.set(
         xlabel="score threshold", ylabel="share of cases with IoU > .3", ylim=(0, 1), xlim=(0, 1)
     )

@@ -25,10 +25,10 @@ def chosen(cases: pd.DataFrame) -> pd.DataFrame:
     pair = pd.concat(
         [cases[hits].head(1).assign(file="hit"), cases[~hits].head(1).assign(file="miss")]
     )
-    others = cases[
+    other_cases = cases[
         ~cases["finding"].isin(pair["finding"]) & ~cases["patient"].isin(pair["patient"])
     ]
-    three = others.drop_duplicates("finding").head(3)
+    three = other_cases.drop_duplicates("finding").head(3)
     return pd.concat([pair, three.assign(file=three["finding"].str.lower())])
 
 
@@ -48,7 +48,8 @@ def main(folder: str) -> None:
         picture = (
             Image.fromarray(sample.image).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
         )
-        draw, height = ImageDraw.Draw(picture), sample.frame[0]
+        draw = ImageDraw.Draw(picture)
+        height = sample.frame[0]
         for colour, boxes in (
             (TRUTH, sample.boxes[row["finding"]]),
             (PREDICTED, [[row[edge] for edge in BOX]]),

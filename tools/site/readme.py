@@ -108,21 +108,21 @@ def _table(results: Path) -> list[str]:
     """Return the lines of the table: a few rows of the published results, best first."""
     published = _rows(results / "nih" / "leaderboard.md", "## NIH: published results")
     lines = [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
-    for name, words in ROWS.items():
+    for name, description in ROWS.items():
         row = next(row for row in published if row["result"].startswith(name))
         cells = [row[column].strip(" ↑↓=*") or "–" for column in COLUMNS]
-        label = f"{cells[0]}: {words}" if words else cells[0]
+        label = f"{cells[0]}: {description}" if description else cells[0]
         lines.append(f"| {' | '.join([label, *cells[1:]])} |")
     return lines
 
 
 def _differences(rows: Sequence[Mapping[str, str]], column: str) -> str:
     """Return the difference of each pooling with its interval and status, in words."""
-    words = []
+    descriptions = []
     for pooling in POOLINGS:
         row = _row_of(pooling, rows)
-        words.append(f"{row[column]} with {pooling} ({row['status']})")
-    return " and ".join(words)
+        descriptions.append(f"{row[column]} with {pooling} ({row['status']})")
+    return " and ".join(descriptions)
 
 
 def _weaknesses(results: Path) -> str:

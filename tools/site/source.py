@@ -34,8 +34,8 @@ def write(folder: Path) -> Path:
         copy = folder / "pages" / file
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, copy)
-    for kind, word, text in pages():
-        path = folder / "pages" / "reference" / kind / f"{word}.md"
+    for kind, name, text in pages():
+        path = folder / "pages" / "reference" / kind / f"{name}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     for page in (folder / "pages").rglob("*.md"):

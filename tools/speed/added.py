@@ -39,10 +39,12 @@ def report(config: AddedConfig) -> Iterator[str]:
         timed = timing.fastest(calls, config.rounds, budget=600)
         least = timed[MAIN_PROTOCOL].least
         ratios = {
-            name: None if name == MAIN_PROTOCOL else of.least / least for name, of in timed.items()
+            name: None if name == MAIN_PROTOCOL else seconds.least / least
+            for name, seconds in timed.items()
         }
         rows += [
-            (name, f"{side}×{side}", compared(of.wall, ratios[name])) for name, of in timed.items()
+            (name, f"{side}×{side}", compared(seconds.wall, ratios[name]))
+            for name, seconds in timed.items()
         ]
     yield f"Milliseconds for a row of {config.cases} cases:\n\n" + table(
         ("protocol", "maps", "time"), rows

@@ -69,9 +69,9 @@ def captum(name: str) -> Contender:
         network = (
             network.module if name == "LRP" else model
         )  # captum has no rule for Locus' modules
-        for part in network.modules():
-            if isinstance(part, nn.Conv2d):
-                part.rule = Alpha1_Beta0_Rule(set_bias_to_zero=True)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.rule = Alpha1_Beta0_Rule(set_bias_to_zero=True)
 
         def call() -> list[Tensor]:
             return [
@@ -138,7 +138,8 @@ class Chain(nn.Module):
         self.body = nn.Sequential(
             *(nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in layers)
         )
-        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(width, FINDINGS)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(width, FINDINGS)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N,K) of images (N,3,H,W)."""

@@ -217,7 +217,9 @@ def report(config: MethodsConfig) -> Iterator[str]:
         torch.get_num_threads(), "torch", "timm", "numpy", "grad-cam", "torchcam", "captum"
     )
     images = tuple(zip(config.sizes, config.batches, strict=True))
-    networks = [NetworkAtSize(backbone, *one) for backbone in config.backbones for one in images]
+    networks = [
+        NetworkAtSize(backbone, *value) for backbone in config.backbones for value in images
+    ]
     for network in networks:
         check(*network.build())
     times = {network: timed(network, TIMED, config) for network in networks}
@@ -236,7 +238,7 @@ def report(config: MethodsConfig) -> Iterator[str]:
             for batch in (1, 4)
         }
         yield "The same for Score-CAM:\n\n" + memory_table(
-            {f"{small}, batch of {n}": one for n, one in peaks.items()}
+            {f"{small}, batch of {n}": value for n, value in peaks.items()}
         )
 
 
@@ -246,7 +248,8 @@ def timed(network: NetworkAtSize, tasks: Sequence[Task], config: MethodsConfig) 
     calls = {(name, count): CONTENDERS[name](model, images, range(count)) for name, count in tasks}
     times = timing.fastest(calls, config.rounds, config.budget)
     return {
-        task: Time(one.wall / len(images), one.cpu / len(images)) for task, one in times.items()
+        task: Time(measured.wall / len(images), measured.cpu / len(images))
+        for task, measured in times.items()
     }
 
 
@@ -258,7 +261,8 @@ def memory(network: NetworkAtSize, task: Task) -> float | None:
 def _memory(network: NetworkAtSize, task: Task, threads: int) -> float | None:
     """Measure in the new process, after a call with one tiny image, which loads packages and thread pools."""
     torch.set_num_threads(threads)
-    (name, count), (model, images) = task, network.build()
+    name, count = task
+    model, images = network.build()
     CONTENDERS[name](model, images[:1, :, :TINY, :TINY].contiguous(), [0])()
     call = CONTENDERS[name](model, images, range(count))
     before = timing.reset_peak()
@@ -272,7 +276,8 @@ def time_table(times: Mapping[NetworkAtSize, Mapping[Task, Time]]) -> str:
     """Return a table of the times per image; brackets compare plain PyTorch and packages with Locus."""
 
     def cell(column: Mapping[Task, Time], name: str, count: int) -> str:
-        wall, ours = column[name, count].wall, column.get((OURS.get(name, ""), count))
+        wall = column[name, count].wall
+        ours = column.get((OURS.get(name, ""), count))
         return compared(wall, wall / ours.wall if ours else None)
 
     rows = (

@@ -105,7 +105,10 @@ def on_pixels(
     """Resize the map, binarise it at each threshold, and take the ``boxes`` of the white regions."""
     resized = scaled(cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
     return np.array(
-        [max((_overlap(*box) for box in boxes(resized > one)), default=0.0) for one in thresholds]
+        [
+            max((_overlap(*box) for box in boxes(resized > threshold)), default=0.0)
+            for threshold in thresholds
+        ]
     )
 
 
@@ -179,7 +182,8 @@ def small_table(times: Mapping[int, Mapping[tuple[str, int], timing.Time]]) -> s
     """Return a table of the times per map; brackets compare a contender with Locus."""
 
     def cell(column: Mapping[tuple[str, int], timing.Time], name: str, count: int) -> str:
-        timed, ours = column[name, count], column["Locus, surface", count]
+        timed = column[name, count]
+        ours = column["Locus, surface", count]
         return compared(timed.wall, timed.least / ours.least if timed is not ours else None)
 
     tasks = list(next(iter(times.values())))
@@ -227,7 +231,8 @@ def whole(name: str, side: int, methods: int, counts: tuple[int, int]) -> Whole:
     """
     _seconds(WHOLE[name], cases(20, side, 0), cases(20, side, 0, validation=True))
     timing.reset_peak()
-    seconds, held_out = 0.0, []
+    seconds = 0.0
+    held_out = []
     for method in range(methods):
         held_out = cases(counts[0], side, method)
         seconds += _seconds(WHOLE[name], held_out, cases(counts[1], side, method, validation=True))
@@ -247,8 +252,14 @@ def _seconds(names: Sequence[str], held_out: Sequence[Case], validation: Sequenc
 def whole_table(measured: Mapping[tuple[str, int], Whole]) -> str:
     """Return a table of seconds and peak memory."""
     rows = [
-        (name, f"{one.maps} of {side}×{side}", f"{one.methods}", short(one.seconds), short(one.mib))
-        for (name, side), one in measured.items()
+        (
+            name,
+            f"{whole.maps} of {side}×{side}",
+            f"{whole.methods}",
+            short(whole.seconds),
+            short(whole.mib),
+        )
+        for (name, side), whole in measured.items()
     ]
     return table(("protocols", "maps", "methods", "seconds", "peak MiB"), rows)
 
@@ -273,7 +284,8 @@ def boxes(seed: int = 0) -> list[dict[str, FloatArray]]:
 
 def cases(images: int, side: int, seed: int, validation: bool = False) -> list[Case]:
     """Return a case for each image × finding with a random map of ``side``×``side`` positions; seeds are methods."""
-    truth, grid = boxes(1 if validation else 0)[:images], Grid((8 * side, 8 * side), (8, 8), (0, 0))
+    truth = boxes(1 if validation else 0)[:images]
+    grid = Grid((8 * side, 8 * side), (8, 8), (0, 0))
     noise = generator(seed, "maps").random((len(truth), len(BOXES), side, side), dtype=np.float32)
     return [
         Case(

@@ -37,10 +37,14 @@ class Time(NamedTuple):
 
 def once(call: Callable[[], object]) -> Time:
     """Time a call. It is repeated until ``SHORT`` milliseconds have passed, and the mean is returned."""
-    wall, cpu, calls, passed = time.perf_counter(), time.process_time(), 0, 0.0
+    wall = time.perf_counter()
+    cpu = time.process_time()
+    calls = 0
+    passed = 0.0
     while passed < SHORT:
         call()
-        calls, passed = calls + 1, 1000 * (time.perf_counter() - wall)
+        calls = calls + 1
+        passed = 1000 * (time.perf_counter() - wall)
     return Time(passed / calls, 1000 * (time.process_time() - cpu) / calls)
 
 
@@ -55,7 +59,7 @@ def fastest(
     times: dict[Key, list[Time]] = {key: [] for key in calls}
     for _ in range(rounds):
         for key, call in calls.items():
-            if not times[key] or sum(one.wall for one in times[key]) < 1000 * budget:
+            if not times[key] or sum(measured.wall for measured in times[key]) < 1000 * budget:
                 times[key].append(once(call))
     return {key: Time(*map(min, zip(*all_times, strict=True))) for key, all_times in times.items()}
 
@@ -126,7 +130,12 @@ def short(value: float | None) -> str:
     """
     if value is None:
         return NOTHING
-    return f"{value:.{0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2}f}"
+    decimals = 2
+    if abs(value) >= 99.95:
+        decimals = 0
+    elif abs(value) >= 9.995:
+        decimals = 1
+    return f"{value:.{decimals}f}"
 
 
 def compared(value: float, ratio: float | None) -> str:

@@ -149,12 +149,12 @@ def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
 def sentence(record: Record, box: Box) -> str:
     """Return what a paper may say of its result at IoU > .3, or at its first threshold."""
     column = next(column for column in (MAIN, *COLUMNS) if findings_of(record, [column]))
-    parts = [_compared(record, column, box.findings, box, "")]
+    comparisons = [_compared(record, column, box.findings, box, "")]
     if box.solved:
-        parts.append(_compared(record, column, box.rest, box, f" {box.without_solved}"))
+        comparisons.append(_compared(record, column, box.rest, box, f" {box.without_solved}"))
     measure, _, level = column.removeprefix("hit@").partition(".")
     hits = f"{record.method} hits at {NAMES_OF_MEASURES[measure]} > .{level}"
-    return f"{hits}: {'; '.join(filter(None, parts))}."
+    return f"{hits}: {'; '.join(filter(None, comparisons))}."
 
 
 def _compared(record: Record, column: str, names: Sequence[str], box: Box, without: str) -> str:

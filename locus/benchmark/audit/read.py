@@ -146,7 +146,8 @@ def _refuse_larger(file: Path, scores: dict[str, list[Score]]) -> None:
             scores.get(lower, ()), scores.get(higher, ()), strict=False
         ):
             if (lower_score.value or 0) > (higher_score.value or 0) + ROUNDING:
-                first, second = lower.removeprefix("hit@"), higher.removeprefix("hit@")
+                first = lower.removeprefix("hit@")
+                second = higher.removeprefix("hit@")
                 lower_value = f"{first} of {lower_score.finding} is {lower_score.value:g}"
                 higher_value = f"{second} with {higher_score.value:g}"
                 raise DataError(
@@ -201,11 +202,11 @@ def _refuse_other_mean(file: Path, scores: dict[str, list[Score]]) -> None:
     """
     for metric, metric_scores in scores.items():
         means = [score for score in metric_scores if score.finding == MEAN]
-        others = [score for score in metric_scores if score.finding != MEAN]
-        if not means or not others:
+        finding_scores = [score for score in metric_scores if score.finding != MEAN]
+        if not means or not finding_scores:
             continue
         mean = means[0].value or 0
-        values = [score.value or 0 for score in others]
+        values = [score.value or 0 for score in finding_scores]
         low = high = float(np.mean(values))
         if metric.endswith("@pooled"):
             low, high = min(values), max(values)

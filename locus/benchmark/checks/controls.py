@@ -143,13 +143,13 @@ class Controls(Check):
 
     def _classes(self, cases: Sequence[Case], seed: int) -> dict[str, FloatArray]:
         """Return hits (N,) by a finding's own map and by that of another finding of the image; nan if it has none."""
-        other = _other_findings(cases)
-        several = sorted(other)
+        partner_of = _other_findings(cases)
+        several = sorted(partner_of)
         values = {"own": np.full(len(cases), np.nan), "swap": np.full(len(cases), np.nan)}
         if not several:
             return values
         with_own_map = [cases[n] for n in several]
-        partners = [cases[other[n]] for n in several]
+        partners = [cases[partner_of[n]] for n in several]
         swapped = [
             replace(case, map=partner.map, reason=partner.reason)
             for case, partner in zip(with_own_map, partners, strict=True)
@@ -160,8 +160,8 @@ class Controls(Check):
 
     def _weights(self, method: str, cases: Sequence[Case]) -> FloatArray:
         """Return the rank correlation (N,) of each map with that of the network with random weights."""
-        others = with_truth(self.cases(method, self._random, "random"))
-        pairs = zip(cases, others, strict=True)
+        random_cases = with_truth(self.cases(method, self._random, "random"))
+        pairs = zip(cases, random_cases, strict=True)
         return np.array([spearman(_flat(case), _flat(random_case)) for case, random_case in pairs])
 
     @cached_property
@@ -289,12 +289,12 @@ def _other_findings(cases: Sequence[Case]) -> dict[int, int]:
     by_image: dict[tuple[int, str], list[int]] = {}
     for n, case in enumerate(cases):
         by_image.setdefault((case.training, case.image_id), []).append(n)
-    other: dict[int, int] = {}
+    partner_of: dict[int, int] = {}
     for numbers in by_image.values():
         if len(numbers) > 1:
             following = [*numbers[1:], numbers[0]]
-            other.update(zip(numbers, following, strict=True))
-    return other
+            partner_of.update(zip(numbers, following, strict=True))
+    return partner_of
 
 
 def _digest(mask: Mask) -> bytes:

@@ -302,11 +302,11 @@ def _by_number(networks: Sequence[Comparisons]) -> Cells:
         "all": rules,
     }
     rows = []
-    for words, chosen in sets.items():
+    for set_name, chosen in sets.items():
         plain_of_set = plain[[rules.index(rule) for rule in chosen]]
         counts = (int(contradicted(plain_of_set).sum()), _reversed(networks, chosen))
         shares = [f"{count} of {pair_count} ({count / pair_count:.0%})" for count in counts]
-        rows.append((str(len(chosen)), words, *shares))
+        rows.append((str(len(chosen)), set_name, *shares))
     return ("rules", "which", "reversed pairs", "Holm"), tuple(rows)
 
 
@@ -318,7 +318,7 @@ def _against(networks: Sequence[Comparisons]) -> Cells:
     rule_indices = [rules.index(rule) for rule in USUAL if rule in rules]
     rows = []
     for number, rule in enumerate(rule_indices):
-        below_diagonal = [f"{share[rule, other]:.0%}" for other in rule_indices[:number]]
+        below_diagonal = [f"{share[rule, other_rule]:.0%}" for other_rule in rule_indices[:number]]
         above_diagonal = [""] * (len(rule_indices) - 1 - number)
         rows.append((f"{number + 1} {rules[rule]}", *below_diagonal, *above_diagonal))
     numbers = [str(number) for number in range(1, len(rule_indices))]
@@ -363,8 +363,8 @@ def _difference(network: Comparisons, first: str, second: str) -> str:
         network.traits[:, network.methods.index(first)]
         / network.traits[:, network.methods.index(second)]
     )
-    words = []
+    descriptions = []
     for trait, factor in zip(TRAITS, factors.tolist(), strict=True):
         if not 1 / MIN_TRAIT_FACTOR < factor < MIN_TRAIT_FACTOR:
-            words.append(f"{trait} ×{factor:.1f}")
-    return ", ".join(words)
+            descriptions.append(f"{trait} ×{factor:.1f}")
+    return ", ".join(descriptions)

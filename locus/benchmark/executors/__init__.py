@@ -19,32 +19,34 @@ __all__ = ["EXECUTORS", "THREAD_VARIABLES", "Event", "Executor", "Step", "build"
 EXECUTORS: dict[str, type[Executor]] = {Local.name: Local}
 
 
-def build(word: str, jobs: int, minutes: float | None = None) -> Executor:
+def build(executor_name: str, jobs: int, minutes: float | None = None) -> Executor:
     """Build an executor.
 
     Args:
-        word: ``local``, or a class of a file with options: ``examples/ray_executor.py:Ray:address=auto,gpus=1``.
+        executor_name: ``local``, or a class of a file with options, such as
+            ``examples/ray_executor.py:Ray:address=auto,gpus=1``.
         jobs: number of steps at a time.
         minutes: a step that takes longer fails; None: no limit.
 
     Raises:
         LocusError: an unknown name or option, a file that cannot be imported, or a class that is no executor.
     """
-    if runs_code(word):
-        file, _, spec = word.partition(".py:")
-        part = _class_of(f"{file}.py:{spec.partition(':')[0]}")
-        executor: Executor = registry.construct(part, "executor", spec, {"jobs": jobs})
+    if runs_code(executor_name):
+        file, _, spec = executor_name.partition(".py:")
+        executor_class = _class_of(f"{file}.py:{spec.partition(':')[0]}")
+        executor: Executor = registry.construct(executor_class, "executor", spec, {"jobs": jobs})
     else:
-        executor = registry.build(EXECUTORS, "executor", word, jobs=jobs)
+        executor = registry.build(EXECUTORS, "executor", executor_name, jobs=jobs)
     executor.minutes = minutes
     return executor
 
 
-def _class_of(word: str) -> type[Any]:
+def _class_of(executor_name: str) -> type[Any]:
     """Return the class of ``file.py:Class``. Raises ``BadValueError`` if it is no complete executor."""
-    part: type[Any] = from_file(word, "executor")
-    if not issubclass(part, Executor) or inspect.isabstract(part):
+    executor_class: type[Any] = from_file(executor_name, "executor")
+    if not issubclass(executor_class, Executor) or inspect.isabstract(executor_class):
         raise BadValueError(
-            f"{word} is no executor: derive it from locus.benchmark.executors.Executor, with start, wait and __exit__"
+            f"{executor_name} is no executor: derive it from locus.benchmark.executors.Executor, with start, wait and "
+            "__exit__"
         )
-    return part
+    return executor_class

@@ -209,6 +209,7 @@ def _serve(pipe: Connection, output: Connection) -> None:
 
 def _end_with_parent() -> None:
     """End this process and its children when the parent has ended, whatever the reason."""
-    if (parent := multiprocessing.parent_process()) is not None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
         parent.join()
         os.killpg(0, signal.SIGKILL)

@@ -85,7 +85,8 @@ def _is_path(model: str) -> bool:
 
 def _backbone(name: str) -> str:
     """Return the registered name of a backbone, without options. Raises ``UnknownNameError``."""
-    return resolve(weight_files.resolve(name, False)[0].split(":")[0])
+    backbone, _ = weight_files.resolve(name, pretrained=False)
+    return resolve(backbone.split(":")[0])
 
 
 def _has_finding(checkpoint: Path, label: str) -> bool:

@@ -51,7 +51,7 @@ def users_images(path: Path, steps: str) -> list[Sample]:
         raise DataError(
             f"the folder {str(path)!r} has no image file ({', '.join(images.SUFFIXES)})"
         )
-    return [preprocess.one(_sample(file), steps) for file in files]
+    return [preprocess.one_sample(_sample(file), steps) for file in files]
 
 
 def uploaded_image(name: str, content: bytes, steps: str) -> Sample:
@@ -59,7 +59,7 @@ def uploaded_image(name: str, content: bytes, steps: str) -> Sample:
 
     ``content``: the bytes of a PNG, JPEG or DICOM file, by the suffix of ``name``.
     """
-    return preprocess.one(_sample(Path(name), content), steps)
+    return preprocess.one_sample(_sample(Path(name), content), steps)
 
 
 def _sample(file: Path, content: bytes | None = None) -> Sample:

@@ -90,42 +90,50 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
 
     Unreadable images are included with their error; at most ``config.images`` images per split are opened.
     """
-    parts: dict[str, Dataset] = {}
+    data_of_split: dict[str, Dataset] = {}
     request = {"img_size": config.img_size, **config.split_arguments()}
     refused: dict[str, DataError] = {}
-    warnings, logger = BufferingHandler(sys.maxsize), logging.getLogger("locus.datasets")
+    warnings = BufferingHandler(sys.maxsize)
+    logger = logging.getLogger("locus.datasets")
     warnings.setLevel(logging.WARNING)
     logger.addHandler(warnings)
     try:
         for split in SPLITS:
             try:
-                parts[split] = datasets.load(config.dataset, config.data_root_dir, split, **request)
+                data_of_split[split] = datasets.load(
+                    config.dataset, config.data_root_dir, split, **request
+                )
             except DataError as error:
                 refused[split] = error
     finally:
         logger.removeHandler(warnings)
     messages = tuple(dict.fromkeys(record.getMessage() for record in warnings.buffer))
-    if not parts:
+    if not data_of_split:
         raise refused["test"]
     empty = [
         split
         for split, error in refused.items()
-        if "test" in parts and isinstance(error, EmptySplitError)
+        if "test" in data_of_split and isinstance(error, EmptySplitError)
     ]
     refused = {split: error for split, error in refused.items() if split not in empty}
     images = [
         image
-        for split, data in parts.items()
+        for split, data in data_of_split.items()
         for image in _scan_images(split, list(data), config.images)
     ]
-    left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
-    labels = {split: data.labels for split, data in parts.items()}
+    left_out = max(
+        int(data.describe.get("images_unreadable", 0)) for data in data_of_split.values()
+    )
+    labels = {split: data.labels for split, data in data_of_split.items()}
     missing = {
-        split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()
+        split: int(data.describe.get("images_without_file", 0))
+        for split, data in data_of_split.items()
     }
-    findings = next(iter(parts.values())).findings
+    findings = next(iter(data_of_split.values())).findings
     sentences = {split: str(error) for split, error in refused.items()}
-    baseline = {"fixed_box": _fixed_box_hits(parts["test"])} if "test" in parts else {}
+    baseline = (
+        {"fixed_box": _fixed_box_hits(data_of_split["test"])} if "test" in data_of_split else {}
+    )
     return DatasetScan(
         findings, images, labels, sentences, tuple(empty), left_out, missing, messages, **baseline
     )
@@ -170,7 +178,8 @@ def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[I
 
 def _scan_image(split: str, sample: Sample) -> ImageScan:
     try:
-        pixels, _ = sample.image, sample.masks  # masks are decoded only to find broken ones
+        pixels = sample.image
+        _ = sample.masks  # masks are decoded only to find broken ones
     except DataError as error:
         return ImageScan(split, sample, reason=str(error))
     digest = hashlib.sha256(
@@ -209,7 +218,9 @@ def _patients(scan: DatasetScan) -> AnswerRow:
     names = {
         patient: sorted({image.split for image in images}) for patient, images in by_patient.items()
     }
-    shared = [f"{patient} ({', '.join(of)})" for patient, of in names.items() if len(of) > 1]
+    shared = [
+        f"{patient} ({', '.join(splits)})" for patient, splits in names.items() if len(splits) > 1
+    ]
     return _answer("patients in several splits", shared, "fail")
 
 
@@ -277,7 +288,8 @@ def _frames(scan: DatasetScan) -> AnswerRow:
     """Find images whose aspect ratio differs from that of the frame of their boxes."""
     wrong = []
     for image in scan.images:
-        shape, frame = image.shape, image.sample.frame
+        shape = image.shape
+        frame = image.sample.frame
         if (
             shape
             and image.sample.boxes
@@ -296,12 +308,10 @@ def _ratio(size: tuple[int, int]) -> float:
 def _boxes_and_labels(scan: DatasetScan) -> AnswerRow:
     columns = {finding: k for k, finding in enumerate(scan.findings)}
     samples = [image.sample for image in scan.images]
-    boxed = (
-        (sample, finding)
-        for sample in samples
-        for finding, boxes in sample.boxes.items()
-        if len(boxes)
-    )
+    boxed = []
+    for sample in samples:
+        findings_with_box = [finding for finding, boxes in sample.boxes.items() if len(boxes)]
+        boxed += [(sample, finding) for finding in findings_with_box]
     wrong = [
         f"{sample.image_id} {finding}"
         for sample, finding in boxed
@@ -315,7 +325,8 @@ def _labels(scan: DatasetScan) -> AnswerRow:
     wrong = []
     for group in _duplicate_groups(scan.images):
         labels = np.stack([image.sample.labels for image in group])
-        present, absent = (labels == 1).any(axis=0), (labels == 0).any(axis=0)
+        present = (labels == 1).any(axis=0)
+        absent = (labels == 0).any(axis=0)
         names = [
             finding for finding, both in zip(scan.findings, present & absent, strict=True) if both
         ]
@@ -335,7 +346,7 @@ def _describe_group(group: Sequence[ImageScan]) -> str:
     """List the first images of a group, starting with one of each split; a group may have thousands of images."""
     firsts = list({image.split: image for image in reversed(group)}.values())[::-1]
     order = [*firsts, *(image for image in group if image not in firsts)]
-    rest = (
+    ending = (
         f" and {len(order) - MAX_LISTED_DUPLICATES} more"
         if len(order) > MAX_LISTED_DUPLICATES
         else ""
@@ -344,7 +355,7 @@ def _describe_group(group: Sequence[ImageScan]) -> str:
         " = ".join(
             f"{image.sample.image_id} ({image.split})" for image in order[:MAX_LISTED_DUPLICATES]
         )
-        + rest
+        + ending
     )
 
 

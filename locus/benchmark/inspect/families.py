@@ -80,17 +80,19 @@ FAMILIES: dict[str, Callable[[], Classifier]] = {
 """Column -> function that builds a small network of the family."""
 
 
-def supported(words: list[str]) -> dict[str, dict[str, bool]]:
+def supported(method_names: list[str]) -> dict[str, dict[str, bool]]:
     """Return for each method and family of networks whether there is a map."""
-    has_map: dict[str, dict[str, bool]] = {word: {} for word in words}
+    has_map: dict[str, dict[str, bool]] = {method_name: {} for method_name in method_names}
     with torch.random.fork_rng(devices=[]):
         for family, build in FAMILIES.items():
             torch.manual_seed(0)
             model = build()
             image = torch.randn(1, model.channels, SIDE, SIDE)
             evidence = collect_evidence(model, image, draw=_others(image))
-            log.info("running %d methods on %s", len(words), family)
-            cheaper = {CHEAPER.get(word, word): word for word in words}
+            log.info("running %d methods on %s", len(method_names), family)
+            cheaper = {
+                CHEAPER.get(method_name, method_name): method_name for method_name in method_names
+            }
             for spec, maps in run_methods(build_methods(list(cheaper)), evidence).items():
                 has_map[cheaper[spec]][family] = not isinstance(maps, LocusError)
     return has_map
@@ -104,13 +106,13 @@ def _others(image: Tensor) -> Draw:
 def table() -> str:
     """Return the table as Markdown: methods with the same networks share a row."""
     rows: dict[tuple[str, ...], list[str]] = {}
-    for word, has_map in supported(methods.names()).items():
+    for method_name, has_map in supported(methods.names()).items():
         rows.setdefault(tuple(YES if has_map[family] else NO for family in FAMILIES), []).append(
-            f"`{word}`"
+            f"`{method_name}`"
         )
     most_first = sorted(rows.items(), key=lambda row: (-row[0].count(YES), row[1]))
     return tabulate(
-        [(", ".join(words), *cells) for cells, words in most_first],
+        [(", ".join(names), *cells) for cells, names in most_first],
         ("method", *FAMILIES),
         tablefmt="github",
     )

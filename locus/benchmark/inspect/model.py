@@ -78,7 +78,7 @@ def labelled_answers(opened: OpenedNetwork, data: Dataset, count: int) -> list[A
         "auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}"
     )
     is_external = "network" in (opened.model.build_options or {})
-    other = (
+    normalisation_rows = (
         [_normalisation(opened, grey, labels, judged, float(own_aurocs.mean()))]
         if is_external
         else []
@@ -87,7 +87,7 @@ def labelled_answers(opened: OpenedNetwork, data: Dataset, count: int) -> list[A
     errors = np.sqrt(
         (present + absent + 1) / (12 * present * absent)
     )  # of an AUROC by chance alone (Mann-Whitney)
-    return [seen, *hints, order(table, names, errors), *other]
+    return [seen, *hints, order(table, names, errors), *normalisation_rows]
 
 
 def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> AnswerRow:
@@ -150,7 +150,8 @@ def _rescaled_logits(
     opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Module | None
 ) -> Tensor:
     """Return the logits (n,K) of pixels (n,S,S), with another ``rescale`` if given."""
-    model, original = opened.model, opened.model.rescale
+    model = opened.model
+    original = opened.model.rescale
     try:
         model.rescale = rescale[0] if rescale else original
         batches = map(transforms.evaluation(), torch.split(grey, BATCH_SIZE))
@@ -161,7 +162,8 @@ def _rescaled_logits(
 
 def _table(logits: Tensor, labels: FloatArray, judged: list[int]) -> FloatArray:
     """Return the AUROC (J,J) of each judged output for each judged finding, over the labelled images."""
-    names, truth = tuple(map(str, judged)), torch.from_numpy(labels[:, judged])
+    names = tuple(map(str, judged))
+    truth = torch.from_numpy(labels[:, judged])
     rows = (
         scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged
     )
@@ -201,8 +203,8 @@ def answers(opened: OpenedNetwork) -> list[AnswerRow]:
     """Return rows on weights, layers and images, which are not judged, on logits and grid, and on the methods."""
     judged = ("logits", "grid")
     facts = [
-        AnswerRow(word, "pass" if word in judged else "info", fact)
-        for word, fact in opened.facts.items()
+        AnswerRow(question, "pass" if question in judged else "info", fact)
+        for question, fact in opened.facts.items()
     ]
     return [*facts, *_methods(opened)]
 
@@ -212,32 +214,35 @@ def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     pixels = generator(0, "check a model").integers(
         0, 256, (1, opened.img_size, opened.img_size), dtype="uint8"
     )
-    images, slow = transforms.evaluation()(torch.from_numpy(pixels)), methods.expand(["slow"])
-    tried = [*methods.expand(["fast"]), *(word for word in slow if methods.get(word).networks)]
+    images = transforms.evaluation()(torch.from_numpy(pixels))
+    slow = methods.expand(["slow"])
+    tried = [*methods.expand(["fast"]), *(name for name in slow if methods.get(name).networks)]
     try:
         answers = run_methods(build_methods(tried), collect_evidence(opened.model, images))
     except LocusError as error:
         return [AnswerRow("methods", "fail", str(error))]
     missing = {
-        word: answer for word, answer in answers.items() if isinstance(answer, NotAvailableError)
+        name: answer for name, answer in answers.items() if isinstance(answer, NotAvailableError)
     }
     failed = [
         str(answer)
-        for word, answer in answers.items()
-        if isinstance(answer, LocusError) and word not in missing
+        for name, answer in answers.items()
+        if isinstance(answer, LocusError) and name not in missing
     ]
     if failed:
         return [AnswerRow("methods", "fail", failed[0])]
-    others = sorted({*slow} - {*tried})
-    serve, rest = (
-        ", ".join(word for word in words if word not in missing) for words in (tried, others)
+    untried = sorted({*slow} - {*tried})
+    supported, untried_names = (
+        ", ".join(name for name in names if name not in missing) for names in (tried, untried)
     )
     none = [
-        AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in missing.items()
+        AnswerRow(f"method {name}", "info", f"n/a: {reason}") for name, reason in missing.items()
     ]
     return [
         AnswerRow(
-            "methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"
+            "methods",
+            "pass",
+            f"{supported}; not tried, since they support all networks: {untried_names}",
         ),
         *none,
     ]

@@ -151,7 +151,7 @@ def first_failure(answers: Sequence[Observation]) -> Observation:
 
 def on_models(make: Callable[[], Method]) -> list[MethodOnModel]:
     """Return the method ``make`` on each small model, with random weights and calibrated normalisation layers."""
-    return [on_model(make, *words) for words in (FAST if make().is_fast() else SLOW)]
+    return [on_model(make, *options) for options in (FAST if make().is_fast() else SLOW)]
 
 
 def on_model(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> MethodOnModel:
@@ -194,21 +194,22 @@ def plant_patches(model: Classifier) -> None:
 
     The logits of an image with one bright patch then depend on nothing else.
     """
-    for part in model.extractor.modules():
-        if isinstance(part, nn.Conv2d):
-            _connect_centre(part)
-        elif isinstance(part, nn.BatchNorm2d):
-            part.reset_running_stats()
-            part.weight.copy_(0.5 + _noise("gain", *part.weight.shape).abs())
-            part.bias.zero_()
-    first = next(part for part in model.extractor.modules() if isinstance(part, nn.BatchNorm2d))
+    for layer in model.extractor.modules():
+        if isinstance(layer, nn.Conv2d):
+            _connect_centre(layer)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
+            layer.weight.copy_(0.5 + _noise("gain", *layer.weight.shape).abs())
+            layer.bias.zero_()
+    first = next(layer for layer in model.extractor.modules() if isinstance(layer, nn.BatchNorm2d))
     first.bias.copy_(-PATCH_THRESHOLD * first.weight)
     model.weight.abs_()
 
 
 def _connect_centre(convolution: nn.Conv2d) -> None:
     """Keep the central taps of a kernel, with positive weights whose sum is 1: windows do not overlap."""
-    side, stride = convolution.kernel_size[0], convolution.stride[0]
+    side = convolution.kernel_size[0]
+    stride = convolution.stride[0]
     edge = (side - stride) // 2
     central = torch.zeros_like(convolution.weight)
     taps = slice(edge, edge + stride)
@@ -232,10 +233,11 @@ QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 def quadrant_means(maps: Tensor) -> Tensor:
     """Return the means (N,K,4) of maps (N,K,h,w) in the four ``QUADRANTS``, without a middle row or column."""
-    h, w = maps.shape[-2] // 2, maps.shape[-1] // 2
+    h = maps.shape[-2] // 2
+    w = maps.shape[-1] // 2
     rows, columns = (slice(0, h), slice(-h, None)), (slice(0, w), slice(-w, None))
-    parts = [maps[..., rows[lower], columns[right]] for lower, right in QUADRANTS]
-    return torch.stack([part.mean((-2, -1)) for part in parts], -1)
+    quadrants = [maps[..., rows[lower], columns[right]] for lower, right in QUADRANTS]
+    return torch.stack([quadrant.mean((-2, -1)) for quadrant in quadrants], -1)
 
 
 def _noise(name: str, *shape: int) -> torch.Tensor:

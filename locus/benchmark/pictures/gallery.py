@@ -224,12 +224,12 @@ def typed_folder_flags(config: FolderFlags) -> list[str]:
     >>> typed_folder_flags(FolderFlags(runs="first", trust=True))
     ['--runs', 'first', '--trust', 'True']
     """
-    words = []
+    arguments = []
     for flag in fields(FolderFlags):
         value = getattr(config, flag.name)
         if value != flag.default:
-            words += [f"--{flag.name}", str(value)]
-    return words
+            arguments += [f"--{flag.name}", str(value)]
+    return arguments
 
 
 def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:
@@ -468,13 +468,13 @@ def _map(axes: Axes, case: Case, image: NDArray[np.uint8], threshold: float) -> 
     draw_panel(axes, case.frame, image, heat, case.boxes, scored, LINE_WIDTH)
     if not len(scored):
         ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
-        words: dict[str, Any] = {
+        style: dict[str, Any] = {
             "ha": "center",
             "color": "white",
             "fontsize": FONT_SIZE - 1,
             "bbox": ground,
         }
-        axes.text(0.5, 0.05, "no box", transform=axes.transAxes, **words)
+        axes.text(0.5, 0.05, "no box", transform=axes.transAxes, **style)
 
 
 def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:

@@ -86,8 +86,8 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
 
 def published() -> Path:
     """Return the folder of the published results: that of the checkout, or in another folder that of the package."""
-    here = Path(storage.RESULTS)
-    return here if here.is_dir() else CONFIGS.parent / storage.RESULTS
+    folder = Path(storage.RESULTS)
+    return folder if folder.is_dir() else CONFIGS.parent / storage.RESULTS
 
 
 def suites(results: Path | str) -> list[Path]:
@@ -190,9 +190,14 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     for record in records:
         rows = list(_rows(record))
-        of_cell = {name: getattr(record.cell, name) for name in (*CELL_FIELDS, "images")}
-        same = {**of_cell, "key": record.key, "status": record.status, "source": record.source}
-        for name, value in same.items():
+        cell_values = {name: getattr(record.cell, name) for name in (*CELL_FIELDS, "images")}
+        common_values = {
+            **cell_values,
+            "key": record.key,
+            "status": record.status,
+            "source": record.source,
+        }
+        for name, value in common_values.items():
             columns[name] += [value] * len(rows)
         by_column = zip(*rows, strict=True)
         for name, values in zip(("variable", "group", *SCORE_FIELDS), by_column, strict=True):
@@ -222,14 +227,16 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     for name in NUMBERS:
         missing = 0 if name == "n" else np.nan
         numbers[name] = storage.numbers(scores[name].combine_chunks(), missing)
-    columns = [numbers[name] if name in numbers else _words(*coded[name]) for name in Score._fields]
+    columns = [
+        numbers[name] if name in numbers else _decoded(*coded[name]) for name in Score._fields
+    ]
     _require_valid(coded, numbers)
     names = _names(coded["metric"], coded["finding"], coded["threshold_source"])
     # a group is a run of rows: it ends where one of its three words changes
     of_group = [coded[name] for name in ("key", "variable", "group")]
     has_changed = [np.diff(codes, prepend=-1) != 0 for codes, _ in of_group]
     starts = np.flatnonzero(np.any(has_changed, axis=0))
-    keys, variables, groups = (_words(codes[starts], words).tolist() for codes, words in of_group)
+    keys, variables, groups = (_decoded(codes[starts], texts).tolist() for codes, texts in of_group)
     rows = itertools.pairwise([*starts.tolist(), len(scores)])
     scores_by_key: dict[str, Groups] = {}
     for key, variable, group, (start, stop) in zip(keys, variables, groups, rows, strict=True):
@@ -243,8 +250,8 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
 
 def _require_valid(coded: Mapping[str, "Coded"], numbers: Mapping[str, NDArray[Any]]) -> None:
     """Raise ``ValueError`` for scores without a finding, with an unknown source, or with an invalid number or text."""
-    for _, words in coded.values():
-        require_texts(words)
+    for _, texts in coded.values():
+        require_texts(texts)
     unknown = {*coded["threshold_source"][1]} - {None, *get_args(ThresholdSource)}
     if unknown:
         raise ValueError(f"the threshold source {unknown.pop()!r} is not known")
@@ -267,21 +274,21 @@ Coded = tuple[NDArray[np.integer], list[str | None]]
 
 def _coded(column: pyarrow.ChunkedArray) -> Coded:
     array = column.combine_chunks()
-    words = [*array.dictionary.to_pylist(), None]
-    return storage.numbers(array.indices, len(words) - 1), words
+    texts = [*array.dictionary.to_pylist(), None]
+    return storage.numbers(array.indices, len(texts) - 1), texts
 
 
-def _words(codes: NDArray[np.integer], words: Sequence[Any]) -> NDArray[np.object_]:
-    return np.fromiter(words, dtype=object, count=len(words))[codes]
+def _decoded(codes: NDArray[np.integer], texts: Sequence[Any]) -> NDArray[np.object_]:
+    return np.fromiter(texts, dtype=object, count=len(texts))[codes]
 
 
 def _names(*columns: Coded) -> NDArray[np.object_]:
     """Return the words of each row in several columns as a tuple; equal rows share it."""
-    shape = [len(words) for _, words in columns]
+    shape = [len(texts) for _, texts in columns]
     number = np.ravel_multi_index([codes for codes, _ in columns], shape)
     distinct, row = np.unique(number, return_inverse=True)
     distinct_codes = np.unravel_index(distinct, shape)
-    distinct_words = [
-        _words(codes, words) for codes, (_, words) in zip(distinct_codes, columns, strict=True)
+    distinct_texts = [
+        _decoded(codes, texts) for codes, (_, texts) in zip(distinct_codes, columns, strict=True)
     ]
-    return _words(row, list(zip(*distinct_words, strict=True)))
+    return _decoded(row, list(zip(*distinct_texts, strict=True)))

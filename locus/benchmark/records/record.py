@@ -402,10 +402,12 @@ class Cell(FrozenModel):
 
 def _without_seed(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe without the training seed."""
-    rest = {name: value for name, value in recipe.items() if name not in ("seed", "weights")}
-    if rest.get("init"):
-        rest["init"] = {name: value for name, value in rest["init"].items() if name != "seed"}
-    return rest
+    settings = {name: value for name, value in recipe.items() if name not in ("seed", "weights")}
+    if settings.get("init"):
+        settings["init"] = {
+            name: value for name, value in settings["init"].items() if name != "seed"
+        }
+    return settings
 
 
 class Record(FrozenModel):

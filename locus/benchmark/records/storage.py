@@ -85,7 +85,7 @@ def stem(cell: Cell) -> str:
     >>> stem(Cell(dataset="phantom", method="cam", protocol="single_box")).rpartition("-")[0]
     'cam-single_box'
     """
-    words = (
+    values = (
         cell.backbone,
         cell.global_pool,
         cell.attention_map,
@@ -94,12 +94,12 @@ def stem(cell: Cell) -> str:
         cell.protocol,
         cell.key,
     )
-    return "-".join(_plain(word) for word in words if word)
+    return "-".join(_plain(value) for value in values if value)
 
 
 @lru_cache(maxsize=1024)
-def _plain(word: str) -> str:
-    return re.sub(r"^\.+|[^\w.=]+", "_", word)  # no hidden file
+def _plain(text: str) -> str:
+    return re.sub(r"^\.+|[^\w.=]+", "_", text)  # no hidden file
 
 
 def write(record: Record, folder: Path | str) -> Path:
@@ -131,9 +131,8 @@ def parse(loaded: Any, file: Path | str, advice: str = ADVICE) -> Record:
     if not isinstance(loaded, dict):
         raise DataError(f"the record {file} is not a JSON object: {advice}")
     fields = {name: value for name, value in loaded.items() if name != "key"}
-    if (
-        version := fields.get("schema_version")
-    ) != SCHEMA_VERSION:  # a later schema converts the fields of older ones
+    version = fields.get("schema_version")
+    if version != SCHEMA_VERSION:  # a later schema converts the fields of older ones
         supported = f"this version of Locus reads version {SCHEMA_VERSION}: update Locus"
         raise DataError(f"the record {file} has schema version {version!r}; {supported}")
     try:
@@ -175,7 +174,8 @@ def read_parquet(file: Path, advice: str, columns: Sequence[str] | None = None) 
     try:
         _refuse_damaged(file)
         content = parquet.ParquetFile(file)
-        if (count := content.metadata.num_rows * content.metadata.num_columns) > MAX_VALUES:
+        count = content.metadata.num_rows * content.metadata.num_columns
+        if count > MAX_VALUES:
             raise ValueError(
                 f"it would unpack to {count:,} values: at most {MAX_VALUES:,} are allowed"
             )
@@ -211,9 +211,9 @@ def save(content: pyarrow.Table, file: Path) -> None:
         ) as writer:
             writer.write_table(content)
             writer.add_key_value_metadata({CHECKSUM: NO_CHECKSUM})
-        at, checksum = _checksum(temporary.read_bytes())
+        position, checksum = _checksum(temporary.read_bytes())
         with temporary.open("r+b") as stream:
-            stream.seek(at)
+            stream.seek(position)
             stream.write(checksum)
 
 
@@ -222,12 +222,13 @@ def _checksum(content: bytes | mmap.mmap) -> tuple[int, bytes]:
 
     The checksum is in the file's metadata. It is computed with zeros at its position, so it covers every other byte.
     """
-    if (name := content.rfind(CHECKSUM)) < 0:
+    name = content.rfind(CHECKSUM)
+    if name < 0:
         return 0, b""
-    at = name + len(CHECKSUM) + 2  # after the type and the length of the value
-    digest = hashlib.sha256(content[:at])
-    digest.update(NO_CHECKSUM + content[at + len(NO_CHECKSUM) :])
-    return at, digest.hexdigest().encode()
+    position = name + len(CHECKSUM) + 2  # after the type and the length of the value
+    digest = hashlib.sha256(content[:position])
+    digest.update(NO_CHECKSUM + content[position + len(NO_CHECKSUM) :])
+    return position, digest.hexdigest().encode()
 
 
 def _refuse_damaged(file: Path) -> None:
@@ -236,15 +237,15 @@ def _refuse_damaged(file: Path) -> None:
         file.open("rb") as stream,
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        at, checksum = _checksum(content)
-        if at and content[at : at + len(checksum)] != checksum:
+        position, checksum = _checksum(content)
+        if position and content[position : position + len(checksum)] != checksum:
             raise ValueError("it is damaged: it differs from its checksum")
 
 
-def rows_with(rows: pyarrow.Table, name: str, words: Collection[str]) -> pyarrow.Table:
-    """Return the rows that have one of the ``words`` in the column ``name``."""
+def rows_with(rows: pyarrow.Table, name: str, values: Collection[str]) -> pyarrow.Table:
+    """Return the rows that have one of the ``values`` in the column ``name``."""
     return rows.filter(
-        pyarrow.compute.is_in(rows[name], value_set=pyarrow.array([*words], pyarrow.string()))
+        pyarrow.compute.is_in(rows[name], value_set=pyarrow.array([*values], pyarrow.string()))
     )
 
 

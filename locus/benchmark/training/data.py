@@ -87,7 +87,8 @@ class SplitImages(Dataset[Batch]):
             chosen = (
                 np.resize(intact, len(readable)) if self.split == "train" else intact
             )  # repeated to fill the batch
-            images, index = images[chosen], index[chosen]
+            images = images[chosen]
+            index = index[chosen]
         return torch.from_numpy(images), self.labels[index]
 
     def decode_in_order(self, index: NDArray[np.int64]) -> None:
@@ -201,9 +202,12 @@ class Batches(Sampler[NDArray[np.int64]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        parts = self.world_size * self.accumulate
+        micro_batches = self.world_size * self.accumulate
         # a process never has an empty part
-        return min(-(-self.n // (self.size * parts)), self.n // parts) * self.accumulate
+        return (
+            min(-(-self.n // (self.size * micro_batches)), self.n // micro_batches)
+            * self.accumulate
+        )
 
     def loss_weight(self, batch_idx: int) -> float:
         """Return the weight of this process's part of batch ``batch_idx`` in the loss of the optimizer step.
@@ -213,10 +217,10 @@ class Batches(Sampler[NDArray[np.int64]]):
         """
         first = batch_idx - batch_idx % self.accumulate
         step = self._batches()[first : first + self.accumulate]
-        parts = [np.array_split(batch, self.world_size) for batch in step]
+        batches_of_ranks = [np.array_split(batch, self.world_size) for batch in step]
         terms = np.ones(self.n, np.int64) if self.loss_terms is None else self.loss_terms
         all_terms = sum(int(terms[batch].sum()) for batch in step)
-        own_terms = int(terms[parts[batch_idx - first][self.rank]].sum())
+        own_terms = int(terms[batches_of_ranks[batch_idx - first][self.rank]].sum())
         return own_terms * self.world_size * self.accumulate / all_terms if all_terms else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
@@ -289,7 +293,8 @@ def loaders(
         world_size: number of processes.
         epoch: epoch at which training starts.
     """
-    images, val = splits["train"], splits["val"]
+    images = splits["train"]
+    val = splits["val"]
     probabilities = (
         balanced_probabilities(images.labels.numpy()) if recipe.sampler == "weighted" else None
     )
@@ -301,13 +306,13 @@ def loaders(
     return train_loader, PrefetchLoader(val, sampler=in_order, batch_size=None)
 
 
-def all_gather_lists(parts: list[T]) -> list[T]:
-    """Return the ``parts`` of all processes: the first part of each rank, then the second of each, and so on.
+def all_gather_lists(items: list[T]) -> list[T]:
+    """Return the ``items`` of all processes: the first item of each rank, then the second of each, and so on.
 
-    Parts distributed by ``Batches`` are then in the order of the data. A single process gets ``parts`` unchanged.
+    Items distributed by ``Batches`` are then in the order of the data. A single process gets ``items`` unchanged.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
-        return parts
-    parts_by_rank: list[list[T]] = [[]] * distributed.get_world_size()
-    distributed.all_gather_object(parts_by_rank, parts)
-    return [part for row in zip(*parts_by_rank, strict=True) for part in row]
+        return items
+    items_by_rank: list[list[T]] = [[]] * distributed.get_world_size()
+    distributed.all_gather_object(items_by_rank, items)
+    return [item for items_of_ranks in zip(*items_by_rank, strict=True) for item in items_of_ranks]

@@ -58,12 +58,12 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
             f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first"
         )
     checkpoint = opening.checkpoint(best)
-    run_config, findings = checkpoint.config, checkpoint.findings
+    run_config = checkpoint.config
+    findings = checkpoint.findings
     fixed = explicit_flags - MAY_CHANGE
-    if other := sorted(
-        name for name in fixed if getattr(config, name) != getattr(run_config, name)
-    ):
-        typed_flags = examples([f"--{name}" for name in other])
+    changed = sorted(name for name in fixed if getattr(config, name) != getattr(run_config, name))
+    if changed:
+        typed_flags = examples([f"--{name}" for name in changed])
         raise BadValueError(
             f"--evaluate {path} uses the flags of that run: leave out {typed_flags}"
         )
@@ -109,7 +109,8 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
 
     Raises ``DataError`` for a finding that the data lack.
     """
-    if unknown := [finding for finding in findings if finding not in split.findings]:
+    unknown = [finding for finding in findings if finding not in split.findings]
+    if unknown:
         existing = examples(split.findings, len(split.findings))
         raise DataError(
             f"{name} has no labels for {examples(unknown)}, which the network predicts; it has {existing}"
@@ -153,7 +154,8 @@ def evaluate_trained(
     trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}}
-    if (used := provenance.read(folder)) is not None:
+    used = provenance.read(folder)
+    if used is not None:
         facts["provenance"] = used.model_dump()  # a copy
     if config.plots:
         from locus.benchmark.training import plots  # slow imports, only for plots

@@ -210,7 +210,8 @@ class Focal(Loss):
 
 
 LOSSES: dict[str, type[Loss]] = {
-    part.name: part for part in sorted(Loss.__subclasses__(), key=lambda part: part.name)
+    loss_class.name: loss_class
+    for loss_class in sorted(Loss.__subclasses__(), key=lambda loss_class: loss_class.name)
 }
 
 
@@ -238,14 +239,16 @@ def of_recipe(recipe: RecipeFlags, findings: int) -> Loss:
     Raises ``BadValueError`` for a loss that does not fit the number of ``findings``.
     """
     exclusive = recipe.exclusive(findings)
-    word = recipe.loss
+    loss_name = recipe.loss
     if recipe.weighted_loss:
-        word = "weighted_bce"
-    elif exclusive and word == "bce":
-        word = "ce"
-    loss = build(word)
+        loss_name = "weighted_bce"
+    elif exclusive and loss_name == "bce":
+        loss_name = "ce"
+    loss = build(loss_name)
     if loss.exclusive != exclusive:
         task = "one class per image (--multi_label False)" if exclusive else "independent findings"
-        suited = [name for name, part in LOSSES.items() if part.exclusive == exclusive]
-        raise BadValueError(f"--loss {word} does not fit {task}: use one of {', '.join(suited)}")
+        suited = [name for name, loss_class in LOSSES.items() if loss_class.exclusive == exclusive]
+        raise BadValueError(
+            f"--loss {loss_name} does not fit {task}: use one of {', '.join(suited)}"
+        )
     return loss

@@ -90,9 +90,9 @@ class Predictions:
     @cached_property
     def classes(self) -> NDArray[np.int64]:
         """(n,) the single class of each image; -1 if it has none or several, or a label is unknown."""
-        one = (self.labels == 1).sum(1) == 1
+        has_one_class = (self.labels == 1).sum(1) == 1
         return torch.where(
-            one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1
+            has_one_class & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1
         ).numpy()
 
     def of(self, rows: slice) -> "Predictions":
@@ -169,18 +169,21 @@ def resampled(predictions: Predictions, seed: int = 0) -> resample.Resampled:
     )
     value = np.array([[row[metric] for metric in RANKING] for row in scored["findings"].values()])
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        parts = pool.map(lambda k: _ranked_finding(predictions, k, drawn), range(len(value)))
+        results = pool.map(lambda k: _ranked_finding(predictions, k, drawn), range(len(value)))
         both = list(
             tqdm(
-                parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None
+                results,
+                desc="intervals",
+                total=len(value),
+                unit="finding",
+                leave=False,
+                disable=None,
             )
         )
     present = np.zeros((predictions.n_patients, len(value)), dtype=bool)
     np.logical_or.at(present, predictions.patient_index, ~np.isnan(predictions.labels.numpy()))
-    samples, without = (
-        np.stack([one[0] for one in both], 1),
-        np.stack([one[1] for one in both], 1),
-    )  # (R,K,2), (P,K,2)
+    samples = np.stack([finding_samples for finding_samples, _ in both], 1)
+    without = np.stack([finding_without for _, finding_without in both], 1)  # (R,K,2), (P,K,2)
     return resample.Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
 
 
@@ -195,12 +198,14 @@ def _ranked_finding(
     )
     patient = predictions.patient_index[has_label][order]
     blocks = (
-        drawn[:, at : at + RESAMPLES_PER_PASS].copy()
-        for at in range(0, drawn.shape[1], RESAMPLES_PER_PASS)
+        drawn[:, start : start + RESAMPLES_PER_PASS].copy()
+        for start in range(0, drawn.shape[1], RESAMPLES_PER_PASS)
     )
     samples = [areas(patient, truth, closes, block) for block in blocks]
-    others = (all_but(at, len(drawn)) for at in range(0, len(drawn), RESAMPLES_PER_PASS))
-    without = [areas(patient, truth, closes, block) for block in others]
+    left_out_blocks = (
+        all_but(start, len(drawn)) for start in range(0, len(drawn), RESAMPLES_PER_PASS)
+    )
+    without = [areas(patient, truth, closes, block) for block in left_out_blocks]
     return np.concatenate(samples).astype(np.float32), np.concatenate(without)
 
 
@@ -222,7 +227,8 @@ def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], B
     Among ties, positives come first. ``values`` and ``positive`` are (n,).
     """
     order = np.lexsort((~positive, -values))
-    ordered, truth = values[order], positive[order]
+    ordered = values[order]
+    truth = positive[order]
     last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
     run = np.cumsum(last) - last  # (n,) number of the run of equals
     return order, truth, last & (np.bincount(run, truth, minlength=1)[run] > 0)
@@ -363,22 +369,23 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
     if predictions.exclusive:
         index = np.arange(len(predictions.findings))
         called, true = (
-            one[:, None] == index
-            for one in (predictions.ranked.argmax(1).numpy(), predictions.classes)
+            classes[:, None] == index
+            for classes in (predictions.ranked.argmax(1).numpy(), predictions.classes)
         )
         return called, true, np.broadcast_to(predictions.classes[:, None] >= 0, true.shape)
-    at = np.asarray(thresholds, dtype=np.float64)
+    limits = np.asarray(thresholds, dtype=np.float64)
     labels = predictions.labels.numpy()
-    return predictions.ranked.numpy() >= at, labels == 1, ~np.isnan(labels) & ~np.isnan(at)
+    return predictions.ranked.numpy() >= limits, labels == 1, ~np.isnan(labels) & ~np.isnan(limits)
 
 
 def per_finding(called: Bools, true: Bools, known: Bools) -> Columns:
     """Return the (n,K,6) terms of the numerators and denominators of ``DECISIONS`` from (n,K) decisions."""
     tp = called & true
     tn = ~called & ~true
-    part = (tp, tn, tp, tn, 2 * tp, called == true)
-    whole = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
-    return np.stack(part, -1) * known[..., None], np.stack(whole, -1) * known[..., None]
+    numerators = (tp, tn, tp, tn, 2 * tp, called == true)
+    denominators = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
+    is_known = known[..., None]
+    return np.stack(numerators, -1) * is_known, np.stack(denominators, -1) * is_known
 
 
 def per_image(called: Bools, true: Bools, known: Bools) -> Columns:
@@ -389,9 +396,9 @@ def per_image(called: Bools, true: Bools, known: Bools) -> Columns:
     some = known.any(0)
     judged = known[:, some].all(1) & some.any()
     wrong = (called != true) & known
-    part = (wrong.sum(1), judged & ~wrong.any(1))
-    whole = (known.sum(1), judged)
-    return np.stack(part, -1)[:, None], np.stack(whole, -1)[:, None]
+    numerators = (wrong.sum(1), judged & ~wrong.any(1))
+    denominators = (known.sum(1), judged)
+    return np.stack(numerators, -1)[:, None], np.stack(denominators, -1)[:, None]
 
 
 def sum_by_patient(columns: Columns, predictions: Predictions) -> resample.Sums:
@@ -456,9 +463,11 @@ def _per_finding(predictions: Predictions, decided: Decisions) -> ResampledByNam
     ranked = resampled(predictions)
     counted = resample.bootstrap_draws(sum_by_patient(per_finding(*decided), predictions))
     ratios = {name: counted[:, i] for i, name in enumerate(DECISIONS)}
-    words = METRIC_NAMES[predictions.exclusive]
+    metric_names = METRIC_NAMES[predictions.exclusive]
     metrics = {name: ranked[:, i] for i, name in enumerate(RANKING)}
-    return metrics | {words[name]: values for name, values in ratios.items() if name in words}
+    return metrics | {
+        metric_names[name]: values for name, values in ratios.items() if name in metric_names
+    }
 
 
 def _as_a_whole(predictions: Predictions, decided: Decisions) -> ResampledByName:
@@ -490,8 +499,10 @@ def _finding(
     positives = int((labels == 1).sum())
     no_threshold = chosen[k].get("reason") if chosen else None
     why = dict.fromkeys(RANKING, f"{positives} of {n} images are positive: one class only")
-    for words in METRIC_NAMES.values():
-        why |= {word: no_threshold or REASONS[name] for name, word in words.items()}
+    for metric_names in METRIC_NAMES.values():
+        why |= {
+            metric_name: no_threshold or REASONS[name] for name, metric_name in metric_names.items()
+        }
     reasons = {name: why[name] for name, value in values.items() if np.isnan(value)}
     counts = {"n": n, "positives": positives}
     return {**values, **counts, "intervals": intervals, **({"reasons": reasons} if reasons else {})}

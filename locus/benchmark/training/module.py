@@ -152,8 +152,8 @@ class ClassifierModule(LightningModule):
         if transforms.is_mixed(self.config.augment):
             images, labels = transforms.mixed(images, labels, self.config.augment, chance)
         loss = self.loss(self.model(self._to_memory_format(images)), labels)
-        parts = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        if parts > 1:  # each label of a step has the same weight
+        micro_batches = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        if micro_batches > 1:  # each label of a step has the same weight
             loss = loss * self.trainer.train_dataloader.sampler.loss_weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
@@ -186,7 +186,7 @@ class ClassifierModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Append a row to the history. Raises ``LocusError`` if the loss is not finite."""
         logits, labels = (
-            torch.cat(parts) for parts in zip(*all_gather_lists(self._outputs), strict=True)
+            torch.cat(batches) for batches in zip(*all_gather_lists(self._outputs), strict=True)
         )
         self._outputs = []
         train = float(
@@ -222,7 +222,7 @@ class ClassifierModule(LightningModule):
         """Log the metrics of an epoch, the images per second of its training part (all processes) and the time left."""
         epochs = self.config.epochs
         rate = self.seen * self.trainer.world_size / max(self.validating - self.began, 1e-9)
-        rest = (epochs - row["epoch"]) * (time.perf_counter() - self.began)
+        seconds_left = (epochs - row["epoch"]) * (time.perf_counter() - self.began)
         text = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
         log.info(
             text,
@@ -232,7 +232,7 @@ class ClassifierModule(LightningModule):
             row["val_loss"],
             row["val_auroc"],
             rate,
-            duration(rest),
+            duration(seconds_left),
         )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -276,7 +276,8 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
     ``last.ckpt`` has both, because a resumed run needs the weights, too.
     """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
-    inner, start = f"{AVERAGE_PREFIX}module.", weight_files.PREFIX
+    inner = f"{AVERAGE_PREFIX}module."
+    start = weight_files.PREFIX
     mean = {
         start + name.removeprefix(inner): value
         for name, value in state.items()

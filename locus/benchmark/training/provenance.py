@@ -51,8 +51,8 @@ def write(config: TrainConfig, folder: Path, splits: Splits) -> None:
     """
     earlier = read(folder) if (folder / "last.ckpt").exists() else None
     data = {name: _content_hash(split) for name, split in splits.items()}
-    here = of_training(config).model_copy(update={"data": data})
-    used = join([here, *([earlier] if earlier else [])]) or here
+    current = of_training(config).model_copy(update={"data": data})
+    used = join([current, *([earlier] if earlier else [])]) or current
     software = ", ".join(f"{name} {number}" for name, number in used.versions.items())
     device = f"device {used.device}, {used.processor}"
     facts = (f"precision {used.precision}", f"threads {used.threads}", device, software)

@@ -88,19 +88,19 @@ def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
     """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from those of the run, ``begun``."""
     requested = _identity(config)
     ran = _identity(begun)
-    other = {
+    differing = {
         name: value
         for name, value in ran.items()
         if name not in LENGTH_FLAGS and value != requested[name]
     }
     if not Path(str(begun.data_root_dir)).exists():
-        other.pop("data_root_dir", None)  # the data have been moved
-    if other:
-        others = ", ".join(
-            f"--{name} {value}, not {requested[name]}" for name, value in other.items()
+        differing.pop("data_root_dir", None)  # the data have been moved
+    if differing:
+        differences = ", ".join(
+            f"--{name} {value}, not {requested[name]}" for name, value in differing.items()
         )
         advice = "leave these flags out, or leave --resume out to start a new run"
-        raise BadValueError(f"--resume {last}: the run has {others}: {advice}")
+        raise BadValueError(f"--resume {last}: the run has {differences}: {advice}")
 
 
 def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:

@@ -76,8 +76,10 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
         earlier=before.content if before and last.exists() else {},
     )
     splits: Splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
-    train, val = splits["train"], splits["val"]
-    if config.keep == "best" and (warning := few_validation_images_warning(len(val))):
+    train = splits["train"]
+    val = splits["val"]
+    warning = few_validation_images_warning(len(val)) if config.keep == "best" else ""
+    if warning:
         log.warning("%s", warning)
     loss.prepare(train.labels)
     used = TrainingImages.used(
@@ -163,8 +165,8 @@ def _train(
 ) -> tuple[ClassifierModule, Splits]:
     """Train to the end, resuming from ``last.ckpt`` if there is one; return the module and the images."""
     module, splits = prepare(config, folder)
-    for part in folder.glob(".*"):
-        part.unlink(missing_ok=True)  # left by a run that was killed while writing
+    for leftover in folder.glob(".*"):
+        leftover.unlink(missing_ok=True)  # left by a run that was killed while writing
     epoch = len(module.history)
     last = folder / "last.ckpt"
     if epoch >= config.epochs or epochs.stopped_early(module.history, config.early_stopping):

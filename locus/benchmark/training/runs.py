@@ -98,9 +98,9 @@ def model_name(config: TrainConfig) -> str:
     """
     attention = config.attention_map if config.attention_map not in (None, "none") else ""
     marker = marker_words(config.dataset)
-    words = [config.backbone, config.global_pool, attention, *augment_words(config.augment)]
-    words += [marker, f"{config.img_size}px", f"seed{config.seed}"]
-    return "-".join(safe_filename(word) for word in words if word)
+    texts = [config.backbone, config.global_pool, attention, *augment_words(config.augment)]
+    texts += [marker, f"{config.img_size}px", f"seed{config.seed}"]
+    return "-".join(safe_filename(text) for text in texts if text)
 
 
 def weights_file(config: TrainConfig) -> str:
@@ -152,7 +152,8 @@ def clear_damaged(folder: Path) -> None:
                     file_hash(folder / "predictions.csv"),
                 )
             except (OSError, ValueError):
-                content, evaluated = {}, False
+                content = {}
+                evaluated = False
             if content.get("provenance") and not provenance.is_file():
                 write_json(provenance, content["provenance"])
             if not evaluated:
@@ -174,14 +175,14 @@ def clear_damaged(folder: Path) -> None:
 
 def _created(config: TrainConfig) -> Path:
     """Create the folder ``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>[-<number>]``."""
-    words = [
+    texts = [
         config.dataset,
         config.backbone,
         config.global_pool,
         config.attention_map,
         f"seed{config.seed}",
     ]
-    bare = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
+    bare = [text.split(":")[0].replace("/", "_") for text in texts if text != "none"]
     first = Path(config.model_save_dir) / "-".join(
         [*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")]
     )

@@ -56,12 +56,14 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
     if is_published and opening.checkpoint(file).digest == checkpoint.digest:
         return
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    named = flags_with(TrainConfig, WEIGHTS | MAPS | DATA) - {
+    flag_names = flags_with(TrainConfig, WEIGHTS | MAPS | DATA) - {
         "data_root_dir",
         "cache_dir",
         "init_from",
     }
-    flags = {name: value for name, value in checkpoint.stamp["config"].items() if name in named}
+    flags = {
+        name: value for name, value in checkpoint.stamp["config"].items() if name in flag_names
+    }
     facts = {name: metrics[name] for name in FACTS if name in metrics}
     auroc = metrics["test"]["mean_auroc"]
     if checkpoint.config.partition == "all":
@@ -89,25 +91,26 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
 
     Raises ``DataError`` if there is none, or if two runs have the same name.
     """
-    named: dict[str, Path] = {}
+    run_of_file: dict[str, Path] = {}
     for path in runs.finished(folder):
         config = opening.checkpoint(path).config
         if config.weights_dtype == "float16":
-            if (name := runs.weights_file(config)) in named:
+            name = runs.weights_file(config)
+            if name in run_of_file:
                 raise DataError(
-                    f"{path.parent} and {named[name]} would both be {name}: move one of them"
+                    f"{path.parent} and {run_of_file[name]} would both be {name}: move one of them"
                 )
-            named[name] = path.parent
-    if not named:
+            run_of_file[name] = path.parent
+    if not run_of_file:
         raise DataError(
             f"{folder} has no finished run with float16 weights: train with --weights_dtype float16"
         )
-    for name, run in named.items():
+    for name, run in run_of_file.items():
         start = opening.checkpoint(run).config.init_from
         pretrained_on = _data_of(start) if start else ""
         publish(run, output / name, settings="", pretrained_on=pretrained_on)
     write_card(output)
-    echo(f"{len(named)} files of weights and {CARD} in {output}")
+    echo(f"{len(run_of_file)} files of weights and {CARD} in {output}")
 
 
 def _data_of(start: str) -> str:
@@ -128,9 +131,8 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
     facts = checkpoint.content["facts"]
     described_then = facts["train"]["data"]
     described_now = datasets.load_split(config, "train").describe
-    if differing := [
-        name for name, value in described_now.items() if described_then.get(name) != value
-    ]:
+    differing = [name for name, value in described_now.items() if described_then.get(name) != value]
+    if differing:
         reason = f"was trained on other images ({', '.join(differing)} differ)"
         raise DataError(f"{file} {reason}: train with --published_weights never")
     hardware.configure_torch(config.threads)
@@ -174,8 +176,8 @@ def write_card(folder: Path) -> None:
         "Networks that were trained for this project from random weights, rounded to float16. `locus.load(FILE)` and "
         "`--checkpoint FILE` accept each file.",
     ]
-    word = "Recipe of the last training" if twice else "Recipe"
-    lines += [f"{word}: {recipe}." for recipe in recipes]
+    label = "Recipe of the last training" if twice else "Recipe"
+    lines += [f"{label}: {recipe}." for recipe in recipes]
     if twice:
         lines.append("`configs` has the recipe of the first training.")
     if exact:
@@ -190,7 +192,8 @@ def write_card(folder: Path) -> None:
 
 
 def _row(name: str, about: dict[str, Any]) -> Iterable[str]:
-    flags, facts = about["locus"]["config"], about["facts"]
+    flags = about["locus"]["config"]
+    facts = about["facts"]
     data = ", then ".join(filter(None, (about["pretrained_on"], flags["dataset"])))
     fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
     auroc = "–" if about["auroc"] is None else f"{about['auroc']:.3f}"
@@ -210,8 +213,8 @@ def _recipe(flags: dict[str, Any]) -> str:
     """Describe how a network was trained."""
     size = f"{flags['img_size']} px"
     optimizer = f"{flags['optimizer']}, learning rate {flags['lr']}"
-    words = [size, optimizer, flags["scheduler"], f"batches of {flags['batch_size']}"]
-    words += [f"gradient clipping {flags['gradient_clip']:g}"] if flags["gradient_clip"] else []
-    words += [f"moving average of weights {flags['ema']:g}"] if flags["ema"] else []
-    words += [f"augmentation {flags['augment']}", f"training images: {flags['train_on']}"]
-    return ", ".join(words)
+    settings = [size, optimizer, flags["scheduler"], f"batches of {flags['batch_size']}"]
+    settings += [f"gradient clipping {flags['gradient_clip']:g}"] if flags["gradient_clip"] else []
+    settings += [f"moving average of weights {flags['ema']:g}"] if flags["ema"] else []
+    settings += [f"augmentation {flags['augment']}", f"training images: {flags['train_on']}"]
+    return ", ".join(settings)

@@ -268,7 +268,8 @@ def _with_edges(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     for box_format, columns in formats:
         values = np.stack([numbers(path, table[name]) for name in columns], axis=1)
         boxes.append(xywh_to_xyxy(values) if box_format == "xywh" else values)
-    first_box, (_, first_columns) = boxes[0], formats[0]
+    first_box = boxes[0]
+    _, first_columns = formats[0]
     for box, (_, columns) in zip(boxes, formats, strict=True):
         is_other = ~np.isclose(box, first_box, rtol=0.01).all(axis=1)
         if is_other.any():
@@ -523,8 +524,8 @@ def _voc_object(element: ElementTree.Element) -> tuple[str, list[float]]:
 def _voc_problem(element: ElementTree.Element, name: str, edges: Sequence[float]) -> str:
     """Return why an object is not read; "" if it is read."""
     if not name or np.isnan(edges).any() or len(element.findall("bndbox")) > 1:
-        return f"{name or 'no name'}: {', '.join(part.tag for part in element)}"
-    fields = {part.tag: part.text or "" for part in element}
+        return f"{name or 'no name'}: {', '.join(child.tag for child in element)}"
+    fields = {child.tag: child.text or "" for child in element}
     for attribute in element.iter("attribute"):
         fields[attribute.findtext("name", "")] = attribute.findtext("value", "")
     field = unread_field(fields)
@@ -612,11 +613,11 @@ class Names:
                 self._ends.setdefault(end, set()).add(image)
                 self._ends.setdefault(_without_suffix(end), set()).add(image)
 
-    def finding(self, word: str, where: str) -> str:
-        """Return the finding with this name or alias. Raises ``DataError`` that names ``where`` for another word."""
-        finding = find_finding(word, self.findings)
+    def finding(self, name: str, where: str) -> str:
+        """Return the finding with this name or alias. Raises ``DataError`` that names ``where`` for another name."""
+        finding = find_finding(name, self.findings)
         if finding is None:
-            raise DataError(f"{where}: {UnknownNameError('finding', word, self.findings)}")
+            raise DataError(f"{where}: {UnknownNameError('finding', name, self.findings)}")
         return finding
 
     def resolve_images(self, names: Sequence[str], noun: str) -> list[str]:
@@ -658,11 +659,11 @@ class Names:
         ('a_1.png', 'Mass')
         """
         folder, slash, name = path.rpartition("/")
-        parts = name.split("_")
-        for length in range(len(parts) - 1, 0, -1):
-            image = self.image(folder + slash + "_".join(parts[:length]))
+        pieces = name.split("_")
+        for length in range(len(pieces) - 1, 0, -1):
+            image = self.image(folder + slash + "_".join(pieces[:length]))
             if image is not None:
-                return image, "_".join(parts[length:])
+                return image, "_".join(pieces[length:])
         return None
 
 
@@ -672,8 +673,8 @@ def _ends(path: str) -> list[str]:
     >>> _ends("a/b/c.png")
     ['a_b_c.png', 'b_c.png', 'c.png']
     """
-    parts = [part for part in identity(path).split("/") if part not in ("", ".")] or [path]
-    return ["_".join(parts[n:]) for n in range(len(parts))]
+    folders = [folder for folder in identity(path).split("/") if folder not in ("", ".")] or [path]
+    return ["_".join(folders[n:]) for n in range(len(folders))]
 
 
 def _without_suffix(name: str) -> str:

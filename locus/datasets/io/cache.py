@@ -72,7 +72,10 @@ class PixelCache:
         """
         self.order: NDArray[np.int64] | None = None
         """(n,) rows to decode first, in this sequence; None means no preference."""
-        self._data, self._max_bad, self._workers, self._reported = data, max_bad, workers, False
+        self._data = data
+        self._max_bad = max_bad
+        self._workers = workers
+        self._reported = False
         self._tasks: dict[int, Future[None]] = {}
         """Row -> the task of ``_pool`` that decodes it."""
         self._pool: ProcessPoolExecutor | None = None
@@ -126,7 +129,8 @@ class PixelCache:
         """Decode all missing rows; return all (N, size, size). Raises ``DataError`` if decoding fails."""
         self.order = None
         self._refuse_damaged(np.arange(len(self)))
-        missing, last_report = self._missing(), time.monotonic()
+        missing = self._missing()
+        last_report = time.monotonic()
         rows = tqdm(missing.tolist(), "decode", unit="image", leave=False, disable=None)
         for done, row in enumerate(rows):
             self._require(row)
@@ -152,7 +156,8 @@ class PixelCache:
         """Stop decoding. Decoded rows remain in the cache."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        self._pool, self._tasks = None, {}
+        self._pool = None
+        self._tasks = {}
 
     def _open(self, shape: tuple[int, int, int]) -> bool:
         """Map the files; return False if they are missing, links or damaged."""
@@ -213,8 +218,10 @@ class PixelCache:
 
     def _find_crash(self) -> None:
         """Find the rows that crash a process: decode each unfinished row in a process of its own."""
-        begun, missing = np.flatnonzero(self.states == BEGUN).tolist(), len(self._missing())
-        stuck, self._missing_at_break = missing == self._missing_at_break, missing
+        begun = np.flatnonzero(self.states == BEGUN).tolist()
+        missing = len(self._missing())
+        stuck = missing == self._missing_at_break
+        self._missing_at_break = missing
         if stuck and not begun:
             raise DataError(
                 "a process that decodes images was killed: run the command again, with a smaller --num_workers"
@@ -267,7 +274,8 @@ class PixelCache:
 
     def _check_share_of_bad(self) -> None:
         """Raise ``DataError`` if the share of bad images exceeds ``max_bad``."""
-        count, unreadable = len(self.states), np.count_nonzero(self.states == BAD)
+        count = len(self.states)
+        unreadable = np.count_nonzero(self.states == BAD)
         if unreadable > self._max_bad * count:
             bad = self.bad()
             allowed = f"--max_bad_images allows a share of {self._max_bad:g}"
@@ -301,7 +309,8 @@ def _prepare(cache: PixelCache) -> None:
 
 
 def _end_with_parent() -> None:
-    if (parent := multiprocessing.parent_process()) is not None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
         parent.join()
         os._exit(1)
 

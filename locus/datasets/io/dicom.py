@@ -78,19 +78,19 @@ def _reader(path: Path, file: Any, syntax: Any) -> str:
     from pydicom import encaps
     from pydicom.pixels.decoders.base import get_decoder
 
-    word = READERS.get(syntax, OTHERS)
-    if word not in get_decoder(syntax).available_plugins:
+    plugin = READERS.get(syntax, OTHERS)
+    if plugin not in get_decoder(syntax).available_plugins:
         raise DataError(
             f"cannot decode {path}: no decoder for {syntax.name} is installed: {INSTALL}"
         )
-    if word == OTHERS:
+    if plugin == OTHERS:
         announced = (file.Rows, file.Columns)
         size = coded_size(next(encaps.generate_frames(file.PixelData, number_of_frames=1)))
         if size != announced:
             raise DataError(
                 f"cannot decode {path}: the compressed image is {size}, but the header says {announced} (rows, columns)"
             )
-    return word
+    return plugin
 
 
 def coded_size(stream: bytes) -> tuple[int, int] | None:
@@ -99,15 +99,18 @@ def coded_size(stream: bytes) -> tuple[int, int] | None:
     >>> coded_size(bytes.fromhex("ffd8 ffc3 000b 0c 0018 0020 01 011100"))
     (24, 32)
     """
-    at = 2
-    while at + 9 <= len(stream) and stream[at] == 0xFF:
-        kind, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4])
+    position = 2
+    while position + 9 <= len(stream) and stream[position] == 0xFF:
+        kind = stream[position + 1]
+        length = int.from_bytes(stream[position + 2 : position + 4])
         if kind == 0xFF:  # padding
-            at += 1
+            position += 1
             continue
         if kind == 0xF7 or (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):
-            return int.from_bytes(stream[at + 5 : at + 7]), int.from_bytes(stream[at + 7 : at + 9])
-        at += 2 + length
+            height = int.from_bytes(stream[position + 5 : position + 7])
+            width = int.from_bytes(stream[position + 7 : position + 9])
+            return height, width
+        position += 2 + length
     return None
 
 
@@ -121,9 +124,11 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
         if table
         else np.asarray(processing.apply_modality_lut(pixels, file))
     )
-    if file.get("VOILUTSequence"):
+    has_table = bool(file.get("VOILUTSequence"))
+    window = None if has_table else _window(file)
+    if has_table:
         output = _looked_up(values, file.VOILUTSequence[0]).astype(np.float64)
-    elif (window := _window(file)) is not None:
+    elif window is not None:
         return _between(values, file, *window)
     elif pixels.dtype == np.uint8 and np.array_equal(values, pixels):
         return values.astype(np.float64), 0.0, 255.0
@@ -137,7 +142,8 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
 
 def _looked_up(values: NDArray[Any], item: Any) -> NDArray[np.integer]:
     """Return the ``values`` by a lookup table, whose entries have one or two bytes, whatever its descriptor says."""
-    count, first = item.LUTDescriptor[0] or 2**16, item.LUTDescriptor[1]
+    count = item.LUTDescriptor[0] or 2**16
+    first = item.LUTDescriptor[1]
     data = (
         item.LUTData
         if isinstance(item.LUTData, bytes)
@@ -171,7 +177,7 @@ def _as_stored(value: int, kind: np.dtype[Any]) -> int:
 
 def _window(file: Any) -> tuple[int, float, float] | None:
     """Return number, centre and width of the file's first window with a width above 0; None if it has none."""
-    tags = (file.get(word) for word in ("WindowCenter", "WindowWidth"))
+    tags = (file.get(keyword) for keyword in ("WindowCenter", "WindowWidth"))
     centres, widths = (
         [] if value in (None, "") else [*map(float, np.atleast_1d(value))] for value in tags
     )
@@ -226,7 +232,7 @@ def header(path: Path, content: bytes | None = None) -> Header:
     """
     with _opened(path, content, stop_before_pixels=True, specific_tags=list(HEADER)) as file:
         meta: dict[str, Any] = {
-            word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)
+            name: str(file[tag].value) for name, tag in ABOUT.items() if file.get(tag)
         }
         age = years(str(file.get("PatientAge") or ""))
         meta |= {} if math.isnan(age) else {"age": age}
@@ -345,7 +351,8 @@ def read_headers(
     table = cache and Path(cache) / f"headers-{json_hash(str(root.resolve()))}.json"
     cached = _load_table(table) if table else {}
     good: dict[str, Header] = {}
-    bad, read = [], dict[str, Any]()
+    bad = []
+    read = dict[str, Any]()
     if len(files) - len(cached) > ANNOUNCED_FILE_COUNT:
         log.info(
             "%s: reading the headers of %d files%s", root, len(files), ", once" if cache else ""
@@ -353,7 +360,8 @@ def read_headers(
     for image, path in tqdm(
         files.items(), desc="read headers", unit="file", leave=False, disable=None
     ):
-        name, stamp = path.relative_to(root).as_posix(), content_stamp(path)
+        name = path.relative_to(root).as_posix()
+        stamp = content_stamp(path)
         row = cached.get(name)
         try:
             good[image] = row[3] if row and row[:3] == stamp else _header(path, stamp)

@@ -35,20 +35,20 @@ class Kaggle:
         return f"{self.name.rpartition('/')[2]}.zip"
 
 
-def fetch(word: str, root: Path | str | None) -> None:
-    """Download the files of the data set ``word`` to the folder ``root``, unless it already has files.
+def fetch(dataset: str, root: Path | str | None) -> None:
+    """Download the files of the data set ``dataset`` to the folder ``root``, unless it already has files.
 
     ``root``: see :func:`locus.datasets.root_of`. The archive is downloaded and unpacked in a folder next to ``root``,
     which is then renamed to ``root``. A partial archive of a killed download is kept for the next call. Raises
     ``NotAvailableError`` if the data set is not on Kaggle or its client or key is missing, ``DataError`` for a broken
     archive, ``WriteError`` if files cannot be written.
     """
-    origin = REGISTRY.get(normalize_data_set(word)).origin
+    origin = REGISTRY.get(normalize_data_set(dataset)).origin
     if not isinstance(origin, Kaggle):
         raise NotAvailableError(
-            f"--download works only for data sets on Kaggle, not for {word!r}: {origin}"
+            f"--download works only for data sets on Kaggle, not for {dataset!r}: {origin}"
         )
-    root = root_of(word, root)
+    root = root_of(dataset, root)
     target = root.resolve()
     if target.exists() and not target.is_dir():
         raise BadValueError(
@@ -65,7 +65,7 @@ def fetch(word: str, root: Path | str | None) -> None:
         _unpack(temporary / origin.archive, temporary / "unpacked")
         (temporary / "unpacked").replace(target)
         shutil.rmtree(temporary)
-    log.info("%s is in %s", word, root)
+    log.info("%s is in %s", dataset, root)
 
 
 def _program() -> str:
@@ -79,9 +79,9 @@ def _program() -> str:
 
 def _run(program: str, origin: Kaggle, folder: Path) -> None:
     """Download the archive to ``folder``. The client prints to the terminal."""
-    words = [origin.kind, "download", origin.name]
+    arguments = [origin.kind, "download", origin.name]
     status = subprocess.run(
-        [program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False
+        [program, *arguments, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False
     ).returncode
     if status or not (folder / origin.archive).is_file():
         page = f"https://www.kaggle.com/{origin.kind}/{origin.name}"
@@ -91,8 +91,9 @@ def _run(program: str, origin: Kaggle, folder: Path) -> None:
             else ""
         )
         raise NotAvailableError(
-            f"`kaggle {' '.join(words)}` did not download {origin.archive} (status {status}, see above): it requires a "
-            "key from https://www.kaggle.com/settings/api in ~/.kaggle/access_token, ~/.kaggle/kaggle.json or "
+            f"`kaggle {' '.join(arguments)}` did not download {origin.archive} (status {status}, see above): it "
+            "requires a key from https://www.kaggle.com/settings/api in ~/.kaggle/access_token, "
+            "~/.kaggle/kaggle.json or "
             f"KAGGLE_API_TOKEN{rules}; see {page}"
         )
 

@@ -52,7 +52,8 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
 
         return dicom.decode(Path(path), content)
     with _opened(path, content) as image:
-        pixels, turn = _gray(image), _turn(image)
+        pixels = _gray(image)
+        turn = _turn(image)
         if image.format == "PNG" and not pixels[-1].any():
             _refuse_half(path, Path(path).read_bytes() if content is None else content)
         if image.format == "JPEG" and not image.info.get("progressive"):
@@ -142,14 +143,8 @@ def find(folder: Path, *patterns: str) -> dict[str, str]:
 
     Raises ``DataError`` for two files of one name and for a link that is not usable.
     """
-    subfolders = sorted(
-        {
-            subfolder
-            for pattern in patterns
-            for subfolder in folder.glob(pattern)
-            if subfolder.is_dir()
-        }
-    )
+    matches = {path for pattern in patterns for path in folder.glob(pattern)}
+    subfolders = sorted(path for path in matches if path.is_dir())
     files: dict[str, str] = {}
     links = []
     for subfolder in subfolders:
@@ -170,11 +165,16 @@ def find(folder: Path, *patterns: str) -> dict[str, str]:
 def _refuse_half(path: Path | str, content: bytes) -> None:
     """Raise ``DataError`` for a PNG whose compressed pixels end early: Pillow leaves the other rows black."""
     width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", content[16:29])
-    packed, at = b"", 8
-    while at + 8 <= len(content):
-        length = int.from_bytes(content[at : at + 4])
-        packed += content[at + 8 : at + 8 + length] if content[at + 4 : at + 8] == b"IDAT" else b""
-        at += 12 + length
+    packed = b""
+    position = 8
+    while position + 8 <= len(content):
+        length = int.from_bytes(content[position : position + 4])
+        packed += (
+            content[position + 8 : position + 8 + length]
+            if content[position + 4 : position + 8] == b"IDAT"
+            else b""
+        )
+        position += 12 + length
     expected = height * (1 + -(-width * bits * {2: 3, 4: 2, 6: 4}.get(colour, 1) // 8))
     count = len(zlib.decompressobj().decompress(packed, expected))
     if count < expected and not interlaced:
@@ -212,6 +212,6 @@ def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Convert 16 bit to 8 bit: 0 stays 0 and 65535 becomes 255."""
     grey = np.empty(values.shape, np.uint8)
     for first in range(0, len(values), ROWS_PER_STEP):
-        part = slice(first, first + ROWS_PER_STEP)
-        grey[part] = np.clip(np.rint(values[part].astype(np.float64) / 257), 0, 255)
+        rows = slice(first, first + ROWS_PER_STEP)
+        grey[rows] = np.clip(np.rint(values[rows].astype(np.float64) / 257), 0, 255)
     return grey

@@ -22,7 +22,7 @@ def of(data: Dataset, name: str) -> Dataset:
     return data if name == "none" else Prepared(data)
 
 
-def one(sample: Sample, name: str) -> Sample:
+def one_sample(sample: Sample, name: str) -> Sample:
     """Preprocess the image of one sample by ``name``, as :func:`of` does.
 
     The frame grows with the image, to the right and down, so boxes keep their coordinates and masks are padded. Heat in
@@ -84,7 +84,7 @@ class Prepared(DatasetWrapper):
 
     def sample(self, index: int) -> Sample:
         """Return the preprocessed sample at ``index``."""
-        return one(self.data.sample(index), "jf")
+        return one_sample(self.data.sample(index), "jf")
 
 
 def _source(source: str) -> str:

@@ -119,7 +119,8 @@ def check_links(paths: Iterable[Path], root: Path) -> None:
         if not path.is_symlink():
             continue
         try:
-            mode, end = path.stat().st_mode, path.resolve()
+            mode = path.stat().st_mode
+            end = path.resolve()
         except (OSError, RuntimeError) as error:  # missing, too long or in a circle
             raise DataError(
                 f"cannot follow the link {path} ({one_line(error)}): {NO_LINK}"
@@ -222,9 +223,10 @@ def _header(path: Path, text: str, needed: Sequence[str]) -> list[str]:
         raise DataError(
             f"{path} is empty: its first line must name the columns ({', '.join(needed)} …)"
         )
-    if separators := [
-        word for mark, word in OTHERS.items() if len(cells) == 1 and mark in cells[0]
-    ]:
+    separators = [
+        separator for mark, separator in OTHERS.items() if len(cells) == 1 and mark in cells[0]
+    ]
+    if separators:
         raise DataError(f"{path} separates cells with {separators[0]}: {AS_CSV}")
     if len(cells) > MAX_COLUMNS:
         raise DataError(

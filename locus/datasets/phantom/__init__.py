@@ -162,59 +162,62 @@ def render(
         (size, size) uint8.
     """
     image = np.full((size, size), AIR, np.float32)
-    at = draw.window(size, draw.WHOLE)
-    body = _torso(image, at, patient)
-    lungs = _lungs(image, at, patient)
-    _bones(image, at, lungs, patient)
+    window = draw.window(size, draw.WHOLE)
+    body = _torso(image, window, patient)
+    lungs = _lungs(image, window, patient)
+    _bones(image, window, lungs, patient)
     _vessels(image, patient)
-    _mediastinum(image, at, patient)
+    _mediastinum(image, window, patient)
     _findings(image, patient, options)
     _clutter(image, patient, options.clutter)
-    image += (draw.noise(patient.tissue, at.p, at.q) - 0.5) * 0.12 * body
+    image += (draw.noise(patient.tissue, window.p, window.q) - 0.5) * 0.12 * body
     return _exposed(image, patient, rng, options.grain)
 
 
-def _torso(image: draw.Pixels, at: draw.Window, patient: draw.Patient) -> draw.Pixels:
+def _torso(image: draw.Pixels, window: draw.Window, patient: draw.Patient) -> draw.Pixels:
     """Draw the body and return its (size, size) alpha: shoulders narrow towards the neck, the abdomen is brighter."""
     width, slope = patient.anatomy["torso"]
-    half = np.minimum(0.95 + 0.2 * width, 0.35 + (at.q + 1) * (1.8 + slope))
-    body = draw.smooth((half - np.abs(at.p)) * 12 + 0.5)
-    draw.blend(image, at, body, 0.55)
-    draw.add(image, at, draw.smooth(at.q * 1.4 - 0.1) * body, 0.14)
+    half = np.minimum(0.95 + 0.2 * width, 0.35 + (window.q + 1) * (1.8 + slope))
+    body = draw.smooth((half - np.abs(window.p)) * 12 + 0.5)
+    draw.blend(image, window, body, 0.55)
+    draw.add(image, window, draw.smooth(window.q * 1.4 - 0.1) * body, 0.14)
     return body
 
 
-def _lungs(image: draw.Pixels, at: draw.Window, patient: draw.Patient) -> draw.Pixels:
+def _lungs(image: draw.Pixels, window: draw.Window, patient: draw.Patient) -> draw.Pixels:
     """Draw both lung fields, ellipses cut by a domed diaphragm, and return their (size, size) alpha."""
     left, right, apex, width, air = patient.anatomy["lungs"]
-    top, half_width = -0.84 + 0.08 * apex, 0.31 + 0.05 * width
-    alpha = np.zeros((at.q.size, at.p.size), np.float32)
+    top = -0.84 + 0.08 * apex
+    half_width = 0.31 + 0.05 * width
+    alpha = np.zeros((window.q.size, window.p.size), np.float32)
     for side, shift, bottom in zip((-1, 1), (left, right), patient.diaphragm, strict=True):
-        across = (at.p - 0.42 * side - 0.04 * (shift - 0.5)) / half_width
+        across = (window.p - 0.42 * side - 0.04 * (shift - 0.5)) / half_width
         floor = 2 * bottom - 1
         half_height = (floor - top) * 0.62
-        along = (at.q - top - half_height) / half_height
+        along = (window.q - top - half_height) / half_height
         dome = floor + 0.16 * (across * across * 0.5 - 0.6 * side * across - 0.25)
         field = np.minimum(
             draw.inside(across * across + (along * along) ** 2, 0.25),
-            draw.smooth((dome - at.q) * 14 + 0.5),
+            draw.smooth((dome - window.q) * 14 + 0.5),
         )
         np.maximum(alpha, field, out=alpha)
-    draw.blend(image, at, alpha, 0.24 + 0.08 * air)
+    draw.blend(image, window, alpha, 0.24 + 0.08 * air)
     return alpha
 
 
-def _bones(image: draw.Pixels, at: draw.Window, alpha: draw.Pixels, patient: draw.Patient) -> None:
+def _bones(
+    image: draw.Pixels, window: draw.Window, alpha: draw.Pixels, patient: draw.Patient
+) -> None:
     """Draw ribs, as one wave over the lungs' ``alpha``, and both clavicles."""
     bow, shift, count, contrast = patient.anatomy["ribs"]
-    out = np.abs(at.p) - 0.1
-    phase = (at.q - (out - 0.45) ** 2 * (0.9 + 0.4 * bow) - 0.2 * shift) * (4.4 + 1.2 * count)
-    draw.add(image, at, draw.band(phase - np.rint(phase), 0.26) * alpha, 0.05 + 0.05 * contrast)
+    out = np.abs(window.p) - 0.1
+    phase = (window.q - (out - 0.45) ** 2 * (0.9 + 0.4 * bow) - 0.2 * shift) * (4.4 + 1.2 * count)
+    draw.add(image, window, draw.band(phase - np.rint(phase), 0.26) * alpha, 0.05 + 0.05 * contrast)
     rise, height = patient.anatomy["clavicles"]
-    line = at.q + 0.72 - 0.06 * height + (out - out * out) * (0.25 + 0.2 * rise)
+    line = window.q + 0.72 - 0.06 * height + (out - out * out) * (0.25 + 0.2 * rise)
     draw.add(
         image,
-        at,
+        window,
         draw.band(line, 0.045) * draw.smooth(out * 12) * draw.smooth((0.85 - out) * 8),
         0.12,
     )
@@ -224,20 +227,22 @@ def _vessels(image: draw.Pixels, patient: draw.Patient) -> None:
     """Draw six branches from each hilum that thin out towards the chest wall."""
     jitters = patient.anatomy["vessels"]
     for side, box in zip((-1, 1), LUNG_BOXES, strict=True):
-        at = draw.window(image.shape[0], box)
-        out = (1 + side * at.p) / 2
+        window = draw.window(image.shape[0], box)
+        out = (1 + side * window.p) / 2
         fade = draw.smooth(1.05 - out) * draw.smooth(out * 9)
         for k, jitter in enumerate(jitters[:6] if side < 0 else jitters[6:]):
-            way = at.q + 0.25 - out * (-1.1 + 0.5 * k + 0.4 * jitter) * (0.7 + 0.3 * out)
-            draw.add(image, at, draw.band(way, 0.07) * fade, 0.07)
+            way = window.q + 0.25 - out * (-1.1 + 0.5 * k + 0.4 * jitter) * (0.7 + 0.3 * out)
+            draw.add(image, window, draw.band(way, 0.07) * fade, 0.07)
 
 
-def _mediastinum(image: draw.Pixels, at: draw.Window, patient: draw.Patient) -> None:
+def _mediastinum(image: draw.Pixels, window: draw.Window, patient: draw.Patient) -> None:
     """Draw mediastinum, spine, gastric bubble and the heart, which is always present."""
     width, bubble_x, bubble_width, tone = patient.anatomy["mediastinum"]
-    column = draw.smooth((0.13 + 0.05 * width + 0.03 * at.q - np.abs(at.p - 0.02)) * 12 + 0.5)
-    draw.blend(image, at, column * 0.85, 0.60)
-    draw.add(image, at, draw.band(at.p, 0.08) * draw.smooth(1 - at.q), 0.05)
+    column = draw.smooth(
+        (0.13 + 0.05 * width + 0.03 * window.q - np.abs(window.p - 0.02)) * 12 + 0.5
+    )
+    draw.blend(image, window, column * 0.85, 0.60)
+    draw.add(image, window, draw.band(window.p, 0.08) * draw.smooth(1 - window.q), 0.05)
     bubble_box = _around(
         0.70 + 0.05 * bubble_x, patient.diaphragm[1] + 0.09, 0.05 + 0.03 * bubble_width, 0.03
     )
@@ -259,15 +264,15 @@ def _findings(image: draw.Pixels, patient: draw.Patient, options: draw.PhantomOp
     for lesion in patient.lesions:
         if lesion.finding == "Cardiomegaly":
             continue
-        at, opacity = lesion.opacity(image.shape[0])
+        window, opacity = lesion.opacity(image.shape[0])
         strength = (
             draw.STRENGTH[lesion.finding]
             * patient.conspicuity
             * options.conspicuity[lesion.finding]
         )
-        part = image[at.rows, at.columns]
-        room = WHITEST - part if strength > 0 else part + 0.1
-        draw.add(image, at, opacity * np.maximum(room, 0) * 1.4, strength)
+        pixels = image[window.rows, window.columns]
+        room = WHITEST - pixels if strength > 0 else pixels + 0.1
+        draw.add(image, window, opacity * np.maximum(room, 0) * 1.4, strength)
 
 
 def _clutter(image: draw.Pixels, patient: draw.Patient, amount: float) -> None:
@@ -275,26 +280,29 @@ def _clutter(image: draw.Pixels, patient: draw.Patient, amount: float) -> None:
     size = image.shape[0]
     presence, length, bend, lean = patient.anatomy["tube"]
     if presence < 0.35 * amount:
-        at = draw.window(size, (0.3, 0.0, 0.7, 0.35 + 0.3 * length))
-        line = at.p - (bend - 0.5) * 0.8 * at.q * at.q - (lean - 0.5) * 0.6
-        draw.add(image, at, draw.band(line, 0.05) * draw.smooth((1 - at.q) * 8), 0.22)
+        window = draw.window(size, (0.3, 0.0, 0.7, 0.35 + 0.3 * length))
+        line = window.p - (bend - 0.5) * 0.8 * window.q * window.q - (lean - 0.5) * 0.6
+        draw.add(image, window, draw.band(line, 0.05) * draw.smooth((1 - window.q) * 8), 0.22)
     for name in ("electrode 1", "electrode 2", "electrode 3"):
         presence, x, y = patient.anatomy[name]
         if presence < 0.2 * amount:
-            at = draw.window(
+            window = draw.window(
                 size, _around(0.15 + 0.7 * x, 0.15 + 0.65 * y, 0.018, 0.018), margin=0.4
             )
-            draw.blend(image, at, draw.inside(at.p * at.p + at.q * at.q, 0.3), 0.9)
+            draw.blend(
+                image, window, draw.inside(window.p * window.p + window.q * window.q, 0.3), 0.9
+            )
     presence, side, y = patient.anatomy["marker"]
     if presence < 0.8 * amount:
         box = _around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03)
         strokes(image, draw.window(size, box, margin=0.2))
 
 
-def strokes(image: draw.Pixels, at: draw.Window) -> None:
+def strokes(image: draw.Pixels, window: draw.Window) -> None:
     """Draw two bright strokes that meet: an L in the window's corner."""
-    upright, level = draw.band(at.p + 0.8, 0.45), draw.band(at.q - 0.8, 0.45)
-    draw.blend(image, at, np.maximum(upright + 0 * at.q, level + 0 * at.p), WHITEST)
+    upright = draw.band(window.p + 0.8, 0.45)
+    level = draw.band(window.q - 0.8, 0.45)
+    draw.blend(image, window, np.maximum(upright + 0 * window.q, level + 0 * window.p), WHITEST)
 
 
 def _exposed(

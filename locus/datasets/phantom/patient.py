@@ -91,7 +91,8 @@ def window(size: int, box: UnitBox, margin: float = 0.0, reach: float = 0.0) -> 
 
 
 def _axis(size: int, low: float, high: float, margin: float, reach: float) -> tuple[slice, Pixels]:
-    middle, half = (low + high) / 2, (high - low) / 2
+    middle = (low + high) / 2
+    half = (high - low) / 2
     first = min(max(int((middle - half * (1 + margin) - reach) * size), 0), size)
     last = max(min(int((middle + half * (1 + margin) + reach) * size) + 1, size), first)
     centres = (np.arange(first, last, dtype=np.float64) + 0.5) / size
@@ -122,8 +123,8 @@ def noise(texture: Pixels, p: Pixels, q: Pixels) -> Pixels:
     return lines[:, low] * (1 - share) + lines[:, high] * share
 
 
-def _between(at: Pixels, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Pixels]:
-    position = np.clip((at + 1) * ((n - 1) / 2), 0, n - 1)
+def _between(coordinates: Pixels, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Pixels]:
+    position = np.clip((coordinates + 1) * ((n - 1) / 2), 0, n - 1)
     low = np.minimum(position.astype(np.int64), n - 2)
     return low, low + 1, position - low.astype(np.float32)
 
@@ -141,42 +142,43 @@ def blurred(values: Pixels, reach: float) -> Pixels:
 
 def _averaged(values: Pixels, reach: float, axis: int) -> Pixels:
     """Average over ``reach`` pixels on either side along an axis: differences of the integral, at any position."""
-    n, whole = values.shape[axis], int(reach + 0.5)
+    n = values.shape[axis]
+    whole = int(reach + 0.5)
     before = [(whole + 1, whole + 1) if a == axis else (0, 0) for a in (0, 1)]
     integral = np.pad(values, before).cumsum(axis, dtype=np.float64)
     share = reach + 0.5 - whole
 
-    def at(first: int) -> Pixels:
+    def window_sum(first: int) -> Pixels:
         return integral[first : first + n] if axis == 0 else integral[:, first : first + n]
 
-    upper = at(2 * whole) * (1 - share) + at(2 * whole + 1) * share
-    lower = at(1) * (1 - share) + at(0) * share
+    upper = window_sum(2 * whole) * (1 - share) + window_sum(2 * whole + 1) * share
+    lower = window_sum(1) * (1 - share) + window_sum(0) * share
     return ((upper - lower) / (2 * reach)).astype(np.float32)
 
 
-def blend(image: Pixels, at: Window, alpha: Pixels, tone: float) -> None:
+def blend(image: Pixels, window: Window, alpha: Pixels, tone: float) -> None:
     """Move the window's pixels towards a tone, in place.
 
     Args:
         image: the image.
-        at: the window.
+        window: the window.
         alpha: share of the way for each pixel of the window.
         tone: the tone.
     """
-    part = image[at.rows, at.columns]
-    part += alpha * (tone - part)
+    pixels = image[window.rows, window.columns]
+    pixels += alpha * (tone - pixels)
 
 
-def add(image: Pixels, at: Window, alpha: Pixels, amount: float) -> None:
+def add(image: Pixels, window: Window, alpha: Pixels, amount: float) -> None:
     """Add to the window's pixels, in place.
 
     Args:
         image: the image.
-        at: the window.
+        window: the window.
         alpha: a factor for each pixel of the window.
         amount: what is added where ``alpha`` is 1.
     """
-    image[at.rows, at.columns] += alpha * amount
+    image[window.rows, window.columns] += alpha * amount
 
 
 @dataclass(frozen=True)
@@ -412,44 +414,46 @@ class Lesion:
 
     def look(self, size: int) -> tuple[Window, Pixels, Pixels]:
         """Return window, sharp outline and sharp opacity for an image of ``size`` x ``size`` pixels."""
-        at = window(size, self.box, 0.4, 2 * self.edge * REACH)
+        lesion_window = window(size, self.box, 0.4, 2 * self.edge * REACH)
         wide = self.box[2] - self.box[0] > BOTH_LUNGS_WIDTH
         draw = BOTH[self.finding] if wide and self.finding in BOTH else LOOKS[self.finding]
         mirrored = self.finding != "Cardiomegaly" and self.box[0] + self.box[2] > 1
-        outline, opacity = draw(-at.p if mirrored else at.p, at.q, self.texture)
-        return at, outline, opacity
+        outline, opacity = draw(
+            -lesion_window.p if mirrored else lesion_window.p, lesion_window.q, self.texture
+        )
+        return lesion_window, outline, opacity
 
     def outline(self, size: int) -> tuple[Window, Pixels]:
         """Return window and outline with the edge, .5 on the edge of the truth.
 
         A blurred outline is scaled to 1 where it is highest, so its truth ends at half height.
         """
-        at, sharp, _ = self.look(size)
+        lesion_window, sharp, _ = self.look(size)
         soft = self._softened(sharp, size)
-        return at, soft / soft.max() if self.edge and (sharp >= 0.5).any() else soft
+        return lesion_window, soft / soft.max() if self.edge and (sharp >= 0.5).any() else soft
 
     def opacity(self, size: int) -> tuple[Window, Pixels]:
         """Return window and opacity with the edge."""
-        at, _, opacity = self.look(size)
-        return at, self._softened(opacity, size)
+        lesion_window, _, opacity = self.look(size)
+        return lesion_window, self._softened(opacity, size)
 
     def _softened(self, values: Pixels, size: int) -> Pixels:
         return blurred(values, self.edge * REACH * size) if self.edge else values
 
     def mask(self, size: int) -> NDArray[np.bool_]:
         """Return the (size, size) truth: the inside of the outline."""
-        at, outline = self.outline(size)
+        lesion_window, outline = self.outline(size)
         whole = np.zeros((size, size), bool)
-        whole[at.rows, at.columns] = outline >= 0.5
+        whole[lesion_window.rows, lesion_window.columns] = outline >= 0.5
         return whole
 
     def tight(self, size: int) -> list[int] | None:
         """Return the box of the mask, xyxy in pixels; None if the mask has no pixel."""
-        at, outline = self.outline(size)
+        lesion_window, outline = self.outline(size)
         rows, columns = (np.flatnonzero((outline >= 0.5).any(axis=axis)) for axis in (1, 0))
         if not rows.size:
             return None
-        x, y = at.columns.start, at.rows.start
+        x, y = lesion_window.columns.start, lesion_window.rows.start
         return [
             x + int(columns[0]),
             y + int(rows[0]),
@@ -481,7 +485,8 @@ class Patient:
         """Return finding -> (M,4) tight boxes of the pieces' masks, in pixels of a ``size`` x ``size`` image."""
         pieces: dict[str, list[list[int]]] = {}
         for lesion in self.lesions:
-            if box := lesion.tight(size):
+            box = lesion.tight(size)
+            if box:
                 pieces.setdefault(lesion.finding, []).append(box)
         return {finding: as_boxes(tight) for finding, tight in pieces.items()}
 
@@ -501,8 +506,9 @@ def draw_patient(rng: np.random.Generator, options: PhantomOptions) -> Patient:
     The numbers taken from ``rng`` do not depend on the options, so changing one option changes nothing else about
     the patients.
     """
-    anatomy = {part: tuple(rng.random(count).tolist()) for part, count in PARTS.items()}
-    chance, places = rng.random(12).tolist(), rng.random((10, 7))
+    anatomy = {name: tuple(rng.random(count).tolist()) for name, count in PARTS.items()}
+    chance = rng.random(12).tolist()
+    places = rng.random((10, 7))
     textures = rng.random((10, 6, 6), dtype=np.float32)
     tissue = rng.random((9, 9), dtype=np.float32)
     present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < options.prevalence[f]]

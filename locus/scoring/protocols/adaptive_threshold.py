@@ -70,10 +70,10 @@ class RuleCases:
     """Overlaps of N cases under each of R rules."""
 
     def __init__(self, cases: Sequence[base.Case]) -> None:
-        parts = [_under_rules(cases[part]) for part in base.batches(len(cases))]
-        self.reasons = [reason for _, reasons in parts for reason in reasons]
+        batches = [_under_rules(cases[batch]) for batch in base.batches(len(cases))]
+        self.reasons = [reason for _, reasons in batches for reason in reasons]
         self.threshold, self.iou, self.iobb, self.count = np.concatenate(
-            [tables for tables, _ in parts], 1
+            [tables for tables, _ in batches], 1
         )
         """(N,R) each; nan, 0, nan and 0 without a map. IoBB is nan without a box."""
         self.selector = score_thresholds.SampledThresholds(
@@ -88,7 +88,8 @@ def _under_rules(cases: Sequence[base.Case]) -> tuple[FloatArray, list[str]]:
     thresholds, index = _rule_thresholds(surfaces)
     boxes = Boxes.from_surfaces(surfaces, thresholds)
     truth = TruthBoxes.from_boxes([case.boxes for case in cases])
-    largest, (iou, _) = np.zeros(thresholds.shape), truth.overlaps(boxes.boxes, boxes.case_index)
+    largest = np.zeros(thresholds.shape)
+    iou, _ = truth.overlaps(boxes.boxes, boxes.case_index)
     np.maximum.at(largest, (boxes.case_index, boxes.threshold_index), iou)
     tables = (
         thresholds,
@@ -103,39 +104,45 @@ def _under_rules(cases: Sequence[base.Case]) -> tuple[FloatArray, list[str]]:
 
 def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
     """Return the distinct thresholds (N,L) of each case, nan if no rule uses one, and each rule's index (N,R)."""
-    (factor, which), (high, other) = (
+    (factor, factor_index), (high, high_index) = (
         np.unique(side, return_inverse=True) for side in np.array(RULES).T
     )
     mean = np.array([np.nan if heat is None else heat.mean for heat in surfaces]).reshape(-1, 1)
     thresholds = np.concatenate([mean * factor, mean * 0 + high], 1)
-    index = np.where(thresholds[:, which] < high[other], which, len(factor) + other)
+    index = np.where(
+        thresholds[:, factor_index] < high[high_index], factor_index, len(factor) + high_index
+    )
     used = np.zeros(thresholds.shape, dtype=bool)
-    np.put_along_axis(used, index, True, 1)
+    np.put_along_axis(used, index, values=True, axis=1)
     return np.where(used, thresholds, np.nan), index
 
 
 def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[Column]:
     """Return the columns of one threshold source; a rule shared by all findings only has the main metric."""
-    at = base.AtThreshold(key, np.isfinite(indices))
+    at_threshold = base.AtThreshold(key, np.isfinite(indices))
     iou, iobb = (score_thresholds.at_index(table, indices) for table in (batch.iou, batch.iobb))
     if key[1] == SHARED_SUFFIX:
-        return [at.column(MAIN, iou >= IOU)]
+        return [at_threshold.column(MAIN, iou >= IOU)]
     sides = [
-        (word, values, t)
-        for word, values in (("iou", iou), ("iobb", iobb))
+        (measure, values, t)
+        for measure, values in (("iou", iou), ("iobb", iobb))
         for t in OVERLAP_THRESHOLDS
     ]
     hits = [
-        at.column(f"hit@{word}{t:g}".replace("0.", "."), values >= t) for word, values, t in sides
+        at_threshold.column(f"hit@{measure}{t:g}".replace("0.", "."), values >= t)
+        for measure, values, t in sides
     ]
-    means = [at.column("mean_iou", iou), at.column("mean_iobb", iobb, np.isfinite(iobb))]
-    return [*hits, at.column("no_overlap", iou == 0), *means]
+    means = [
+        at_threshold.column("mean_iou", iou),
+        at_threshold.column("mean_iobb", iobb, np.isfinite(iobb)),
+    ]
+    return [*hits, at_threshold.column("no_overlap", iou == 0), *means]
 
 
 def _row_columns(batch: RuleCases, chosen_rules: ThresholdsBySource) -> Mapping[str, ArrayLike]:
     fixed = len(GRID)
-    others = base.at_sources(chosen_rules, threshold=batch.threshold, iou=batch.iou)
-    del others["fixed", ""]
+    other_sources = base.at_sources(chosen_rules, threshold=batch.threshold, iou=batch.iou)
+    del other_sources["fixed", ""]
     factor, high = np.tile(PUBLISHED_RULE, (len(batch.iou), 1)).T
     threshold, iou, iobb = (table[:, fixed] for table in (batch.threshold, batch.iou, batch.iobb))
     boxes = batch.count[:, fixed].astype(np.int64)
@@ -147,4 +154,4 @@ def _row_columns(batch: RuleCases, chosen_rules: ThresholdsBySource) -> Mapping[
         "iou": iou,
         "iobb": iobb,
     }
-    return {**numbers, MAIN: iou >= IOU, **base.other_sources(others)}
+    return {**numbers, MAIN: iou >= IOU, **base.other_sources(other_sources)}

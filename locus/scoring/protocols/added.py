@@ -146,13 +146,14 @@ class Added(base.Protocol):
         """Return each finding without boxes of enough other patients -> the reason why it has no score."""
         reasons = {}
         for finding, mask in index.groups(shared=False).items():
-            others = [
+            patient_counts = [
                 np.unique(index.patients[mask & (folds != fold)]).size
                 for fold in np.unique(folds[mask])
             ]
-            if min(others) < MIN_OTHER_PATIENTS:
+            if min(patient_counts) < MIN_OTHER_PATIENTS:
                 reasons[finding] = (
-                    f"{finding} has boxes of {min(others)} other patients: {ADDED} needs at least {MIN_OTHER_PATIENTS}"
+                    f"{finding} has boxes of {min(patient_counts)} other patients: {ADDED} needs at least "
+                    f"{MIN_OTHER_PATIENTS}"
                 )
         return reasons
 
@@ -167,21 +168,21 @@ class Added(base.Protocol):
                 for n in np.flatnonzero(mask).tolist()
             }
             for fold in np.unique(folds[mask]):
-                others = [
-                    of_case.astype(np.float32) for n, of_case in drawn.items() if folds[n] != fold
+                maps_of_other_folds = [
+                    coverage.astype(np.float32) for n, coverage in drawn.items() if folds[n] != fold
                 ]
-                if others:
-                    of_fold = np.mean(others, axis=0)
+                if maps_of_other_folds:
+                    fold_map = np.mean(maps_of_other_folds, axis=0)
                     for n in np.flatnonzero(mask & (folds == fold)).tolist():
-                        maps[n] = of_fold
+                        maps[n] = fold_map
         return maps
 
     def choose(
         self, blends: "Blends", index: CaseIndex, folds: Index
     ) -> tuple[Choice, dict[str, "Totals"]]:
         """Return the choice for each case on the other folds, and the totals of resamples that make it again."""
-        parts = [(folds == fold, folds != fold) for fold in np.unique(folds)]
-        return blends.choose(index, parts), blends.chosen_again(index, folds)
+        fold_masks = [(folds == fold, folds != fold) for fold in np.unique(folds)]
+        return blends.choose(index, fold_masks), blends.chosen_again(index, folds)
 
     def thresholds(
         self, blends: "Blends", index: CaseIndex, choice: Choice
@@ -270,12 +271,15 @@ class Placed:
         yield trace(self.heat)
 
 
-def _values_at(of: Surface, at: Surface) -> FloatArray:
+def _values_at(source: Surface, target: Surface) -> FloatArray:
     """Return the values (h,w) of a surface at the vertices of another one."""
-    if of is at:
-        return of.values
-    rows, columns = interpolation_weights(of.y, at.y), interpolation_weights(of.x, at.x)
-    return np.clip(rows @ of.values @ columns.T, *of.span)
+    if source is target:
+        return source.values
+    rows, columns = (
+        interpolation_weights(source.y, target.y),
+        interpolation_weights(source.x, target.x),
+    )
+    return np.clip(rows @ source.values @ columns.T, *source.span)
 
 
 class Blends:
@@ -313,8 +317,8 @@ class Blends:
         if heat is None:
             # a flat map changes no order of positions: C is P
             self.is_valid[n] = reason == base.FLAT
-            others = of_prior if self.is_valid[n] else EMPTY
-            return [of_prior, *[others] * (MAP_ALONE - 1), EMPTY]
+            blended = of_prior if self.is_valid[n] else EMPTY
+            return [of_prior, *[blended] * (MAP_ALONE - 1), EMPTY]
         return Placed.of(heat, prior).traces(of_prior)
 
     @cached_property
@@ -336,8 +340,8 @@ class Blends:
         groups = index.groups(shared=False).items()
         return {name: mask for name, mask in groups if (mask & self.is_scored).any()}
 
-    def choose(self, index: CaseIndex, parts: Sequence[tuple[Mask, Mask]]) -> Choice:
-        """Return the choice for the cases of the first mask of each part on those of the second one."""
+    def choose(self, index: CaseIndex, fold_masks: Sequence[tuple[Mask, Mask]]) -> Choice:
+        """Return the choice for the cases of the first mask of each fold, made on those of its second mask."""
         count = len(index)
         choice = Choice(
             weight=np.zeros(count, dtype=np.int64),
@@ -346,7 +350,7 @@ class Blends:
             alone=np.full(count, np.nan),
         )
         groups = self.groups(index)
-        for cases, chosen_on in parts:
+        for cases, chosen_on in fold_masks:
             best = {
                 name: _best(self.iou[mask & chosen_on])
                 for name, mask in groups.items()
@@ -397,7 +401,8 @@ class Blends:
 
     def chosen_again(self, index: CaseIndex, folds: Index) -> dict[str, "Totals"]:
         """Return finding -> the totals of resamples that choose the weight and the thresholds again on other folds."""
-        times, numbers = rechosen.drawn(index), np.unique(folds)
+        times = rechosen.drawn(index)
+        numbers = np.unique(folds)
         of_findings = {
             name: _choose_thresholds_again(
                 self.iou[mask, :, ::RESAMPLED_STEP], times[:, mask], folds[mask][:, None] == numbers
@@ -407,8 +412,8 @@ class Blends:
         if not of_findings:
             return {}
         hits, quality = (
-            resample.mean(np.stack(of), 0)
-            for of in zip(*(a.score for a in of_findings.values()), strict=True)
+            resample.mean(np.stack(values), 0)
+            for values in zip(*(a.score for a in of_findings.values()), strict=True)
         )
         score = hits[..., : len(WEIGHTS)].round(6) + 1e-7 * quality[..., : len(WEIGHTS)]
         weight = np.nan_to_num(score, nan=-1.0).argmax(-1)  # (folds,B)
@@ -420,10 +425,17 @@ def _best(iou: FloatArray) -> FloatArray:
 
     The hits are the share of cases; ties go to the larger mean IoU, then to the lower threshold.
     """
-    hits, quality = (iou > IOU).mean(0), iou.mean(0).round(COMPARED_DECIMALS)
-    at = np.where(hits == hits.max(-1, keepdims=True), quality, -np.inf).argmax(-1)
-    candidates = np.arange(len(at))
-    return np.stack([THRESHOLDS[at], hits[candidates, at], quality[candidates, at]])
+    hits = (iou > IOU).mean(0)
+    quality = iou.mean(0).round(COMPARED_DECIMALS)
+    threshold_index = np.where(hits == hits.max(-1, keepdims=True), quality, -np.inf).argmax(-1)
+    candidates = np.arange(len(threshold_index))
+    return np.stack(
+        [
+            THRESHOLDS[threshold_index],
+            hits[candidates, threshold_index],
+            quality[candidates, threshold_index],
+        ]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -440,7 +452,8 @@ class ChosenAgain:
     def totals(self, weight: Index) -> "Totals":
         """Return the totals over folds with the ``weight`` (folds,B) chosen for each."""
         combined = np.take_along_axis(self.hits, weight[..., None], axis=-1)[..., 0].sum(0)
-        prior, alone = self.hits[..., -1].sum(0), self.hits[..., MAP_ALONE].sum(0)
+        prior = self.hits[..., -1].sum(0)
+        alone = self.hits[..., MAP_ALONE].sum(0)
         weights = (WEIGHTS[weight] * self.cases).sum(0)
         return Totals(combined, combined - prior, alone, weights, self.cases.sum(0))
 
@@ -453,21 +466,23 @@ def _choose_thresholds_again(
     ``iou`` (n,12,T), ``times`` (B,n), ``is_in_fold`` (n,folds). Each fold is counted once per resample; the counts of
     the other folds are the difference from the sum. Hits and IoU are added in one number: the IoU is the fraction.
     """
-    part = 0.5 / max(times.sum(1).max(), 1)  # so the fraction stays below 1
-    values = ((iou > IOU) + part * iou).reshape(len(iou), -1).astype(np.float32)
+    iou_weight = 0.5 / max(times.sum(1).max(), 1)  # so the fraction stays below 1
+    values = ((iou > IOU) + iou_weight * iou).reshape(len(iou), -1).astype(np.float32)
     shape = len(times), *iou.shape[1:]
     counts = np.stack([(times[:, mask] @ values[mask]).reshape(shape) for mask in is_in_fold.T])
     cases = np.stack([times[:, mask].sum(1) for mask in is_in_fold.T]).astype(np.float64)
     of_others = counts.sum(0) - counts
     threshold = of_others.argmax(-1)[..., None]
     most, tested = (
-        np.take_along_axis(of, threshold, axis=-1)[..., 0].astype(np.float64)
-        for of in (of_others, counts)
+        np.take_along_axis(counts_of_cases, threshold, axis=-1)[..., 0].astype(np.float64)
+        for counts_of_cases in (of_others, counts)
     )
-    hits = np.floor(most + part / 8)  # the counts are sums and differences of single precision
+    hits = np.floor(
+        most + iou_weight / 8
+    )  # the counts are sums and differences of single precision
     whole = np.broadcast_to((cases.sum(0) - cases)[..., None], most.shape)
-    score = ratio(hits, whole), ratio((most - hits) / part, whole)
-    return ChosenAgain(score, np.floor(tested + part / 8), cases)
+    score = ratio(hits, whole), ratio((most - hits) / iou_weight, whole)
+    return ChosenAgain(score, np.floor(tested + iou_weight / 8), cases)
 
 
 @dataclass(frozen=True, eq=False)
@@ -507,11 +522,11 @@ def _with_fixed_values(values: Mapping[str, FloatArray], index: CaseIndex) -> di
     times = rechosen.drawn(index)
     groups = index.groups(shared=False).items()
     totals = {}
-    for name, mask in groups:
+    for finding, mask in groups:
         combined, added, alone, weight = (
-            times[:, mask] @ values[one][mask] for one in METRICS_OF_TOTALS
+            times[:, mask] @ values[name][mask] for name in METRICS_OF_TOTALS
         )
-        totals[name] = Totals(combined, added, alone, weight, times[:, mask].sum(1))
+        totals[finding] = Totals(combined, added, alone, weight, times[:, mask].sum(1))
     return totals
 
 

@@ -193,17 +193,17 @@ class Result:
 
         Where a score has several threshold sources, only the cross-fitted one is shown.
         """
-        chosen = {(one.metric, one.finding): one for one in self.scores}
+        chosen = {(score.metric, score.finding): score for score in self.scores}
         chosen |= {
-            (one.metric, one.finding): one
-            for one in self.scores
-            if one.threshold_source == "cross-fitted"
+            (score.metric, score.finding): score
+            for score in self.scores
+            if score.threshold_source == "cross-fitted"
         }
-        ordered = sorted(chosen.values(), key=lambda one: one.finding != "mean")
+        ordered = sorted(chosen.values(), key=lambda score: score.finding != "mean")
         lines = [
-            _in_words(one)
-            for one in ordered
-            if one.finding == "mean" or one.metric == self.scores[0].metric
+            _in_words(score)
+            for score in ordered
+            if score.finding == "mean" or score.metric == self.scores[0].metric
         ]
         failed = (
             [f"{len(self.failed)} cases without a usable map count as misses"]
@@ -215,11 +215,13 @@ class Result:
     __repr__ = __str__
 
 
-def _in_words(one: Score) -> str:
+def _in_words(score: Score) -> str:
     """Return one score as a line: ``mean: hit@iou.3 0.500 [0.210, 0.790], n = 12``."""
-    value = one.reason or "not defined" if one.value is None else f"{one.value:.3f}"
-    ends = "" if one.low is None or one.high is None else f" [{one.low:.3f}, {one.high:.3f}]"
-    return f"{one.finding}: {one.metric} {value}{ends}, n = {one.n}"
+    value = score.reason or "not defined" if score.value is None else f"{score.value:.3f}"
+    ends = (
+        "" if score.low is None or score.high is None else f" [{score.low:.3f}, {score.high:.3f}]"
+    )
+    return f"{score.finding}: {score.metric} {value}{ends}, n = {score.n}"
 
 
 class Protocol(ABC):
@@ -405,25 +407,26 @@ class AtThreshold:
 
     def __init__(self, key: ThresholdKey, has_threshold: NDArray[np.bool_]) -> None:
         """Store the source and ``has_threshold`` (N,); a case without a threshold does not count."""
-        self.key, self.has_threshold = key, has_threshold
+        self.key = key
+        self.has_threshold = has_threshold
 
     def column(
-        self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0, is_share: bool = True
+        self, metric: str, numerator: ArrayLike, denominator: ArrayLike = 1.0, is_share: bool = True
     ) -> Column:
         """Return the column of a metric at this threshold source.
 
         Args:
             metric: name of the metric.
-            part: (N,) numerators.
-            whole: (N,) denominators, or one for all cases.
+            numerator: (N,) numerators.
+            denominator: (N,) denominators, or one for all cases.
             is_share: whether each case has a value in [0,1]; see ``Column``.
         """
         threshold_source, suffix = self.key
-        against = np.where(self.has_threshold, whole, 0.0)
+        against = np.where(self.has_threshold, denominator, 0.0)
         return Column(
             metric=metric + suffix,
             threshold_source=threshold_source,
-            numerator=np.where(against > 0, part, 0.0),
+            numerator=np.where(against > 0, numerator, 0.0),
             denominator=against,
             reason=UNCHOSEN if threshold_source == VALIDATION else NO_DENOMINATOR,
             is_share=is_share,
@@ -469,7 +472,8 @@ def scores_with_optimism(
     by_key = {(e.metric, e.threshold_source): e for e in estimates}
     for metric, (name, *_) in oracles.items():
         for suffix in ("", SHARED_SUFFIX):
-            best, gap = by_key[metric + suffix, "oracle"], by_key[metric + suffix, "cross-fitted"]
+            best = by_key[metric + suffix, "oracle"]
+            gap = by_key[metric + suffix, "cross-fitted"]
             estimates.append(
                 replace(best, metric=name + suffix, value=best.value - gap.value, samples=None)
             )
@@ -487,9 +491,9 @@ def _resampled(oracle: Oracle, index: CaseIndex, findings: Sequence[str], seed: 
         index.patients,
         findings,
     )
-    parts = numerator.shape[1:]
+    draws_shape = numerator.shape[1:]
     return resample_over(
-        sums, lambda values: values.reshape(*values.shape[:-1], *parts).max(-1).mean(-1), seed
+        sums, lambda values: values.reshape(*values.shape[:-1], *draws_shape).max(-1).mean(-1), seed
     )
 
 
@@ -498,8 +502,8 @@ def at_sources(
 ) -> dict[ThresholdKey, dict[str, FloatArray]]:
     """Return, for each threshold source, the values (N,) of the ``tables`` (N,T) at each case's chosen index."""
     return {
-        key: {name: at_index(table, at) for name, table in tables.items()}
-        for key, at in chosen.items()
+        key: {name: at_index(table, indices) for name, table in tables.items()}
+        for key, indices in chosen.items()
     }
 
 
@@ -528,8 +532,8 @@ def rows(
 ) -> list[dict[str, Any]]:
     """Return one row per case: the common columns, then the (N,) ``columns`` as plain numbers, None for nan."""
     plain = [
-        [None if value != value else value for value in np.asarray(part).tolist()]
-        for part in columns.values()
+        [None if value != value else value for value in np.asarray(values).tolist()]
+        for values in columns.values()
     ]
     own_values = (dict(zip(columns, values, strict=True)) for values in zip(*plain, strict=True))
     begun = map(common_columns, cases, reasons)

@@ -62,15 +62,15 @@ class CheXlocalize(base.Protocol):
         )
         fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
         chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
-        word = "" if all(case.read_mask is not None for case in true) else "@box"
+        suffix = "" if all(case.read_mask is not None for case in true) else "@box"
         columns = []
         for key, indices in chosen.items():
             at_threshold = base.AtThreshold(key, _chosen_mask(key, indices, all_index))
-            columns += _columns(batch, at_threshold, indices, word)
-        columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
+            columns += _columns(batch, at_threshold, indices, suffix)
+        columns.append(Column("hit_rate" + suffix, "none", batch.hit, batch.truth))
         both = batch.truth * batch.drawn
-        oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
-        oracles = {f"mask_iou{word}": oracle}
+        oracle = f"optimism{suffix}", batch.iou[:, None, :OTSU] * both[:, None, None], both
+        oracles = {f"mask_iou{suffix}": oracle}
         thresholds = THRESHOLDS.round(6).tolist()
         return Result(
             base.scores_with_optimism(columns, all_index, findings, seed, oracles),
@@ -93,7 +93,8 @@ class SegmentedCases:
         """(N,) 1 if the prediction has pixels, which is so at every threshold below 1 unless the map is flat."""
         self.iou = np.nan_to_num(np.array(iou).reshape(len(cases), OTSU + 1))
         """(N,T+1); 0 if either mask is empty."""
-        self.otsu, self.hit = np.array(otsu, dtype=np.float64), np.array(hit, dtype=bool)
+        self.otsu = np.array(otsu, dtype=np.float64)
+        self.hit = np.array(hit, dtype=bool)
 
     def selector(self, true: int) -> score_thresholds.SampledThresholds:
         """Return the selector for the first ``true`` cases, which have truth; it maximizes the mean IoU."""
@@ -128,7 +129,8 @@ def _picture(case: base.Case) -> tuple[Picture | None, str]:
 
 def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
     """Return a mask (N,) of the cases with a threshold; a case without truth has one if its finding has one."""
-    chosen_cases, n = np.isfinite(indices), len(indices)
+    chosen_cases = np.isfinite(indices)
+    n = len(indices)
     follow = np.isin(index.findings[n:], index.findings[:n][chosen_cases]) | (
         key[0] != "validation"
     )
@@ -136,15 +138,18 @@ def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> ND
 
 
 def _columns(
-    batch: SegmentedCases, at: base.AtThreshold, indices: FloatArray, word: str
+    batch: SegmentedCases, at_threshold: base.AtThreshold, indices: FloatArray, suffix: str
 ) -> list[Column]:
     """Return the columns of one threshold source; a threshold shared by all findings only has the main metric."""
     of_true = score_thresholds.at_index(batch.iou[: len(indices)], indices)
     overlap = np.append(of_true, np.zeros(len(batch.iou) - len(indices)))
-    main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
-    if at.key[1] == SHARED_SUFFIX:
+    main = at_threshold.column(f"mask_iou{suffix}", overlap, batch.truth * batch.drawn)
+    if at_threshold.key[1] == SHARED_SUFFIX:
         return [main]
-    return [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(batch.truth, batch.drawn))]
+    return [
+        main,
+        at_threshold.column(f"mask_iou_all{suffix}", overlap, np.maximum(batch.truth, batch.drawn)),
+    ]
 
 
 def _row_columns(

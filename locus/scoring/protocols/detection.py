@@ -68,7 +68,8 @@ class ConfidenceProtocol(Protocol):
         counted = estimate([left_out], case_index(of_interest), findings, seed)
         estimates, columns = self.measure(batch)
         table = rows(judged, batch.reasons, columns)
-        failed, remark = failures(judged, batch.reasons), batch.ties
+        failed = failures(judged, batch.reasons)
+        remark = batch.ties
         return Result(scores([*counted, *estimates], findings), table, {}, failed, remark=remark)
 
     @abstractmethod
@@ -107,25 +108,29 @@ def left_out_scores(
     ]
     precision = [_precision_sums(batch, numbers, MAIN_AP_IOU) for numbers in batch.numbers]
     sensitivity = [_froc_sums(batch, numbers, hits, "") for numbers in batch.numbers]
-    out, people = [], np.unique([case.patient_id for case in judged]).tolist()
+    scores = []
+    people = np.unique([case.patient_id for case in judged]).tolist()
     for sums, statistic in ((precision, average_precision), (sensitivity, mean_sensitivity)):
-        value = mean(np.array([statistic(one.value[0]) for one in sums]), 0)
-        without = mean(np.array([statistic(one.without[:, 0]) for one in sums]), 0)
-        out.append((float(value), dict(zip(people, without.tolist(), strict=True))))
-    return out
+        value = mean(np.array([statistic(sums_of_finding.value[0]) for sums_of_finding in sums]), 0)
+        without = mean(
+            np.array([statistic(sums_of_finding.without[:, 0]) for sums_of_finding in sums]), 0
+        )
+        scores.append((float(value), dict(zip(people, without.tolist(), strict=True))))
+    return scores
 
 
 class BoxCases:
     """Positives and negatives (N cases) of F findings with all their boxes."""
 
     def __init__(self, cases: Sequence[Case], findings: Sequence[str], seed: int) -> None:
-        self.cases, self.seed = cases, seed
+        self.cases = cases
+        self.seed = seed
         listed = [
             [n for n, case in enumerate(cases) if case.finding == finding] for finding in findings
         ]
         self.numbers = [
-            np.array(sorted(part, key=lambda n: cases[n].image_id), dtype=np.int64)
-            for part in listed
+            np.array(sorted(case_numbers, key=lambda n: cases[n].image_id), dtype=np.int64)
+            for case_numbers in listed
         ]
         """Indices of each finding's cases."""
         self.reasons = [case.prediction[1] for case in cases]
@@ -165,7 +170,8 @@ class BoxCases:
         """Remark on boxes whose confidence other boxes of the finding have, too; empty for up to 1 % of the boxes."""
         lists = [self.flat(numbers, lambda n: self.boxes[n][1])[1] for numbers in self.numbers]
         repeats = [np.unique(values, return_counts=True)[1] for values in lists]
-        tied, total = sum(int(n[n > 1].sum()) for n in repeats), sum(map(len, lists))
+        tied = sum(int(n[n > 1].sum()) for n in repeats)
+        total = sum(map(len, lists))
         text = f"{tied} of {total} boxes have equal confidences: they are counted together"
         return text if tied > total / 100 else ""
 
@@ -178,7 +184,7 @@ class BoxCases:
     ) -> tuple[Index, NDArray[Any]]:
         """Concatenate the ``values`` of the cases ``numbers``: indices (D,) of the cases, and values (D,)."""
         arrays = [values(n) for n in numbers.tolist()]
-        return np.repeat(numbers, [len(one) for one in arrays]), np.concatenate([[], *arrays])
+        return np.repeat(numbers, [len(array) for array in arrays]), np.concatenate([[], *arrays])
 
     @property
     def row_columns(self) -> dict[str, NDArray[Any]]:
@@ -206,19 +212,23 @@ class BoxCases:
         np.add.at(sums, self.patients[numbers], values)
         return sums[:, None]
 
-    def cumulative(self, cases: Index, keys: FloatArray, at: FloatArray) -> FloatArray:
-        """Count each patient's ``keys`` (D,) that are at most ``at`` (T,), in ascending order: (P,T).
+    def cumulative(self, cases: Index, keys: FloatArray, limits: FloatArray) -> FloatArray:
+        """Count each patient's ``keys`` (D,) that are at most ``limits`` (T,), in ascending order: (P,T).
 
         ``cases`` (D,) are the cases of the keys.
         """
-        out = np.zeros((self.patients.max(initial=-1) + 1, len(at) + 1))
-        np.add.at(out, (self.patients[cases], np.searchsorted(at, keys)), 1)
+        out = np.zeros((self.patients.max(initial=-1) + 1, len(limits) + 1))
+        np.add.at(out, (self.patients[cases], np.searchsorted(limits, keys)), 1)
         return out[:, :-1].cumsum(1)
 
-    def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
+    def resampled(
+        self, sums_of_findings: Sequence[Sums], statistic: Callable[[Any], Any]
+    ) -> Resampled | None:
         """Resample a ``statistic`` (..., M) -> (...) of each finding's columns over patients: (F,)."""
         samples = [
-            bootstrap_draws(sums, self.seed).over(statistic)[0] for sums in each if self.cases
+            bootstrap_draws(sums, self.seed).over(statistic)[0]
+            for sums in sums_of_findings
+            if self.cases
         ]
         return Resampled.join(samples) if samples else None
 
@@ -269,13 +279,14 @@ class Detection(ConfidenceProtocol):
 
 def _average_precisions(batch: BoxCases, above: float) -> list[FindingEstimates]:
     """Return the VOC and COCO estimates at one IoU threshold."""
-    n, word = batch.totals(batch.truths), f"{above:g}".removeprefix("0")
+    n = batch.totals(batch.truths)
+    threshold_text = f"{above:g}".removeprefix("0")
     voc = [_precision_sums(batch, numbers, above) for numbers in batch.numbers]
     samples = batch.resampled(voc, average_precision) if above == MAIN_AP_IOU else None
     value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
     coco = np.array([_ap101(batch, numbers, above) for numbers in batch.numbers], dtype=np.float64)
-    main = FindingEstimates(f"ap@iou{word}", batch.threshold_source, value, n, samples)
-    return [main, replace(main, metric=f"ap101@iou{word}", value=coco, samples=None)]
+    main = FindingEstimates(f"ap@iou{threshold_text}", batch.threshold_source, value, n, samples)
+    return [main, replace(main, metric=f"ap101@iou{threshold_text}", value=coco, samples=None)]
 
 
 def voc_matches(overlap: FloatArray, above: float) -> Hits:
@@ -300,14 +311,16 @@ def coco_matches(overlap: FloatArray, at_least: float) -> Hits:
     >>> coco_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second takes the free one
     [True, True]
     """
-    free, true = np.ones(overlap.shape[1], dtype=bool), np.zeros(len(overlap), dtype=bool)
+    free = np.ones(overlap.shape[1], dtype=bool)
+    true = np.zeros(len(overlap), dtype=bool)
     for n, row in enumerate(overlap):
         candidates = np.flatnonzero(free & (row >= min(at_least, 1 - 1e-10)))
         if len(candidates):
             best = candidates[row[candidates] == row[candidates].max()][
                 -1
             ]  # the source takes the last of equal ones
-            free[best], true[n] = False, True
+            free[best] = False
+            true[n] = True
     return true
 
 
@@ -320,7 +333,9 @@ def average_precision(columns: Any) -> Any:
     0.833
     """
     size = (columns.shape[-1] - 1) // 2
-    true, false, truths = columns[..., :size], columns[..., size:-1], columns[..., -1]
+    true = columns[..., :size]
+    false = columns[..., size:-1]
+    truths = columns[..., -1]
     precision = np.nan_to_num(ratio(true, true + false))
     envelope = np.maximum.accumulate(precision[..., ::-1], -1)[..., ::-1]
     gained = np.diff(true, axis=-1, prepend=0)
@@ -328,7 +343,7 @@ def average_precision(columns: Any) -> Any:
 
 
 def ranked(
-    batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None
+    batch: BoxCases, numbers: Index, matches: Match, iou_threshold: float, most: int | None = None
 ) -> tuple[Index, Hits, FloatArray]:
     """Return the boxes of some cases by confidence, the highest first. Boxes with equal confidences have one rank.
 
@@ -336,14 +351,14 @@ def ranked(
         batch: the cases.
         numbers: positions of the used cases.
         matches: rule that says which boxes are hits.
-        at: overlap at which it does.
+        iou_threshold: overlap at which it does.
         most: largest number of boxes per case; None: all.
 
     Returns:
         The case, whether it is true, and the rank (D,) of each box.
     """
     case_of, confidences = batch.flat(numbers, lambda n: batch.boxes[n][1][:most])
-    _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], at))
+    _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], iou_threshold))
     order = np.argsort(-confidences, kind="stable")
     rank = np.cumsum(np.diff(confidences[order], prepend=np.inf) != 0).astype(np.float64)
     return case_of[order], true[order].astype(bool), rank
@@ -351,8 +366,10 @@ def ranked(
 
 def _precision_sums(batch: BoxCases, numbers: Index, above: float) -> Sums:
     case_of, true, rank = ranked(batch, numbers, voc_matches, above)
-    at = rank[true]
-    counted = [batch.cumulative(case_of[which], rank[which], at) for which in (true, ~true)]
+    ranks_of_hits = rank[true]
+    counted = [
+        batch.cumulative(case_of[which], rank[which], ranks_of_hits) for which in (true, ~true)
+    ]
     return batch.sums(numbers, [*counted, batch.per_patient(numbers, batch.truths[numbers])])
 
 
@@ -405,24 +422,28 @@ class Froc(ConfidenceProtocol):
         pairs = [
             (boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)
         ]
-        hits = {word: [hit(*pair) for pair in pairs] for word, hit in HITS.items()}
-        ends = [(word, suffix) for word in HITS for suffix in ("", ALL_IMAGES_SUFFIX)]
+        hits = {hit_name: [hit(*pair) for pair in pairs] for hit_name, hit in HITS.items()}
+        ends = [(hit_name, suffix) for hit_name in HITS for suffix in ("", ALL_IMAGES_SUFFIX)]
         estimates = [
-            e for word, suffix in ends for e in _froc_estimates(batch, hits[word], word, suffix)
+            e
+            for hit_name, suffix in ends
+            for e in _froc_estimates(batch, hits[hit_name], hit_name, suffix)
         ]
         by_iou = np.array([hit.any(0).sum() for hit in hits["iou.3"]], dtype=np.int64)
         return estimates, {**batch.row_columns, "hits": by_iou}
 
 
 def _froc_estimates(
-    batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str
+    batch: BoxCases, hits: Sequence[Hits], hit_name: str, suffix: str
 ) -> list[FindingEstimates]:
     """Return the mean of the seven rates, then each of them."""
-    metric = f"froc@{word}"
+    metric = f"froc@{hit_name}"
     reason = NO_DENOMINATOR if suffix else NO_NEGATIVE
     n = batch.totals(batch.truths)
     sums = [_froc_sums(batch, numbers, hits, suffix) for numbers in batch.numbers]
-    curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
+    curve = np.array([sensitivities(finding_sums.value[0]) for finding_sums in sums]).reshape(
+        len(sums), len(RATES)
+    )
     is_main = metric + suffix == Froc.main
     samples = batch.resampled(sums, mean_sensitivity) if is_main else None
     whole = FindingEstimates(
@@ -473,10 +494,10 @@ def _froc_sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: st
         return -batch.boxes[n][1][~hits[n].any(1) & (bool(suffix) or not batch.positive[n])]
 
     true_cases, true_keys = batch.flat(numbers, first)
-    at = np.unique(true_keys)
+    limits = np.unique(true_keys)
     counted = [
-        batch.cumulative(true_cases, true_keys, at),
-        batch.cumulative(*batch.flat(numbers, false), at),
+        batch.cumulative(true_cases, true_keys, limits),
+        batch.cumulative(*batch.flat(numbers, false), limits),
     ]
     images = (suffix == ALL_IMAGES_SUFFIX) | ~batch.positive[numbers]
     totals = [batch.per_patient(numbers, counts) for counts in (batch.truths[numbers], images)]

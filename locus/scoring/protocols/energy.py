@@ -46,7 +46,8 @@ def inside(heat: Surface, boxes: ArrayLike) -> float:
     >>> inside(ramp, [[15, 0, 20, 10], [15, 0, 18, 10]])
     0.5
     """
-    clipped, (height, width) = clip(boxes, heat.frame), heat.frame
+    clipped = clip(boxes, heat.frame)
+    height, width = heat.frame
     x = np.unique([0, width, *clipped[:, 0::2].flat])
     y = np.unique([0, height, *clipped[:, 1::2].flat])
     cells = heat.integrals(y, x)
@@ -60,9 +61,9 @@ def inside_mask(heat: Surface, mask: NDArray[np.bool_]) -> float:
     return _ratio(cells[mask[np.ix_(rows, columns)]].sum(), heat.integral)
 
 
-def _ratio(part: float, whole: float) -> float:
-    """Return the share of a part, at most 1 whatever the rounding; nan if there is no whole."""
-    return min(float(part / whole), 1.0) if whole > 0 else float("nan")
+def _ratio(inside_sum: float, total: float) -> float:
+    """Return ``inside_sum`` / ``total``, at most 1 whatever the rounding; nan if ``total`` is 0."""
+    return min(float(inside_sum / total), 1.0) if total > 0 else float("nan")
 
 
 def _share(case: base.Case) -> tuple[float, str]:
@@ -70,7 +71,8 @@ def _share(case: base.Case) -> tuple[float, str]:
     heat, reason = _positive(case)
     if heat is None:
         return 0.0, reason
-    share = inside(heat, case.boxes) if (mask := case.mask) is None else inside_mask(heat, mask)
+    mask = case.mask
+    share = inside(heat, case.boxes) if mask is None else inside_mask(heat, mask)
     return share, base.FLAT if heat.flat else reason
 
 

@@ -57,7 +57,8 @@ class Masks(base.Protocol):
         levels = _levels([*scored, *validation_cases])
         scored_counts = PixelCounts.of(scored, levels)
         validation_counts = PixelCounts.of(validation_cases, levels)
-        scored_sums, validation_sums = scored_counts.metrics, validation_counts.metrics
+        scored_sums = scored_counts.metrics
+        validation_sums = validation_counts.metrics
         index = base.case_index(scored)
         validation_index = base.case_index(validation_cases)
         at_fixed_threshold = np.full(len(scored), float(len(levels) - 1))  # the last level
@@ -120,9 +121,9 @@ class Ratios:
 def _levels(cases: Cases) -> FloatArray:
     """Return the thresholds (T+1,): equal steps between the smallest and the largest value of all maps, then .5."""
     case_of_map = {id(case.map): case for case in cases}  # many cases may share a map
-    spans = [span for case in case_of_map.values() if (span := base.span(case)) is not None]
-    low = min((lowest for lowest, _ in spans), default=0.0)
-    high = max((highest for _, highest in spans), default=1.0)
+    spans = [base.span(case) for case in case_of_map.values()]
+    low = min((span[0] for span in spans if span is not None), default=0.0)
+    high = max((span[1] for span in spans if span is not None), default=1.0)
     inner_levels = np.linspace(low, high, THRESHOLD_STEPS + 1)[1:-1]
     return np.append(inner_levels, FIXED_THRESHOLD)
 
@@ -152,7 +153,8 @@ class PixelCounts:
         reasons = []
         ascending = np.argsort(levels)
         previous_map: object = None
-        pixels, levels_below = np.empty(0), np.empty(0, np.int64)
+        pixels = np.empty(0)
+        levels_below = np.empty(0, np.int64)
         for n, case in enumerate(base.with_bar(cases)):
             values, reason = base.finite_map(case)
             reasons.append(reason)
@@ -217,7 +219,8 @@ def _truth_of(case: base.Case) -> NDArray[np.bool_]:
 
 def sampled_truth(case: base.Case) -> NDArray[np.bool_]:
     """Return the truth (224,224) of a case at the centres of the pixels: its mask or, without one, its boxes."""
-    mask, (height, width) = case.mask, case.frame
+    mask = case.mask
+    height, width = case.frame
     if mask is None:
         return interior(
             case.boxes * MAP_SIDE / [width, height, width, height], (MAP_SIDE, MAP_SIDE)
@@ -234,7 +237,8 @@ def contrast_to_noise(inside: ArrayLike, outside: ArrayLike) -> float:
     >>> contrast_to_noise([3, 5], [0, 2])  # 3 / √2
     2.1213203435596424
     """
-    first, second = np.asarray(inside, dtype=np.float64), np.asarray(outside, dtype=np.float64)
+    first = np.asarray(inside, dtype=np.float64)
+    second = np.asarray(outside, dtype=np.float64)
     noise = float(np.sqrt(first.var() + second.var()))
     return abs(float(first.mean() - second.mean())) / noise if noise else float("nan")
 

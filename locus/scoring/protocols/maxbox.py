@@ -58,8 +58,10 @@ class MaxBox(base.Protocol):
         """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each source, their optimism; a row per case."""
         scored = base.of_findings(cases, findings)
         val_cases = base.of_findings(validation, findings)
-        batch, index = SweptCases(scored), base.case_index(scored)
-        val_batch, val_index = SweptCases(val_cases), base.case_index(val_cases)
+        batch = SweptCases(scored)
+        index = base.case_index(scored)
+        val_batch = SweptCases(val_cases)
+        val_index = base.case_index(val_cases)
         chosen: dict[str, ThresholdsBySource] = {}
         for variant, selector in batch.selectors.items():
             validation_selector = val_batch.selectors[variant], val_index
@@ -131,7 +133,8 @@ def _curves(case: base.Case) -> tuple[FloatArray, FloatArray, FloatArray, int, s
     contours = pixels.Contours(values, STEP)
     truth = pixels.to_pixel_boxes(case.boxes, case.frame) + pixels.PIXEL
     boxes = contours.largest()
-    largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
+    largest = iou(boxes, truth).max(1)
+    best = contours.best_overlap(truth)
     return (
         scale_boxes(boxes, (pixels.MAP_SIDE, pixels.MAP_SIDE), case.frame),
         largest,
@@ -154,8 +157,10 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsBySource]) -> lis
     for metric, variants in METRICS.items():
         for key in chosen[variants[0]]:
             if key[1] != SHARED_SUFFIX or metric in OPTIMISM_METRICS:
-                at = [(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
-                hits = [score_thresholds.at_index(*pair) for pair in at]
+                hits_and_indices = [
+                    (batch.selectors[variant].hits, chosen[variant][key]) for variant in variants
+                ]
+                hits = [score_thresholds.at_index(*pair) for pair in hits_and_indices]
                 columns.append(
                     base.AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0))
                 )

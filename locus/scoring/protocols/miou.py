@@ -60,7 +60,8 @@ def mean_iou(
         >>> mean_iou([[0.0, 0.35]], [[2, 0, 4, 1]], (1, 4), "conventional")
         0.5
     """
-    picture, truth = to_frame(values, frame, grid), interior(boxes, frame)
+    picture = to_frame(values, frame, grid)
+    truth = interior(boxes, frame)
     above = [picture > level for level in LEVELS]
     return float(
         np.mean([(cells & truth).sum() / max((cells | truth).sum(), 1) for cells in above])

@@ -61,7 +61,8 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
     >>> distance((0, 3), [[3, 0, 9, 9], [3, 7, 9, 9]])
     3.0
     """
-    b, p = as_boxes(boxes), np.asarray(point, dtype=np.float64)
+    b = as_boxes(boxes)
+    p = np.asarray(point, dtype=np.float64)
     gap = np.maximum(np.maximum(b[:, :2] - p, p - b[:, 2:]), 0)
     return float(np.sqrt((gap**2).sum(1)).min())
 
@@ -112,7 +113,8 @@ class PointingRule(Protocol):
             0.0 if peak is None else float(self.credit(np.array([peak]), case.boxes, case.frame)[0])
             for case, peak in zip(scored, peaks, strict=True)
         ]
-        index, names = case_index(scored), ["all"] if self.pools else findings
+        index = case_index(scored)
+        names = ["all"] if self.pools else findings
         if self.pools:
             index = replace(index, findings=np.full(len(scored), "all"))
         column = Column(self.main, "none", np.array(credit), np.ones(len(scored)))

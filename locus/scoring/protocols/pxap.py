@@ -37,7 +37,8 @@ class PxAP(base.Protocol):
         """Return ``pxap`` per finding; rows with the ``pxap`` of each case and its share of truth pixels."""
         scored = base.of_findings(cases, findings)
         histograms = [counted(case) for case in base.with_bar(scored)]
-        counts, reasons = [count for count, _ in histograms], [reason for _, reason in histograms]
+        counts = [count for count, _ in histograms]
+        reasons = [reason for _, reason in histograms]
         n = np.array(
             [sum(case.finding == finding for case in scored) for finding in findings],
             dtype=np.int64,
@@ -84,7 +85,8 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
 
 def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float) -> FloatArray:
     """Count a map's pixels outside and inside the truth in each bin of ``pxap``: (2,B)."""
-    array, edges = as_heat_map(values), np.append(score_thresholds(step), LAST_BIN_EDGES)
+    array = as_heat_map(values)
+    edges = np.append(score_thresholds(step), LAST_BIN_EDGES)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
         span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
         wrong = f"a map of shape {array.shape} {span}"
@@ -101,7 +103,8 @@ def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float)
 def average_precision(counts: NDArray[np.floating]) -> FloatArray:
     """Return the average precision (...) of false and true pixels (...,2,B) per bin, ascending; nan without truth."""
     false, true = (counts[..., side, ::-1].cumsum(-1) for side in (0, 1))
-    above, all_true = false + true, true[..., -1:]
+    above = false + true
+    all_true = true[..., -1:]
     precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
     recall = np.divide(true, all_true, out=np.full_like(true, np.nan), where=all_true > 0)
     return np.asarray((precision[..., 1:] * np.diff(recall)).sum(-1))

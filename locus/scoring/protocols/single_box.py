@@ -87,25 +87,28 @@ class SingleBox(base.Protocol):
         """
         val_cases = base.of_findings(validation, findings)
         on_validation = CaseBatch(val_cases).selector, base.case_index(val_cases)
-        parts = [
+        evaluations = [
             self._at_thresholds(base.of_findings(cases, findings), seed, on_validation)
             for cases in draws
         ]
-        first, index = parts[0], base.case_index(parts[0].batch.cases)
+        first = evaluations[0]
+        index = base.case_index(evaluations[0].batch.cases)
         oracle = (
             "optimism",
-            _stacked([part.oracle_hits(index) for part in parts]),
+            _stacked([evaluation.oracle_hits(index) for evaluation in evaluations]),
             np.ones(len(index)),
         )
-        columns = _mean_columns([part.columns for part in parts])
+        columns = _mean_columns([evaluation.columns for evaluation in evaluations])
         scores = base.scores_with_optimism(columns, index, findings, seed, {MAIN: oracle})
         rows = first.rows
-        if len(parts) > 1:
-            scores += _draw_errors([part.hits(MAIN) for part in parts], index.findings, findings)
-            rows = rows | _mean_hits(parts)
+        if len(evaluations) > 1:
+            scores += _draw_errors(
+                [evaluation.hits(MAIN) for evaluation in evaluations], index.findings, findings
+            )
+            rows = rows | _mean_hits(evaluations)
         curves = [
-            hits_by_threshold(part.batch.selector.hits(CURVE_THRESHOLDS), index.findings)
-            for part in parts
+            hits_by_threshold(evaluation.batch.selector.hits(CURVE_THRESHOLDS), index.findings)
+            for evaluation in evaluations
         ]
         return Result(
             scores,
@@ -244,7 +247,8 @@ class CaseBatch:
     def __init__(self, cases: Sequence[base.Case]) -> None:
         self.cases = cases
         self.reasons: list[str] = []
-        points, otsus = list[bool](), list[float]()
+        points = list[bool]()
+        otsus = list[float]()
 
         def traces() -> Iterator[tuple[Trace, FloatArray]]:
             shared: dict[tuple[int, tuple[int, int]], TracedMap] = {}
@@ -276,7 +280,8 @@ class BoxesAtThreshold(base.AtThreshold):
 
     def __init__(self, batch: CaseBatch, key: ThresholdKey, thresholds: FloatArray) -> None:
         super().__init__(key, np.isfinite(thresholds))
-        self.thresholds, self.boxes = thresholds, batch.selector.boxes(thresholds)
+        self.thresholds = thresholds
+        self.boxes = batch.selector.boxes(thresholds)
         self.iou, self.iobb = batch.truth.overlaps(self.boxes, np.arange(len(thresholds)))
         box_centres = zip(self.boxes, batch.centres, strict=True)
         self.center = np.array(
@@ -315,48 +320,57 @@ BoxCounts = tuple[FloatArray, FloatArray]
 
 def _count_boxes(batch: CaseBatch, chosen: ThresholdsBySource) -> dict[ThresholdKey, BoxCounts]:
     thresholds = np.stack(list(chosen.values()), 1)
-    hits, counts = np.zeros(thresholds.shape), np.zeros(thresholds.shape)
-    for part in base.batches(len(batch.cases)):
+    hits = np.zeros(thresholds.shape)
+    counts = np.zeros(thresholds.shape)
+    for batch_slice in base.batches(len(batch.cases)):
         boxes = Boxes.from_surfaces(
-            (case.prediction[0] for case in batch.cases[part]), thresholds[part]
+            (case.prediction[0] for case in batch.cases[batch_slice]), thresholds[batch_slice]
         )
-        truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[part]])
-        hits[part] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
-        counts[part] = boxes.counts(*thresholds[part].shape)
+        truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[batch_slice]])
+        hits[batch_slice] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
+        counts[batch_slice] = boxes.counts(*thresholds[batch_slice].shape)
     return {key: (hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
 
 
-def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBoxes) -> list[Column]:
+def _columns(
+    at_threshold: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBoxes
+) -> list[Column]:
     """Return the columns of one threshold source; only the main metric without ``box_counts`` (a shared threshold)."""
-    hits = at.hits()
+    hits = at_threshold.hits()
     if box_counts is None:
-        return [at.column(MAIN, hits[MAIN])]
+        return [at_threshold.column(MAIN, hits[MAIN])]
     many = [
-        at.column("anyhit@iou.3", box_counts[0], truth.count),
-        at.column("boxes_per_case", box_counts[1], is_share=False),
+        at_threshold.column("anyhit@iou.3", box_counts[0], truth.count),
+        at_threshold.column("boxes_per_case", box_counts[1], is_share=False),
     ]
-    means = [at.column("mean_iou", at.iou), at.column("center_inside", at.center)]
-    return [*(at.column(metric, hit) for metric, hit in hits.items()), *means, *many]
+    means = [
+        at_threshold.column("mean_iou", at_threshold.iou),
+        at_threshold.column("center_inside", at_threshold.center),
+    ]
+    return [*(at_threshold.column(metric, hit) for metric, hit in hits.items()), *means, *many]
 
 
 def _row_columns(
     batch: CaseBatch,
-    at: Mapping[ThresholdKey, BoxesAtThreshold],
+    at_thresholds: Mapping[ThresholdKey, BoxesAtThreshold],
     box_counts: Mapping[ThresholdKey, BoxCounts],
     source: ThresholdKey,
 ) -> dict[str, ArrayLike]:
-    chosen = at[source]
+    chosen = at_thresholds[source]
     edges = dict(zip(("x0", "y0", "x1", "y1"), chosen.boxes.T, strict=True))
     numbers = {"threshold": chosen.thresholds, **edges, "iou": chosen.iou, "iobb": chosen.iobb}
     anyhits, boxes = (count.astype(np.int64) for count in box_counts[source])
     counts = {"boxes": boxes, "truths": batch.truth.count, "anyhits": anyhits}
-    others = {
-        key: {"threshold": one.thresholds, "iou": np.where(one.has_threshold, one.iou, np.nan)}
-        for key, one in at.items()
-        if one is not chosen
+    other_sources = {
+        key: {
+            "threshold": at_threshold.thresholds,
+            "iou": np.where(at_threshold.has_threshold, at_threshold.iou, np.nan),
+        }
+        for key, at_threshold in at_thresholds.items()
+        if at_threshold is not chosen
     }
     hits = {**chosen.hits(), "center_inside": chosen.center, "pointing": batch.pointing}
-    return {**numbers, **hits, **counts, **base.other_sources(others)}
+    return {**numbers, **hits, **counts, **base.other_sources(other_sources)}
 
 
 def otsu(heat: Surface) -> float:
@@ -386,7 +400,9 @@ def _weights_of_values(values, weights):  # type: ignore[no-untyped-def]  # noqa
     A mask or a picture of 8 bits has few values, so that this hash table is faster than sorting all positions.
     """
     bits = values.view(np.uint64)
-    distinct, sums, count = np.empty(values.size), np.zeros(values.size), 0
+    distinct = np.empty(values.size)
+    sums = np.zeros(values.size)
+    count = 0
     log_size = np.int64(10)
     table = np.full(1 << log_size, -1, np.int64)  # slot -> index of a distinct value
     for i in range(values.size):
@@ -394,7 +410,9 @@ def _weights_of_values(values, weights):  # type: ignore[no-untyped-def]  # noqa
         while table[slot] >= 0 and distinct[table[slot]] != values[i]:
             slot = (slot + 1) % table.size
         if table[slot] < 0:
-            table[slot], distinct[count], count = count, values[i], count + 1
+            table[slot] = count
+            distinct[count] = values[i]
+            count += 1
         sums[table[slot]] += weights[i]
         if 2 * count > table.size:
             log_size += 2
@@ -417,8 +435,12 @@ def _slot(bits, log_size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
 @compiled
 def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the best threshold of ascending values (n,) with weights (n,)."""
-    whole, total = weights.sum(), (weights * values).sum()
-    below, sum_below, best, at = 0.0, 0.0, 0.0, values[0]
+    whole = weights.sum()
+    total = (weights * values).sum()
+    below = 0.0
+    sum_below = 0.0
+    best = 0.0
+    best_threshold = values[0]
     for i in range(values.size - 1):
         below += weights[i]
         sum_below += weights[i] * values[i]
@@ -426,5 +448,6 @@ def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
         if values[i + 1] > values[i] and below > 0 and above > 0:
             between = below * above * ((total - sum_below) / above - sum_below / below) ** 2
             if between > best * (1 + 1e-12):  # ignore rounding between equal splits
-                best, at = between, (values[i] + values[i + 1]) / 2
-    return at
+                best = between
+                best_threshold = (values[i] + values[i + 1]) / 2
+    return best_threshold

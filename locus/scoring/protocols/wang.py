@@ -56,11 +56,12 @@ class Wang(Protocol):
         for case in scored:
             truths[case.image_id] += len(case.boxes)
         scored = [case for case in scored if truths[case.image_id]]
-        counted = [_counted(scored[part]) for part in batches(len(scored))]
-        counts = np.concatenate([part for part, _, _ in counted], 1)
-        reasons = [why for *_, part in counted for why in part]
+        counted = [_counted(scored[batch_slice]) for batch_slice in batches(len(scored))]
+        counts = np.concatenate([batch_counts for batch_counts, _, _ in counted], 1)
+        reasons = [reason for *_, batch_reasons in counted for reason in batch_reasons]
         numbers = {
-            name: np.concatenate([part[name] for _, part, _ in counted]) for name in counted[0][1]
+            name: np.concatenate([columns[name] for _, columns, _ in counted])
+            for name in counted[0][1]
         }
         truth_counts = numbers["truths"].astype(np.float64)
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
@@ -70,8 +71,8 @@ class Wang(Protocol):
         ]
         false = zip(METRICS, counts[1].T, strict=True)
         columns += [
-            Column(f"afp@{m}", "fixed", part, image_truths, shared=True, is_share=False)
-            for m, part in false
+            Column(f"afp@{m}", "fixed", values, image_truths, shared=True, is_share=False)
+            for m, values in false
         ]
         return result_of(
             scored, reasons, columns, numbers, findings, seed, {"fixed": list(BOX_LEVELS)}

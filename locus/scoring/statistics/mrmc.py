@@ -272,7 +272,7 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
     of_runs = variances(left_out.swapaxes(0, 1)).sum(0)
     # the spread of the runs around their mean, as a sum of squares has it
     run_spread = of_runs - runs * of_mean
-    parts = VarianceParts.of_sums(
+    components = VarianceParts.of_sums(
         value=gaps.mean(1),
         squares=squares[:, None],
         run_spread=run_spread[:, None],
@@ -280,10 +280,12 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
         sizes=[runs],
         weights=[1.0],
     )
-    pooled = np.maximum(parts.runs, parts.runs.mean(0))
-    pooled_df = parts.run_df * max(1, (count - 1) / 4)
+    pooled = np.maximum(components.runs, components.runs.mean(0))
+    pooled_df = components.run_df * max(1, (count - 1) / 4)
     equal = (np.abs(gaps) <= MIN_SPREAD).all(1) & (of_runs <= MIN_SPREAD**2)
-    return _intervals(replace(parts, runs=pooled, run_df=pooled_df), left_out.shape[-1], -1, equal)
+    return _intervals(
+        replace(components, runs=pooled, run_df=pooled_df), left_out.shape[-1], -1, equal
+    )
 
 
 def difference_nested(
@@ -354,19 +356,19 @@ def _estimate(
     """Return the weighted sum of the ``rows`` with its interval; ``equal``: whether nothing differs."""
     if patients is None:
         patients = rows[0][1].shape[-1]
-    parts = replace(variance_parts(rows, weights), draws=draws)
-    (estimate,) = _intervals(parts, patients, lowest, np.array([equal]))
+    components = replace(variance_parts(rows, weights), draws=draws)
+    (estimate,) = _intervals(components, patients, lowest, np.array([equal]))
     return estimate
 
 
 def _intervals(
-    parts: VarianceParts, patients: int, lowest: float, equal: NDArray[np.bool_]
+    components: VarianceParts, patients: int, lowest: float, equal: NDArray[np.bool_]
 ) -> list[MrmcEstimate]:
     """Return N intervals by Student's t, clipped to ``lowest`` and 1; p is at least that of a sign-flip test.
 
     ``equal``: (N,) True where nothing differs.
     """
-    mean, error, df = np.atleast_1d(parts.value, np.sqrt(parts.variance), parts.df)
+    mean, error, df = np.atleast_1d(components.value, np.sqrt(components.variance), components.df)
     varied = error > MIN_SPREAD
     reach = special.stdtrit(df, (1 + LEVEL) / 2) * error
     low, high = np.clip([mean - reach, mean + reach], lowest, 1)
@@ -557,16 +559,20 @@ def verdicts(rows: int, gaps: Gaps) -> list[Verdict]:
         in_both_orders[second, first] = None if gap is None else _reversed(gap)
     row_verdicts = []
     for row in range(rows):
-        others = {other: in_both_orders[other, row] for other in range(rows) if other != row}
-        row_verdicts.append(_verdict(row, others, p[row]))
+        gaps_of_row = {
+            other_row: in_both_orders[other_row, row]
+            for other_row in range(rows)
+            if other_row != row
+        }
+        row_verdicts.append(_verdict(row, gaps_of_row, p[row]))
     return row_verdicts
 
 
-def _verdict(row: int, others: Mapping[int, MrmcEstimate | None], p: FloatArray) -> Verdict:
-    """Return the verdict on ``row`` from its differences from the ``others`` (best first) and their adjusted ``p``."""
+def _verdict(row: int, gaps: Mapping[int, MrmcEstimate | None], p: FloatArray) -> Verdict:
+    """Return the verdict on ``row`` from its ``gaps`` to the other rows (best first) and their adjusted ``p``."""
     if not np.isfinite(p).any():
         return Verdict(None)
-    better = [n for n, gap in others.items() if gap is not None and gap.value > 0 and p[n] <= ALPHA]
+    better = [n for n, gap in gaps.items() if gap is not None and gap.value > 0 and p[n] <= ALPHA]
     best = better[0] if better else None
     if (
         row > 0 and best is None
@@ -574,7 +580,7 @@ def _verdict(row: int, others: Mapping[int, MrmcEstimate | None], p: FloatArray)
         best = 0
     return Verdict(
         significantly_worse=bool(better),
-        worse_by=None if best is None else others.get(best),
+        worse_by=None if best is None else gaps.get(best),
         compared_with=best,
     )
 

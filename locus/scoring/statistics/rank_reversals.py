@@ -58,18 +58,18 @@ class RankAgreement:
     """Number of rows; rows that are equal on both sides, such as equal maps, count once."""
 
 
-def agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -> RankAgreement:
+def agreement(first: Mapping[str, RowSamples], second: Mapping[str, RowSamples]) -> RankAgreement:
     """Compare how two data sets rank their common rows, from each row's scores by name.
 
     Raises ``BadValueError`` for fewer than two rows.
     """
-    names = [name for name in one if name in other]
+    names = [name for name in first if name in second]
     if len(names) < 2:
         raise BadValueError(
             f"the two data sets share {len(names)} rows: comparing rankings requires at least 2"
         )
-    rows = [one[name] for name in names]
-    other_rows = [other[name] for name in names]
+    rows = [first[name] for name in names]
+    other_rows = [second[name] for name in names]
     means = np.array([row.theta.mean() for row in rows])
     other_means = np.array([row.theta.mean() for row in other_rows])
     distinct = _distinct(means, other_means)
@@ -244,10 +244,10 @@ def split(
 ) -> list[RowSamples]:
     """Return the scores of each method from those of all its runs (methods × runs), and those without each patient."""
     ends = np.cumsum([len(names) for names in runs])[:-1]
-    parts = zip(runs, np.split(theta, ends), np.split(left_out, ends), strict=True)
+    scores_of_rows = zip(runs, np.split(theta, ends), np.split(left_out, ends), strict=True)
     return [
         RowSamples(names, theta_of_row, left_out_of_row)
-        for names, theta_of_row, left_out_of_row in parts
+        for names, theta_of_row, left_out_of_row in scores_of_rows
     ]
 
 

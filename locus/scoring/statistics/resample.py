@@ -141,16 +141,19 @@ def by_patient(
     >>> sums.numerator.ravel().tolist()
     [1.0, 1.0]
     """
-    part = np.asarray(numerator, dtype=np.float64)
-    whole = np.asarray(denominator, dtype=np.float64)
+    numerators = np.asarray(numerator, dtype=np.float64)
+    denominators = np.asarray(denominator, dtype=np.float64)
     finding_of = np.asarray(findings, dtype=str)
     patient_of = np.asarray(patients, dtype=str)
-    if part.shape != whole.shape or not len(part) == len(finding_of) == len(patient_of):
-        shapes = f"{part.shape}, {whole.shape}, {finding_of.shape} and {patient_of.shape}"
+    same_shape = numerators.shape == denominators.shape
+    if not (same_shape and len(numerators) == len(finding_of) == len(patient_of)):
+        shapes = (
+            f"{numerators.shape}, {denominators.shape}, {finding_of.shape} and {patient_of.shape}"
+        )
         raise BadValueError(
             f"arrays of shapes {shapes} do not match: give one row, finding and patient per case"
         )
-    return CaseGroups.of(finding_of, patient_of, names).sums(part, whole)
+    return CaseGroups.of(finding_of, patient_of, names).sums(numerators, denominators)
 
 
 class CaseGroups(NamedTuple):
@@ -236,7 +239,7 @@ class Resampled:
         """Stack n values (...) of the same patients and resamples: (...,n)."""
         stacked = {}
         for field in fields(cls):
-            values = [getattr(part, field.name) for part in resampled]
+            values = [getattr(draws, field.name) for draws in resampled]
             stacked[field.name] = np.stack(values, -1)
         return cls(**stacked)
 
@@ -286,13 +289,13 @@ def bootstrap_draws(sums: Sums, seed: int = 0) -> Resampled:
     with BLAS.limit(limits=1, user_api="blas"):
         for finding in range(len(samples)):
             drawable = np.flatnonzero(sums.denominator[:, finding].any(1))
-            part = sums.numerator[drawable, finding].T.astype(np.float32)
-            whole = sums.denominator[drawable, finding].T.astype(np.float32)
+            numerator = sums.numerator[drawable, finding].T.astype(np.float32)
+            denominator = sums.denominator[drawable, finding].T.astype(np.float32)
             for rows in blocks(len(drawn), len(drawable)):
                 times = drawn[rows, drawable].T.astype(np.float32)  # (P', r)
-                totals = _totals(whole, times)
+                totals = _totals(denominator, times)
                 totals[totals == 0] = np.nan  # 0/0 is never 0
-                np.divide(part @ times, totals, out=samples[finding, :, rows])
+                np.divide(numerator @ times, totals, out=samples[finding, :, rows])
     return Resampled(
         value=sums.value,
         samples=np.moveaxis(samples, -1, 0),
@@ -379,11 +382,13 @@ def intervals(resampled: Sequence[Resampled]) -> list[FloatArray]:
     """Return ``interval`` of each, equal bit for bit, computed together in half of the time."""
     if not resampled:
         return []
-    has_enough = [_flat(part.present).sum(0) >= MIN_PATIENTS for part in resampled]
-    parts = list(zip(resampled, has_enough, strict=True))
-    samples = np.concatenate([_samples_of(part, mask) for part, mask in parts])
-    value = np.concatenate([part.value.ravel()[mask] for part, mask in parts])
-    a = np.concatenate([acceleration(_flat(part.without))[mask] for part, mask in parts])
+    has_enough = [_flat(draws.present).sum(0) >= MIN_PATIENTS for draws in resampled]
+    draws_and_masks = list(zip(resampled, has_enough, strict=True))
+    samples = np.concatenate([_samples_of(draws, mask) for draws, mask in draws_and_masks])
+    value = np.concatenate([draws.value.ravel()[mask] for draws, mask in draws_and_masks])
+    a = np.concatenate(
+        [acceleration(_flat(draws.without))[mask] for draws, mask in draws_and_masks]
+    )
     samples.sort(axis=-1)  # nan last
     defined = np.isfinite(samples).sum(1)
     z0 = bias(samples, value)
@@ -392,11 +397,11 @@ def intervals(resampled: Sequence[Resampled]) -> list[FloatArray]:
     ends_of_enough[(defined == 0) | is_outside] = np.nan
     ends = np.full((sum(map(len, has_enough)), 2), np.nan)
     ends[np.concatenate(has_enough)] = ends_of_enough
-    last_indices = np.cumsum([part.value.size for part in resampled])[:-1]
-    ends_of_parts = np.split(ends, last_indices)
+    last_indices = np.cumsum([draws.value.size for draws in resampled])[:-1]
+    split_ends = np.split(ends, last_indices)
     return [
-        rows.reshape(*part.value.shape, 2)
-        for rows, part in zip(ends_of_parts, resampled, strict=True)
+        rows.reshape(*draws.value.shape, 2)
+        for rows, draws in zip(split_ends, resampled, strict=True)
     ]
 
 

@@ -176,31 +176,40 @@ def _ends(estimates: Sequence[FindingEstimates]) -> list[FloatArray]:
     return ends
 
 
-def _scores(of: FindingEstimates, names: Sequence[str], ends: FloatArray) -> list[Score]:
+def _scores(estimates: FindingEstimates, names: Sequence[str], ends: FloatArray) -> list[Score]:
     """Return the scores of the findings ``names`` and of their mean, with the intervals ``ends`` (F+1,2)."""
-    values = np.append(of.value, resample.mean(of.value, 0))
-    counts = np.append(of.n, of.n.max(initial=0) if of.shared else of.n.sum())
-    if of.samples is not None and of.is_share:
-        present = np.asarray(of.samples.present).reshape(-1, len(names))
+    values = np.append(estimates.value, resample.mean(estimates.value, 0))
+    counts = np.append(
+        estimates.n, estimates.n.max(initial=0) if estimates.shared else estimates.n.sum()
+    )
+    if estimates.samples is not None and estimates.is_share:
+        present = np.asarray(estimates.samples.present).reshape(-1, len(names))
         patients = np.append(present.sum(0), present.any(1).sum())
         bounds = resample.exact(values, patients)
         ends = np.where(np.isfinite(bounds) & np.isfinite(ends), bounds, ends)
-    if not of.is_difference:  # without any variation there is no interval
+    if not estimates.is_difference:  # without any variation there is no interval
         ends = np.where(ends[:, :1] == ends[:, 1:], np.nan, ends)
     rows = zip([*names, "mean"], values.tolist(), counts.tolist(), ends, strict=True)
     return [
-        _score(of, finding, value, n, ends_of_score) for finding, value, n, ends_of_score in rows
+        _score(estimates, finding, value, n, ends_of_score)
+        for finding, value, n, ends_of_score in rows
     ]
 
 
-def _score(of: FindingEstimates, finding: str, value: float, n: int, ends: FloatArray) -> Score:
+def _score(
+    estimates: FindingEstimates, finding: str, value: float, n: int, ends: FloatArray
+) -> Score:
     """Return one score; without a value it has the reason of the estimate."""
     if not np.isfinite(value):
         return Score(
-            finding, of.metric, n=n, threshold_source=of.threshold_source, reason=of.reason
+            finding,
+            estimates.metric,
+            n=n,
+            threshold_source=estimates.threshold_source,
+            reason=estimates.reason,
         )
     low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
-    return Score(finding, of.metric, value, low, high, n, of.threshold_source)
+    return Score(finding, estimates.metric, value, low, high, n, estimates.threshold_source)
 
 
 def size(shares: ArrayLike) -> GroupLabels:
@@ -246,10 +255,12 @@ def metadata_groups(metas: Sequence[Mapping[str, Any]], name: str) -> GroupLabel
     return np.array(labels, dtype=str)
 
 
-def masks(words: GroupLabels) -> dict[str, Mask]:
+def masks(labels: GroupLabels) -> dict[str, Mask]:
     """Return group -> mask (N,) of its cases; the order of groups does not depend on the order of the cases."""
-    groups = sorted({*words.tolist()} - {""}, key=lambda word: ((*ORDER, word).index(word), word))
-    return {word: words == word for word in groups}
+    groups = sorted(
+        {*labels.tolist()} - {""}, key=lambda label: ((*ORDER, label).index(label), label)
+    )
+    return {label: labels == label for label in groups}
 
 
 def restrict(column: Column, mask: Mask) -> Column:
@@ -259,8 +270,8 @@ def restrict(column: Column, mask: Mask) -> Column:
     return replace(column, numerator=numerator, denominator=denominator)
 
 
-def _bin(values: ArrayLike, edges: Sequence[float], words: Sequence[str]) -> GroupLabels:
-    """Return the word between two edges; a value on an edge belongs to the upper one; nan is unknown."""
+def _bin(values: ArrayLike, edges: Sequence[float], names: Sequence[str]) -> GroupLabels:
+    """Return the name of the range between two edges; a value on an edge belongs to the upper one; nan is unknown."""
     array = np.asarray(values, dtype=np.float64)
-    labels = np.asarray(words, dtype=str)[np.searchsorted(edges, array, side="right")]
+    labels = np.asarray(names, dtype=str)[np.searchsorted(edges, array, side="right")]
     return np.where(np.isfinite(array), labels, "")

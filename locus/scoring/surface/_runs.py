@@ -33,8 +33,10 @@ def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-de
     edges = np.empty((size, 4), np.int32)
     rows = np.zeros(h + 1, np.int64)
     first, stop = _extents(f, levels)
-    out, index = np.empty((levels.size * size, 4)), np.empty(levels.size * size, np.int64)
-    highest, count = np.empty(levels.size * size, np.int64), 0
+    out = np.empty((levels.size * size, 4))
+    index = np.empty(levels.size * size, np.int64)
+    highest = np.empty(levels.size * size, np.int64)
+    count = 0
     for n in range(levels.size):
         _find(f, levels[n], first, stop, begin, end, parent, peak, rows)
         for i in range(1, h):
@@ -43,8 +45,12 @@ def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-de
         offset = count
         for k in range(rows[h]):
             if parent[k] == k:
-                index[count], highest[count] = n, peak[k]
-                out[count, 0], out[count, 1], out[count, 2], out[count, 3] = width, height, 0.0, 0.0
+                index[count] = n
+                highest[count] = peak[k]
+                out[count, 0] = width
+                out[count, 1] = height
+                out[count, 2] = 0.0
+                out[count, 3] = 0.0
                 peak[k] = count - offset  # from here on the index of its box
                 count += 1
         for i in range(h):
@@ -73,7 +79,8 @@ def _extents(f, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     lowest = np.inf
     for level in levels:
         lowest = min(lowest, level)
-    first, stop = np.zeros(h, np.int64), np.zeros(h, np.int64)
+    first = np.zeros(h, np.int64)
+    stop = np.zeros(h, np.int64)
     for i in range(h):
         end = w
         while end > 0 and not f[i, end - 1] > lowest:
@@ -81,7 +88,8 @@ def _extents(f, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         begin = 0
         while begin < end and not f[i, begin] > lowest:
             begin += 1
-        first[i], stop[i] = begin, end
+        first[i] = begin
+        stop[i] = end
     return first, stop
 
 
@@ -99,12 +107,17 @@ def _find(f, t, first, stop, begin, end, parent, peak, rows):  # type: ignore[no
         for j in range(first[i], stop[i]):
             if f[i, j] > t:
                 if not inside:
-                    begin[count], parent[count], peak[count], inside = j, count, i * w + j, True
+                    begin[count] = j
+                    parent[count] = count
+                    peak[count] = i * w + j
+                    inside = True
                     high = f[i, j]
                 elif f[i, j] > high:
-                    peak[count], high = i * w + j, f[i, j]
+                    peak[count] = i * w + j
+                    high = f[i, j]
             elif inside:
-                end[count], inside = j, False
+                end[count] = j
+                inside = False
                 count += 1
         if inside:
             end[count] = stop[i]
@@ -115,7 +128,8 @@ def _find(f, t, first, stop, begin, end, parent, peak, rows):  # type: ignore[no
 @compiled
 def _join(f, i, t, begin, end, parent, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Join the runs of row i with those of the row above."""
-    a, b = rows[i - 1], rows[i]
+    a = rows[i - 1]
+    b = rows[i]
     while a < rows[i] and b < rows[i + 1]:
         if begin[a] < end[b] and begin[b] < end[a]:
             _union(parent, a, b)
@@ -138,7 +152,8 @@ def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def
 @compiled
 def _union(parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Merge two runs into one component, named after its first run."""
-    a, b = _root(parent, a), _root(parent, b)
+    a = _root(parent, a)
+    b = _root(parent, b)
     parent[max(a, b)] = min(a, b)
 
 
@@ -159,7 +174,10 @@ def _outermost(f, begin, end, parent, peak, rows, edges):  # type: ignore[no-unt
             root = _root(parent, k)
             parent[k] = root
             if root == k:
-                edges[k, 0], edges[k, 1], edges[k, 2], edges[k, 3] = begin[k], i, end[k] - 1, i
+                edges[k, 0] = begin[k]
+                edges[k, 1] = i
+                edges[k, 2] = end[k] - 1
+                edges[k, 3] = i
             else:
                 edges[root, 0] = min(edges[root, 0], begin[k])
                 edges[root, 2] = max(edges[root, 2], end[k] - 1)

@@ -25,26 +25,26 @@ from locus.scoring.surface.trace import GivenBoxes, Trace
 
 
 @compiled
-def follow(first, pieces, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def follow(first, pieces, case_index, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write the box of each case at its thresholds.
 
     Args:
         first: (N+1,) position of the first piece of each case; the last one is P.
         pieces: (P,NUMBERS) pieces of all cases.
-        of: (n,) indices of the cases.
+        case_index: (n,) indices of the cases.
         thresholds: (n,T).
         out: (n,T,4) boxes xyxy, written where the case has a box.
     """
-    for n in range(of.size):
-        rows = pieces[first[of[n]] : first[of[n] + 1]]
+    for n in range(case_index.size):
+        rows = pieces[first[case_index[n]] : first[case_index[n] + 1]]
         for i in range(thresholds.shape[1]):
             t = thresholds[n, i]
             if len(rows) == 0 or not t < rows[-1, 1]:
                 continue
             row = rows[max(np.searchsorted(rows[:, 0], t, side="right") - 1, 0)]
-            part = max((t - row[0]) / (row[1] - row[0]), 0.0)
+            share = max((t - row[0]) / (row[1] - row[0]), 0.0)
             for edge in range(4):
-                out[n, i, edge] = row[2 + edge] + part * (row[6 + edge] - row[2 + edge])
+                out[n, i, edge] = row[2 + edge] + share * (row[6 + edge] - row[2 + edge])
 
 
 @compiled
@@ -54,7 +54,8 @@ def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     height = min(box[3], truth[3]) - max(box[1], truth[1])
     if not (width > 0 and height > 0):
         return 0.0, 0.0
-    overlap, box_area = width * height, (box[2] - box[0]) * (box[3] - box[1])
+    overlap = width * height
+    box_area = (box[2] - box[0]) * (box[3] - box[1])
     return overlap / (
         box_area + (truth[2] - truth[0]) * (truth[3] - truth[1]) - overlap
     ), overlap / box_area
@@ -104,7 +105,8 @@ def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[
                     share = shares(boxes[p], truth[m])[measure]
                     for d in range(above.size):
                         if share > above[d]:
-                            met[m - first[n], d], lone[d] = True, False
+                            met[m - first[n], d] = True
+                            lone[d] = False
                 for d in range(above.size):
                     out[1, n, t, d] += lone[d]
             for m in range(met.shape[0]):
@@ -126,16 +128,18 @@ def union_iobb(first, truth, boxes, offsets, out):  # type: ignore[no-untyped-de
     for n in range(out.shape[0]):
         true = truth[first[n] : first[n + 1]]
         for t in range(out.shape[1]):
-            at = n * out.shape[1] + t
-            out[n, t] = _union_iobb(boxes[offsets[at] : offsets[at + 1]], true)
+            slot = n * out.shape[1] + t
+            out[n, t] = _union_iobb(boxes[offsets[slot] : offsets[slot + 1]], true)
 
 
 @compiled
 def _union_iobb(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     both = np.concatenate((boxes, truth))
     x, y = np.sort(both[:, 0::2].copy().ravel()), np.sort(both[:, 1::2].copy().ravel())
-    predicted, inside = covered(boxes, x, y), covered(truth, x, y)
-    box_area, overlap = 0.0, 0.0
+    predicted = covered(boxes, x, y)
+    inside = covered(truth, x, y)
+    box_area = 0.0
+    overlap = 0.0
     for i in range(y.size - 1):
         for j in range(x.size - 1):
             if predicted[i, j]:
@@ -172,7 +176,7 @@ class TruthBoxes:
     def from_boxes(cls, boxes: Sequence[FloatArray]) -> "TruthBoxes":
         """Concatenate the ``boxes`` of the cases, (M,4) each."""
         return cls(
-            offsets_of([len(one) for one in boxes]),
+            offsets_of([len(case_boxes) for case_boxes in boxes]),
             np.concatenate([np.zeros((0, 4)), *map(as_boxes, boxes)]),
         )
 
@@ -201,7 +205,8 @@ class TruthBoxes:
             (2,N,L,D).
         """
         out = np.zeros((2, len(self.count), n_thresholds, len(above)))
-        offsets, limits = boxes.offsets(*out.shape[1:3]), np.asarray(above, dtype=np.float64)
+        offsets = boxes.offsets(*out.shape[1:3])
+        limits = np.asarray(above, dtype=np.float64)
         matches(self.offsets, self.boxes, boxes.boxes, offsets, measure, limits, out)
         return out
 
@@ -242,7 +247,8 @@ class Boxes:
             by_case.append(boxes_of_last[key])
         case_index = np.repeat(np.arange(len(by_case)), [len(boxes) for boxes, _ in by_case])
         boxes, threshold_index = (
-            np.concatenate([none, *(one[n] for one in by_case)]) for n, none in enumerate(NO_BOX)
+            np.concatenate([none, *(arrays[n] for arrays in by_case)])
+            for n, none in enumerate(NO_BOX)
         )
         return cls(boxes, case_index, threshold_index)
 
@@ -402,7 +408,8 @@ def _intervals(thresholds, start, stop, truth, above):  # type: ignore[no-untype
                 begin = _between(thresholds, piece, low * (1 - ends[k]) + high * ends[k])
                 end = _between(thresholds, piece, low * (1 - ends[k + 1]) + high * ends[k + 1])
                 if c + middle * (b + middle * a) > 0 and end > begin:
-                    out[count, 0], out[count, 1] = begin, end
+                    out[count, 0] = begin
+                    out[count, 1] = end
                     count += 1
     return out[:count].copy()
 
@@ -431,7 +438,8 @@ def _sides_within(box, other):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 def _product(first, last):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the coefficients of an area, constant first, whose sides move linearly from ``first`` to ``last``."""
     width, height = first
-    width_change, height_change = last[0] - width, last[1] - height
+    width_change = last[0] - width
+    height_change = last[1] - height
     return (
         width * height,
         width * height_change + height * width_change,

@@ -29,7 +29,8 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
     side = max(f[i, m], f[k, j])
     if i == k or j == m or side >= lower:  # with a third corner as high, the edges connect them
         return lower
-    a, d = f[i, j] - side, f[k, m] - side
+    a = f[i, j] - side
+    d = f[k, m] - side
     return min(lower, side + a * d / (a + d + side - min(f[i, m], f[k, j])))  # the saddle
 
 
@@ -42,14 +43,17 @@ def joins(f, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     low. So do those that join at ``low`` or below, which are most vertices of a mask.
     """
     h, w = f.shape
-    out, peak = np.full((h, w), -np.inf), f.argmax()
+    out = np.full((h, w), -np.inf)
+    peak = f.argmax()
     highest = f[peak // w, peak % w]
     out[peak // w, peak % w] = highest
     waiting = [(-highest, peak)]
-    left, top, right, bottom = False, False, False, False  # whether it touches the edge
+    left = top = right = bottom = False  # whether it touches the edge
     while waiting and not (left and top and right and bottom):
-        negative, at = heapq.heappop(waiting)
-        level, i, j = -negative, at // w, at % w
+        negative, vertex = heapq.heappop(waiting)
+        level = -negative
+        i = vertex // w
+        j = vertex % w
         if level < out[i, j]:
             continue
         left |= j == 0
@@ -89,15 +93,16 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
     begin = joins(f, low).ravel()
     members = np.flatnonzero(begin > low)
     columns, rows = np.full(w, low), np.full(h, low)
-    for at in members:
-        columns[at % w] = max(columns[at % w], begin[at])
-        rows[at // w] = max(rows[at // w], begin[at])
+    for vertex in members:
+        columns[vertex % w] = max(columns[vertex % w], begin[vertex])
+        rows[vertex // w] = max(rows[vertex // w], begin[vertex])
     back = columns[::-1].copy(), rows[::-1].copy()
     reach = (_reach(columns, low), _reach(rows, low), _reach(back[0], low), _reach(back[1], low))
     knots = (x.copy(), y.copy(), width - x[::-1], height - y[::-1])
     vertices = _carriers(begin, members, w, reach)
     values = f.ravel()
-    strides, last = np.array([1, w, 1, w]), np.array([0, 0, w - 1, h - 1])
+    strides = np.array([1, w, 1, w])
+    last = np.array([0, 0, w - 1, h - 1])
     steps = np.array([-1, -w, 1, w])  # arrays: a function is compiled anew for each constant
     edges = [
         np.empty((0, 4)) for _ in range(0)
@@ -120,8 +125,13 @@ def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 @compiled
 def _carriers(begin, members, w, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return, for each edge, the members that join before the next column or row; others never define the edge."""
-    left, top, right, bottom = reach[0][:-1], reach[1][:-1], reach[2][-2::-1], reach[3][-2::-1]
-    joined, column, row = begin[members], members % w, members // w
+    left = reach[0][:-1]
+    top = reach[1][:-1]
+    right = reach[2][-2::-1]
+    bottom = reach[3][-2::-1]
+    joined = begin[members]
+    column = members % w
+    row = members // w
     return (
         members[joined > left[column]],
         members[joined > top[row]],
@@ -150,19 +160,24 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
     ``step`` apart.
     """
     offsets, vertices = by_distance
-    out, number = np.empty((2 * vertices.size + 2, 4)), 0
+    out = np.empty((2 * vertices.size + 2, 4))
+    number = 0
     for k in range(knots.size - 1, -1, -1):
         upper = reach[k + 1]
         if k == 0 and upper > reach[0]:
-            out[number], number = (upper, reach[0], 0.0, 0.0), number + 1
+            out[number] = (upper, reach[0], 0.0, 0.0)
+            number += 1
         elif upper > reach[k]:
             waiting = vertices[offsets[k] : offsets[k + 1]]
-            active, steep = np.empty(waiting.size, np.int64), np.empty(waiting.size)
-            starts, f = begin[waiting], values[waiting]
+            active = np.empty(waiting.size, np.int64)
+            steep = np.empty(waiting.size)
+            starts = begin[waiting]
+            f = values[waiting]
             for n in range(waiting.size):
                 steep[n] = (knots[k] - knots[k - 1]) / (f[n] - values[waiting[n] + step])
                 waiting[n] = n
-            count, begun = waiting.size, np.int64(0)
+            count = waiting.size
+            begun = np.int64(0)
             while upper > reach[k]:
                 count, begun, following = _begin(
                     starts, waiting, count, active, begun, upper, reach[k]
@@ -172,7 +187,8 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
                 )
                 if number + 1 == len(out):
                     out = np.concatenate((out, out))
-                out[number], number = (upper, lower, edge, end), number + 1
+                out[number] = (upper, lower, edge, end)
+                number += 1
                 upper = lower
     return out[:number]
 
@@ -180,18 +196,21 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
 @compiled
 def _begin(begin, waiting, count, active, begun, upper, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Move lines that begin at ``upper`` from the waiting ones to the active, in order; return the next beginning."""
-    following, n_waiting = low, 0
+    following = low
+    n_waiting = 0
     for n in range(count):
         line = waiting[n]
         if begin[line] < upper:
-            waiting[n_waiting], n_waiting = line, n_waiting + 1
+            waiting[n_waiting] = line
+            n_waiting += 1
             following = max(following, begin[line])
             continue
         k = begun
         while k > 0 and active[k - 1] > line:
             active[k] = active[k - 1]
             k -= 1
-        active[k], begun = line, begun + 1
+        active[k] = line
+        begun += 1
     return n_waiting, begun, following
 
 
@@ -202,19 +221,28 @@ def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-unty
     The next line begins at ``following``. Returns that threshold, the positions at both ends, and the number of lines
     that can still be the lowest above ``least``.
     """
-    best, position, slope = -1, np.inf, 0.0
+    best = -1
+    position = np.inf
+    slope = 0.0
     for i in active:
-        at = x - (f[i] - upper) * steep[i]
-        if at < position or (at == position and steep[i] > slope):
-            best, position, slope = i, at, steep[i]
-    lower, n = following, 0
+        line_position = x - (f[i] - upper) * steep[i]
+        if line_position < position or (line_position == position and steep[i] > slope):
+            best = i
+            position = line_position
+            slope = steep[i]
+    lower = following
+    n = 0
     while n < active.size:
         i = active[n]
         if steep[i] > slope:
-            at = x - (f[i] - upper) * steep[i]
-            cross = upper - (at - position) / (steep[i] - slope)
+            line_position = x - (f[i] - upper) * steep[i]
+            cross = upper - (line_position - position) / (steep[i] - slope)
             if cross >= upper:  # the lines cross at ``upper``, and this one is lower below it
-                best, position, slope, lower, n = i, at, steep[i], following, -1
+                best = i
+                position = line_position
+                slope = steep[i]
+                lower = following
+                n = -1
             else:
                 lower = max(lower, cross)
         n += 1
@@ -224,7 +252,8 @@ def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-unty
         if min(behind, (f[best] - least) * slope - (f[i] - least) * steep[i]) <= CLEAR_MARGIN * (
             1 + steep[i]
         ):
-            active[n_active], n_active = i, n_active + 1
+            active[n_active] = i
+            n_active += 1
     return lower, position, x - (f[best] - lower) * slope, n_active
 
 
@@ -234,24 +263,26 @@ def _merged(edges, shift, sign):  # type: ignore[no-untyped-def]  # noqa: ANN001
 
     ``shift`` and ``sign`` (4,) convert a distance to a position in the frame.
     """
-    at = np.array([len(edge) - 1 for edge in edges])
-    size = at.sum() + 4
-    thresholds, start, stop = np.empty(size + 1), np.empty((4, size)), np.empty((4, size))
+    piece_index = np.array([len(edge) - 1 for edge in edges])
+    size = piece_index.sum() + 4
+    thresholds = np.empty(size + 1)
+    start = np.empty((4, size))
+    stop = np.empty((4, size))
     count = 0
-    thresholds[0] = edges[0][at[0], 1]
-    while at[0] >= 0:
+    thresholds[0] = edges[0][piece_index[0], 1]
+    while piece_index[0] >= 0:
         low, high = thresholds[count], np.inf
         for n in range(4):
-            high = min(high, edges[n][at[n], 0])
+            high = min(high, edges[n][piece_index[n], 0])
         for n in range(4):
-            upper, lower, last, first = edges[n][at[n]]
+            upper, lower, last, first = edges[n][piece_index[n]]
             start[n, count] = shift[n] + sign[n] * (
                 first + (low - lower) / (upper - lower) * (last - first)
             )
             stop[n, count] = shift[n] + sign[n] * (
                 first + (high - lower) / (upper - lower) * (last - first)
             )
-            at[n] -= upper == high
+            piece_index[n] -= upper == high
         count += 1
         thresholds[count] = high
     return thresholds[: count + 1], start[:, :count], stop[:, :count]

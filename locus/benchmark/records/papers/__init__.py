@@ -27,31 +27,32 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
-def name(word: str) -> str:
-    """Return the paper whose name begins with ``word``: ``wang`` is wang2017. Raises ``UnknownNameError``."""
+def name(prefix: str) -> str:
+    """Return the paper whose name begins with ``prefix``: ``wang`` is wang2017. Raises ``UnknownNameError``."""
     matching = (
-        [word]
-        if word in names()
-        else [paper for paper in names() if word and paper.startswith(word)]
+        [prefix]
+        if prefix in names()
+        else [paper for paper in names() if prefix and paper.startswith(prefix)]
     )
     if len(matching) != 1:
-        raise UnknownNameError("published paper", word, names())
+        raise UnknownNameError("published paper", prefix, names())
     return matching[0]
 
 
-def read(word: str) -> list[Record]:
+def read(prefix: str) -> list[Record]:
     """Return the records of one paper. Raises ``UnknownNameError``, and ``DataError`` for a broken file."""
-    file = FOLDER / f"{name(word)}.json"
+    file = FOLDER / f"{name(prefix)}.json"
     loaded = storage.content(file, ADVICE)
     records = [
-        storage.parse(one, file, ADVICE)
-        for one in (loaded if isinstance(loaded, list) else [loaded])
+        storage.parse(fields, file, ADVICE)
+        for fields in (loaded if isinstance(loaded, list) else [loaded])
     ]
     bad = (
         record.cell.method
         for record in records
         if record.reference is None or record.source != "paper"
     )
-    if unreferenced := list(bad):
+    unreferenced = list(bad)
+    if unreferenced:
         raise DataError(f"the record of {unreferenced[0]} in {file} has no reference: {ADVICE}")
     return records
