@@ -22,7 +22,7 @@ from locus.core.registry import CHECKS, DATASETS, METHODS, PROTOCOLS, normalize_
 from locus.core.user_code import runs_code
 from locus.flags.parser import AtLeast, AtMost, Named, constraints_of
 
-POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
+POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM", "TOKEN")
 ATTENTIONS = ("ADL", "CAM", "FPA", "SAM")
 LOSSES = ("batch_pos_weight", "bce", "ce", "focal", "frequency", "pos_weight", "weighted_bce")
 SOURCES = ("timm", "torchvision", "xrv", "efficientnet_pytorch", "hf")
@@ -529,7 +529,8 @@ class ModelFlags:
     (small CNN), small_vit, a network from timm or torchxrayvision, or an encoder of transformers (hf:NAME,
     hf:FOLDER)."""
     global_pool: Annotated[str, Named("pooling", POOLINGS), WEIGHTS | MAPS] = "AVG"
-    """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5)."""
+    """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5). TOKEN is no pooling: the classifier
+    reads the class token (--backbone small_vit:class_token=True)."""
     lse_gamma: Annotated[float | None, AtLeast(0), WEIGHTS | MAPS] = None
     """Same as the option gamma of --global_pool LSE and AVG_MAX_LSE; other pooling types ignore it. Default: 10."""
     attention_map: Annotated[str, Named("attention", ("none", *ATTENTIONS)), WEIGHTS | MAPS] = (

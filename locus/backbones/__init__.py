@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import safetensors
 
-from locus.core.errors import DataError, UnknownNameError
+from locus.core.errors import BadValueError, DataError, UnknownNameError
 from locus.core.names import ENCODER as ENCODER
+from locus.core.registry import options
 from locus.core.user_code import code_hash, file_of, local_files
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ BACKBONE_NAMES = (
 Custom: a small CNN for the demo. DenseNet-121: Huang et al., CVPR 2017; timm's features end with batch norm *and*
 ReLU, so their output (1024 channels) is the map that is pooled. EfficientNet B0 to B7: Tan and Le, ICML 2019; 1280 to
 2560 channels after a SiLU, so A has negative values. ResNet: He et al., CVPR 2016; 512 (18, 34) or 2048 (50) channels
-after the last block's ReLU. small_vit: a vision transformer of six blocks with a convolutional stem. SqueezeNet 1.1:
+after the last block's ReLU. small_vit: a vision transformer of six blocks with a convolutional stem;
+``small_vit:class_token=True`` also has a class token, which the classifier reads (``TOKEN``). SqueezeNet 1.1:
 Iandola et al., arXiv:1602.07360. VGG-16: Simonyan and Zisserman, ICLR 2015.
 """
 ALIASES = {
@@ -50,6 +52,10 @@ ALIASES = {
 }
 """Other names, in lower case. The efficientnet-pytorch package (``efficientnet-b0``) pads SAME, as the ``tf_`` variants
 do."""
+WITH_CLASS_TOKEN = ("small_vit",)
+"""Backbones with the option ``class_token``."""
+TOKEN = "TOKEN"
+"""Pooling of a network whose classifier reads its class token: no map is pooled."""
 SUFFIX = ".safetensors"
 """Suffix of files of weights that Locus publishes."""
 SHIPPED = Path(__file__).parents[1] / "weights"
@@ -102,18 +108,20 @@ def network_code(options: Mapping[str, Any] | None) -> str:
     return code_hash(files_of(options)) if options is not None else ""
 
 
-def files_of(options: Mapping[str, Any]) -> Set[Path]:
+def files_of(build_options: Mapping[str, Any]) -> Set[Path]:
     """Return the Python files that define a network with these ``Classifier.build_options``, without importing them.
 
     For a network in a user's file these are that file and the local modules that it imports, for a network of another
     package the files of Locus that wrap it, for other networks those that build extractors, poolings and attention.
     """
-    if user_file := file_of(options.get("network", "")):
+    if user_file := file_of(build_options.get("network", "")):
         return local_files(user_file) if user_file.is_file() else set()
     modules = ["extractors", "layers", "grids", "pooling"]
-    if is_encoder(options.get("name", "")):
+    if is_encoder(build_options.get("name", "")):
         modules.append("encoders")
-    if "network" in options:
+    if has_class_token(build_options.get("name", "")):
+        modules.append("class_token")
+    if "network" in build_options:
         modules = ["wrapping", "layers", "grids"]
     return {Path(__file__).with_name(f"{name}.py") for name in modules}
 
@@ -144,6 +152,53 @@ def is_encoder(name: str) -> bool:
     (True, False)
     """
     return name.startswith(ENCODER)
+
+
+def has_class_token(name: str) -> bool:
+    """Return whether the options of a backbone's name ask for a class token, which its classifier reads.
+
+    Raises ``BadValueError`` for a backbone without this option, and for a value that is not True or False.
+
+    >>> has_class_token("small_vit:class_token=True"), has_class_token("small_vit")
+    (True, False)
+    """
+    if is_encoder(name) or "class_token" not in name:
+        return False
+    plain = canonical(name.partition(":")[0])
+    value = options(name).get("class_token", False)
+    if plain not in WITH_CLASS_TOKEN:
+        raise BadValueError(
+            f"the backbone {plain!r} has no option 'class_token': leave it out, or use {WITH_CLASS_TOKEN[0]}"
+        )
+    if not isinstance(value, bool):
+        raise BadValueError(
+            f"class_token of the backbone {plain!r} is {value!r}: use True or False"
+        )
+    return value
+
+
+def require_pooling(name: str, pooling: str, attention_map: str | None = None) -> None:
+    """Raise ``BadValueError`` if a backbone cannot have this pooling and attention.
+
+    A class token replaces pooling: its network has the pooling ``TOKEN`` and no attention, and no other has ``TOKEN``.
+    """
+    if not has_class_token(name):
+        if pooling.partition(":")[0] == TOKEN:
+            raise BadValueError(
+                f"the pooling {TOKEN} requires a class token, which {name!r} does not have: use another pooling, or "
+                f"the backbone {WITH_CLASS_TOKEN[0]}:class_token=True"
+            )
+        return
+    if pooling != TOKEN:
+        raise BadValueError(
+            f"the pooling {pooling!r} does not apply to {name!r}, whose classifier reads the class token: use "
+            f"--global_pool {TOKEN}"
+        )
+    if (attention_map or "none").lower() != "none":
+        raise BadValueError(
+            f"the attention {attention_map!r} requires a pooled map, which {name!r} does not have: use --attention_map "
+            "none"
+        )
 
 
 def require_known(name: str) -> None:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from locus import backbones
-from locus.backbones import encoders, extractors, weight_files
+from locus.backbones import class_token, encoders, extractors, weight_files
 from locus.backbones import pooling as poolings
+from locus.backbones.class_token import ClassTokenClassifier, ClassTokenHead
 from locus.backbones.classifier import Classifier, Head, Rescale, require_side
 from locus.backbones.extractors import Features, require
 from locus.backbones.pooling import ATTENTIONS, build_attention
@@ -31,10 +32,12 @@ def build(
     Args:
         name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values
             that its weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``), and the stride of the
-            feature map (``resnet18:stride=8``, see :func:`locus.backbones.extractors.finer`). ``hf:FOLDER`` is an
-            encoder of transformers (see :func:`locus.backbones.encoders.build`).
+            feature map (``resnet18:stride=8``, see :func:`locus.backbones.extractors.finer`).
+            ``small_vit:class_token=True`` has a class token, which the classifier reads. ``hf:FOLDER`` is an encoder
+            of transformers (see :func:`locus.backbones.encoders.build`).
         num_classes: number of findings.
-        global_pool: pooling, optionally with options (``LSE:gamma=5``).
+        global_pool: pooling, optionally with options (``LSE:gamma=5``). ``TOKEN``, and no other, for a network whose
+            classifier reads its class token.
         attention_map: attention, or None.
         pretrained: True loads ImageNet weights; a name loads torchxrayvision's (``densenet121-res224-nih``, which is
             also accepted as ``name``).
@@ -62,7 +65,9 @@ def build(
     attention_map = (
         None if attention_map is None or attention_map.lower() == "none" else attention_map
     )
-    pooling = poolings.build(global_pool)
+    backbones.require_pooling(name, global_pool, attention_map)
+    reads_token = backbones.has_class_token(name)
+    pooling = None if reads_token else poolings.build(global_pool)
     if attention_map:
         named(
             ATTENTIONS, "attention map", attention_map
@@ -72,11 +77,15 @@ def build(
     else:
         parts = _network(name, pretrained)
     extractor, width, layer_names = parts.features
-    attention = build_attention(attention_map, width) if attention_map else None
-    head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {**parts.options, "num_classes": num_classes}
     config |= {"global_pool": global_pool, "attention_map": attention_map}
     config |= {"pretrained": False, "dropout": dropout}
+    if pooling is None:
+        token_head = ClassTokenHead(nn.Linear(width, num_classes), dropout)
+        token_model = ClassTokenClassifier(parts.features, token_head, config, parts.rescale)
+        return token_model.set_outputs(findings, img_size)
+    attention = build_attention(attention_map, width) if attention_map else None
+    head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     model = Classifier(
         extractor, head, attention, config, layer_names=layer_names, rescale=parts.rescale
     )
@@ -102,10 +111,12 @@ def _network(name: str, pretrained: bool | str) -> _Parts:
     plain, colon, given = name.partition(":")
     word = resolve(plain)
     rescale, stride = construct(_options, "backbone", name, {})
-    if stride is None:
-        features = extractors.build(word, weights is True)
-    else:
+    if stride is not None:
         features = extractors.finer(word, weights is True, stride)
+    elif backbones.has_class_token(name):
+        features = class_token.build(word, weights is True)
+    else:
+        features = extractors.build(word, weights is True)
     return _Parts(
         features=features,
         rescale=rescale,
@@ -127,9 +138,15 @@ def _encoder(name: str, pretrained: bool | str, architecture: Mapping[str, Any] 
 
 
 def _options(
-    mean: float | None = None, std: float | None = None, stride: int | None = None
+    mean: float | None = None,
+    std: float | None = None,
+    stride: int | None = None,
+    class_token: bool = False,
 ) -> tuple[Rescale | None, int | None]:
-    """Return the conversion of grey values and the stride that the options of a backbone set; None if they set none."""
+    """Return the conversion of grey values and the stride that the options of a backbone set; None if they set none.
+
+    The option ``class_token`` is read by ``locus.backbones.has_class_token``.
+    """
     greys = {name: value for name, value in {"mean": mean, "std": std}.items() if value is not None}
     return Rescale(**greys) if greys else None, stride
 

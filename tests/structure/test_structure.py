@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from locus.backbones import TOKEN
 from locus.backbones.pooling import ATTENTIONS, POOLINGS
 from locus.benchmark.executors import EXECUTORS
 from locus.benchmark.training.losses import LOSSES
@@ -98,7 +99,7 @@ def test_the_file_of_a_part_has_its_name_in_lower_case():
 
 @pytest.mark.parametrize(
     ("flag", "parts"),
-    [("global_pool", POOLINGS), ("attention_map", {"none": None, **ATTENTIONS}), ("loss", LOSSES), ("executor", EXECUTORS)],
+    [("global_pool", (*POOLINGS, TOKEN)), ("attention_map", {"none": None, **ATTENTIONS}), ("loss", LOSSES), ("executor", EXECUTORS)],
 )
 def test_a_flag_names_the_parts_that_there_are(flag, parts):
     marks = parser.constraints_of(RunConfig if flag == "executor" else TrainConfig, flag)

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 from locus import datasets
-from locus.backbones import require_known
+from locus.backbones import require_known, require_pooling
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
 
@@ -36,8 +36,9 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
 
 def _check(config: TrainConfig) -> None:
-    """Check the backbone, data set and pretrained weights of a new run, before anything slow."""
+    """Check the backbone, pooling, data set and pretrained weights of a new run, before anything slow."""
     require_known(config.backbone)
+    require_pooling(config.backbone, config.pooling, config.attention_map)
     datasets.check(config.dataset, config.data_root_dir)
     if config.pretrained and not config.init_from:
         from locus.backbones.catalog import require_weights
