@@ -202,8 +202,8 @@ class SelectionFlags(PluginFlags):
     """Data set on whose test images your own network (--model or --checkpoint) is scored, without a suite. Append
     options to the name (folder:labels=mine.csv). Default methods: those of the group fast."""
     method: Annotated[tuple[str, ...], ROW] = ()
-    """Methods to select (docs/methods.md): names, the groups all, fast and slow, the baselines such as prior, or
-    the upper bound truth. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
+    """Methods to select (docs/methods.md): names, the groups all, fast and slow, baselines such as prior, or the
+    upper bound truth. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
     all methods of the suite."""
     protocol: Annotated[tuple[str, ...], PROTOCOL] = ()
     """Protocols (scoring rules, docs/protocols.md) and validity checks (docs/validity.md) to select, among those of the

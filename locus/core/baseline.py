@@ -30,7 +30,7 @@ class Baseline:
     name: ClassVar[str]
     """Name of the row in tables, in records and on the command line."""
     why_unranked: ClassVar[str]
-    """What it is, as tables say it: ``baseline: knows other patients' boxes``."""
+    """Description in tables, such as ``baseline: knows other patients' boxes``."""
     kind: ClassVar[Kind] = "baseline"
     """``upper bound``: it sees the truth of the image. ``fine-tuned``: the network after training on boxes of other
     patients. ``people``: boxes drawn by people. ``training part``: for protocols of masks and data sets that have a

@@ -109,11 +109,11 @@ def _choose(
 def _iou_of_all(truth: FloatArray) -> FloatArray:
     """Return the IoU (S,S) of one box (4,) with all boxes whose corners are on the lattice."""
     x0, y0, x1, y1 = truth
-    shared = np.outer(_shared_length(x0, x1), _shared_length(y0, y1))
+    shared = np.outer(shared_length(x0, x1), shared_length(y0, y1))
     return np.asarray(shared / (AREAS + (x1 - x0) * (y1 - y0) - shared))
 
 
-def _shared_length(start: float, end: float) -> FloatArray:
+def shared_length(start: float, end: float) -> FloatArray:
     """Return the length (S,) that each side of a candidate shares with a side of a box."""
     first = np.maximum(CANDIDATE_SIDES[:, 0], start)
     last = np.minimum(CANDIDATE_SIDES[:, 1], end)

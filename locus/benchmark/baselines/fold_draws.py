@@ -14,6 +14,7 @@ from locus.benchmark.baselines.fixed_box import (
     AREAS,
     CANDIDATE_SIDES,
     HIT_IOU,
+    shared_length,
 )
 from locus.benchmark.baselines.prior import Prior
 from locus.core.frames import as_boxes, box_coverage
@@ -134,14 +135,7 @@ def overlaps_by_block(
         overlap = np.zeros((len(truths[block]), len(candidates)))
         for row, boxes in zip(overlap, truths[block], strict=True):
             for x0, y0, x1, y1 in boxes:
-                shared = _shared_length(x0, x1)[along_x] * _shared_length(y0, y1)[along_y]
+                shared = shared_length(x0, x1)[along_x] * shared_length(y0, y1)[along_y]
                 iou = shared / (areas + (x1 - x0) * (y1 - y0) - shared)
                 np.maximum(row, iou, out=row)
         yield block, overlap
-
-
-def _shared_length(start: float, end: float) -> FloatArray:
-    """Return the length (S,) that each side of a candidate shares with a side of a box."""
-    first = np.maximum(CANDIDATE_SIDES[:, 0], start)
-    last = np.minimum(CANDIDATE_SIDES[:, 1], end)
-    return np.maximum(last - first, 0)
