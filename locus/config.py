@@ -79,7 +79,7 @@ METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
 
 
-class RowName(MethodName):
+class MethodOrBaseline(MethodName):
     """Name of a method or a baseline."""
 
     def known(self) -> list[str]:
@@ -87,7 +87,7 @@ class RowName(MethodName):
         return list(dict.fromkeys([*super().known(), *BASELINES.names()]))
 
 
-ROW = RowName("method", METHOD.names, METHODS, files=True)
+ROW = MethodOrBaseline("method", METHOD.names, METHODS, files=True)
 """Name of a row of a suite: a method, a group of methods, path/to/file.py:Class, or a baseline."""
 
 

@@ -3,7 +3,7 @@
 from locus.core.baseline import Baseline
 
 
-class Untrained(Baseline):
+class UntrainedBaseline(Baseline):
     """The maps of a network without training. Grad-CAM supports every network and pooling."""
 
     name = "untrained"
