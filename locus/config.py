@@ -13,12 +13,12 @@ Flags refer to registered parts by name and never import them; nothing here impo
 import enum
 import functools
 import inspect
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 from locus.core.errors import BadValueError
-from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, normalize_data_set
-from locus.core.registry import CHECKS, DATASETS, METHODS, PROTOCOLS, normalize_name
+from locus.core.names import CLASSIFICATION, normalize_data_set
+from locus.core.registry import BASELINES, CHECKS, DATASETS, METHODS, PROTOCOLS, normalize_name
 from locus.core.user_code import runs_code
 from locus.flags.parser import AtLeast, AtMost, Named, constraints_of
 
@@ -77,6 +77,18 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
+
+
+class MethodOrBaseline(MethodName):
+    """Name of a method or a baseline."""
+
+    def known(self) -> list[str]:
+        """Return all names that the flag accepts."""
+        return list(dict.fromkeys([*super().known(), *BASELINES.names()]))
+
+
+ROW = MethodOrBaseline("method", METHOD.names, METHODS, files=True)
+"""Name of a row of a suite: a method, a group of methods, path/to/file.py:Class, or a baseline."""
 
 
 class Scored(Named):
@@ -189,9 +201,9 @@ class SelectionFlags(PluginFlags):
     dataset: Annotated[str | None, DATA_SET] = None
     """Data set on whose test images your own network (--model or --checkpoint) is scored, without a suite. Append
     options to the name (folder:labels=mine.csv). Default methods: those of the group fast."""
-    method: Annotated[tuple[str, ...], replace(METHOD, names=(*METHOD.names, *NOT_IN_METHODS))] = ()
-    """Methods to select (docs/methods.md): names, the groups all, fast and slow, the baselines prior and untrained, or
-    the upper bound truth. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
+    method: Annotated[tuple[str, ...], ROW] = ()
+    """Methods to select (docs/methods.md): names, the groups all, fast and slow, baselines such as prior, or the
+    upper bound truth. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
     all methods of the suite."""
     protocol: Annotated[tuple[str, ...], PROTOCOL] = ()
     """Protocols (scoring rules, docs/protocols.md) and validity checks (docs/validity.md) to select, among those of the

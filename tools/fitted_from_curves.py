@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from locus.benchmark import records
+from locus.benchmark.baselines import is_blind
 from locus.benchmark.evaluation.cell import Scored
 from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.cases import GridCases
@@ -30,7 +31,7 @@ from locus.benchmark.suite import cells, fitted, missing, plan
 from locus.benchmark.suite.fitted import Fit
 from locus.benchmark.suite.plan import Suite
 from locus.core.errors import BadValueError
-from locus.core.names import BLIND, MAIN, MAIN_PROTOCOL
+from locus.core.names import MAIN, MAIN_PROTOCOL
 from locus.core.types import FloatArray
 from locus.scoring import score_thresholds
 from locus.scoring.protocols.single_box import TENTHS
@@ -167,7 +168,7 @@ def made(source: Source, cell: Cell, missing: str) -> tuple[Record, Sequence[dic
     crossed = source.published[cell.model_id, cell.method]
     if cell.method == METHOD:
         fields, rows = of_curves(source, cell, crossed)
-    elif cell.method in BLIND:
+    elif is_blind(cell.method):
         fields, rows = of_baseline(source, cell)
     else:
         reason = missing if crossed.status == "ok" else crossed.reason

@@ -1,4 +1,4 @@
-"""Registry of parts: methods, data sets, protocols and checks. Each part is a class that has a ``name`` and a file.
+"""Registry of methods, data sets, protocols, checks and baselines. Each part is a class with a ``name`` in a file.
 
 Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a file
 that cannot be imported disables only its own parts, and a new part is one new file.
@@ -86,15 +86,15 @@ def _name(node: ast.ClassDef) -> str | None:
             ):
                 if value is None:  # a name without a value, which subclasses set
                     return ""
-                if name := _identifier(value):
+                if name := _text(value):
                     return name
     return None
 
 
-def _identifier(node: ast.expr) -> str:
-    """Return the value of a string that is an identifier, else an empty one."""
+def _text(node: ast.expr) -> str:
+    """Return the value of a string, else an empty one."""
     match node:
-        case ast.Constant(str(name)) if name.isidentifier():
+        case ast.Constant(str(name)):
             return name
     return ""
 
@@ -120,7 +120,12 @@ class Registry:
     """Parts of one package, by name."""
 
     def __init__(
-        self, package: str, kind: str, variable: str | None = None, group: str | None = None
+        self,
+        package: str,
+        kind: str,
+        variable: str | None = None,
+        group: str | None = None,
+        any_name: bool = False,
     ) -> None:
         """Create a registry; nothing is read yet.
 
@@ -129,11 +134,13 @@ class Registry:
             kind: noun for a part in error messages.
             variable: the environment variable that names a folder with parts of the user.
             group: the group of entry points by which other packages declare parts.
+            any_name: allow names in files that are no identifiers, such as ``second readers``.
         """
         self.package = package
         self.kind = kind
         self.variable = variable
         self.group = group
+        self.any_name = any_name
         self.added: dict[str, type[Any]] = {}
         """Name -> a class registered in this session; see ``adding``."""
 
@@ -227,7 +234,8 @@ class Registry:
         new_files: dict[str, Path] = {}
         for path in sorted(paths):
             for class_name, name, bases in _classes(path):
-                if name:
+                is_readable = self.any_name or not name or name.isidentifier()
+                if name and is_readable:
                     first = files.get(name) or new_files.get(name)
                     if first is not None:
                         places = f"in {first} and in {path}"
@@ -237,7 +245,8 @@ class Registry:
                     new_files[name] = path
                     continue
                 is_part = any(base.lower().endswith(ending) for base in bases)
-                if name is None and is_part and not class_name.startswith("_"):
+                is_nameless = name is None or not is_readable
+                if is_nameless and is_part and not class_name.startswith("_"):
                     _warn_nameless(class_name, path)
         return files | dict(sorted(new_files.items()))
 
@@ -248,7 +257,11 @@ class Registry:
 
     def check(self, spec: str) -> str:
         """Return the name in a spec. Raises ``UnknownNameError``; imports nothing."""
-        name = spec.split(":")[0] if isinstance(spec, str) else repr(spec)
+        if not isinstance(spec, str):
+            raise UnknownNameError(self.kind, repr(spec), self.names())
+        name = spec
+        if not (self.any_name and spec in self.files):
+            name = spec.split(":")[0]
         if name not in self.added and name not in self.files and name not in self.entry_points:
             raise UnknownNameError(self.kind, name, self.names())
         return name
@@ -298,6 +311,7 @@ METHODS = Registry("locus.methods", "method", variable=PLUGINS, group="locus.met
 DATASETS = Registry("locus.datasets", "data set")
 PROTOCOLS = Registry("locus.scoring.protocols", "protocol")
 CHECKS = Registry("locus.benchmark.checks", "check")
+BASELINES = Registry("locus.benchmark.baselines", "baseline", any_name=True)
 
 
 def build(parts: Mapping[str, Callable[..., Any]], kind: str, spec: str, **given: Any) -> Any:

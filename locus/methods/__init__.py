@@ -13,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError
-from locus.core.names import NOT_IN_METHODS
-from locus.core.registry import BROKEN, METHODS, construct
+from locus.core.registry import BASELINES, BROKEN, METHODS, construct
 from locus.core.registry import normalize_name as match_name
 from locus.core.user_code import from_file, runs_code
 
@@ -63,7 +62,7 @@ def check(words: Iterable[str]) -> None:
     >>> check(["cam", "fast", "prior", "smoothgrad:n=4"])
     """
     for word in words:
-        if word not in (*NOT_IN_METHODS, *GROUPS) and not runs_code(word):
+        if word not in (*BASELINES.names(), *GROUPS) and not runs_code(word):
             registry.check(word)
 
 

@@ -10,13 +10,14 @@ import pytest
 from pyarrow import parquet
 
 from locus.benchmark import records
+from locus.benchmark.baselines import is_blind
 from locus.benchmark.pictures import gallery
 from locus.benchmark.report import tables
 from locus.benchmark.suite import cells, folders, join, missing, plan, request
 from locus.benchmark.suite.finalize import describe
 from locus.config import RunConfig
 from locus.core.files import json_hash
-from locus.core.names import ADDED, BLIND, MAIN, MAIN_PROTOCOL, duplicates
+from locus.core.names import ADDED, MAIN, MAIN_PROTOCOL, duplicates
 from tools import fullgrad_options
 from tools.recipes import with_table
 from tools.site.readme import with_answer
@@ -87,7 +88,7 @@ def test_hits_over_the_score_threshold_are_those_of_the_main_protocol_alone(name
     assert {record.cell.protocol for record in with_line} <= {MAIN_PROTOCOL}
     for record in with_line:
         at_fixed = record.find(MAIN, threshold_source="fixed").value  # .5
-        tolerance = 1e-3 if record.method in BLIND else 1.5e-6  # of 20 draws, some reach .5 exactly or nearly so
+        tolerance = 1e-3 if is_blind(record.method) else 1.5e-6  # of 20 draws, some reach .5 exactly or nearly so
         assert record.hits_by_threshold[10] == pytest.approx(at_fixed, abs=tolerance)
 
 

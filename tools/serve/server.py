@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from locus import methods
+from locus.benchmark.baselines import is_baseline
 from locus.benchmark.report.table import render
 from locus.benchmark.training import runs
 from locus.core.errors import LocusError
-from locus.core.names import BASELINES
 from tools.serve.explained import explained, network
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class PageServer(ThreadingHTTPServer):
         """Return the HTML of the page."""
         names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
         names_and_speeds = [
-            (name, methods.is_fast(name)) for name in methods.names() if name not in BASELINES
+            (name, methods.is_fast(name)) for name in methods.names() if not is_baseline(name)
         ]
         return render(
             "serve.html",

@@ -22,7 +22,8 @@ from locus.benchmark.records import Record, papers
 from locus.benchmark.report.table import as_text
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
-from locus.core.names import FIXED_BOX, MEAN_PREFIX, UNRANKED_METHODS, plain_name
+from locus.core.names import FIXED_BOX, MEAN_PREFIX, plain_name
+from locus.core.registry import BASELINES
 from locus.core.scores import Estimate
 from locus.core.types import Echo
 from locus.datasets.base import Dataset
@@ -75,7 +76,7 @@ def run(
         )
     table = read_csv(file, ("finding",), NEED)
     name = entry or file.stem
-    _refuse_taken_name(name, UNRANKED_METHODS)
+    _refuse_taken_name(name, BASELINES.names())
     if "image" in table.columns:
         raise DataError(
             f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}"
@@ -104,7 +105,8 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
     """Print the tables on NIH's boxes, and return all rows as numbers."""
     unknown_counts = dict.fromkeys((*BOXED, MEAN), UNKNOWN_COUNT)
     read_values(file, table, name, unknown_counts)  # invalid files are reported at once
-    from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
+    from locus.benchmark.baselines.fixed_box import FixedBox
+    from locus.benchmark.maps.cases import box_cases  # imports torch
 
     log.info("reading NIH's boxes")
     data = _nih(root)
@@ -119,7 +121,7 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
     box_counts = {finding: count for finding, count in box_counts.items() if count}
     entry = read_values(file, table, name, {**box_counts, MEAN: sum(box_counts.values())})
     log.info("scoring fixed_box on them")
-    box = Box.of(_hits(fixed_box_cases(samples, data), list(box_counts)))
+    box = Box.of(_hits(box_cases(FixedBox(), samples, data), list(box_counts)))
     paper_records = [record for paper in papers.names() for record in papers.read(paper)]
     published = results.published(
         [record for record in paper_records if record.cell.dataset == "NIH"]

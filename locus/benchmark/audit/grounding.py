@@ -18,6 +18,7 @@ import numpy as np
 
 from locus.benchmark.audit.literature import MARKS, PLACES
 from locus.benchmark.audit.results import MEAN, result_name, reviewed
+from locus.benchmark.baselines import is_of_training_part
 from locus.benchmark.records.record import NOT_STATED, Record
 from locus.benchmark.report import NOTES, charts
 from locus.benchmark.report.charts import Chart
@@ -26,7 +27,7 @@ from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
 from locus.benchmark.report.section import Section
 from locus.benchmark.report.table import Table
-from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
+from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION
 from locus.core.scores import Estimate, Mark, Score
 from locus.scoring.statistics.resample import LEVEL, least_certain
 
@@ -319,7 +320,7 @@ class GroundingSection(Section):
             Row.of([record])
             for record in measured(self.records)
             if record.cell.dataset == self.dataset
-            and (record.cell.method in OF_TRAINING_PART or is_of_pairs(record))
+            and (is_of_training_part(record.cell.method) or is_of_pairs(record))
         ]
 
     def tables(self) -> list[Table]:
@@ -458,7 +459,7 @@ def _without_content(dataset: str, records: Sequence[Record]) -> Table:
     """Return the score of every map without content under every rule, and what printed counts of papers imply."""
     lines: set[tuple[str, ...]] = set()
     for record in measured(records):
-        if record.cell.method in OF_TRAINING_PART:
+        if is_of_training_part(record.cell.method):
             lines.update(_maps_without_content(record))
     rule = RULES[EMPTY_IS_1]
     for positives, images, split in printed_counts(records):

@@ -13,12 +13,12 @@ from functools import cached_property
 
 import numpy as np
 
+from locus.benchmark.baselines import why_unranked
 from locus.benchmark.records.record import Cell, Record
 from locus.benchmark.report import grouping
 from locus.benchmark.report.grouping import (
     IOBB,
     IOU,
-    NOT_RANKED,
     SOLVED,
 )
 from locus.core.names import FIXED_BOX, MAIN
@@ -180,7 +180,7 @@ def trained_on(record: Record) -> str:
         return str(record.rests_on[TRAINED_ON])
     if record.source == "external":
         return "yours"
-    return NOT_RANKED[record.cell.method].removeprefix("baseline: ")
+    return why_unranked(record.cell.method).removeprefix("baseline: ")
 
 
 def published(records: Sequence[Record]) -> list[Record]:

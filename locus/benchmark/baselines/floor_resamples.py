@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.baselines.boxes import HIT_IOU
+from locus.benchmark.baselines.fixed_box import HIT_IOU
 from locus.benchmark.baselines.fold_draws import (
     CANDIDATES,
     COMPARED_DECIMALS,

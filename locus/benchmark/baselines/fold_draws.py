@@ -9,15 +9,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.baselines.boxes import (
+from locus.benchmark.baselines.fixed_box import (
     ALLOWED_CANDIDATES,
     AREAS,
     CANDIDATE_SIDES,
     HIT_IOU,
-    Prior,
+    shared_length,
 )
+from locus.benchmark.baselines.prior import Prior
 from locus.core.frames import as_boxes, box_coverage
-from locus.core.names import FIXED_BOX
+from locus.core.names import FIXED_BOX, PRIOR
 from locus.core.types import FloatArray, patient_folds
 from locus.scoring.protocols.base import Case, with_truth
 
@@ -31,6 +32,11 @@ CANDIDATES = np.argwhere(ALLOWED_CANDIDATES)
 """(C,2) side along x and side along y of each candidate for ``fixed_box``, as indices of ``CANDIDATE_SIDES``."""
 FOLDS = Prior().folds
 SIDE = Prior().side
+
+
+def has_fold_draws(method: str) -> bool:
+    """Return whether the score of a row is its mean over draws of the patient folds."""
+    return method in (PRIOR, FIXED_BOX)
 
 
 def over_fold_draws(method: str, cases: Sequence[Case]) -> list[list[Case]]:
@@ -91,7 +97,7 @@ def _frame_factors(case: Case) -> NDArray[np.int64]:
 
 
 def choose_boxes(truths: Sequence[FloatArray], fold: NDArray[np.int64]) -> FloatArray:
-    """Return the boxes (D,folds,4) of one finding, as shares of the frame, chosen as ``fixed_boxes`` does.
+    """Return the boxes (D,folds,4) of one finding, as shares of the frame, chosen as ``FixedBox.boxes`` does.
 
     Hits are counted for all candidates. Overlaps decide between those with most hits, and are added up for these alone.
 
@@ -129,14 +135,7 @@ def overlaps_by_block(
         overlap = np.zeros((len(truths[block]), len(candidates)))
         for row, boxes in zip(overlap, truths[block], strict=True):
             for x0, y0, x1, y1 in boxes:
-                shared = _shared_length(x0, x1)[along_x] * _shared_length(y0, y1)[along_y]
+                shared = shared_length(x0, x1)[along_x] * shared_length(y0, y1)[along_y]
                 iou = shared / (areas + (x1 - x0) * (y1 - y0) - shared)
                 np.maximum(row, iou, out=row)
         yield block, overlap
-
-
-def _shared_length(start: float, end: float) -> FloatArray:
-    """Return the length (S,) that each side of a candidate shares with a side of a box."""
-    first = np.maximum(CANDIDATE_SIDES[:, 0], start)
-    last = np.minimum(CANDIDATE_SIDES[:, 1], end)
-    return np.maximum(last - first, 0)

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from locus.benchmark.baselines import is_baseline
 from locus.benchmark.records import trainings
 from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
@@ -21,7 +22,7 @@ from locus.benchmark.report.grouping import (
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
 from locus.benchmark.report.section import CheckReport
 from locus.benchmark.report.table import Table
-from locus.core.names import MAIN, NOISE, PRIOR, UNRANKED_METHODS, UPPER_BOUND
+from locus.core.names import MAIN, NOISE, PRIOR, UPPER_BOUND
 from locus.core.scores import Estimate
 from locus.core.types import FloatArray
 from locus.scoring.statistics import mrmc
@@ -82,7 +83,7 @@ class MethodAnswers:
     @property
     def is_method(self) -> bool:
         """Whether it is no baseline."""
-        return self.row.name not in UNRANKED_METHODS
+        return not is_baseline(self.row.name)
 
     def value(self, name: str) -> float | None:
         """Return the value of an answer; None without one."""

@@ -17,6 +17,7 @@ import pandas as pd
 
 from locus import datasets
 from locus.arrays import Answers, Frame, Pair
+from locus.benchmark.baselines import is_baseline
 from locus.benchmark.entries import files
 from locus.benchmark.entries.boxes import BoxesByCase, read_boxes
 from locus.benchmark.entries.files import Map, MapSource
@@ -27,7 +28,7 @@ from locus.config import ScoreConfig
 from locus.core.errors import BadValueError, DataError, examples, require_name
 from locus.core.files import file_hash, json_hash
 from locus.core.frames import Alignment, Grid
-from locus.core.names import UNRANKED_METHODS, duplicates
+from locus.core.names import duplicates
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
@@ -187,7 +188,7 @@ def _check_name(name: str) -> None:
             "--entry is required: use --entry NAME, the name of these maps or boxes in the tables"
         )
     require_name(name)
-    if name in UNRANKED_METHODS:
+    if is_baseline(name):
         raise BadValueError(f"--entry {name!r} is the name of a baseline: choose another name")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from tqdm import tqdm
 
 from locus.arrays import Pair
-from locus.benchmark.baselines.boxes import Prior
-from locus.benchmark.baselines.fixed_region import fixed_cases
+from locus.benchmark import baselines
+from locus.benchmark.baselines.prior import Prior
 from locus.benchmark.entries.entry import ExternalEntry
 from locus.benchmark.entries.maps import MAX_CACHED_BYTES
 from locus.benchmark.evaluation.cell import (
@@ -24,7 +24,12 @@ from locus.benchmark.evaluation.cell import (
     truth_counts,
 )
 from locus.benchmark.maps import subgroups
-from locus.benchmark.maps.cases import baseline_cases, shuffled_cases, training_cases
+from locus.benchmark.maps.cases import (
+    baseline_cases,
+    cases_of_training_part,
+    shuffled_cases,
+    training_cases,
+)
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import EXTERNAL_MODEL
 from locus.core import limits, names
@@ -65,8 +70,8 @@ class EntryCases:
         """Return the cases of a cell. Raises ``NotAvailableError`` if the entry lacks the input of its protocol."""
         if cell.method == self.entry.name:
             return self.entry.answers.cases(cell.protocol)
-        if cell.method in names.OF_TRAINING_PART:
-            return fixed_cases(cell.method, cell.protocol, self.entry.data, self.entry.data)
+        if baselines.is_of_training_part(cell.method):
+            return cases_of_training_part(cell, self.entry.data, self.entry.data)
         if cell.method == names.SHUFFLED:
             return shuffled_cases(self.entry.answers.cases(cell.protocol))
         cases = self._cached_cases.get(cell.method)
@@ -112,15 +117,15 @@ class EntryCases:
 
 @ONE_BLAS_THREAD
 def score(
-    entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str] = ()
+    entry: ExternalEntry, baseline_names: Sequence[str], chosen: Sequence[str] = ()
 ) -> list[tuple[Record, Rows]]:
-    """Return the records and the rows per case of the entry, then of ``baselines``, for each protocol.
+    """Return the records and the rows per case of the entry, then of the baselines, for each protocol.
 
     ``chosen``: names of protocols to use, beside the main one; by default all that need no choice. Protocols that the
     entry does not support are skipped for the baselines.
     """
     score_cell = partial(score_maps, EntryCases(entry))
-    planned = _slowest_first(_entry_cells(entry, baselines, chosen))
+    planned = _slowest_first(_entry_cells(entry, baseline_names, chosen))
     entry_cells = [cell for cell in planned if cell.method == entry.name]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
     entry_fields = {**shared, "source": "external"}
@@ -167,9 +172,9 @@ def _scored_in_threads(
 
 
 def _entry_cells(
-    entry: ExternalEntry, baselines: Sequence[str], chosen: Sequence[str]
+    entry: ExternalEntry, baseline_names: Sequence[str], chosen: Sequence[str]
 ) -> list[Cell]:
-    """Return the cells of the entry and of the ``baselines``, for each protocol; ``chosen``: see ``score``."""
+    """Return the cells of the entry and of the baselines, for each protocol; ``chosen``: see ``score``."""
     cell_of_all = Cell(
         dataset=entry.data.name,
         partition=str(entry.data.describe.get("partition", "")),
@@ -179,15 +184,16 @@ def _entry_cells(
         data={"findings": len(entry.data.findings)},
         recipe=entry.recipe,
     )
-    row_names = [entry.name, *baselines]
+    row_names = [entry.name, *baseline_names]
     if entry.data.training_part is not None:
-        row_names += names.OF_TRAINING_PART
+        row_names += baselines.of_training_part()
     pairs = [(row, protocol) for row in row_names for protocol in _protocol_names(entry, row)]
     if chosen:
         used = (names.MAIN_PROTOCOL, *chosen)
         pairs = [(row, protocol) for row, protocol in pairs if protocol in used]
     if names.ADDED in chosen:
-        added_rows = [row for row in (entry.name, *names.BESIDE_PRIOR) if row != names.UNTRAINED]
+        joined_rows = [row for row in baselines.beside_prior() if row != names.UNTRAINED]
+        added_rows = [entry.name, *joined_rows]
         pairs += [(row, names.ADDED) for row in added_rows]
     return [
         cell_of_all.model_copy(update={"method": row, "protocol": protocol})
@@ -198,11 +204,11 @@ def _entry_cells(
 def _protocol_names(entry: ExternalEntry, row: str) -> list[str]:
     """Return the protocols of the entry or of a baseline, which has no confidences."""
     mask_protocols = protocols.judging("masks") if entry.data.training_part is not None else []
-    if row == names.FIXED_POINT:
+    if baselines.is_of_training_part(row) and baselines.gives_boxes(row):
         return [name for name in (*mask_protocols, "pointing") if protocols.get(name).takes_boxes]
-    if row in names.OF_TRAINING_PART:
+    if baselines.is_of_training_part(row):
         return [name for name in mask_protocols if not protocols.get(name).takes_boxes]
-    if row == names.FIXED_BOX or (entry.boxes is not None and row != entry.name):
+    if baselines.gives_boxes(row) or (entry.boxes is not None and row != entry.name):
         return protocols.of_boxes()
     if entry.boxes is not None:
         return [

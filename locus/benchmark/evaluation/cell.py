@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from locus.arrays import Pair
-from locus.benchmark.baselines.fold_draws import over_fold_draws
+from locus.benchmark.baselines.fold_draws import has_fold_draws, over_fold_draws
 from locus.benchmark.maps import subgroups
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.training import provenance
@@ -78,7 +78,8 @@ def _evaluate(source: CaseSource, cell: Cell, protocol: base.Protocol) -> Result
     """Return the result of a cell; a baseline of other patients' boxes is averaged over draws of the folds."""
     cases = source.cases(cell)
     validation = source.validation(cell) if protocol.chooses_thresholds else []
-    if cell.method in names.BLIND and cell.fitted_on is None and isinstance(protocol, SingleBox):
+    is_drawn = has_fold_draws(cell.method) and cell.fitted_on is None
+    if is_drawn and isinstance(protocol, SingleBox):
         draws = over_fold_draws(cell.method, cases)
         return protocol.evaluate_draws(draws, source.findings, cell.data_seed, validation)
     result: Result = protocol.evaluate(cases, source.findings, cell.data_seed, validation)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from locus import backbones, datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier, weight_files
-from locus.benchmark import opening
+from locus.benchmark import baselines, opening
 from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, write_records
 from locus.benchmark.evaluation.result import Evaluation
 from locus.benchmark.maps.generate import showing
@@ -132,6 +132,7 @@ def evaluate(
         for method_class in classes:
             method_registry.get(method_class.name)  # raises for a class that is not a method
         method_registry.check(method_names)
+        baselines.require_without_suite(method_names)
         networks = [_network(opened, trust) for opened in models]
         result = Evaluation(
             name=name or _name(models[0], networks[0]),
@@ -209,17 +210,15 @@ def _cells(
             update={"method": names.CLASSIFIER, "protocol": names.CLASSIFICATION}
         )
     expanded = method_registry.expand(method_names)
-    methods = [name for name in expanded if name not in names.UNRANKED_METHODS]
-    baselines = [
-        name
-        for name in names.BASELINES_AND_UPPER_BOUND
-        if name in (*names.WITHOUT_TRAINING, *expanded)
-    ]
+    methods = [name for name in expanded if not baselines.is_baseline(name)]
+    selected = {*baselines.without_training(), *expanded}
+    baseline_names = [name for name in baselines.names() if name in selected]
     for protocol in protocol_names:
         if protocol == names.CLASSIFICATION:
             continue
-        for row in (*methods, *(names.BESIDE_PRIOR if protocol == names.ADDED else baselines)):
-            if row != names.FIXED_BOX or protocol in protocol_registry.of_boxes():
+        is_added = protocol == names.ADDED
+        for row in (*methods, *(baselines.beside_prior() if is_added else baseline_names)):
+            if not baselines.gives_boxes(row) or protocol in protocol_registry.of_boxes():
                 yield shared.model_copy(update={"method": row, "protocol": protocol})
 
 

@@ -16,7 +16,8 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from locus import methods
-from locus.benchmark import checks, records
+from locus.benchmark import baselines, checks, records
+from locus.benchmark.baselines.shuffled import Shuffled
 from locus.benchmark.checks.base import Check
 from locus.benchmark.evaluation.cell import (
     Scored,
@@ -28,7 +29,7 @@ from locus.benchmark.evaluation.cell import (
 )
 from locus.benchmark.evaluation.classifier import score_classifier
 from locus.benchmark.evaluation.supervised import Supervised
-from locus.benchmark.maps import SHUFFLED_METHOD, code_of, method_code
+from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.maps.cases import CaseStore, GridCases
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
 from locus.benchmark.maps.runs import ModelRun, select_samples
@@ -95,9 +96,9 @@ def _store(model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags) -> Cas
         return GridCases(model.trained, model.grid)
     method_names = []
     for cell in cells:
-        method = SHUFFLED_METHOD if cell.method == names.SHUFFLED else cell.method
+        method = Shuffled.method if cell.method == names.SHUFFLED else cell.method
         needs_no_stored_map = cell.protocol in (names.CLASSIFICATION, *checks.names())
-        if not needs_no_stored_map and method not in names.WITHOUT_MAP:
+        if not needs_no_stored_map and baselines.has_stored_map(method):
             method_names.append(method)
     return stored_cases(model, list(dict.fromkeys(method_names)), flags)
 
@@ -161,7 +162,7 @@ class NetworkScorer:
             return score_result(lambda: check.evaluate(cell.method, cell.data_seed), "surface")
         if cell.protocol == names.CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
-        if cell.method in names.SUPERVISED and isinstance(self.store, CaseStore):
+        if baselines.is_fine_tuned(cell.method) and isinstance(self.store, CaseStore):
             source = Supervised(cell.method, self.model.trained, self.store.groups)
             return score_maps(source, cell, OwnBoxes())
         return score_maps(self.store, cell)

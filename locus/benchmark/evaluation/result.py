@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from locus import methods as method_registry
-from locus.benchmark import checks, records
+from locus.benchmark import baselines, checks, records
 from locus.benchmark.evaluation.network import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
@@ -34,10 +34,8 @@ from locus.core.files import safe_filename, writing
 from locus.core.names import (
     CLASSIFICATION,
     CLASSIFIER,
-    IN_TABLES,
     MAIN,
     MAIN_PROTOCOL,
-    UNRANKED_METHODS,
     match,
 )
 from locus.core.registry import named
@@ -201,8 +199,8 @@ class Evaluation:
         methods = dict.fromkeys(
             record.method for record in map_records if grouping.is_method(record)
         )
-        baselines = {record.method for record in map_records} - methods.keys()
-        return f"{', '.join(networks)}: {', '.join(methods)} and {len(baselines)} baselines"
+        others = {record.method for record in map_records} - methods.keys()
+        return f"{', '.join(networks)}: {', '.join(methods)} and {len(others)} baselines"
 
     def __str__(self) -> str:
         """Return the answer, the cells without a score, and ``table``."""
@@ -393,7 +391,7 @@ class Evaluation:
         """Return the method with the highest main score; the first one if none has a score."""
         ranked = self._ranked(self._first_protocol)
         for method in (*ranked, *(record.method for record in self.records)):
-            if method not in (*UNRANKED_METHODS, CLASSIFIER):
+            if method != CLASSIFIER and not baselines.is_baseline(method):
                 return method
         raise BadValueError("no method was evaluated: give the argument method")
 
@@ -477,4 +475,5 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
 
 def _place(method: str) -> int:
     """Return 0 for a method, and the position among the baselines for a baseline."""
-    return 1 + IN_TABLES.index(method) if method in IN_TABLES else 0
+    row_names = baselines.in_tables()
+    return 1 + row_names.index(method) if method in row_names else 0

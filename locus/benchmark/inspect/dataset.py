@@ -23,9 +23,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from locus import datasets
-from locus.benchmark.baselines.boxes import HIT_IOU
+from locus.benchmark.baselines.fixed_box import HIT_IOU, FixedBox
 from locus.benchmark.inspect.question import AnswerRow, conclude
-from locus.benchmark.maps.cases import fixed_box_cases
+from locus.benchmark.maps.cases import box_cases
 from locus.benchmark.report.grouping import grouped
 from locus.config import DatasetCheckConfig
 from locus.core import limits
@@ -145,7 +145,7 @@ def _fixed_box_hits(data: Dataset) -> str:
     if not samples:
         return "no truth box"
     try:
-        cases = with_truth(fixed_box_cases(samples, data))
+        cases = with_truth(box_cases(FixedBox(), samples, data))
     except NotAvailableError as error:
         return str(error)
     hits = [

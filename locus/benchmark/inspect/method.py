@@ -38,6 +38,7 @@ from tqdm import tqdm
 
 from locus import methods
 from locus.backbones import Classifier
+from locus.benchmark.baselines import is_baseline
 from locus.benchmark.inspect import families
 from locus.benchmark.inspect.question import (
     PLANTED_MODEL,
@@ -58,7 +59,6 @@ from locus.benchmark.inspect.question import (
 )
 from locus.benchmark.report.table import render
 from locus.core.errors import BadValueError, NotAvailableError
-from locus.core.names import BASELINES
 from locus.core.types import Echo
 from locus.core.user_code import ANYTHING
 from locus.explaining.batch import ModifiedInputError, run_method
@@ -237,7 +237,7 @@ def sensitivity(subject: MethodOnModel) -> Observation:
 )
 def position(subject: MethodOnModel) -> Observation:
     """Check that a map follows a bright patch, on which alone the logits depend, into each quadrant of the image."""
-    if subject.make().name in BASELINES:
+    if is_baseline(subject.make().name):
         return Observation("info", "n/a: a baseline, which does not read the network")
     if subject.name != PLANTED_MODEL:
         return Observation(

@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 
 from locus import backbones, datasets, methods
-from locus.benchmark import records
+from locus.benchmark import baselines, records
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Cell, Record, Score, cases
 from locus.benchmark.records.record import CONTRIBUTED, EXTERNAL_MODEL
 from locus.benchmark.report import grouping
 from locus.config import ResultsCheckConfig
 from locus.core.errors import DataError, examples
-from locus.core.names import BLIND, PRIOR, UNRANKED_METHODS, duplicates, plain_name
+from locus.core.names import PRIOR, duplicates, plain_name
 from locus.core.types import Echo, FloatArray, Sample
 from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
@@ -60,7 +60,7 @@ def run(config: ResultsCheckConfig, echo: Echo) -> int:
     """Check the results ``config.folder`` and ``echo`` its rows. Raises ``DataError`` if they cannot be merged."""
     results = records.published() if config.results is None else Path(config.results)
     for record, rows in accepted(Path(config.folder), results / config.suite):
-        of_suite = f" (of {config.suite})" if record.method in BLIND else ""
+        of_suite = f" (of {config.suite})" if baselines.is_blind(record.method) else ""
         value = grouping.main_value(record)
         echo(
             f"{record.method}{of_suite}: {value} at IoU > .3, as computed again from {len(rows)} cases"
@@ -80,7 +80,11 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     all_published = records.load(published)
     of_suite = grouping.main_records(all_published, DATASET)
     own_records = {record.key: record for record in of_suite if CONTRIBUTED not in record.rests_on}
-    blind = {record.method: record for record in own_records.values() if record.method in BLIND}
+    blind = {
+        record.method: record
+        for record in own_records.values()
+        if baselines.is_blind(record.method)
+    }
     given = [
         record
         for record in grouping.main_records(records.load(folder), DATASET)
@@ -95,7 +99,7 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
         record.method for record in all_published if CONTRIBUTED not in record.rests_on
     ]
     reserved = {
-        plain_name(name) for name in (*UNRANKED_METHODS, *methods.names(), *published_names)
+        plain_name(name) for name in (*baselines.names(), *methods.names(), *published_names)
     }
     own_rows = {name: cases.read(record.cell, published) for name, record in blind.items()}
     rows_of = {record.key: cases.read(record.cell, folder) for record in given}

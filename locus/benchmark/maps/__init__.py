@@ -14,22 +14,11 @@ those of changed code are not reused. The code that runs methods, networks and l
 number, ``locus.explaining.VERSION``.
 """
 
-from pathlib import Path
-
 from locus import backbones, methods
+from locus.benchmark import baselines
 from locus.config import TrainConfig
 from locus.core import names
 from locus.core.user_code import code_hash, file_of, local_files
-
-UNTRAINED_METHOD = "gradcam"
-"""Method that explains the untrained network; it supports every network and pooling."""
-SHUFFLED_METHOD = "gradcam"
-"""Method whose maps ``shuffled`` exchanges between patients."""
-SAME_CODE = {names.UNTRAINED: UNTRAINED_METHOD, names.SHUFFLED: SHUFFLED_METHOD}
-"""Row -> the method whose code makes its maps."""
-BENCHMARK = Path(__file__).resolve().parents[1]
-NOT_METHODS = {row.name: BENCHMARK / row.file for row in names.ROWS if row.file}
-"""Row that is computed without a method -> the file that computes it."""
 
 
 def code_of(network: str, method: str) -> dict[str, str]:
@@ -47,11 +36,20 @@ def method_code(word: str) -> str:
     """
     if word == names.CLASSIFIER:
         return ""
-    if word in NOT_METHODS:
-        return code_hash(local_files(NOT_METHODS[word]))
-    if (user_file := file_of(word)) is not None:
+    user_file = file_of(word)
+    if user_file is not None:
         return code_hash(local_files(user_file))
-    bare, smooth = methods.split_smooth(SAME_CODE.get(word, word))
+    baseline = baselines.find(word)
+    if baseline is None:
+        return _code_of_method(word)
+    if baseline.method:
+        return _code_of_method(baseline.method)
+    baseline_file = baselines.file_of(word)
+    return "" if baseline_file is None else code_hash(local_files(baseline_file))
+
+
+def _code_of_method(word: str) -> str:
+    bare, smooth = methods.split_smooth(word)
     file = methods.registry.file_of(methods.normalize_name(bare).split(":")[0])
     if file is None:
         return ""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,28 +11,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from locus.benchmark.baselines.boxes import BASELINES, FloatMap, Prior, Truth, fixed_boxes
-from locus.benchmark.baselines.fixed_region import fixed_cases, training_samples
-from locus.benchmark.maps import SHUFFLED_METHOD, subgroups
+from locus.benchmark import baselines
+from locus.benchmark.baselines.fixed_region import TrainingPartBaseline, training_samples
+from locus.benchmark.baselines.shuffled import Shuffled
+from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
+from locus.core.baseline import BoxBaseline, FloatMap, MapBaseline
 from locus.core.errors import BadValueError, LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid, conventional
-from locus.core.names import (
-    CENTER,
-    FIXED_BOX,
-    NOISE,
-    OF_TRAINING_PART,
-    PRIOR,
-    SHUFFLED,
-    UPPER_BOUND,
-)
+from locus.core.names import SHUFFLED
 from locus.core.types import FloatArray, Sample, generator
 from locus.datasets.base import Dataset
-from locus.methods.center import Center
-from locus.methods.noise import Noise
 from locus.scoring.large_maps import LazyMap, MapMemory
 from locus.scoring.protocols.base import (
     Case,
@@ -54,8 +46,8 @@ class CaseStore:
     """Method and alignment of the cached cases; only one method's cases are cached."""
     _cases: dict[tuple[str, int | None], list[Case]] = field(default_factory=dict, repr=False)
     """(split, images) -> cases."""
-    _fixed_box: dict[int | None, list[Case]] = field(default_factory=dict, repr=False)
-    """images -> cases of ``fixed_box``, which is slow to choose."""
+    _of_boxes: dict[tuple[str, int | None], list[Case]] = field(default_factory=dict, repr=False)
+    """(baseline of boxes, images) -> its cases: ``fixed_box`` is slow to choose."""
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
@@ -97,13 +89,20 @@ class CaseStore:
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises the stored error if its method has no maps."""
         if cell.method == SHUFFLED:
-            return shuffled_cases(self.cases(cell.model_copy(update={"method": SHUFFLED_METHOD})))
-        if cell.method == FIXED_BOX:
-            if cell.images not in self._fixed_box:
-                samples = select_samples(self.trained, cell.images)
-                self._fixed_box[cell.images] = fixed_box_cases(samples, self.trained[0].data)
-            return self._fixed_box[cell.images]
+            return shuffled_cases(self.cases(cell.model_copy(update={"method": Shuffled.method})))
+        if baselines.gives_boxes(cell.method):
+            return self._cases_of_boxes(cell)
         return self._load_cases("test", self.trained, self.maps, cell, cell.images)
+
+    def _cases_of_boxes(self, cell: Cell) -> list[Case]:
+        key = (cell.method, cell.images)
+        if key not in self._of_boxes:
+            baseline = baselines.build(cell.method)
+            if not isinstance(baseline, BoxBaseline):
+                raise BadValueError(f"{cell.method} has no boxes for the images of a network")
+            samples = select_samples(self.trained, cell.images)
+            self._of_boxes[key] = box_cases(baseline, samples, self.trained[0].data)
+        return self._of_boxes[key]
 
     def validation(self, cell: Cell) -> list[Case]:
         """Return the validation cases for choosing a cell's thresholds; empty if its method has no validation maps."""
@@ -162,8 +161,8 @@ class GridCases:
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a baseline or of the truth."""
-        if cell.method in OF_TRAINING_PART:
-            return fixed_cases(cell.method, cell.protocol, self.data, self.data)
+        if baselines.is_of_training_part(cell.method):
+            return cases_of_training_part(cell, self.data, self.data)
         samples = self.trained[0].scorable_images
         shape = (self.side, self.side)
         grid = conventional(samples[0].frame, shape)
@@ -200,9 +199,19 @@ def shuffled_cases(cases: Sequence[Case]) -> list[Case]:
 
 def training_cases(cell: Cell, data: Dataset) -> list[Case]:
     """Return the cases of a baseline of the training part on that part; none for other baselines."""
-    if cell.method not in OF_TRAINING_PART:
+    if not baselines.is_of_training_part(cell.method):
         return []
-    return fixed_cases(cell.method, cell.protocol, data, training_samples(data))
+    return cases_of_training_part(cell, data, training_samples(data))
+
+
+def cases_of_training_part(cell: Cell, data: Dataset, samples: Sequence[Sample]) -> list[Case]:
+    """Return the cases of a baseline of the training part of ``data`` on ``samples``."""
+    baseline = baselines.build(cell.method)
+    if not isinstance(baseline, TrainingPartBaseline):
+        raise BadValueError(
+            f"{cell.method} has kind = 'training part': derive it from TrainingPartBaseline"
+        )
+    return baseline.cases(cell.protocol, data, samples)
 
 
 def baseline_cases(
@@ -219,8 +228,8 @@ def baseline_cases(
         name: the baseline.
         samples: images with truth boxes.
         data: their data set.
-        grid: grid of the maps; ignored for ``prior``, which has its own.
-        shape: (h, w) of the maps; ignored for ``prior``.
+        grid: grid of the maps; ignored by baselines that have their own, such as ``prior``.
+        shape: (h, w) of the maps; ignored by the same baselines.
         max_bytes: largest size of all maps together; beyond it, those of the truth are packed into bytes and the
             others are computed on each access.
 
@@ -228,88 +237,70 @@ def baseline_cases(
         The cases of the images, in their order.
 
     Raises:
+        UnknownNameError: no baseline has this name.
         BadValueError: the baseline has no maps without a network.
         NotAvailableError: ``fixed_box`` cannot be chosen.
     """
-    if name == FIXED_BOX:
-        return fixed_box_cases(samples, data)
-    if name == PRIOR:
-        shape = (Prior().side, Prior().side)
-        grid = conventional(grid.size, shape)
+    baseline = baselines.build(name)
+    if isinstance(baseline, BoxBaseline):
+        return box_cases(baseline, samples, data)
+    if not isinstance(baseline, MapBaseline):
+        raise BadValueError(f"{name} has no maps without a network")
+    grid, shape = baseline.geometry(grid, shape)
     pairs = labelled_pairs(samples, data.findings)
     is_too_large = len(pairs) * math.prod(shape) * 4 > max_bytes
     maps: list[FloatMap | LazyMap]
-    if name == UPPER_BOUND and not is_too_large:  # masks are read once per image
-        of_images, _ = Truth().maps(samples, data.findings, grid, shape)
-        maps = [*of_images.reshape(-1, *shape)]
+    if is_too_large or baseline.shares_maps:
+        functions = baseline.map_functions(samples, data.findings, grid, shape)
+        maps = _shared_maps(baseline, functions, shape, is_too_large)
     else:
-        functions = _map_functions(name, samples, data.findings, grid, shape)
-        memory = MapMemory(max_bytes=0)
-        map_of: dict[Callable[[], FloatMap], FloatMap | LazyMap] = {}
-        for function in functions:  # the cases of ``center`` share one function, and so one map
-            if function in map_of:
-                continue
-            if not is_too_large:
-                map_of[function] = function()
-            elif name == UPPER_BOUND:  # masks: drawing them again takes longer than unpacking bytes
-                map_of[function] = memory.kept(function(), function)
-            else:
-                map_of[function] = LazyMap(shape, function)
-        maps = [map_of[function] for function in functions]
+        all_maps = baselines.maps_of(baseline, samples, data.findings, grid, shape)
+        maps = [*all_maps.reshape(-1, *shape)]
     return [
         make_case(sample, finding, label, values, grid)
         for (sample, finding, label), values in zip(pairs, maps, strict=True)
     ]
 
 
-def _map_functions(
-    name: str,
-    samples: Sequence[Sample],
-    findings: Sequence[str],
-    grid: Grid,
+def _shared_maps(
+    baseline: MapBaseline,
+    functions: Sequence[Callable[[], FloatMap]],
     shape: tuple[int, int],
-) -> list[Callable[[], FloatMap]]:
-    """Return a function for each image and finding that returns the map of a baseline."""
-    if name == PRIOR:  # a view of the map of its fold and finding
-        fold, means = Prior().by_fold(samples, findings)
-        return [partial(np.asarray, values) for number in fold for values in means[number]]
-    if name == CENTER:
-        return [partial(np.asarray, Center().gaussian(grid, shape).numpy())] * (
-            len(samples) * len(findings)
-        )
-    if name == NOISE:
-        return [
-            partial(Noise().draw, sample.image_id, finding, shape)
-            for sample in samples
-            for finding in findings
-        ]
-    if name not in BASELINES:
-        raise BadValueError(f"{name} has no maps without a network")
-    return [
-        partial(_map_of_row, name, sample, finding, grid, shape)
-        for sample in samples
-        for finding in findings
-    ]
+    is_too_large: bool,
+) -> list[FloatMap | LazyMap]:
+    """Return the map of each function; cases with the same function, such as those of ``center``, share one."""
+    memory = MapMemory(max_bytes=0)
+    map_of: dict[Callable[[], FloatMap], FloatMap | LazyMap] = {}
+    for function in functions:
+        if function in map_of:
+            continue
+        if not is_too_large:
+            map_of[function] = function()
+        elif baseline.packs_large_maps:
+            map_of[function] = memory.kept(function(), function)
+        else:
+            map_of[function] = LazyMap(shape, function)
+    return [map_of[function] for function in functions]
 
 
-def _map_of_row(
-    name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]
-) -> FloatMap:
-    maps, _ = BASELINES[name]().maps([sample], [finding], grid, shape)
-    return maps[0, 0]
+def box_cases(baseline: BoxBaseline, samples: Sequence[Sample], data: Dataset) -> list[Case]:
+    """Return the cases of a baseline of boxes on images with truth boxes, all of ``data``.
 
-
-def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
-    """Return the cases of ``fixed_box`` on images with truth boxes, all of ``data``.
-
-    Raises ``NotAvailableError`` if the patients of ``data`` are not known, or for too few patients.
+    Raises ``NotAvailableError`` if it needs the patients of ``data`` and they are not known, or for too few patients.
     """
     patients_unknown = str(data.describe.get("patients", "")).startswith("unknown")
-    if patients_unknown or data.describe.get("patients_named") is False:
+    if data.describe.get("patients_named") is False:
+        patients_unknown = True
+    if baseline.needs_patients and patients_unknown:
         raise NotAvailableError(
-            "fixed_box is chosen on other patients, but the patients of these images are unknown"
+            f"{baseline.name} is chosen on other patients, but the patients of these images are unknown"
         )
-    boxes_by_sample = fixed_boxes(samples, data.findings)
+    boxes_by_sample = baseline.boxes(samples, data.findings)
+    if len(boxes_by_sample) != len(samples):
+        raise BadValueError(
+            f"the baseline {baseline.name!r} returned boxes of {len(boxes_by_sample)} images: return those "
+            f"of all {len(samples)} images"
+        )
     cases = []
     for sample, boxes in zip(samples, boxes_by_sample, strict=True):
         for finding, label in zip(data.findings, sample.labels.tolist(), strict=True):

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from locus import methods
 from locus.backbones import Classifier
-from locus.benchmark.baselines.boxes import BASELINES, Prior, Truth
-from locus.benchmark.maps import UNTRAINED_METHOD, method_code, store
+from locus.benchmark import baselines
+from locus.benchmark.maps import method_code, store
 from locus.benchmark.maps.runs import ModelRun, select_samples, untrained
 from locus.benchmark.maps.store import (
     Index,
@@ -35,6 +35,7 @@ from locus.benchmark.maps.store import (
 )
 from locus.config import MAPS, EngineFlags, TrainConfig, flags_with
 from locus.core import registry, user_code
+from locus.core.baseline import MapBaseline
 from locus.core.errors import (
     BadValueError,
     DataError,
@@ -84,7 +85,7 @@ class MapRequest:
     """Name of the method with its options (a spec of ``locus.core.registry``), as on the command line."""
     runs: tuple[ModelRun, ...]
     """The training runs of the model, one per fold if it has folds, each with its network and held-out images."""
-    method: Method | Prior | Truth
+    method: Method | MapBaseline
     fast: bool
     """True if the method needs only the shared forward pass and gradients through the head."""
     batches: tuple[Batch, ...]
@@ -117,26 +118,32 @@ class MapRequest:
         )
 
 
-def build_method(word: str) -> Method | Prior | Truth:
+def build_method(word: str) -> Method | MapBaseline:
     """Build the method or baseline named ``word``, with its options.
 
     Raises ``NotAvailableError`` if it cannot be imported, another ``LocusError`` if its constructor fails.
     """
     try:
-        if word in BASELINES:
-            return BASELINES[word]()
-        return methods.build(UNTRAINED_METHOD if word == UNTRAINED else word)
+        row = baselines.find(word)
+        if row is None:
+            return methods.build(word)
+        if row.method:
+            return methods.build(row.method)
+        baseline = baselines.build(word)
     except LocusError:
         raise
     except user_code.ANYTHING as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
         raise LocusError(f"the method {word!r} cannot be created: {reason}") from error
+    if not isinstance(baseline, MapBaseline):
+        raise BadValueError(f"the baseline {word!r} has no maps of a network")
+    return baseline
 
 
 def make_request(
     trained: Sequence[ModelRun],
     word: str,
-    method: Method | Prior | Truth,
+    method: Method | MapBaseline,
     folder: Path,
     images: int | None = None,
     protocols: Sequence[str] = (),
@@ -209,7 +216,7 @@ def _key(trained: Sequence[ModelRun], word: str, part: type, images: Sequence[st
         [run.digest, run.code, *(getattr(run.config, name) for name in flags)] for run in trained
     ]
     pixels = [run.pixels_digest for run in trained]
-    truth = [_truth(run) for run in trained] if word in BASELINES else []
+    truth = [] if issubclass(part, Method) else [_truth(run) for run in trained]
     method = (part.__name__, _options(word, part), method_code(word))
     return json_hash([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
 
@@ -339,14 +346,15 @@ def _add(word: str, answer: MethodMaps | LocusError, writer: Writer) -> LocusErr
     return None
 
 
-def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -> None:
+def _draw(request: MapRequest, baseline: MapBaseline, networks: "_Networks") -> None:
     """Write the maps of a baseline, which only needs the model's grid."""
     samples = [sample for run in request.runs for sample in run.scorable_images]
     findings = request.runs[0].data.findings
     boxed = next(run for run in request.runs if run.scorable_images)
     evidence = networks.evidence(boxed, [0])  # for the grid and the shape of the feature maps
     shape = (evidence.A.shape[-2], evidence.A.shape[-1])
-    maps, grid = baseline.maps(samples, findings, evidence.grid, shape)
+    grid, shape = baseline.geometry(evidence.grid, shape)
+    maps = baselines.maps_of(baseline, samples, findings, grid, shape)
     with open_writer(request.path, request.index) as writer:
         writer.add(maps, grid)
 

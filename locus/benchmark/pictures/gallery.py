@@ -29,10 +29,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from locus.benchmark.baselines import why_unranked
 from locus.benchmark.pictures.panels import UNDATED, save_figure
 from locus.benchmark.records import Cell, Record, cases, trainings
 from locus.benchmark.report import grouping
-from locus.benchmark.report.grouping import NOT_RANKED, Row, is_method, main_score
+from locus.benchmark.report.grouping import Row, is_method, main_score
 from locus.benchmark.report.table import render
 from locus.benchmark.report.tables import EXAMPLES, GALLERY, PAGE
 from locus.config import FolderFlags, PageConfig
@@ -384,7 +385,7 @@ def _summary(record: Record) -> dict[str, Any]:
         reason = f"{record.status}: {record.reason}"
     return {
         "word": record.method,
-        "kind": NOT_RANKED.get(record.cell.method, ""),
+        "kind": why_unranked(record.cell.method),
         "score": None if score is None else score.value,
         "low": None if score is None else score.low,
         "high": None if score is None else score.high,

@@ -6,6 +6,7 @@ The rows are computed in ``comparisons.added``.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from locus.benchmark.baselines import is_reference
 from locus.benchmark.report import charts
 from locus.benchmark.report.charts import Arrow, Chart
 from locus.benchmark.report.comparisons import ALONE, COMBINED, WEIGHT, added_place
@@ -13,7 +14,7 @@ from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import NETWORK_NAME, Table, TableColumn, tabulated
-from locus.core.names import ADDED, PRIOR, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import ADDED, PRIOR
 
 ADDS = "adds"
 NOT_SIGNIFICANT = "n.s."
@@ -27,7 +28,7 @@ ABOUT = (
 
 def is_tested(row: Row) -> bool:
     """Whether a row can add something: not one that sees the truth."""
-    return row.cell.method not in UPPER_BOUND_AND_PEOPLE
+    return not is_reference(row.cell.method)
 
 
 def verdict(row: Row) -> str:

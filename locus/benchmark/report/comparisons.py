@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from locus.benchmark.baselines import blind, is_blind, is_reference, is_without_network
 from locus.benchmark.records import Record, trainings
 from locus.benchmark.report import grouping
 from locus.benchmark.report.case_columns import MainColumn
-from locus.benchmark.report.grouping import BOXED, NO_NETWORK, Row, by_network, by_score, runs_words
+from locus.benchmark.report.grouping import BOXED, Row, by_network, by_score, runs_words
 from locus.core.errors import BadValueError
-from locus.core.names import ADDED, BLIND, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import ADDED, MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import Difference, Estimate
 from locus.scoring.rechosen import as_jackknife
 from locus.scoring.statistics import mrmc
@@ -99,7 +100,9 @@ def _runs(rows: Sequence[Row]) -> Gaps:
     estimates = {
         row: _from_baselines(scores, by_row) for row, scores in by_row.items() if _is_tested(row)
     }
-    return _adjusted(estimates, [row for row in estimates if row.cell.method not in NO_NETWORK])
+    return _adjusted(
+        estimates, [row for row in estimates if not is_without_network(row.cell.method)]
+    )
 
 
 def _by_patient(rows: Iterable[Row]) -> dict[Row, RowSamples]:
@@ -108,13 +111,13 @@ def _by_patient(rows: Iterable[Row]) -> dict[Row, RowSamples]:
 
 
 def _is_tested(row: Row) -> bool:
-    return row.name not in (*BLIND, *UPPER_BOUND_AND_PEOPLE)
+    return not is_blind(row.name) and not is_reference(row.name)
 
 
 def _from_baselines(scores: RowSamples, by_row: Mapping[Row, RowSamples]) -> Estimates:
     """Return the differences of ``scores`` from the baselines that see no image among the rows of its network."""
-    baselines = {row.name: of_row for row, of_row in by_row.items() if row.name in BLIND}
-    gaps = {name: compared(scores, baselines[name]) for name in BLIND if name in baselines}
+    baselines = {row.name: samples for row, samples in by_row.items() if is_blind(row.name)}
+    gaps = {name: compared(scores, baselines[name]) for name in blind() if name in baselines}
     return {name: gap for name, gap in gaps.items() if gap is not None}
 
 
@@ -127,12 +130,12 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     sums = column.sums([row.runs[0].key for row in tested])
     by_baseline: dict[str, list[MrmcEstimate]] = {}
     for baseline in scored:
-        if baseline.name in BLIND:
+        if is_blind(baseline.name):
             gaps = mrmc.over_patients(sums, column.sums([baseline.runs[0].key]))
             error = 0.0 if baseline.by_patient is None else baseline.by_patient.draw_error
             by_baseline[baseline.name] = [mrmc.with_draw_error(gap, error) for gap in gaps]
     estimates = {
-        row: {name: by_baseline[name][n] for name in BLIND if name in by_baseline}
+        row: {name: by_baseline[name][n] for name in blind() if name in by_baseline}
         for n, row in enumerate(tested)
     }
     has_enough_patients = column.jackknife.shape[1] >= MIN_PATIENTS
@@ -369,7 +372,7 @@ def _gaps_over_networks(
 ) -> dict[str, dict[str, MrmcEstimate]]:
     """Return method -> its differences from the baselines that see no image, over all networks."""
     gaps: dict[str, dict[str, MrmcEstimate]] = {name: {} for name in scores}
-    for baseline in BLIND:
+    for baseline in blind():
         of_baseline = _by_network(row for group in groups for row in group if row.name == baseline)
         for name, rows in scores.items():
             difference = over_networks(rows, of_baseline)

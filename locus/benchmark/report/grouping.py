@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self, TypeVar
 
+from locus.benchmark import baselines
 from locus.benchmark.records.record import (
     CONTRIBUTED,
     NOT_RECORDED,
@@ -29,8 +30,6 @@ from locus.core.errors import examples
 from locus.core.names import (
     MAIN,
     MAIN_PROTOCOL,
-    UNRANKED_METHODS,
-    UPPER_BOUND_AND_PEOPLE,
 )
 from locus.core.scores import Difference, Estimate, Score
 from locus.scoring.statistics.mrmc import ALPHA, RowSamples
@@ -50,10 +49,6 @@ SOLVED = 0.9
 """Share of its cases from which ``prior`` solves a finding."""
 WEAK_AUROC = 0.75
 """A classifier with a lower AUROC is marked as weak."""
-NO_NETWORK = frozenset(names.WITHOUT_NETWORK)
-"""Rows that do not use the network: baselines, upper bound and people."""
-NOT_RANKED = {row.name: row.why_unranked for row in names.ROWS}
-"""Method -> why it is not ranked."""
 LABELS = {"seed": "seed", "img_size": "image size", "alignment": "alignment"}
 """Field of a cell -> its label above a table; left out if no cell has a value."""
 COUNTED = {"boxed images": "images with boxes"}
@@ -86,7 +81,7 @@ class Row:
     best_other: Difference | None = None
     """The better row: the best of the table or, if that is not significantly better, the best that is."""
     over_baselines: tuple[Difference, ...] = ()
-    """Differences from the baselines that see no image, ``BLIND``; p is the larger one of both, after Holm."""
+    """Differences from the baselines that see no image; p is the larger one of both, after Holm."""
     note: str = ""
     settings: str = ""
     """Settings that tell its network apart from others with the same name: see ``told_apart``."""
@@ -142,7 +137,7 @@ class Row:
     @property
     def is_method(self) -> bool:
         """Whether it is ranked: not a baseline, not an upper bound, not drawn by people."""
-        return self.cell.method not in names.UNRANKED_METHODS
+        return not baselines.is_baseline(self.cell.method)
 
     @property
     def is_single(self) -> bool:
@@ -150,7 +145,7 @@ class Row:
         return (
             len(self.runs) == 1
             and self.cell.seed is not None
-            and self.cell.method not in NO_NETWORK
+            and not baselines.is_without_network(self.cell.method)
         )
 
     @property
@@ -340,7 +335,7 @@ def is_method(record: Record) -> bool:
     >>> [is_method(Record(cell=Cell(dataset="phantom", method=word))) for word in ("cam", "prior", "truth")]
     [True, False, False]
     """
-    return record.source != "paper" and record.cell.method not in UNRANKED_METHODS
+    return record.source != "paper" and not baselines.is_baseline(record.cell.method)
 
 
 def main_methods(records: Iterable[Record]) -> list[Record]:
@@ -371,7 +366,7 @@ def ranked(records: Iterable[Record]) -> list[Record]:
         method = record.cell.method
         value = main_value(record)
         negative = 1.0 if value is None else -value
-        return method in UPPER_BOUND_AND_PEOPLE, negative, record.cell.network, method
+        return baselines.is_reference(method), negative, record.cell.network, method
 
     return sorted(records, key=place)
 

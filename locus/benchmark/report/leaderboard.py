@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from locus.benchmark.baselines import blind, in_tables, is_blind, is_fine_tuned, is_people
 from locus.benchmark.records import Record, curves, floors, trainings
 from locus.benchmark.records.curves import Curves
 from locus.benchmark.records.record import PUBLISHED
@@ -104,8 +105,8 @@ class Leaderboard:
         return next((row for row in rows if _grid(row) == grid), rows[0] if rows else None)
 
     def blind(self, beside: Row | None = None) -> list[Row]:
-        """Return the baselines that see no image, those of ``names.BLIND``, beside a row."""
-        rows = (self.baseline(name, beside) for name in names.BLIND)
+        """Return the baselines that see no image, beside a row."""
+        rows = (self.baseline(name, beside) for name in blind())
         return [row for row in rows if row is not None]
 
     @property
@@ -207,7 +208,7 @@ def is_of_pairs(record: Record) -> bool:
 
 def _without_people(records: Sequence[Record]) -> list[Record]:
     """Return the records of methods and baselines."""
-    return [record for record in records if record.cell.method not in names.PEOPLE]
+    return [record for record in records if not is_people(record.cell.method)]
 
 
 def _by_cases(
@@ -324,7 +325,7 @@ def _leaderboard(
 
 def _people(records: Sequence[Record]) -> list[Row]:
     """Return a row per people who drew boxes, from the first network that they are recorded with."""
-    people = [record for record in records if record.cell.method in names.PEOPLE]
+    people = [record for record in records if is_people(record.cell.method)]
     first = {record.cell.method: record for record in reversed(people)}
     return [_person(record) for record in first.values()]
 
@@ -373,7 +374,7 @@ class StoredResamples:
         if method in self.floors:
             return column.made_again(by_patient, self.floors[method])
         keys = [record.key for record in runs]
-        has_fixed_hits = method in (*names.BLIND, *names.SUPERVISED)
+        has_fixed_hits = is_blind(method) or is_fine_tuned(method)
         if has_fixed_hits or all(key in self.curves for key in keys):
             return column.with_thresholds_chosen_again(by_patient, keys, self.curves)
         return by_patient
@@ -558,7 +559,7 @@ def _grid_words(row: Row) -> str:
 def _baselines(rows: Sequence[Row]) -> list[Row]:
     """Return each baseline once, or once per grid on which it differs; of several networks, that with most runs."""
     chosen: list[Row] = []
-    for name in names.IN_TABLES:
+    for name in in_tables():
         of_grid: dict[tuple[object, ...], Row] = {}
         for row in sorted((row for row in rows if row.cell.method == name), key=_place_of_baseline):
             of_grid.setdefault(_grid(row), row)
@@ -577,7 +578,7 @@ def _place_of_baseline(row: Row) -> tuple[bool, int, list[int]]:
 def _note_of_baseline(name: str, rows: Sequence[Row], has_one_value: bool) -> str:
     """Return the network of a baseline that uses it, else the grids of ``rows`` if other grids have other values."""
     first = rows[0]
-    if name in (names.UNTRAINED, *names.SUPERVISED):
+    if name == names.UNTRAINED or is_fine_tuned(name):
         return f"{first.network} ({PUBLISHED})" if first.is_published else first.network
     return "" if has_one_value else ", ".join(dict.fromkeys(map(_grid_words, rows)))
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from locus.benchmark.baselines import blind, is_reference
 from locus.benchmark.records.packed import CELL_FIELDS
 from locus.benchmark.records.record import PUBLISHED, describe
 from locus.benchmark.report import added, grouping
@@ -32,12 +33,10 @@ from locus.core.files import csv_text
 from locus.core.names import (
     ADDED,
     AGREEMENT,
-    BLIND,
     CLASSIFICATION,
     MAIN,
     MEAN_PREFIX,
     UPPER_BOUND,
-    UPPER_BOUND_AND_PEOPLE,
 )
 from locus.core.scores import Difference, Estimate
 from locus.scoring.statistics.rank_reversals import corrected_best
@@ -497,7 +496,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
 
     has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
     lines = pd.DataFrame([_numbers(row, has_solved) for row in rows])
-    table = lines.rename(columns={f"{name}_difference": f"minus_{name}" for name in BLIND})
+    table = lines.rename(columns={f"{name}_difference": f"minus_{name}" for name in blind()})
     floors = [None if row.over_floor is None else row.over_floor.estimate.value for row in rows]
     table["minus_floor"] = pd.Series(floors, dtype=float)
     shares: list[str] = []
@@ -508,7 +507,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     names = (
         *("network", "method", "runs", "auroc"),
         *shares,
-        *("minus_floor", *(f"minus_{name}" for name in BLIND)),
+        *("minus_floor", *(f"minus_{name}" for name in blind())),
         *("above_baselines", "in_top_group", "note"),
     )
     return table[[name for name in names if name in table]]
@@ -568,7 +567,7 @@ def _numbers(row: Row, has_solved: bool) -> dict[str, Value]:
     line["in_top_group"] = row.in_top_group
     line["above_baselines"] = row.above_baselines
     gaps = {gap.other: gap for gap in row.over_baselines}
-    for name in BLIND:
+    for name in blind():
         line |= _difference(name, gaps.get(name))
     line |= _difference("best_other", row.best_other)
     line[SPREAD] = row.share(SPREAD)
@@ -607,7 +606,7 @@ def _kind(row: Row) -> str:
     """Return method, baseline, upper bound (also people) or network."""
     if row.kind == "network" or row.is_method:
         return row.kind
-    return "upper bound" if row.cell.method in UPPER_BOUND_AND_PEOPLE else "baseline"
+    return "upper bound" if is_reference(row.cell.method) else "baseline"
 
 
 def _of_protocol(row: Row) -> dict[str, Value]:

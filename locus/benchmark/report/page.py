@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from locus.benchmark.baselines import fine_tuned
 from locus.benchmark.records.record import Record
 from locus.benchmark.report import added, detail_tables, grouping, main_table
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
@@ -33,7 +34,6 @@ from locus.core.names import (
     MAIN,
     MAIN_PROTOCOL,
     PRIOR,
-    SUPERVISED,
     UPPER_BOUND,
 )
 from locus.flags.cli import CONFIGS
@@ -298,8 +298,8 @@ def _too_coarse(first: Row, board: Leaderboard) -> Iterator[str]:
 
 def _supervised(board: Leaderboard) -> Iterator[str]:
     """Yield what fine-tuning on boxes adds, and how far the best heat map of this network goes towards it."""
-    baselines = [board.baseline(name) for name in SUPERVISED]
-    tuned = [row for row in baselines if row is not None]
+    rows = [board.baseline(name) for name in fine_tuned()]
+    tuned = [row for row in rows if row is not None]
     if not tuned:
         return
     network = tuned[0].key_of_network

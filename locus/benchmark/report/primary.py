@@ -10,7 +10,7 @@ its floors. All other rows are tested afterwards: see ``comparisons.primary_firs
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import pydantic
@@ -19,18 +19,20 @@ from locus.benchmark.report.formats import NOTHING, number, p_value
 from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import Table
-from locus.core.names import BLIND
 from locus.core.scores import Difference
 from locus.scoring.statistics.mrmc import ALPHA
 from locus.scoring.statistics.resample import holm
 
+Floor = Literal["prior", "fixed_box"]
 MAX_CONTRASTS = 3
+FLOORS = get_args(Floor)
+"""Baselines that a contrast must be above, in the order of the columns."""
 HEADER = (
     "thresholds and floors",
     "network",
     "method",
     "IoU > .3",
-    *(f"− {name}" for name in BLIND),
+    *(f"− {name}" for name in FLOORS),
     "p",
     "after Holm",
     "status",
@@ -41,7 +43,6 @@ ABOUT = (
 )
 INCLUDED = "Each resample of patients chooses the thresholds again and makes the floors again."
 HELD_FIXED = "The intervals hold the floors fixed and are too narrow: `floors.parquet` is missing or has other cases."
-Floor = Literal["prior", "fixed_box"]
 
 
 class _Section(pydantic.BaseModel):
@@ -87,7 +88,7 @@ class Primary(_Section):
     def is_tested_first(self, row: Row) -> bool:
         """Whether ``row`` is a contrast that an analysis with its thresholds compares with all floors."""
         sources = [
-            analysis.fitted_on for analysis in self.analyses if {*analysis.floors} == {*BLIND}
+            analysis.fitted_on for analysis in self.analyses if {*analysis.floors} == {*FLOORS}
         ]
         return row.cell.fitted_on in sources and any(
             contrast.is_of(row) for contrast in self.contrasts
@@ -170,7 +171,7 @@ def _line(finding: Finding) -> tuple[str, ...]:
         finding.row.network,
         finding.row.name,
         number(finding.row.main),
-        *(gaps.get(name, NOTHING) for name in BLIND),
+        *(gaps.get(name, NOTHING) for name in FLOORS),
         p_value(finding.p),
         p_value(finding.corrected),
         finding.status,

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from markupsafe import Markup, escape
 from tabulate import tabulate
 
+from locus.benchmark.baselines import is_without_network
 from locus.benchmark.report.formats import NOTHING
-from locus.benchmark.report.grouping import NO_NETWORK, Row
+from locus.benchmark.report.grouping import Row
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -132,7 +133,7 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequ
     for position, row in enumerate(rows):
         cells = [column.cell(row) for column in columns]
         key: tuple[str, ...] = (str(position),)
-        if row.cell.method in NO_NETWORK:
+        if is_without_network(row.cell.method):
             key = tuple(
                 cell for cell, skipped in zip(cells, is_of_network, strict=True) if not skipped
             )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from locus import datasets, methods
+from locus.benchmark import baselines
 from locus.benchmark.records import Cell
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import ModelPlan, Suite
@@ -51,14 +52,13 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     row_names = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
         listed = [*suite.words, *extra]
-        baselines = [name for name in names.UNRANKED_METHODS if name not in listed]
-        return [name for name in row_names if name not in baselines]
-    supervised = [name for name in row_names if name in names.SUPERVISED]
-    return [*_without_baselines(row_names), *names.BASELINES_AND_UPPER_BOUND, *supervised]
+        return [name for name in row_names if name in listed or not baselines.is_baseline(name)]
+    requested = [name for name in row_names if name in baselines.on_request()]
+    return [*_without_baselines(row_names), *baselines.in_every_suite(), *requested]
 
 
 def _without_baselines(row_names: Sequence[str]) -> list[str]:
-    return [name for name in row_names if name not in names.UNRANKED_METHODS]
+    return [name for name in row_names if not baselines.is_baseline(name)]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
@@ -104,7 +104,7 @@ def _cells_without_network(suite: Suite, model: ModelPlan, shared: Cell) -> list
     # The upper bound depends on the grid. All other rows are the same on each, so only the finest grid has them.
     if model.grid != max(suite.grids):
         return [_cell(shared, names.UPPER_BOUND, names.MAIN_PROTOCOL)]
-    rows = list(names.WITHOUT_TRAINING)
+    rows = baselines.without_training()
     if suite.second_readers:
         rows.append(names.SECOND_READERS)
     return [_cell(shared, row, names.MAIN_PROTOCOL) for row in rows]
@@ -113,21 +113,19 @@ def _cells_without_network(suite: Suite, model: ModelPlan, shared: Cell) -> list
 def _rows_of(protocol: str, row_names: Sequence[str]) -> list[str]:
     """Return those of the ``row_names`` that a protocol scores, with the baselines that it needs."""
     if protocol == names.ADDED:
-        return [*_without_baselines(row_names), *names.BESIDE_PRIOR]
+        return [*_without_baselines(row_names), *baselines.beside_prior()]
     rows = list(row_names)
     if protocol not in protocols.of_boxes():
-        rows = [name for name in rows if name != names.FIXED_BOX]
+        rows = [name for name in rows if not baselines.gives_boxes(name)]
     if protocol != names.MAIN_PROTOCOL:
-        rows = [name for name in rows if name not in names.SUPERVISED]
+        rows = [name for name in rows if not baselines.is_fine_tuned(name)]
     return rows
 
 
 def can_be_fitted(cell: Cell) -> bool:
     """Whether a cell has a threshold that another suite can choose: not a person's boxes, no network that saw boxes."""
-    return cell.protocol in (names.MAIN_PROTOCOL, names.ADDED) and cell.method not in (
-        *names.PEOPLE,
-        *names.SUPERVISED,
-    )
+    knows_boxes = baselines.is_people(cell.method) or baselines.is_fine_tuned(cell.method)
+    return cell.protocol in (names.MAIN_PROTOCOL, names.ADDED) and not knows_boxes
 
 
 def _fitted(cell: Cell, suite: str) -> Cell:
@@ -139,9 +137,9 @@ def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:
     """Return the rows of a truth that needs no image: its readers or the baselines of its training part."""
     if has_readings(model.trainings[0].dataset):
         return (names.READERS,)
-    if protocols.get(protocol).takes_boxes:
-        return (names.FIXED_POINT,)
-    return (names.FIXED_REGION, names.EMPTY_MASK)
+    takes_boxes = protocols.get(protocol).takes_boxes
+    rows = baselines.of_training_part()
+    return tuple(row for row in rows if baselines.gives_boxes(row) == takes_boxes)
 
 
 def has_readings(dataset: str) -> bool:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from locus.benchmark import records
+from locus.benchmark.baselines import is_baseline
 from locus.benchmark.records import Record, cases
 from locus.benchmark.report.case_columns import (
     CaseColumns,
@@ -35,7 +36,7 @@ from locus.benchmark.report.table import Table, as_text
 from locus.benchmark.suite import folders
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
-from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, UNRANKED_METHODS
+from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX
 from locus.core.scores import Estimate
 from locus.core.types import Echo, FloatArray
 from locus.scoring.statistics.mrmc import over_patients, with_draw_error
@@ -115,7 +116,7 @@ class Selection:
         if self.model not in (None, cell.model_id, cell.model_of_any_seed):
             return False
         if self.method is None:
-            return cell.method not in UNRANKED_METHODS
+            return not is_baseline(cell.method)
         return cell.method == self.method
 
     def _row_name(self, record: Record) -> RowName:

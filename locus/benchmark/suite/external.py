@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from locus.benchmark import records
+from locus.benchmark import baselines, records
 from locus.benchmark.entries.entry import ExternalEntry, read
 from locus.benchmark.entries.score import EntryCases, score
 from locus.benchmark.evaluation.cell import Rows
@@ -27,7 +27,7 @@ from locus.benchmark.suite.folders import published_records
 from locus.config import PageConfig, ScoreConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, remove_leftovers, write_json, write_text
-from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
+from locus.core.names import FIXED_BOX, MAIN_PROTOCOL
 from locus.core.types import Echo
 from locus.core.user_code import refuse_code, runs_code
 from locus.flags import cli
@@ -47,7 +47,8 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     with records.only_writer(records.unpacked_folder(folder)):
         remove_leftovers(folder.rglob(".*"))
         _say_missing(entry, echo)
-        all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING, config.protocol))
+        scored = score(entry, baselines.without_training(), config.protocol)
+        all_records = _recorded(folder, entry, scored)
         flags = dataclasses.asdict(config)
         flags = {name: value for name, value in flags.items() if value not in (None, ())}
         write_json(records.unpacked_folder(folder) / FLAGS, flags)

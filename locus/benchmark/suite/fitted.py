@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from locus import datasets
 from locus.arrays import Pair
 from locus.benchmark import records
-from locus.benchmark.baselines.boxes import (
+from locus.benchmark.baselines.fixed_box import (
     ALLOWED_CANDIDATES,
     CANDIDATE_SIDES,
     HIT_IOU,
     MIN_PATIENTS,
-    Prior,
 )
+from locus.benchmark.baselines.prior import Prior
 from locus.benchmark.evaluation.cell import CaseSource, Scored, score_maps
 from locus.benchmark.maps.runs import images_of
 from locus.benchmark.records import Cell, Record, cases
@@ -118,7 +118,7 @@ def mean_of_boxes(samples: Sequence[Sample], finding: str) -> NDArray[np.float32
 def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
     """Return the box (4,) of ``fixed_box`` for other patients than those of ``samples``, as shares of the frame.
 
-    The candidates and the rule are those of ``baselines.boxes.fixed_boxes``: most hits, then the largest mean IoU.
+    The candidates and the rule are those of ``FixedBox.boxes``: most hits, then the largest mean IoU.
     Raises ``NotAvailableError`` if fewer than five patients have the finding.
     """
     with_finding = [sample for sample in samples if finding in sample.boxes]

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from locus import methods
-from locus.benchmark import records
+from locus.benchmark import baselines, records
 from locus.benchmark.records import Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import SUITES, Suite
 from locus.config import RunConfig
-from locus.core.names import BASELINES_AND_UPPER_BOUND
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
@@ -82,7 +81,7 @@ def _difference(suite: Suite, config: RunConfig) -> str:
     planned = {
         *methods.expand(suite.all_words),
         *suite.all_words,
-        *BASELINES_AND_UPPER_BOUND,
+        *baselines.in_every_suite(),
         *methods.GROUPS,
     }
     added_methods = [name for name in config.method if name not in planned]

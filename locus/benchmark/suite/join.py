@@ -17,6 +17,7 @@ import pandas as pd
 
 from locus import backbones
 from locus.benchmark import records
+from locus.benchmark.baselines import is_people
 from locus.benchmark.records import Cell, Record, Score, cases
 from locus.benchmark.report.grouping import listed
 from locus.benchmark.suite.plan import Suite
@@ -24,7 +25,7 @@ from locus.benchmark.training.runs import WEIGHTS_FOLDER
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import json_hash
-from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX, PEOPLE
+from locus.core.names import DRAW_ERROR, MAIN, MAIN_PROTOCOL, MEAN_PREFIX
 from locus.scoring.statistics.resample import CaseIndex
 from locus.scoring.statistics.summary import Column, estimate, scores
 
@@ -96,7 +97,7 @@ def _main_records(folder: Path) -> dict[Row, Record]:
     return {
         (record.cell.model_id, record.cell.method): record
         for record in main
-        if record.cell.method not in PEOPLE
+        if not is_people(record.cell.method)
     }
 
 

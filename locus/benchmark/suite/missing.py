@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from locus import datasets, methods
+from locus.benchmark import baselines
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.grouping import grouped
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan, Suite
 from locus.config import RunConfig, TrainConfig
-from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, SHUFFLED
+from locus.core.names import ABSENT, SHUFFLED
 
 
 def missing_cells(
@@ -58,7 +59,7 @@ def _selected(planned: Sequence[Cell], config: RunConfig) -> list[Cell]:
     selected = list(planned)
     method_names = methods.expand(config.method)
     if method_names:
-        row_names = {*method_names, *BASELINES_AND_UPPER_BOUND, SHUFFLED}
+        row_names = {*method_names, *baselines.in_every_suite(), SHUFFLED}
         selected = [cell for cell in selected if cell.method in row_names]
     if config.protocol and "all" not in config.protocol:
         selected = [cell for cell in selected if cell.protocol in config.protocol]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from locus.benchmark.baselines import is_people
 from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
@@ -18,7 +19,7 @@ from locus.benchmark.suite.plan import added_model
 from locus.benchmark.suite.score import recorded, scored_model
 from locus.config import PageConfig
 from locus.core.errors import DataError, UnknownNameError
-from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE
+from locus.core.names import CLASSIFIER, MAIN_PROTOCOL
 from locus.core.user_code import refuse_code
 
 if TYPE_CHECKING:
@@ -106,6 +107,6 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
 def _is_in_main_table(record: Record) -> bool:
     """Whether a record is of a run on the aligned grid, with cross-fitted thresholds, and not of people's boxes."""
     cell = record.cell
-    if record.source != "run" or cell.protocol != MAIN_PROTOCOL or cell.method in PEOPLE:
+    if record.source != "run" or cell.protocol != MAIN_PROTOCOL or is_people(cell.method):
         return False
     return cell.alignment == "aligned" and cell.fitted_on is None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 import pydantic
 
 from locus import backbones, methods
+from locus.benchmark import baselines
 from locus.benchmark.maps import code_of_config
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report.primary import Primary
@@ -330,6 +331,7 @@ class Suite(pydantic.BaseModel):
     def _consistent(self) -> Self:
         """Check all method names, and that no two fields contradict each other."""
         methods.check(self.all_words)
+        baselines.require_selectable(self.all_words)
         for problem in self._problems():
             raise ValueError(problem)
         return self

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from locus import datasets, methods
+from locus.benchmark import baselines
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import Suite
 from locus.config import (
@@ -88,6 +89,7 @@ def _check_methods(method_names: Sequence[str]) -> None:
         if runs_code(name):
             methods.get(name)
     methods.check(method_names)
+    baselines.require_selectable(method_names)
 
 
 def _check_protocols(protocol_names: Sequence[str], suite: Suite) -> None:

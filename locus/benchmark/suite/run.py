@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from locus import methods
-from locus.benchmark import records
+from locus.benchmark import baselines, records
 from locus.benchmark.executors import Executor, Step
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.grouping import counted
@@ -30,7 +30,7 @@ from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import RunConfig, TrainConfig
 from locus.core.errors import BadValueError, DataError, require_extra
 from locus.core.files import remove_leftovers
-from locus.core.names import CLASSIFIER, UNRANKED_METHODS, WITHOUT_MAP
+from locus.core.names import CLASSIFIER
 from locus.core.registry import CHECKS
 from locus.core.types import Echo
 
@@ -207,7 +207,7 @@ def _explained_together(cells: Sequence[Cell]) -> dict[str, list[str]]:
     if _are_of_check(cells):
         return {}
     fast, slow = _fast_and_slow(cells)
-    fast = [name for name in fast if name not in (CLASSIFIER, *WITHOUT_MAP)]
+    fast = [name for name in fast if name != CLASSIFIER and baselines.has_stored_map(name)]
     together = {"fast methods": fast} if fast else {}
     together.update({name: [name] for name in slow})
     return together
@@ -233,7 +233,9 @@ def _are_of_check(cells: Sequence[Cell]) -> bool:
 def _fast_and_slow(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
     """Return the rows of the cells without slow methods, and the slow methods."""
     names = list(dict.fromkeys(cell.method for cell in cells))
-    method_names = [name for name in names if name not in (CLASSIFIER, *UNRANKED_METHODS)]
+    method_names = [
+        name for name in names if name != CLASSIFIER and not baselines.is_baseline(name)
+    ]
     slow = [name for name in method_names if not methods.is_fast(name)]
     return [name for name in names if name not in slow], slow
 

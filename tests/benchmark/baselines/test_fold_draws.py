@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.baselines.boxes import Prior, fixed_boxes
+from locus.benchmark.baselines.fixed_box import FixedBox
 from locus.benchmark.baselines.fold_draws import FOLD_DRAWS, over_fold_draws
+from locus.benchmark.baselines.prior import Prior
 from locus.core.names import DRAW_ERROR, MAIN
 from locus.core.types import Sample
 from locus.scoring.protocols.base import make_case
@@ -33,7 +34,7 @@ def cases_of(samples):
 
 def test_first_draw_has_the_boxes_and_maps_of_one_draw(samples):
     boxes = over_fold_draws("fixed_box", cases_of(samples))[0]
-    for case, expected in zip(boxes, fixed_boxes(samples, FINDINGS), strict=True):
+    for case, expected in zip(boxes, FixedBox().boxes(samples, FINDINGS), strict=True):
         np.testing.assert_allclose(case.submitted_boxes[0, :4], expected["Mass"])
     fold, means = Prior().by_fold(samples, FINDINGS)
     maps = over_fold_draws("prior", cases_of(samples))[0]

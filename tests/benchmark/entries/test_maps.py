@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from locus.benchmark.baselines import without_training
 from locus.benchmark.entries import entry, maps
 from locus.benchmark.entries.geometry import Geometry
 from locus.benchmark.entries.score import EntryCases, score
 from locus.benchmark.records import Cell
 from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid, box_coverage, resample, resolve
-from locus.core.names import WITHOUT_TRAINING
 from locus.core.types import Sample
 from locus.datasets.base import Samples
 from locus.scoring import protocols
@@ -373,7 +373,7 @@ def test_fixed_box_without_enough_known_patients_is_not_available_and_the_other_
 
 
 @pytest.mark.parametrize("kind", ["maps", "boxes"])
-@pytest.mark.parametrize("name", WITHOUT_TRAINING)
+@pytest.mark.parametrize("name", without_training())
 def test_baselines_have_the_cases_of_the_entry_when_missing_ones_are_skipped(name, kind):
     given = an_entry([USUAL] * 7, kind, "skip", ("2.png",))
     cases = EntryCases(given).cases(CELL.model_copy(update={"method": name}))

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from locus import backbones, datasets
+from locus.benchmark.baselines import fine_tuned
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.evaluation.supervised import Supervised, box_loss
-from locus.core.names import SUPERVISED
 
 RESULTS = Path(__file__).resolve().parents[3] / "results"
 FILES = sorted(RESULTS.glob(f"*/weights/{supervised.FOLDER}/*{backbones.SUFFIX}"))
@@ -28,7 +28,7 @@ def runs():
 
 
 @pytest.mark.parametrize("kind", ["one run", "a run per fold"])
-@pytest.mark.parametrize("word", SUPERVISED)
+@pytest.mark.parametrize("word", fine_tuned())
 def test_no_patient_of_the_scored_fold_is_in_the_fine_tuning(runs, kind, word):
     rows = Supervised(word, runs[kind], {})
     patients = np.array([sample.patient_id for sample in rows.samples])

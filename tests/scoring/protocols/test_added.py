@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import locus
-from locus.benchmark.baselines.boxes import Prior
+from locus.benchmark.baselines.prior import Prior
 from locus.benchmark.maps.cases import shuffled_cases
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid, iou
