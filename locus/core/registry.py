@@ -413,16 +413,16 @@ def options(spec: str) -> dict[str, Any]:
     return values
 
 
-def normalize_name(spec: str, known: Collection[str]) -> str:
+def normalize_name(spec: str, registered_names: Collection[str]) -> str:
     """Return a spec with its name in the registered spelling; case, ``-``, ``_`` and spaces are ignored.
 
     >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
     """
     name, colon, option_text = spec.partition(":")
-    if name in known:
+    if name in registered_names:
         return spec
-    registered = {_bare(known_name): known_name for known_name in known}
+    registered = {_bare(known_name): known_name for known_name in registered_names}
     return registered.get(_bare(name), name) + colon + option_text
 
 
