@@ -70,9 +70,9 @@ def flags_with(config_class: Any, roles: Role) -> frozenset[str]:
 class MethodName(Named):
     """Name of a method, in any spelling."""
 
-    def normalize(self, word: str) -> str:
+    def normalize(self, name: str) -> str:
         """Return the registered name of a method: ``Grad-CAM++`` becomes ``gradcampp``."""
-        return normalize_name(word, self.known())
+        return normalize_name(name, self.known())
 
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
@@ -108,9 +108,9 @@ RULE = Named("protocol", registry=PROTOCOLS)
 class DataSet(Named):
     """Name of a data set, in the current or an older spelling."""
 
-    def normalize(self, word: str) -> str:
+    def normalize(self, name: str) -> str:
         """Return the name in its current spelling."""
-        return normalize_data_set(word)
+        return normalize_data_set(name)
 
 
 DATA_SET = DataSet("data set", registry=DATASETS)

@@ -85,8 +85,8 @@ def _model(args: Sequence[str]) -> int:
 
 def _results(args: Sequence[str]) -> int:
     """Check the results in the folder that the first argument names."""
-    words = cli.first_as_flag("--folder", args)
-    config, _ = cli.parse(ResultsCheckConfig, words, "python -m benchmark.check results FOLDER")
+    arguments = cli.first_as_flag("--folder", args)
+    config, _ = cli.parse(ResultsCheckConfig, arguments, "python -m benchmark.check results FOLDER")
     if not config.folder:
         raise BadValueError(f"no folder given: {USAGE}")
     from locus.benchmark.inspect import results

@@ -192,8 +192,8 @@ def _is_whole(config: Mapping[str, Any], outputs: int) -> bool:
     if spec.keys() != {field.name for field in fields(ModelSpec)}:
         return False
     count = config["outputs"]
-    used = spec["outputs"] or range(count if isinstance(count, int) else 0)
-    return len(used) == outputs
+    output_columns = spec["outputs"] or range(count if isinstance(count, int) else 0)
+    return len(output_columns) == outputs
 
 
 def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Classifier:
@@ -330,9 +330,9 @@ def _opened(model: Classifier, preprocess: str, weights: str, normalisation: str
     grid = model.grid((size, size))
     wiring = (model.build_options or {}).get("wiring")
     spec = ModelSpec(**wiring) if wiring else None
-    how = "measured" if spec else "computed from its modules"
+    grid_source = "measured" if spec else "computed from its modules"
     if spec and (spec.grid or spec.patch):
-        how = "given" if spec.grid else f"from patches of {spec.patch} pixels"
+        grid_source = "given" if spec.grid else f"from patches of {spec.patch} pixels"
     steps = "" if preprocess == "none" else f", preprocessed by {preprocess}"
     images = f"{size} px, {normalisation}{steps}"
     facts = {"weights": weights, "layers": str(spec or "a network of Locus"), "images": images}
@@ -341,7 +341,7 @@ def _opened(model: Classifier, preprocess: str, weights: str, normalisation: str
         if spec
         else {}
     )
-    facts |= {"grid": f"stride {grid.stride}, offset {grid.offset}, {how}"}
+    facts |= {"grid": f"stride {grid.stride}, offset {grid.offset}, {grid_source}"}
     return OpenedNetwork(model, preprocess, facts)
 
 
@@ -369,13 +369,16 @@ def name_map(findings: Sequence[str]) -> dict[str, int]:
 
 
 def _named_outputs(
-    given: Sequence[str] | dict[str, int], project: Sequence[str], usual: Sequence[str], count: int
+    from_flags: Sequence[str] | dict[str, int],
+    from_project: Sequence[str],
+    from_data_set: Sequence[str],
+    count: int,
 ) -> tuple[Sequence[str] | dict[str, int], str]:
     """Return the names of the outputs and their source: the flags, else the network's project, else the data set."""
     for names, where in (
-        (given, "--findings"),
-        (project, "the network's project"),
-        (usual, "the data set"),
+        (from_flags, "--findings"),
+        (from_project, "the network's project"),
+        (from_data_set, "the data set"),
     ):
         if names:
             return names, where
@@ -622,7 +625,7 @@ def read(
     wiring = stamp["model"].get("wiring")
     declared = trained_on or run.trained_on
     listed = _listed_images(declared)
-    seen = TrainingImages.listed(listed) if listed else run.training_images
+    training_images = TrainingImages.listed(listed) if listed else run.training_images
     if listed:
         declared = f"{len(listed)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
     pooling = config.global_pool
@@ -640,7 +643,7 @@ def read(
         pooling=pooling,
         network=network,
         trained_on=declared,
-        training_images=seen,
+        training_images=training_images,
         listed=listed,
         declared=split,
     )
@@ -649,11 +652,10 @@ def read(
 
 def _name_of(path: Path) -> str:
     """Return the name of a run folder, of the folder of a checkpoint, or of a file of weights."""
-    return (
-        path.stem
-        if path.suffix == backbones.SUFFIX
-        else (path if path.is_dir() else path.parent).resolve().name
-    )
+    if path.suffix == backbones.SUFFIX:
+        return path.stem
+    folder = path if path.is_dir() else path.parent
+    return folder.resolve().name
 
 
 def _listed_images(declared: str) -> frozenset[str]:

@@ -91,7 +91,8 @@ def _say_answer(outcome: Outcome) -> None:
     from locus.benchmark.report import tables
 
     cli.say(tables.headline(outcome.tables))
-    if table := tables.terminal(outcome.tables):
+    table = tables.terminal(outcome.tables)
+    if table:
         cli.say(f"\n{table}")
     published = records.published() / outcome.folder.path.name
     folder = outcome.folder.path

@@ -17,11 +17,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     log.info("reading the data set, and the maps or boxes")
     from locus.benchmark.entries import entry  # after the flags are checked
 
-    given = entry.read(config)
-    log.info("scoring %d cases", len(given.answers.pairs))
+    external_entry = entry.read(config)
+    log.info("scoring %d cases", len(external_entry.answers.pairs))
     from locus.benchmark.suite.external import run  # after the files are checked: imports torch
 
-    return run(config, given, cli.say)
+    return run(config, external_entry, cli.say)
 
 
 if __name__ == "__main__":

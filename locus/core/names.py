@@ -129,20 +129,20 @@ def canonical_finding(finding: str) -> str:
     >>> canonical_finding("Pleural effusion") == canonical_finding("Effusion")
     True
     """
-    word = re.sub(r"[\W_]+", "", identity(finding).replace("/", "or").casefold()) or finding
-    return ALIASES.get(word, word)
+    normalised = re.sub(r"[\W_]+", "", identity(finding).replace("/", "or").casefold()) or finding
+    return ALIASES.get(normalised, normalised)
 
 
-def find_finding(word: str, findings: Iterable[str]) -> str | None:
-    """Return the finding that ``word`` names, also by a synonym or another spelling; None if not exactly one matches.
+def find_finding(label: str, findings: Iterable[str]) -> str | None:
+    """Return the finding that ``label`` names, also by a synonym or another spelling; None if not exactly one matches.
 
     Misspelled and partial names do not match.
     """
     names = list(findings)
-    same = [name for name in names if canonical_finding(name) == canonical_finding(word)]
-    if word in names:
-        return word
-    return same[0] if len(same) == 1 else None
+    matching = [name for name in names if canonical_finding(name) == canonical_finding(label)]
+    if label in names:
+        return label
+    return matching[0] if len(matching) == 1 else None
 
 
 def duplicates(names: Iterable[T]) -> list[T]:
@@ -171,10 +171,11 @@ def require_findings(findings: Iterable[str]) -> None:
             )
             raise BadValueError(f"the finding {finding!r} {reason}: give it another name")
         require_name(finding)
-        if (other := names.setdefault(canonical_finding(finding), finding)) != finding:
-            same = "are the same name, because case, signs and synonyms do not count"
+        earlier = names.setdefault(canonical_finding(finding), finding)
+        if earlier != finding:
+            problem = "are the same name, because case, signs and synonyms do not count"
             raise BadValueError(
-                f"the findings {other!r} and {finding!r} {same}: rename one of them"
+                f"the findings {earlier!r} and {finding!r} {problem}: rename one of them"
             )
 
 
@@ -192,11 +193,11 @@ def spelled_twice(names: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-def normalize_data_set(word: str) -> str:
+def normalize_data_set(dataset: str) -> str:
     """Return the name and options of a data set in the current spelling; log a warning for an older spelling."""
-    if not isinstance(word, str):
-        raise BadValueError(f"the data set is {word!r}: give its name, such as 'NIH'")
-    name, colon, options = word.partition(":")
+    if not isinstance(dataset, str):
+        raise BadValueError(f"the data set is {dataset!r}: give its name, such as 'NIH'")
+    name, colon, options = dataset.partition(":")
     if name in SPELLED:
         log.warning("data set %s: the current spelling is %s", name, SPELLED[name])
     return SPELLED.get(name, name) + colon + options
@@ -212,8 +213,9 @@ def match(label: str, findings: Sequence[str]) -> str:
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
     ('COVID', 'Viral Pneumonia')
     """
-    if (named := find_finding(label, findings)) is not None:
-        return named
+    exact = find_finding(label, findings)
+    if exact is not None:
+        return exact
     for fitting in (
         [finding for finding in findings if _letters(finding) == _letters(label)],
         [finding for finding in findings if _is_part(label, finding)],
@@ -225,15 +227,15 @@ def match(label: str, findings: Sequence[str]) -> str:
 
 def _is_part(label: str, finding: str) -> bool:
     """Return True if the label begins words of the finding or contains all of them, and neither negates the other."""
-    words = _words(finding)
-    typed = _words(label)
-    text = "".join(typed)
-    begins = any("".join(words[i:]).startswith(text) for i in range(len(words)))
-    contains = f" {' '.join(words)} " in f" {' '.join(typed)} "
+    finding_words = _words(finding)
+    label_words = _words(label)
+    text = "".join(label_words)
+    begins = any("".join(finding_words[i:]).startswith(text) for i in range(len(finding_words)))
+    contains = f" {' '.join(finding_words)} " in f" {' '.join(label_words)} "
     return (
         len(text) >= MIN_PARTIAL_LENGTH
         and (begins or contains)
-        and not NEGATIONS & {*words} ^ NEGATIONS & {*typed}
+        and not NEGATIONS & {*finding_words} ^ NEGATIONS & {*label_words}
     )
 
 
@@ -251,12 +253,13 @@ def augment_words(augment: str) -> tuple[str, ...]:
     >>> augment_words("affine_contrast:flip=True,hide=.5"), augment_words("cutmix"), augment_words("has:hide=0.0")
     (('HaS',), ('CutMix',), ())
     """
-    used = {"HaS": r"has\b|.*\bhide=", "CutMix": r"cutmix\b|.*\bcutmix="}
-    unused = {"HaS": r"\bhide=[0.]+(,|$)", "CutMix": r"\bcutmix=[0.]+(,|$)"}
+    patterns = {"HaS": r"has\b|.*\bhide=", "CutMix": r"cutmix\b|.*\bcutmix="}
+    patterns_without_effect = {"HaS": r"\bhide=[0.]+(,|$)", "CutMix": r"\bcutmix=[0.]+(,|$)"}
     return tuple(
-        n
-        for n, option in used.items()
-        if re.match(option, augment) and not re.search(unused[n], augment)
+        augmentation
+        for augmentation, option in patterns.items()
+        if re.match(option, augment)
+        and not re.search(patterns_without_effect[augmentation], augment)
     )
 
 
@@ -266,7 +269,9 @@ def marker_words(dataset: str) -> str:
     >>> marker_words("implanted:train=9,marker=Mass"), marker_words("implanted:train=9")
     ('marker=Mass', '')
     """
-    return next((word for word in re.split("[:,]", dataset) if word.startswith("marker=")), "")
+    return next(
+        (option for option in re.split("[:,]", dataset) if option.startswith("marker=")), ""
+    )
 
 
 def backbone_words(backbone: str) -> str:

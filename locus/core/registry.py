@@ -86,7 +86,8 @@ def _name(node: ast.ClassDef) -> str | None:
             ):
                 if value is None:  # a name without a value, which subclasses set
                     return ""
-                if name := _text(value):
+                name = _text(value)
+                if name:
                     return name
     return None
 
@@ -145,26 +146,26 @@ class Registry:
         """Name -> a class registered in this session; see ``adding``."""
 
     @contextlib.contextmanager
-    def adding(self, parts: Sequence[type[Any]]) -> Iterator[None]:
-        """Register the classes ``parts``, for example from a notebook, for the duration of the block.
+    def adding(self, classes: Sequence[type[Any]]) -> Iterator[None]:
+        """Register the ``classes``, for example from a notebook, for the duration of the block.
 
         Raises ``BadValueError`` for a class without a valid ``name`` and for a name that is already taken.
         """
         added: dict[str, type[Any]] = {}
-        for part in parts:
-            if not inspect.isclass(part):
-                raise BadValueError(f"{part!r} is not a class: give a {self.kind} class")
-            name = getattr(part, "name", None)
+        for part_class in classes:
+            if not inspect.isclass(part_class):
+                raise BadValueError(f"{part_class!r} is not a class: give a {self.kind} class")
+            name = getattr(part_class, "name", None)
             if not isinstance(name, str) or not name.isidentifier():
                 example = f'such as name = "my{self.kind.replace(" ", "")}"'
                 advice = f"set a Python identifier, {example}, in the {self.kind} class"
-                raise BadValueError(f"{part!r} has the name {name!r}: {advice}")
-            is_registered = name in self.names() and self.get(name) is not part
-            if is_registered or added.get(name, part) is not part:
+                raise BadValueError(f"{part_class!r} has the name {name!r}: {advice}")
+            is_registered = name in self.names() and self.get(name) is not part_class
+            if is_registered or added.get(name, part_class) is not part_class:
                 raise BadValueError(
-                    f"another {self.kind} is called {name!r}: give {part.__qualname__} another name"
+                    f"another {self.kind} is called {name!r}: give {part_class.__qualname__} another name"
                 )
-            added[name] = part
+            added[name] = part_class
         before = self.added
         self.added = {**before, **added}
         try:
@@ -275,24 +276,24 @@ class Registry:
             return self._declared(name)
         return _with_name(self._module(name), name)
 
-    def build(self, spec: str, **given: Any) -> Any:
-        """Create an instance with the options of the spec and the ``given`` keyword arguments."""
-        return construct(self.get(spec), self.kind, spec, given)
+    def build(self, spec: str, **arguments: Any) -> Any:
+        """Create an instance with the options of the spec and the keyword ``arguments``."""
+        return construct(self.get(spec), self.kind, spec, arguments)
 
     def _declared(self, name: str) -> type[Any]:
         """Return the class of an entry point, which must have the name of the entry point."""
         point = self.entry_points[name]
         try:
-            part = point.load()
+            part_class = point.load()
         except BROKEN as error:
             raise NotAvailableError(
                 f"the {self.kind} {name!r} cannot be imported: {reason(error)}"
             ) from error
-        if not inspect.isclass(part) or getattr(part, "name", None) != name:
+        if not inspect.isclass(part_class) or getattr(part_class, "name", None) != name:
             raise NotAvailableError(
                 f"{point.value}, an entry point, is not a class with name = {name!r}"
             )
-        return part
+        return part_class
 
     def _module(self, name: str) -> ModuleType:
         path = self.files[name]
@@ -314,40 +315,42 @@ CHECKS = Registry("locus.benchmark.checks", "check")
 BASELINES = Registry("locus.benchmark.baselines", "baseline", any_name=True)
 
 
-def build(parts: Mapping[str, Callable[..., Any]], kind: str, spec: str, **given: Any) -> Any:
-    """Create the part of a spec, as ``construct`` does. Raises ``UnknownNameError`` if it is not among the ``parts``.
+def build(
+    builders: Mapping[str, Callable[..., Any]], kind: str, spec: str, **arguments: Any
+) -> Any:
+    """Create the part of a spec, as ``construct`` does. Raises ``UnknownNameError`` if ``builders`` does not have it.
 
     >>> build({"complex": complex}, "number", "complex:real=3", imag=4)
     (3+4j)
     """
-    return construct(named(parts, kind, spec), kind, spec, given)
+    return construct(named(builders, kind, spec), kind, spec, arguments)
 
 
-def named(parts: Mapping[str, T], kind: str, spec: str) -> T:
-    """Return the part that a spec names. Raises ``UnknownNameError`` if it is not among the ``parts``."""
+def named(parts_by_name: Mapping[str, T], kind: str, spec: str) -> T:
+    """Return the part that a spec names. Raises ``UnknownNameError`` if ``parts_by_name`` does not have it."""
     name = spec.split(":")[0]
-    if name not in parts:
-        raise UnknownNameError(kind, name, [*parts])
-    return parts[name]
+    if name not in parts_by_name:
+        raise UnknownNameError(kind, name, [*parts_by_name])
+    return parts_by_name[name]
 
 
-def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, Any]) -> Any:
+def construct(builder: Callable[..., Any], kind: str, spec: str, arguments: dict[str, Any]) -> Any:
     """Build a part with the options of its spec.
 
     Args:
-        part: the class or function.
+        builder: the class or function.
         kind: what it is, for errors: ``method``, ``data set`` …
         spec: the name with options: ``occlusion:window=32``.
-        given: other options; those of ``spec`` override them.
+        arguments: other options; those of ``spec`` override them.
 
     Returns:
-        What ``part`` returns.
+        What ``builder`` returns.
 
     Raises:
-        BadValueError: ``part`` does not have an option, or ``spec`` gives one twice.
+        BadValueError: ``builder`` does not have an option, or ``spec`` gives one twice.
     """
-    values = {**given, **options(spec)}
-    parameters = inspect.signature(part).parameters.values()
+    values = {**arguments, **options(spec)}
+    parameters = inspect.signature(builder).parameters.values()
     allowed = [parameter.name for parameter in parameters if parameter.kind not in VARIADIC]
     for name in values:
         if name not in allowed:
@@ -355,7 +358,7 @@ def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, A
             raise BadValueError(
                 f"the {kind} {spec.split(':')[0]!r} has no option {name!r}; it has: {option_names}"
             )
-    return part(**values)
+    return builder(**values)
 
 
 def validated(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -410,16 +413,16 @@ def options(spec: str) -> dict[str, Any]:
     return values
 
 
-def normalize_name(spec: str, known: Collection[str]) -> str:
+def normalize_name(spec: str, registered_names: Collection[str]) -> str:
     """Return a spec with its name in the registered spelling; case, ``-``, ``_`` and spaces are ignored.
 
     >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
     """
     name, colon, option_text = spec.partition(":")
-    if name in known:
+    if name in registered_names:
         return spec
-    registered = {_bare(known_name): known_name for known_name in known}
+    registered = {_bare(known_name): known_name for known_name in registered_names}
     return registered.get(_bare(name), name) + colon + option_text
 
 

@@ -360,7 +360,7 @@ class GroundingSection(Section):
         rule = RULES[metric]
         counts = self._counts(metric)
         models = listed(
-            [f"{counts[mark]} {words}" for mark, words in WORDS.items() if counts[mark]]
+            [f"{counts[mark]} {description}" for mark, description in WORDS.items() if counts[mark]]
         )
         title = f"**{TITLES[self.dataset]}** ({rule.heading}, {rule.words})"
         score = number(blind(self.records, metric))

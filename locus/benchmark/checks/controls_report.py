@@ -178,7 +178,8 @@ class ControlsReport(CheckReport):
         auroc_of = auroc_by_model(self.leaderboard.records)
         aurocs = [auroc_of[run.cell.model_key] for run in runs if run.cell.model_key in auroc_of]
         auroc = number(sum(aurocs) / len(aurocs), digits=2) if aurocs else NOTHING
-        runs_with_marker, uses = "0", NOTHING
+        runs_with_marker = "0"
+        uses = NOTHING
         if network.used is not None:
             runs_with_marker = str(network.used.runs)
             uses = f"{network.used.images} of {network.used.all_images}"
@@ -199,9 +200,11 @@ class ControlsReport(CheckReport):
         if not self.networks:
             return
         first = self.networks[0]
-        if (best_by_class := first.best("class")) is not None:
+        best_by_class = first.best("class")
+        if best_by_class is not None:
             yield _class_sentence(first, best_by_class)
-        if (best_by_use := first.best("use")) is not None:
+        best_by_use = first.best("use")
+        if best_by_use is not None:
             yield _use_sentence(first, best_by_use)
         if first.used is not None:
             yield _shortcut_sentence(first, first.used)
@@ -232,9 +235,13 @@ def _class_sentence(network: NetworkAnswers, best: MethodAnswers) -> str:
         n=best.values["own"].n,
         swap=best.words("swap"),
     )
-    having = [method for method in network.methods if method.is_method and "class" in method.values]
+    answered = [
+        method for method in network.methods if method.is_method and "class" in method.values
+    ]
     # an interval without ends: the map of the other finding never differs
-    equal = [f"`{method.row.name}`" for method in having if (method.values["class"].low or 0) <= 0]
+    equal = [
+        f"`{method.row.name}`" for method in answered if (method.values["class"].low or 0) <= 0
+    ]
     if equal:
         text += f" No difference is shown for {grouping.listed(equal)}."
     return text
@@ -242,18 +249,20 @@ def _class_sentence(network: NetworkAnswers, best: MethodAnswers) -> str:
 
 def _use_sentence(network: NetworkAnswers, best: MethodAnswers) -> str:
     """Return what the pixels of the best map are worth to the network, beside the baselines."""
-    others = ", ".join(
+    baseline_uses = ", ".join(
         f"`{name}` {network.of(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE)
     )
     tau = _agreement(network, "use")
     return NOTES["controls_use"].format(
-        top=best.row.name, use=best.words("use"), others=others, tau=tau
+        top=best.row.name, use=best.words("use"), others=baseline_uses, tau=tau
     )
 
 
-def _shortcut_sentence(network: NetworkAnswers, used: MarkerUse) -> str:
+def _shortcut_sentence(network: NetworkAnswers, marker_use: MarkerUse) -> str:
     """Return how often the network uses the marker, and how often the best map shows this."""
-    based = f"{used.images} of {used.all_images} images ({counted(used.runs, 'run')})"
+    based = (
+        f"{marker_use.images} of {marker_use.all_images} images ({counted(marker_use.runs, 'run')})"
+    )
     best = network.best("seen")
     if best is None:
         return NOTES["controls_not_used"].format(based=based)
@@ -274,11 +283,13 @@ def _intervals(network: NetworkAnswers, names: Sequence[str], answer: str) -> li
 
 def _agreement(network: NetworkAnswers, answer: str) -> str:
     """Return Kendall's tau of the methods by hits and by an ``answer``, with its interval; a dash for few methods."""
-    having = [method for method in network.methods if method.is_method and answer in method.samples]
-    if len(having) < MIN_RANKED_METHODS:
+    answered = [
+        method for method in network.methods if method.is_method and answer in method.samples
+    ]
+    if len(answered) < MIN_RANKED_METHODS:
         return NOTHING
-    by_hits = {method.row.name: method.samples[MAIN] for method in having}
-    by_answer = {method.row.name: method.samples[answer] for method in having}
+    by_hits = {method.row.name: method.samples[MAIN] for method in answered}
+    by_answer = {method.row.name: method.samples[answer] for method in answered}
     ranks = agreement(by_hits, by_answer)
     return number(Estimate(ranks.tau, ranks.low, ranks.high))
 
@@ -316,14 +327,16 @@ def _answers(
     uses = []
     for row in rows:
         ratios = _ratios(row, columns)
-        if (with_marker := marked.get((row.cell.network_without_marker, row.name))) is not None:
-            of_marker, used = _marker_ratios(row, with_marker, columns)
-            ratios += of_marker
-            uses += used
+        with_marker = marked.get((row.cell.network_without_marker, row.name))
+        if with_marker is not None:
+            marker_ratios, marker_uses = _marker_ratios(row, with_marker, columns)
+            ratios += marker_ratios
+            uses += marker_uses
         values = {}
         samples = {}
         for ratio in ratios:
-            if (answer := _answer(ratio, columns)) is not None:
+            answer = _answer(ratio, columns)
+            if answer is not None:
                 values[ratio.name], samples[ratio.name] = answer
         methods.append(MethodAnswers(row, values, samples))
     methods.sort(key=lambda method: method.rank_key)
@@ -393,37 +406,40 @@ def _wide(row: Row, columns: CaseColumns, name: str) -> FloatArray:
 
 def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Estimate, RowSamples] | None:
     """Return the mean over findings of sums of ``part`` over sums of ``whole``; None if nothing is known."""
-    whole = np.asarray(ratio.whole, np.float64)
-    is_defined = (whole != 0).any(1)
+    denominators = np.asarray(ratio.whole, np.float64)
+    is_defined = (denominators != 0).any(1)
     if not is_defined.any():
         return None
-    whole = whole[is_defined]
-    part = np.where(whole != 0, ratio.part[is_defined], 0)
+    denominators = denominators[is_defined]
+    numerators = np.where(denominators != 0, ratio.part[is_defined], 0)
     findings = columns.findings[is_defined]
     patients = columns.patients[is_defined]
-    theta, left_out = leave_one_out(part, whole, CaseGroups.of(findings, patients))
-    low, high = None, None
+    theta, left_out = leave_one_out(numerators, denominators, CaseGroups.of(findings, patients))
+    low = None
+    high = None
     if left_out.shape[1] >= MIN_PATIENTS:
         if len(ratio.row.runs) == 1:
-            low, high = _ends_of_one_run(ratio.name, part[:, 0], whole[:, 0], findings, patients)
+            low, high = _ends_of_one_run(
+                ratio.name, numerators[:, 0], denominators[:, 0], findings, patients
+            )
         else:
             low, high = _ends_over_runs(ratio.name, theta, left_out)
-    case_count = int((whole != 0).sum(0).max())
+    case_count = int((denominators != 0).sum(0).max())
     interval = Estimate(float(theta.mean()), low, high, n=case_count)
     return interval, RowSamples(run_names(ratio.row.runs), theta, left_out)
 
 
 def _ends_of_one_run(
     name: str,
-    part: FloatArray,
-    whole: FloatArray,
+    numerators: FloatArray,
+    denominators: FloatArray,
     findings: NDArray[np.str_],
     patients: NDArray[np.str_],
 ) -> tuple[float | None, float | None]:
     """Return the interval over patients of the mean over findings, from (K,) values."""
     names = [*np.unique(findings)]
     index = CaseIndex.of(findings.tolist(), patients.tolist())
-    column = Column(name, "none", part, whole, is_share=name in SHARES)
+    column = Column(name, "none", numerators, denominators, is_share=name in SHARES)
     mean = scores(estimate([column], index, names, seed=0), names)[-1]
     return mean.low, mean.high
 

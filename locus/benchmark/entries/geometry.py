@@ -110,7 +110,8 @@ def geometry_of(name: str | None) -> Geometry:
 
 def _two_numbers(values: Any) -> tuple[float, float]:
     """Return the first two of ``values`` as finite numbers. Raises ``ValueError``, ``TypeError`` or ``LookupError``."""
-    y, x = float(values[0]), float(values[1])
+    y = float(values[0])
+    x = float(values[1])
     if not (math.isfinite(y) and math.isfinite(x)):
         raise ValueError("all numbers must be finite")
     return y, x

@@ -56,9 +56,9 @@ def read_values(
     for image, finding in tqdm(available, desc="read maps", unit="map", leave=False, disable=None):
         source = sources[image, finding]
         sample = samples[image]
-        read = partial(_covering, source, geometry, sample.frame)
+        read_map = partial(_covering, source, geometry, sample.frame)
         try:
-            values = read()
+            values = read_map()
         except NotFiniteError:
             if missing == "error":
                 raise
@@ -66,7 +66,7 @@ def read_values(
             continue
         if judges_masks:
             _refuse_larger(values, sample.frame, source.where)
-        maps[image, finding] = memory.kept(values, read)
+        maps[image, finding] = memory.kept(values, read_map)
         if values.min() == values.max():
             constant.append(source.where)
         if finding in sample.boxes and geometry.declared in ("conventional", "pixels"):

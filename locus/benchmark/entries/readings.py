@@ -93,21 +93,21 @@ class Heat:
 
     def transposed(self) -> "Heat":
         """Return the transposed map."""
-        other = copy(self)
-        other.values = self.values.T
-        return other
+        transposed_heat = copy(self)
+        transposed_heat.values = self.values.T
+        return transposed_heat
 
     def share(self, boxes: FloatArray, frame: tuple[int, int]) -> float:
         """Return the share of the heat inside the ``boxes`` (M,4) in the ``frame`` (H, W); nan for a constant map."""
         inside, area = self._inside(boxes, frame)
-        whole = self.total - self.low * self.values.size
-        return (inside - self.low * area) / whole if self.low < self.high else np.nan
+        total_heat = self.total - self.low * self.values.size
+        return (inside - self.low * area) / total_heat if self.low < self.high else np.nan
 
     def inverted_share(self, boxes: FloatArray, frame: tuple[int, int]) -> float:
         """Return the same share of the inverted map, whose highest value counts as no heat."""
         inside, area = self._inside(boxes, frame)
-        whole = self.high * self.values.size - self.total
-        return (self.high * area - inside) / whole if self.low < self.high else np.nan
+        total_heat = self.high * self.values.size - self.total
+        return (self.high * area - inside) / total_heat if self.low < self.high else np.nan
 
     def _inside(self, boxes: FloatArray, frame: tuple[int, int]) -> tuple[float, float]:
         """Return the sum of the values inside the boxes, and the area of the boxes in positions of the map."""
@@ -160,7 +160,8 @@ def _share_of_square(heat: Heat, boxes: FloatArray, frame: tuple[int, int], side
     height, width = frame
     if height == width or heat.values.shape[0] != heat.values.shape[1]:
         return np.nan
-    top, left = (height - side) / 2, (width - side) / 2
+    top = (height - side) / 2
+    left = (width - side) / 2
     in_square = np.clip(boxes - [left, top, left, top], 0, side)
     sides = in_square[:, 2:] - in_square[:, :2]
     in_square = in_square[(sides > 0).all(axis=1)]

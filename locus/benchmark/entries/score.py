@@ -189,8 +189,8 @@ def _entry_cells(
         row_names += baselines.of_training_part()
     pairs = [(row, protocol) for row in row_names for protocol in _protocol_names(entry, row)]
     if chosen:
-        used = (names.MAIN_PROTOCOL, *chosen)
-        pairs = [(row, protocol) for row, protocol in pairs if protocol in used]
+        used_protocols = (names.MAIN_PROTOCOL, *chosen)
+        pairs = [(row, protocol) for row, protocol in pairs if protocol in used_protocols]
     if names.ADDED in chosen:
         joined_rows = [row for row in baselines.beside_prior() if row != names.UNTRAINED]
         added_rows = [entry.name, *joined_rows]

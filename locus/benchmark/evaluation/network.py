@@ -212,7 +212,9 @@ def sample_counts(trained: Sequence[ModelRun], cell: Cell) -> dict[str, int]:
     ``explained images`` is included if the cell limits the number of images.
     """
     samples = select_samples(trained, cell.images)
-    boxed = [sample for run in trained for sample in run.scorable_images if sample.boxes]
+    boxed = []
+    for run in trained:
+        boxed += [sample for sample in run.scorable_images if sample.boxes]
     counts = {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),

@@ -199,8 +199,8 @@ class Evaluation:
         methods = dict.fromkeys(
             record.method for record in map_records if grouping.is_method(record)
         )
-        others = {record.method for record in map_records} - methods.keys()
-        return f"{', '.join(networks)}: {', '.join(methods)} and {len(others)} baselines"
+        baseline_names = {record.method for record in map_records} - methods.keys()
+        return f"{', '.join(networks)}: {', '.join(methods)} and {len(baseline_names)} baselines"
 
     def __str__(self) -> str:
         """Return the answer, the cells without a score, and ``table``."""
@@ -454,8 +454,8 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
     ]
     choices = {name: name for name in ranked}
     names = [named(choices, "method", name) for name in (first, second) if name is not None]
-    others = [name for name in ranked if name not in names]
-    left, right = [*names, *others][:2]
+    other_names = [name for name in ranked if name not in names]
+    left, right = [*names, *other_names][:2]
     run_cases = [*result._cases(left), *result._cases(right)]
     in_memory = result.models[0].trained[0]
     values = [

@@ -104,8 +104,8 @@ def device(subject: MethodOnModel) -> Observation:
     except NotImplementedError:  # meta tensors cannot be moved back
         moved = "moves tensors to the images' device; only a GPU shows whether it moves all of them"
         return Observation("info", moved)
-    good = maps.device == evidence.A.device
-    return judged(good, f"maps are {'' if good else 'not '}on the images' device")
+    is_on_device = maps.device == evidence.A.device
+    return judged(is_on_device, f"maps are {'' if is_on_device else 'not '}on the images' device")
 
 
 class Elsewhere(TorchFunctionMode):
@@ -113,14 +113,18 @@ class Elsewhere(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Return the function's result, on the meta device if it is a new tensor."""
-        made = func(*args, **(kwargs or {}))
-        flat = [
+        result = func(*args, **(kwargs or {}))
+        arguments = [
             value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])
         ]
-        new = "device" not in (kwargs or {}) and not any(
-            isinstance(value, Tensor) for value in flat
+        is_new_tensor = "device" not in (kwargs or {}) and not any(
+            isinstance(value, Tensor) for value in arguments
         )
-        return made.to("meta") if new and isinstance(made, Tensor) and made.ndim > 0 else made
+        return (
+            result.to("meta")
+            if is_new_tensor and isinstance(result, Tensor) and result.ndim > 0
+            else result
+        )
 
 
 @question("maps are NaN or infinite: guard denominators against 0, subtract the maximum before exp")
@@ -135,10 +139,12 @@ def finite(subject: MethodOnModel) -> Observation:
         name: replace(subject, model=net, images=images[:2]).maps()
         for name, (net, images) in cases.items()
     }
-    bad = [name for name, values in maps.items() if not values.isfinite().all()]
+    not_finite = [name for name, values in maps.items() if not values.isfinite().all()]
     return judged(
-        not bad,
-        f"NaN or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}",
+        not not_finite,
+        f"NaN or infinite for {', '.join(not_finite)}"
+        if not_finite
+        else f"finite for {', '.join(cases)}",
     )
 
 
@@ -154,10 +160,10 @@ def _silent(subject: MethodOnModel) -> Classifier:
     """Return the model with feature maps of zeros: its normalisation layers output 0."""
     network = copy.deepcopy(subject.model)
     with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):
-                nn.init.zeros_(part.weight)
-                nn.init.zeros_(part.bias)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+                nn.init.zeros_(module.weight)
+                nn.init.zeros_(module.bias)
     return network
 
 
@@ -166,11 +172,11 @@ def _silent(subject: MethodOnModel) -> Classifier:
 )
 def batch(subject: MethodOnModel) -> Observation:
     """Compare the maps of a batch with those of each image alone and of the batch in reverse order."""
-    whole = subject.maps()
+    in_batch = subject.maps()
     alone = torch.cat([subject.maps(image[None]) for image in subject.images])
     reverse = subject.maps(subject.images.flip(0)).flip(0)
     return first_failure(
-        [same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")]
+        [same(alone, in_batch, "alone and in a batch"), same(reverse, in_batch, "in another order")]
     )
 
 
@@ -183,14 +189,16 @@ def company(subject: MethodOnModel) -> Observation:
     A method that changes the evidence changes the other methods' maps.
     """
     method = subject.make()
-    others = [word for word in REFERENCE_METHODS if word != subject.make().name]
-    plain = subject.maps_of(others)
-    first, last = subject.maps_of([method, *others]), subject.maps_of([*others, method])
+    other_names = [name for name in REFERENCE_METHODS if name != subject.make().name]
+    plain = subject.maps_of(other_names)
+    first = subject.maps_of([method, *other_names])
+    last = subject.maps_of([*other_names, method])
     answers = [
-        same(first[word], plain[word], f"{word} after the method and without it") for word in others
+        same(first[name], plain[name], f"{name} after the method and without it")
+        for name in other_names
     ]
-    words = "after other methods and before them"
-    return first_failure([*answers, same(last[method.name], first[method.name], words)])
+    order_of_methods = "after other methods and before them"
+    return first_failure([*answers, same(last[method.name], first[method.name], order_of_methods)])
 
 
 @question(
@@ -210,9 +218,18 @@ def inputs(subject: MethodOnModel) -> Observation:
 )
 def findings(subject: MethodOnModel) -> Observation:
     """Compare the maps of all findings with those of two findings in another order, and of one finding."""
-    whole, subsets = subject.maps(), {"two findings": [2, 0], "one finding": [1]}
-    pairs = {what: (subject.maps(findings=some), whole[:, some]) for what, some in subsets.items()}
-    return first_failure([same(*pair, f"of {what} and of all") for what, pair in pairs.items()])
+    all_maps = subject.maps()
+    subsets = {"two findings": [2, 0], "one finding": [1]}
+    maps_of_subsets = {
+        subset_name: (subject.maps(findings=indices), all_maps[:, indices])
+        for subset_name, indices in subsets.items()
+    }
+    return first_failure(
+        [
+            same(*pair, f"of {subset_name} and of all")
+            for subset_name, pair in maps_of_subsets.items()
+        ]
+    )
 
 
 @question(
@@ -246,13 +263,11 @@ def position(subject: MethodOnModel) -> Observation:
     plant_patches(subject.model)
     maps = subject.maps(patch_images(*subject.images.shape[-2:]))
     means = quadrant_means(maps)
-    right = means.argmax(-1) == torch.arange(len(maps))[:, None]
+    is_in_quadrant = means.argmax(-1) == torch.arange(len(maps))[:, None]
     strongest = (means == means.amax(-1, keepdim=True)).sum(-1) == 1
-    missed = int((~(right & strongest)).sum())
-    words = (
-        f"{missed} of {right.numel()} maps are strongest in another quadrant than that of the patch"
-    )
-    return judged(not missed, words if missed else "the maps follow a patch into each quadrant")
+    missed = int((~(is_in_quadrant & strongest)).sum())
+    failure = f"{missed} of {is_in_quadrant.numel()} maps are strongest in another quadrant than that of the patch"
+    return judged(not missed, failure if missed else "the maps follow a patch into each quadrant")
 
 
 @question(
@@ -265,11 +280,14 @@ def repeat(subject: MethodOnModel) -> Observation:
         torch.manual_seed(1)
         first = subject.maps(method=method)
         torch.manual_seed(2)
-        other = subject.maps()
+        from_other_instance = subject.maps()
         subject.maps(subject.images.flip(-1), method=method)
         again = subject.maps(method=method)
     return first_failure(
-        [same(other, first, "two instances"), same(again, first, "before and after other images")]
+        [
+            same(from_other_instance, first, "two instances"),
+            same(again, first, "before and after other images"),
+        ]
     )
 
 
@@ -324,7 +342,7 @@ def process(subject: MethodOnModel) -> Observation:
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
-    changed = [what for what, value in before.items() if after[what] != value]
+    changed = [name for name, value in before.items() if after[name] != value]
     return judged(
         not changed,
         f"changed: {', '.join(changed)}" if changed else f"unchanged: {', '.join(before)}",
@@ -342,9 +360,9 @@ def state(network: nn.Module) -> dict[str, Any]:
         requires_grad[name] = parameter.requires_grad
     modes = []
     hook_counts = []
-    for part in network.modules():
-        modes.append(part.training)
-        hook_counts.append([len(getattr(part, kind)) for kind in HOOKS])
+    for module in network.modules():
+        modes.append(module.training)
+        hook_counts.append([len(getattr(module, kind)) for kind in HOOKS])
     # hooks of all modules of the process
     hook_counts.append([len(getattr(hooks, f"_global{kind}")) for kind in HOOKS])
     return {
@@ -358,9 +376,9 @@ def state(network: nn.Module) -> dict[str, Any]:
 
 def _process(images: Tensor) -> dict[str, Any]:
     numpy: Any = np.random.get_state(legacy=False)
-    drawn = [numpy["state"]["pos"], numpy["state"]["key"].tobytes()]
+    numpy_state = [numpy["state"]["pos"], numpy["state"]["key"].tobytes()]
     return {
-        "random states": [_fingerprint(torch.get_rng_state()), drawn, random.getstate()],
+        "random states": [_fingerprint(torch.get_rng_state()), numpy_state, random.getstate()],
         "gradient mode": [torch.is_grad_enabled(), torch.is_inference_mode_enabled()],
         "default type": [torch.get_default_dtype(), torch.get_default_device()],
         "threads": torch.get_num_threads(),
@@ -378,13 +396,16 @@ def _fingerprint(values: Tensor) -> int:
 )
 def stated(subject: MethodOnModel) -> Observation:
     """Check that the class has a docstring and a ``source``, which appear in docs/methods.md."""
-    part = type(subject.make())
+    method_class = type(subject.make())
     absent = [
-        what
-        for what, text in {"docstring": part.__doc__, "source": part.source}.items()
+        attribute
+        for attribute, text in {
+            "docstring": method_class.__doc__,
+            "source": method_class.source,
+        }.items()
         if not text
     ]
-    return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
+    return judged(not absent, f"no {' and no '.join(absent)}" if absent else method_class.source)
 
 
 @question("the engine computes what `needs` declares: list everything that the method reads")
@@ -394,7 +415,8 @@ def needs(subject: MethodOnModel) -> Observation:
     For example, reading gradients without "gradients" in ``needs`` fails.
     """
     method = subject.make()
-    if unknown := method.needs - NEEDS:
+    unknown = method.needs - NEEDS
+    if unknown:
         return Observation(
             "fail",
             f"unknown needs: {', '.join(sorted(unknown))}; allowed: {', '.join(sorted(NEEDS))}",
@@ -422,9 +444,9 @@ class GuardedEvidence(EvidenceView):
         needed = NEEDED.get(name, ())
         if needed and not self._needs & set(needed):
             declared = ", ".join(sorted(self._needs)) or "nothing"
-            what = {"gradients": "gradients or .G"}.get(name, name)
+            shown_name = {"gradients": "gradients or .G"}.get(name, name)
             raise UndeclaredError(
-                f"reads evidence.{what} but declares {declared}: add {needed[0]} to needs"
+                f"reads evidence.{shown_name} but declares {declared}: add {needed[0]} to needs"
             )
         value = super().__getattr__(name)
         return guarded(value, self._needs) if isinstance(value, NetworkEvidence) else value
@@ -435,8 +457,8 @@ class GuardedEvidence(EvidenceView):
 
     def parts(self) -> Iterator[tuple[slice, Evidence]]:
         """Guard the evidence of each part."""
-        for rows, part in self._source().parts():
-            yield rows, guarded(part, self._needs)
+        for rows, evidence in self._source().parts():
+            yield rows, guarded(evidence, self._needs)
 
 
 def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
@@ -452,15 +474,15 @@ def cost(subject: MethodOnModel) -> Observation:
     ``COST_REPEATS``
     times, until ``MAX_COST_SECONDS`` have passed.
     """
-    bare: list[float] = []
-    whole: list[float] = []
+    forward_seconds: list[float] = []
+    method_seconds: list[float] = []
     while (
-        len(bare) < COST_REPEATS and sum(whole) < MAX_COST_SECONDS
+        len(forward_seconds) < COST_REPEATS and sum(method_seconds) < MAX_COST_SECONDS
     ):  # alternate: other load affects both
-        bare.append(_seconds(lambda: subject.model(subject.images)))
-        whole.append(_seconds(subject.maps))
-    text = f"{min(whole) / min(bare):.1f} times a forward pass, {len(subject.images)} images"
-    return Observation("info", text, min(bare))
+        forward_seconds.append(_seconds(lambda: subject.model(subject.images)))
+        method_seconds.append(_seconds(subject.maps))
+    text = f"{min(method_seconds) / min(forward_seconds):.1f} times a forward pass, {len(subject.images)} images"
+    return Observation("info", text, min(forward_seconds))
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -485,12 +507,12 @@ PRICES = {
 def page() -> str:
     """Return the page as Markdown: all methods, ``smooth``, differences, factors of FullGrad, and placement."""
     smooth = [
-        " ".join(inspect.cleandoc(part.__doc__ or "").replace("``", "`").split())
-        for part in (Aug, Eigen)
+        " ".join(inspect.cleandoc(smoothing.__doc__ or "").replace("``", "`").split())
+        for smoothing in (Aug, Eigen)
     ]
     headers = {"fast": HEADERS[:-1], "slow": HEADERS}
     rows = {
-        name: [_row(word)[: len(headers[name])] for word in methods.expand([name])]
+        name: [_row(method_name)[: len(headers[name])] for method_name in methods.expand([name])]
         for name in headers
     }
     groups = {
@@ -508,32 +530,33 @@ def page() -> str:
 
 def _differences() -> Iterator[str]:
     yield f"`smooth=aug`: {Aug.other_packages}"
-    for word in methods.names():
+    for method_name in methods.names():
         with contextlib.suppress(NotAvailableError):
-            if text := methods.get(word).other_packages:
-                yield f"`{word}`: {text}"
+            text = methods.get(method_name).other_packages
+            if text:
+                yield f"`{method_name}`: {text}"
 
 
-def _row(word: str) -> tuple[str, ...]:
+def _row(method_name: str) -> tuple[str, ...]:
     try:
-        part = methods.get(word)
+        method_class = methods.get(method_name)
     except NotAvailableError as error:
-        return word, str(error), "", "", "", ""
-    shows = " ".join(inspect.cleandoc(part.__doc__ or "").split("\n\n")[0].split())
-    price = part.extra_cost or next(
-        (price for need, price in PRICES.items() if need in part.needs), ""
+        return method_name, str(error), "", "", "", ""
+    shows = " ".join(inspect.cleandoc(method_class.__doc__ or "").split("\n\n")[0].split())
+    price = method_class.extra_cost or next(
+        (price for need, price in PRICES.items() if need in method_class.needs), ""
     )
     return (
-        f"`{word}`",
+        f"`{method_name}`",
         shows,
-        part.source,
-        ", ".join(sorted(part.needs)),
-        part.networks or "all",
+        method_class.source,
+        ", ".join(sorted(method_class.needs)),
+        method_class.networks or "all",
         price,
     )
 
 
-QUESTIONS = tuple(part for part in [*globals().values()] if isinstance(part, Question))
+QUESTIONS = tuple(value for value in [*globals().values()] if isinstance(value, Question))
 """All questions of this file."""
 VERDICTS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
@@ -550,22 +573,24 @@ def serves(subject: MethodOnModel) -> Observation:
     return Observation("pass", "maps")
 
 
-def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[AnswerRow]:
-    """Answer all questions about the method ``word`` (a name with options, or ``path/to/file.py:Class``).
+def examine(method_name: str, questions: Sequence[Question] = QUESTIONS) -> list[AnswerRow]:
+    """Answer all questions about the method ``method_name`` (a name with options, or ``path/to/file.py:Class``).
 
     The first question is ``serves``; a method that supports no model gets no other answer. Raises ``LocusError`` for an
     unknown method.
     """
-    subjects = on_models(lambda: methods.build(word))
+    subjects = on_models(lambda: methods.build(method_name))
     observations = {subject.name: _asked(serves, subject, 0.0) for subject in subjects}
     served = [subject for subject in subjects if observations[subject.name].verdict == "pass"]
     if not served:
         return [_merged(serves, observations)]
-    seen = "; ".join(f"{model}: {observation.text}" for model, observation in observations.items())
-    log.info("asking %s %d questions", word, len(questions))
-    bar = tqdm(questions, desc=f"ask {word}", unit="question", leave=False, disable=None)
+    observed = "; ".join(
+        f"{model}: {observation.text}" for model, observation in observations.items()
+    )
+    log.info("asking %s %d questions", method_name, len(questions))
+    bar = tqdm(questions, desc=f"ask {method_name}", unit="question", leave=False, disable=None)
     return [
-        AnswerRow(serves.name, "pass", seen, serves.meaning),
+        AnswerRow(serves.name, "pass", observed, serves.meaning),
         *(answer(question, served) for question in bar),
     ]
 
@@ -599,14 +624,14 @@ def _asked(question: Question, subject: MethodOnModel, size: float = float("inf"
         return Observation("fail", f"raised {type(error).__name__}: {error}", size)
 
 
-def run(words: Sequence[str], threads: int, echo: Echo) -> list[str]:
-    """Examine each method of ``words`` and ``echo`` its table; return the methods that fail a question."""
+def run(method_names: Sequence[str], threads: int, echo: Echo) -> list[str]:
+    """Examine each method of ``method_names`` and ``echo`` its table; return the methods that fail a question."""
     torch.set_num_threads(threads)
     failing = []
-    for word in methods.expand(words):
-        answers = examine(word)
+    for method_name in methods.expand(method_names):
+        answers = examine(method_name)
         echo(table(answers))
-        failing += [word] if conclude(word, answers, echo) else []
+        failing += [method_name] if conclude(method_name, answers, echo) else []
     return failing
 
 

@@ -85,13 +85,13 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
         for record in own_records.values()
         if baselines.is_blind(record.method)
     }
-    given = [
+    submitted = [
         record
         for record in grouping.main_records(records.load(folder), DATASET)
         if record.key not in own_records
     ]
-    given = [record for record in given if grouping.is_method(record)]
-    if PRIOR not in blind or not given:
+    submitted = [record for record in submitted if grouping.is_method(record)]
+    if PRIOR not in blind or not submitted:
         raise DataError(
             f"{folder} has no method with a score on {DATASET} by single_box that {published} lacks"
         )
@@ -102,8 +102,8 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
         plain_name(name) for name in (*baselines.names(), *methods.names(), *published_names)
     }
     own_rows = {name: cases.read(record.cell, published) for name, record in blind.items()}
-    rows_of = {record.key: cases.read(record.cell, folder) for record in given}
-    for record in given:
+    rows_of = {record.key: cases.read(record.cell, folder) for record in submitted}
+    for record in submitted:
         problems = itertools.chain(
             _declarations(record, blind[PRIOR], reserved),
             _differences(rows_of[record.key], own_rows[PRIOR]),
@@ -111,7 +111,7 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
         _refuse_first(problems, record, folder)
     listed = datasets.load(DATASET, split="test", images=False)
     checked = []
-    for record in given:
+    for record in submitted:
         rows = rows_of[record.key]
         again, rows_again = _again(record, blind[PRIOR], rows, listed)
         _refuse_first(_wrong_numbers(record, again, rows, rows_again), record, folder)
@@ -121,19 +121,22 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
 
 def _refuse_first(problems: Iterator[str], record: Record, folder: Path) -> None:
     """Raise ``DataError`` with the first of the ``problems`` of a record."""
-    if problem := next(problems, ""):
+    problem = next(problems, "")
+    if problem:
         raise DataError(f"{folder}: {record.method} {problem}")
 
 
 def _refuse_files(folder: Path) -> None:
     """Raise ``DataError`` for links, and for files that Locus does not write into the folder of results."""
     paths = sorted(folder.rglob("*"))
-    if links := [path.relative_to(folder).as_posix() for path in paths if path.is_symlink()]:
+    links = [path.relative_to(folder).as_posix() for path in paths if path.is_symlink()]
+    if links:
         raise DataError(
             f"{folder} has links ({examples(links)}): replace them by the files, or remove them"
         )
     names = [path.relative_to(folder).as_posix() for path in paths if not path.is_dir()]
-    if unknown := [name for name in names if KNOWN_FILES.fullmatch(name) is None]:
+    unknown = [name for name in names if KNOWN_FILES.fullmatch(name) is None]
+    if unknown:
         raise DataError(
             f"{folder} has files that are not results ({examples(unknown)}): remove them"
         )
@@ -141,7 +144,8 @@ def _refuse_files(folder: Path) -> None:
 
 def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iterator[str]:
     """Yield what a record says that cannot be: a name of others, the code of a method, images, a network, a date."""
-    cell, is_external = record.cell, "external" in record.cell.recipe
+    cell = record.cell
+    is_external = "external" in cell.recipe
     is_ours = (
         not is_external
         and record.method == cell.method
@@ -192,15 +196,18 @@ def _choice_of_cases(cell: Cell) -> tuple[object, ...]:
 
 def _differences(rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:
     """Yield how the cases and columns of rows differ from those of the suite's own rows."""
-    pairs, own_pairs = _pairs(rows), _pairs(own_rows)
-    lacking, unknown = {*own_pairs} - {*pairs}, {*pairs} - {*own_pairs}
+    pairs = _pairs(rows)
+    own_pairs = _pairs(own_rows)
+    lacking = {*own_pairs} - {*pairs}
+    unknown = {*pairs} - {*own_pairs}
     repeated = [", ".join(pair) for pair in duplicates(pairs)]
     if repeated:
         yield f"has several rows of {len(repeated)} cases ({examples(repeated)})"
     if unknown or lacking:
         first = examples(map(", ".join, sorted(unknown or lacking)))
         yield f"lacks {len(lacking)} of {len(own_pairs)} cases and has {len(unknown)} others ({first})"
-    if columns := [name for name in rows if name not in (*own_rows, *cases.BOX, *GROUPS)]:
+    columns = [name for name in rows if name not in (*own_rows, *cases.BOX, *GROUPS)]
+    if columns:
         yield f"has columns that its protocol does not write ({examples(columns)})"
 
 
@@ -236,8 +243,8 @@ def _again(record: Record, ours: Record, rows: pd.DataFrame, listed: Dataset) ->
         or (score.threshold_source == "cross-fitted" and OF_BOXES.fullmatch(score.metric))
     )
     computed = pd.DataFrame(result.rows)
-    named = (*CASE, *cases.BOX, *points)
-    columns = [name for name in computed if name in named or OF_BOXES.fullmatch(str(name))]
+    stored_columns = (*CASE, *cases.BOX, *points)
+    columns = [name for name in computed if name in stored_columns or OF_BOXES.fullmatch(str(name))]
     rests_on = dict(ours.rests_on)
     if DECLARED in record.rests_on:
         rests_on[DECLARED] = record.rests_on[DECLARED]
@@ -267,7 +274,8 @@ def _box(box: FloatArray, sample: Sample) -> FloatArray:
     if np.isnan(box).all():
         return np.zeros((0, 5))
     height, width = sample.frame
-    low, high = box[:2], box[2:]
+    low = box[:2]
+    high = box[2:]
     if not (np.isfinite(box).all() and (low <= high).all() and (low >= -MAX_OUTSIDE).all()):
         raise DataError(
             f"the box of {sample.image_id} is {box.tolist()}: give x0 ≤ x1 and y0 ≤ y1 in its image"
@@ -284,16 +292,17 @@ def _wrong_numbers(
 ) -> Iterator[str]:
     """Yield each number of ``again`` and its rows that the record or its rows have with another value."""
     for score in again.scores:
-        given = record.find(score.metric, score.finding, score.threshold_source) or Score("", "")
-        if not _agree(given[2:6], score[2:6]):
+        recorded = record.find(score.metric, score.finding, score.threshold_source) or Score("", "")
+        if not _agree(recorded[2:6], score[2:6]):
             theirs, ours = (
-                f"{one.value} [{one.low}, {one.high}], n = {one.n}" for one in (given, score)
+                f"{estimate.value} [{estimate.low}, {estimate.high}], n = {estimate.n}"
+                for estimate in (recorded, score)
             )
             yield f"says {score.metric} of {score.finding} is {theirs}, but its boxes give {ours}"
     for name in rows_again.columns.intersection(rows.columns).drop([*CASE]):
         for case, theirs, ours in zip(_pairs(rows), rows[name], rows_again[name], strict=True):
-            same = theirs == ours if isinstance(ours, str) else _agree([theirs], [ours])
-            if not same:
+            is_equal = theirs == ours if isinstance(ours, str) else _agree([theirs], [ours])
+            if not is_equal:
                 yield f"says {name} of {', '.join(case)} is {theirs}, but its box gives {ours}"
 
 

@@ -2,7 +2,7 @@
 
 Maps are scored and drawn from one safetensors file per model and method, without the model.
 
-``<word>.safetensors`` has the tensors ``maps``, (map - offset) / peak as (cases, h, w) float16, and ``peaks`` and
+``<method>.safetensors`` has the tensors ``maps``, (map - offset) / peak as (cases, h, w) float16, and ``peaks`` and
 ``offsets`` of each case (``store.compress``). Cases are images × findings, in that order. Its metadata has the key, the
 images, the findings and the grid.
 The file is written batch by batch under a temporary name, ends with the hash of its content (``sha256``) and is read
@@ -26,7 +26,7 @@ def code_of(network: str, method: str) -> dict[str, str]:
     return {name: value for name, value in {"network": network, "method": method}.items() if value}
 
 
-def method_code(word: str) -> str:
+def method_code(method_name: str) -> str:
     """Return the hash of a method or baseline and the local modules that it imports; empty for the classifier.
 
     It is also empty for a class that was given in Python, for example in a notebook.
@@ -34,23 +34,23 @@ def method_code(word: str) -> str:
     >>> method_code("cam") == method_code("cam:smooth=aug"), method_code("cam") == method_code("gradcam")
     (False, False)
     """
-    if word == names.CLASSIFIER:
+    if method_name == names.CLASSIFIER:
         return ""
-    user_file = file_of(word)
+    user_file = file_of(method_name)
     if user_file is not None:
         return code_hash(local_files(user_file))
-    baseline = baselines.find(word)
+    baseline = baselines.find(method_name)
     if baseline is None:
-        return _code_of_method(word)
+        return _code_of_method(method_name)
     if baseline.method:
         return _code_of_method(baseline.method)
-    baseline_file = baselines.file_of(word)
+    baseline_file = baselines.file_of(method_name)
     return "" if baseline_file is None else code_hash(local_files(baseline_file))
 
 
-def _code_of_method(word: str) -> str:
-    bare, smooth = methods.split_smooth(word)
-    file = methods.registry.file_of(methods.normalize_name(bare).split(":")[0])
+def _code_of_method(method_name: str) -> str:
+    plain_name, smooth = methods.split_smooth(method_name)
+    file = methods.registry.file_of(methods.normalize_name(plain_name).split(":")[0])
     if file is None:
         return ""
     smoothing = local_files(methods.registry.home / "smoothing.py") if smooth else set()

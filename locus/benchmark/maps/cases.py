@@ -184,16 +184,20 @@ def shuffled_cases(cases: Sequence[Case]) -> list[Case]:
         by_finding.setdefault(case.finding, []).append(case)
     shuffled = []
     for case in with_truth(cases):
-        others = [
-            other for other in by_finding[case.finding] if other.patient_id != case.patient_id
+        cases_of_others = [
+            candidate
+            for candidate in by_finding[case.finding]
+            if candidate.patient_id != case.patient_id
         ]
-        if not others:
+        if not cases_of_others:
             raise NotAvailableError(
                 f"{case.finding} has boxes of one patient: {SHUFFLED} needs the map of another one"
             )
         random = generator(0, SHUFFLED, case.image_id, case.finding)
-        other = others[random.integers(len(others))]
-        shuffled.append(replace(case, map=other.map, grid=other.grid, reason=other.reason))
+        drawn_case = cases_of_others[random.integers(len(cases_of_others))]
+        shuffled.append(
+            replace(case, map=drawn_case.map, grid=drawn_case.grid, reason=drawn_case.reason)
+        )
     return shuffled
 
 

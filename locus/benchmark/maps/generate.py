@@ -118,31 +118,31 @@ class MapRequest:
         )
 
 
-def build_method(word: str) -> Method | MapBaseline:
-    """Build the method or baseline named ``word``, with its options.
+def build_method(method_name: str) -> Method | MapBaseline:
+    """Build the method or baseline named ``method_name``, with its options.
 
     Raises ``NotAvailableError`` if it cannot be imported, another ``LocusError`` if its constructor fails.
     """
     try:
-        row = baselines.find(word)
+        row = baselines.find(method_name)
         if row is None:
-            return methods.build(word)
+            return methods.build(method_name)
         if row.method:
             return methods.build(row.method)
-        baseline = baselines.build(word)
+        baseline = baselines.build(method_name)
     except LocusError:
         raise
     except user_code.ANYTHING as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
-        raise LocusError(f"the method {word!r} cannot be created: {reason}") from error
+        raise LocusError(f"the method {method_name!r} cannot be created: {reason}") from error
     if not isinstance(baseline, MapBaseline):
-        raise BadValueError(f"the baseline {word!r} has no maps of a network")
+        raise BadValueError(f"the baseline {method_name!r} has no maps of a network")
     return baseline
 
 
 def make_request(
     trained: Sequence[ModelRun],
-    word: str,
+    method_name: str,
     method: Method | MapBaseline,
     folder: Path,
     images: int | None = None,
@@ -155,15 +155,15 @@ def make_request(
 
     Args:
         trained: the training runs.
-        word: name of the method with its options.
-        method: ``build_method(word)``.
+        method_name: the method with its options.
+        method: ``build_method(method_name)``.
         folder: folder of the maps.
         images: number of images to explain; None: all.
         protocols: names of the protocols that score the maps; empty: not restricted.
     """
     fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
     in_part = not fast and bool(protocols) and not any(map(reads_absent_findings, protocols))
-    runs = tuple(untrained(run) for run in trained) if word == UNTRAINED else tuple(trained)
+    runs = tuple(untrained(run) for run in trained) if method_name == UNTRAINED else tuple(trained)
     all_batches = []
     keys = []
     # stored maps of all images contain those of some
@@ -171,7 +171,7 @@ def make_request(
         image_ids = tuple(sample.image_id for sample in select_samples(trained, count))
         batches = tuple(_batches(runs, frozenset(image_ids), in_part))
         all_batches.append(batches)
-        key_of_all_findings = _key(runs, word, type(method), image_ids)
+        key_of_all_findings = _key(runs, method_name, type(method), image_ids)
         if in_part:
             explained = [
                 [run.scorable_images[row].image_id, finding_indices]
@@ -180,12 +180,12 @@ def make_request(
             keys.append(json_hash([key_of_all_findings, explained]))
         keys.append(key_of_all_findings)
     return MapRequest(
-        word=word,
+        word=method_name,
         runs=runs,
         method=method,
         fast=fast,
         batches=all_batches[0],
-        path=folder / file_name(word),
+        path=folder / file_name(method_name),
         keys=tuple(keys),
     )
 
@@ -209,23 +209,25 @@ def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
     return tuple(index for index, finding in enumerate(findings) if finding in sample.boxes)
 
 
-def _key(trained: Sequence[ModelRun], word: str, part: type, images: Sequence[str]) -> str:
+def _key(
+    trained: Sequence[ModelRun], method_name: str, method_class: type, images: Sequence[str]
+) -> str:
     """Hash weights and code of the networks, the pixels, the method with its options and code, and the version."""
     flags = sorted(flags_with(TrainConfig, MAPS))
     networks = [
         [run.digest, run.code, *(getattr(run.config, name) for name in flags)] for run in trained
     ]
     pixels = [run.pixels_digest for run in trained]
-    truth = [] if issubclass(part, Method) else [_truth(run) for run in trained]
-    method = (part.__name__, _options(word, part), method_code(word))
+    truth = [] if issubclass(method_class, Method) else [_truth(run) for run in trained]
+    method = (method_class.__name__, _options(method_name, method_class), method_code(method_name))
     return json_hash([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
 
 
-def _options(word: str, part: type) -> dict[str, str]:
+def _options(method_name: str, method_class: type) -> dict[str, str]:
     """Return all constructor arguments, including defaults, since a changed default changes the maps."""
-    bare, smooth = methods.split_smooth(word)
-    call = inspect.signature(part).bind(
-        **({} if user_code.runs_code(word) else registry.options(bare))
+    plain_name, smooth = methods.split_smooth(method_name)
+    call = inspect.signature(method_class).bind(
+        **({} if user_code.runs_code(method_name) else registry.options(plain_name))
     )
     call.apply_defaults()
     return {name: repr(value) for name, value in {**call.arguments, "smooth": smooth}.items()}
@@ -259,7 +261,7 @@ def showing(progress: bool | None) -> Iterator[None]:
 def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
     """Write the maps of ``generate``, or the reason if a method does not support its networks.
 
-    Returns word -> error of the failed methods. Nothing is written for them, so the next run tries again. Fast methods
+    Returns the errors of the failed methods. Nothing is written for them, so the next run tries again. Fast methods
     share forward passes. Each slow method is written before the next one begins, so a killed run keeps it.
     """
     networks = _Networks(flags)
@@ -306,43 +308,45 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     running = {request.word: request for request in requests}
     broken: dict[str, LocusError] = {}
     with bar, ExitStack() as all_files:
-        files = {word: all_files.enter_context(ExitStack()) for word in running}
+        files = {method_name: all_files.enter_context(ExitStack()) for method_name in running}
         writers = {
-            word: files[word].enter_context(open_writer(r.path, r.index))
-            for word, r in running.items()
+            method_name: files[method_name].enter_context(open_writer(request.path, request.index))
+            for method_name, request in running.items()
         }
         for batch in requests[0].batches:
             if not running:
                 break
             methods = {
-                word: r.method for word, r in running.items() if isinstance(r.method, Method)
+                method_name: request.method
+                for method_name, request in running.items()
+                if isinstance(request.method, Method)
             }
-            for word, answer in run_methods(methods, networks.evidence(*batch)).items():
-                error = _add(word, answer, writers[word])
+            for method_name, answer in run_methods(methods, networks.evidence(*batch)).items():
+                error = _add(method_name, answer, writers[method_name])
                 if error is None:
                     continue
-                request = running.pop(word)
-                with suppress(LocusError), files[word]:
+                request = running.pop(method_name)
+                with suppress(LocusError), files[method_name]:
                     raise error  # an error inside the block discards the file
                 if isinstance(error, NotAvailableError):
                     write_unsupported(request.path, request.index, str(error))
                 else:
                     log.warning("%s", error)
-                    broken[word] = LocusError(
+                    broken[method_name] = LocusError(
                         str(error)
                     )  # without the traceback, which refers to tensors
             bar.update(len(batch[1]))
     return broken
 
 
-def _add(word: str, answer: MethodMaps | LocusError, writer: Writer) -> LocusError | None:
+def _add(method_name: str, answer: MethodMaps | LocusError, writer: Writer) -> LocusError | None:
     """Write the maps of a batch; return the error of a method without maps or with maps unlike the earlier ones."""
     if isinstance(answer, LocusError):
         return answer
     try:
         writer.add(answer.maps.cpu().numpy(), answer.grid)
     except BadValueError as error:
-        return LocusError(f"the method {word!r} failed: {error}")
+        return LocusError(f"the method {method_name!r} failed: {error}")
     return None
 
 
@@ -399,13 +403,13 @@ def _references(
     patient = samples[rows[index]].patient_id
     by_name = sorted(range(len(samples)), key=lambda row: samples[row].image_id)
     order = generator(seed, "references").permutation(len(samples)).tolist()
-    drawn = [by_name[rank] for rank in order]
-    others = [row for row in drawn if samples[row].patient_id != patient][:count]
-    if len(others) < count:
+    drawn_rows = [by_name[rank] for rank in order]
+    other_rows = [row for row in drawn_rows if samples[row].patient_id != patient][:count]
+    if len(other_rows) < count:
         raise NotAvailableError(
-            f"{count} images of other patients are required, but there are {len(others)}: lower n"
+            f"{count} images of other patients are required, but there are {len(other_rows)}: lower n"
         )
-    return transforms.evaluation()(torch.from_numpy(run.pixels[others]))
+    return transforms.evaluation()(torch.from_numpy(run.pixels[other_rows]))
 
 
 StoredMapsByMethod = dict[str, StoredMaps | LocusError]
@@ -445,20 +449,20 @@ def requests_of(
         )
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
-    for word in method_names:
+    for method_name in method_names:
         try:
             requests.append(
                 make_request(
                     trained,
-                    word=word,
-                    method=build_method(word),
+                    method_name=method_name,
+                    method=build_method(method_name),
                     folder=folder,
                     images=images,
                     protocols=protocols,
                 )
             )
         except LocusError as error:
-            broken[word] = error
+            broken[method_name] = error
     return requests, broken
 
 

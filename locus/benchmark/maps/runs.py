@@ -55,20 +55,20 @@ def images_of(config: TrainConfig, split: str, model: ExternalModel) -> Dataset:
     data = datasets.load_split(config, split)
     if split == "test" and model.listed:
         leaks.check_form(model.listed, data, model.trained_on)
-    rest = leaks.unseen_part(
+    unseen_images = leaks.unseen_part(
         data, _seen(model, config) if split == "test" else None, model.findings
     )
-    if rest is not data:
-        rest.describe |= {"trained_on": model.trained_on}
-    return rest
+    if unseen_images is not data:
+        unseen_images.describe |= {"trained_on": model.trained_on}
+    return unseen_images
 
 
 def _seen(model: ExternalModel, config: TrainConfig) -> TrainingImages | None:
     """Return the training images of ``model``: of its file, of its list, or of the data set that it declares."""
     if model.training_images is not None or model.declared is None:
         return model.training_images
-    same = model.declared.dataset.split(":")[0] == config.dataset.split(":")[0]
-    root = config.data_root_dir if same else model.declared.data_root_dir
+    is_same_data_set = model.declared.dataset.split(":")[0] == config.dataset.split(":")[0]
+    root = config.data_root_dir if is_same_data_set else model.declared.data_root_dir
     return _images_of_data_set(replace(model.declared, data_root_dir=root))
 
 
@@ -99,12 +99,13 @@ def _training_images_message(
 ) -> tuple[int, str]:
     """Return a log level and a message."""
     name = trainings[0].dataset.split(":")[0]
-    parts = [images_of(config, "test", model) for config in trainings]
+    test_sets = [images_of(config, "test", model) for config in trainings]
     if _seen(model, trainings[0]) is None and datasets.needs_folder(trainings[0].dataset):
         return logging.WARNING, f"{model.name}: {leaks.UNKNOWN}: list them with --trained_on FILE"
-    if warning := leaks.left_out_message(name, parts):
+    warning = leaks.left_out_message(name, test_sets)
+    if warning:
         return logging.WARNING, warning
-    total = sum(map(len, parts))
+    total = sum(map(len, test_sets))
     return (
         logging.INFO,
         f"{model.name}: none of the {total} test images of {name} is of a patient in its training data",
@@ -226,7 +227,8 @@ def with_random_weights(model: Classifier, seed: int) -> Classifier:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed + OTHER_SEED)
         for module in model.modules():
-            if callable(reset := getattr(module, "reset_parameters", None)):
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
                 reset()
             else:
                 for values in module.parameters(recurse=False):

@@ -59,24 +59,24 @@ class Index(FrozenModel):
         """
         finding_indices = self.shown or [range(len(self.findings))] * len(self.images)
         return [
-            (image, self.findings[k])
-            for image, ks in zip(self.images, finding_indices, strict=True)
-            for k in ks
+            (image, self.findings[index])
+            for image, indices in zip(self.images, finding_indices, strict=True)
+            for index in indices
         ]
 
 
-def file_name(word: str) -> str:
-    """Return a readable file name that is unique for a method's word.
+def file_name(method_name: str) -> str:
+    """Return a readable file name that is unique for a method with its options.
 
     >>> file_name("occlusion:window=32")
     'occlusion_window=32.safetensors'
     """
-    last = Path(word).name
-    readable = re.sub(r"[^\w.=,+-]+", "_", last)
+    last_part = Path(method_name).name
+    readable = re.sub(r"[^\w.=,+-]+", "_", last_part)
     return (
         f"{readable}.safetensors"
-        if last == word
-        else f"{readable}-{files.json_hash(word)}.safetensors"
+        if last_part == method_name
+        else f"{readable}-{files.json_hash(method_name)}.safetensors"
     )
 
 
@@ -125,10 +125,10 @@ class Writer:
         text += b" " * (-len(text) % 8)
         self.write(len(text).to_bytes(8, "little") + text)
 
-    def write(self, part: bytes) -> None:
+    def write(self, content: bytes) -> None:
         """Append a part of the file."""
-        self.file.write(part)
-        self.digest.update(part)
+        self.file.write(content)
+        self.digest.update(content)
 
 
 def compress(

@@ -60,11 +60,11 @@ COLUMNS = (
 def table(board: Leaderboard, complete: bool = True) -> Table:
     """Return the table: all rows, or if not ``complete`` those of the network with the best row."""
     rows = board.added if complete else best_network(board.added)
-    made = tabulated(f"{board.title}: what maps add to prior", ABOUT, COLUMNS, rows)
-    rest = len(board.added) - len(rows)
-    if not rest:
-        return made
-    return replace(made, footnote=f"{rest} rows of other networks are on the page.")
+    added_table = tabulated(f"{board.title}: what maps add to prior", ABOUT, COLUMNS, rows)
+    hidden_count = len(board.added) - len(rows)
+    if not hidden_count:
+        return added_table
+    return replace(added_table, footnote=f"{hidden_count} rows of other networks are on the page.")
 
 
 def best_network(rows: Sequence[Row]) -> list[Row]:
@@ -91,9 +91,9 @@ def chart(board: Leaderboard) -> Chart | None:
         f"{board.dataset}, {rows[0].network}: share of cases hit by the map alone and with `prior`. Line: `prior` "
         f"alone, {number(level)}. Numbers: what the map adds to it, with a 95% interval; blue if that is significant."
     )
-    words = (ALONE, COMBINED, f"{PRIOR} alone")
+    legend_names = (ALONE, COMBINED, f"{PRIOR} alone")
     arrows = [_arrow(row) for row in rows]
-    return charts.arrows(arrows, level, words, "share of cases hit, IoU > .3", about)
+    return charts.arrows(arrows, level, legend_names, "share of cases hit, IoU > .3", about)
 
 
 def _arrow(row: Row) -> Arrow:

@@ -169,10 +169,10 @@ def read_columns(
 
 
 def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
-    """Return a dictionary column as (N,) codes and the array of its words; codes agree across files."""
+    """Return a dictionary column as (N,) codes and the array of its categories; codes agree across files."""
     column = rows[name].combine_chunks()
-    words = np.array(column.dictionary.to_pylist(), dtype=str)
-    return storage.numbers(column.indices).astype(np.int64), words
+    categories = np.array(column.dictionary.to_pylist(), dtype=str)
+    return storage.numbers(column.indices).astype(np.int64), categories
 
 
 def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:

@@ -79,9 +79,9 @@ def lines(curves: Sequence[Line2D], about: str, height: float, **axes: Any) -> C
         if "xticklabels" in axes:
             for label in panel.get_xticklabels():
                 label.set(rotation=40, ha="right", rotation_mode="anchor")
-        named = [curve for curve in curves if not str(curve.get_label()).startswith("_")]
-        if named:
-            figure.legend(handles=named, loc="outside lower left", ncols=2)
+        labelled_curves = [curve for curve in curves if not str(curve.get_label()).startswith("_")]
+        if labelled_curves:
+            figure.legend(handles=labelled_curves, loc="outside lower left", ncols=2)
         return Chart(_svg(figure, about), about)
 
 
@@ -115,14 +115,14 @@ def dots(
 
 
 def arrows(
-    rows: Sequence[Arrow], level: float, words: tuple[str, str, str], title: str, about: str
+    rows: Sequence[Arrow], level: float, legend_names: tuple[str, str, str], title: str, about: str
 ) -> Chart:
     """Draw an arrow per row, from a hollow dot to a triangle, blue if it is marked; a line at a level.
 
     Args:
         rows: the arrows.
         level: position of the line.
-        words: names of the dots, of the triangles and of the line.
+        legend_names: names of the dots, of the triangles and of the line.
         title: label of the axis.
         about: caption.
     """
@@ -140,13 +140,14 @@ def arrows(
             )
         _name_rows(panel, [row.name for row in rows])
         panel.set(xlabel=title, xlim=(0, 1.05 * max(max(row.start, row.end) for row in rows)))
-        looks: tuple[dict[str, Any], ...] = (
+        line_styles: tuple[dict[str, Any], ...] = (
             {"marker": "o", "markerfacecolor": "white", "color": GREY, "linestyle": "none"},
             {"marker": ">", "color": GREY, "linestyle": "none"},
             {"color": VERMILION},
         )
         handles = [
-            Line2D([], [], label=name, **look) for name, look in zip(words, looks, strict=True)
+            Line2D([], [], label=name, **style)
+            for name, style in zip(legend_names, line_styles, strict=True)
         ]
         figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
         return Chart(_svg(figure, about), about, is_wide=True)
@@ -190,10 +191,10 @@ def _panels(height: float, width: float = CHART_INCHES, **layout: Any) -> tuple[
     return figure, figure.subplots(**layout)
 
 
-def _name_rows(panel: Axes, names: Sequence[str], **look: Any) -> None:
+def _name_rows(panel: Axes, names: Sequence[str], **tick_style: Any) -> None:
     """Label the rows of a panel, the first one at the top."""
     panel.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    panel.tick_params(axis="y", length=0, **look)
+    panel.tick_params(axis="y", length=0, **tick_style)
 
 
 def _svg(figure: Figure, about: str) -> str:

@@ -373,7 +373,10 @@ def _gaps_over_networks(
     """Return method -> its differences from the baselines that see no image, over all networks."""
     gaps: dict[str, dict[str, MrmcEstimate]] = {name: {} for name in scores}
     for baseline in blind():
-        of_baseline = _by_network(row for group in groups for row in group if row.name == baseline)
+        baseline_rows = []
+        for group in groups:
+            baseline_rows += [row for row in group if row.name == baseline]
+        of_baseline = _by_network(baseline_rows)
         for name, rows in scores.items():
             difference = over_networks(rows, of_baseline)
             if difference is not None:

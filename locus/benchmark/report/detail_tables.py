@@ -131,7 +131,10 @@ def by_threshold(board: Leaderboard) -> Table:
 
 def per_training_run(board: Leaderboard) -> Table:
     """Return a row per training run of the rows that have several: the spread between seeds."""
-    rows = [row.of_run(run) for row in board.methods if len(row.runs) > 1 for run in row.runs]
+    rows = []
+    for row in board.methods:
+        if len(row.runs) > 1:
+            rows += [row.of_run(run) for run in row.runs]
     names = [
         replace(column, kind="network") if column.heading == "seed" else column for column in NAMES
     ]

@@ -71,8 +71,8 @@ def p_value(p: float | None, *, digits: int = 3, leading_zero: bool = False) -> 
     """
     if p is None:
         return NOTHING
-    least = 10**-digits
-    text = f"{max(p, least):.{digits}f}"
+    smallest = 10**-digits
+    text = f"{max(p, smallest):.{digits}f}"
     if not leading_zero:
         text = text.removeprefix("0")
-    return f"< {text}" if p < least else text
+    return f"< {text}" if p < smallest else text

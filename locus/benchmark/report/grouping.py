@@ -199,9 +199,10 @@ class Row:
     @property
     def network(self) -> str:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
-        words = self.cell.network
-        words = words.removeprefix("own ") if self.contributed_by else words
-        return f"{words}, {self.settings}" if self.settings else words
+        network_name = self.cell.network
+        if self.contributed_by:
+            network_name = network_name.removeprefix("own ")
+        return f"{network_name}, {self.settings}" if self.settings else network_name
 
     @property
     def key_of_network(self) -> str:
@@ -253,8 +254,8 @@ def _different_settings(cells: Mapping[str, Cell]) -> dict[str, str]:
 def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe whose initial training run has a flag of its own for each setting, such as ``init.epochs``."""
     initial = recipe.get("init") or {}
-    rest = {flag: value for flag, value in recipe.items() if flag != "init"}
-    return rest | {f"init.{flag}": value for flag, value in initial.items()}
+    other_flags = {flag: value for flag, value in recipe.items() if flag != "init"}
+    return other_flags | {f"init.{flag}": value for flag, value in initial.items()}
 
 
 def runs_words(count: int) -> str:
@@ -304,14 +305,16 @@ def datasets(records: Iterable[Record]) -> list[str]:
 def scored(records: Iterable[Record], protocol: str) -> list[Record]:
     """Return the records of a protocol that were run and have scores, in a fixed order."""
     of_run = (
-        r for r in records if r.scores and r.source != "paper" and r.cell.protocol == protocol
+        record
+        for record in records
+        if record.scores and record.source != "paper" and record.cell.protocol == protocol
     )
     return sorted(of_run, key=lambda record: record.cell.sort_key)
 
 
 def of_protocol(records: Iterable[Record], dataset: str, protocol: str) -> list[Record]:
     """Return the scored records of a protocol or validity check on one data set, in a fixed order."""
-    return [r for r in scored(records, protocol) if r.cell.dataset == dataset]
+    return [record for record in scored(records, protocol) if record.cell.dataset == dataset]
 
 
 def one_alignment(records: Sequence[Record]) -> list[Record]:
@@ -319,8 +322,15 @@ def one_alignment(records: Sequence[Record]) -> list[Record]:
 
     Submitted maps may have the conventional alignment only.
     """
-    others = {row_key(r) for r in records if r.cell.alignment != "conventional"}
-    return [r for r in records if r.cell.alignment != "conventional" or row_key(r) not in others]
+    keys_with_other_alignment = {
+        row_key(record) for record in records if record.cell.alignment != "conventional"
+    }
+    return [
+        record
+        for record in records
+        if record.cell.alignment != "conventional"
+        or row_key(record) not in keys_with_other_alignment
+    ]
 
 
 def main_records(records: Iterable[Record], dataset: str) -> list[Record]:
@@ -448,30 +458,30 @@ def headings(columns: Sequence[str]) -> tuple[str, ...]:
     (('IoU > .1', '.2'), ('IoBB > .1', '.25'))
     """
     measure = columns[0].removeprefix("hit@").partition(".")[0]
-    first, *others = (f".{column.partition('.')[2]}" for column in columns)
-    return (f"{NAMES_OF_MEASURES[measure]} > {first}", *others)
+    first_threshold, *other_thresholds = (f".{column.partition('.')[2]}" for column in columns)
+    return (f"{NAMES_OF_MEASURES[measure]} > {first_threshold}", *other_thresholds)
 
 
-def listed(words: Sequence[str]) -> str:
-    """Join words with commas and "and".
+def listed(texts: Sequence[str]) -> str:
+    """Join texts with commas and "and".
 
     >>> listed(["a"]), listed(["a", "b", "c"])
     ('a', 'a, b and c')
     """
-    *some, last = words
-    return f"{', '.join(some)} and {last}" if some else last
+    *first_texts, last_text = texts
+    return f"{', '.join(first_texts)} and {last_text}" if first_texts else last_text
 
 
-def first_names(words: Sequence[str]) -> str:
-    """Join the first words with commas and count the others.
+def first_names(names: Sequence[str]) -> str:
+    """Join the first names with commas and count the others.
 
     >>> first_names(["a", "b"]), first_names(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c, 2 more')
     """
-    names = list(words[:MAX_NAMES])
-    if len(words) > MAX_NAMES:
-        names.append(f"{len(words) - MAX_NAMES} more")
-    return ", ".join(names)
+    shown_names = list(names[:MAX_NAMES])
+    if len(names) > MAX_NAMES:
+        shown_names.append(f"{len(names) - MAX_NAMES} more")
+    return ", ".join(shown_names)
 
 
 def counted(count: int, noun: str) -> str:

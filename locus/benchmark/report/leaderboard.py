@@ -180,14 +180,14 @@ def _groups(records: Sequence[Record], folders: CaseFolders) -> Iterator[CaseGro
         of_dataset = [
             record for record in records if record.cell.dataset == dataset or is_of_pairs(record)
         ]
-        for words, fitted_alike in _by_fit(of_dataset).items():
-            yield from _by_cases(f"{dataset}{words}", dataset, fitted_alike, folders)
+        for title_ending, fitted_records in _by_fit(of_dataset).items():
+            yield from _by_cases(f"{dataset}{title_ending}", dataset, fitted_records, folders)
 
 
 def _by_fit(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return words for a title -> the records fitted on each other suite, with those of the classifiers, then the rest.
+    """Return a title's ending -> the records fitted on each other suite, with those of the classifiers, then the rest.
 
-    Without a fitted record, all have the words "".
+    Without a fitted record, all have the ending "".
     """
     suites = {record.cell.fitted_on for record in records if record.cell.fitted_on is not None}
     if not suites:
@@ -335,7 +335,9 @@ def _methods(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> lis
 
     The network of the best row is the first one, then come those of the rows ``of_networks``.
     """
-    methods = [_noted(row) for group in groups for row in by_score(group) if row.is_method]
+    methods = []
+    for group in groups:
+        methods += [_noted(row) for row in by_score(group) if row.is_method]
     by_best = [row.key_of_network for row in by_score(methods)]
     by_mean = [row.key_of_network for row in of_networks]
     order = list(dict.fromkeys([*by_best[:1], *by_mean, *by_best]))

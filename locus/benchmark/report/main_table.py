@@ -149,11 +149,11 @@ def _of_methods(
     """Return a table of methods and baselines; see ``thresholds``."""
     methods = board.methods if complete else rows_of_short_table(board)
     table = tabulated(title, intro, columns, (*methods, *_baselines(board, complete)))
-    rest = len(board.methods) - len(methods)
+    hidden_count = len(board.methods) - len(methods)
     footnote = ""
-    if rest:
+    if hidden_count:
         order = _order_of_networks(board)
-        footnote = f"{order}{rest} more rows are in leaderboard.csv and on the page."
+        footnote = f"{order}{hidden_count} more rows are in leaderboard.csv and on the page."
     marks = tuple(map(_mark, table.source)) if methods else ()
     return replace(table, footnote=footnote, marks=marks)
 
@@ -199,8 +199,8 @@ def rows_of_short_table(board: Leaderboard) -> list[Row]:
 def _beside_theirs(board: Leaderboard) -> list[Row]:
     """Return the other methods of a user's models or, without one, the best methods of another network."""
     models = {row.runs[0].cell.model_key for row in board.theirs}
-    others = [row for row in board.methods if row not in board.theirs]
-    of_models = [row for row in others if row.runs[0].cell.model_key in models]
+    other_rows = [row for row in board.methods if row not in board.theirs]
+    of_models = [row for row in other_rows if row.runs[0].cell.model_key in models]
     if of_models:
         return of_models[:MAX_ROWS]
     for group in board.of_networks:
@@ -211,8 +211,8 @@ def _beside_theirs(board: Leaderboard) -> list[Row]:
 
 def terminal(board: Leaderboard) -> Table:
     """Return the table that a run prints: the best methods, a user's first, and the baselines that see no image."""
-    others = [row for row in board.methods if row not in board.theirs]
-    ranked_rows = [*by_score(board.theirs), *by_score(others)]
+    other_rows = [row for row in board.methods if row not in board.theirs]
+    ranked_rows = [*by_score(board.theirs), *by_score(other_rows)]
     blind = board.blind(ranked_rows[0]) if ranked_rows else []
     methods = ranked_rows[: MAX_TERMINAL_ROWS - len(blind)]
     columns = (
@@ -223,9 +223,11 @@ def terminal(board: Leaderboard) -> Table:
         DIFFERENCE,
         TableColumn(VERDICT, lambda row: _first_verdict(row, board.added_of(row))),
     )
-    rest = len(board.methods) - len(methods)
+    hidden_count = len(board.methods) - len(methods)
     table = tabulated(f"{board.title}: best methods", "", columns, (*methods, *blind))
-    return replace(table, footnote=f"{counted(rest, 'more row')} on the page." if rest else "")
+    return replace(
+        table, footnote=f"{counted(hidden_count, 'more row')} on the page." if hidden_count else ""
+    )
 
 
 def _first_columns(board: Leaderboard) -> Iterator[TableColumn]:
@@ -377,12 +379,14 @@ def networks(board: Leaderboard) -> Table:
 
 def effects(board: Leaderboard, max_rows: int | None = None) -> Table:
     """Return a row per method with its mean over the networks, best first; ``max_rows``: number of rows."""
-    rest = len(board.effects[max_rows:]) if max_rows is not None else 0
+    hidden_count = len(board.effects[max_rows:]) if max_rows is not None else 0
     title = f"{board.title}: methods over networks"
     intro = f"The methods that all networks with several runs and similar grids have. {FROM_FLOOR}"
     columns = (NAME, _shares(MAIN, "mean, IoU > .3"), DIFFERENCE, AGAINST_OTHERS)
     table = tabulated(title, intro, columns, board.effects[:max_rows])
-    return replace(table, footnote=f"{rest} more methods are on the page." if rest else "")
+    return replace(
+        table, footnote=f"{hidden_count} more methods are on the page." if hidden_count else ""
+    )
 
 
 def verdict(row: Row) -> str:
@@ -471,9 +475,9 @@ def _basis(board: Leaderboard) -> Iterator[str]:
     records = [record for group in trained for row in group for record in row.runs]
     machines = list(dict.fromkeys(describe(record.training) for record in records))
     if machines:
-        rest = len(machines) - MAX_MACHINES
-        more = f", and {counted(rest, 'other')}" if rest > 0 else ""
-        yield f"Trained on: {'; '.join(machines[:MAX_MACHINES])}{more}."
+        hidden_count = len(machines) - MAX_MACHINES
+        ending = f", and {counted(hidden_count, 'other')}" if hidden_count > 0 else ""
+        yield f"Trained on: {'; '.join(machines[:MAX_MACHINES])}{ending}."
     if all(grouping.BOXED in row.scores for row in board.methods):
         boxed = sorted(row.scores[grouping.BOXED].value or 0.0 for row in board.methods)
         ends = dict.fromkeys(number(auroc, digits=2) for auroc in (boxed[0], boxed[-1]))

@@ -93,8 +93,8 @@ class DatasetTables:
         """The reports of the checks and the other sections, those that have rows."""
         board = self.leaderboard
         of_checks = [report(board, name) for name, report in self.reports.checks.items()]
-        others = [section(board) for section in self.reports.sections]
-        return tuple(section for section in (*of_checks, *others) if section.rows)
+        other_sections = [section(board) for section in self.reports.sections]
+        return tuple(section for section in (*of_checks, *other_sections) if section.rows)
 
     @cached_property
     def published(self) -> PublishedReport:
@@ -189,7 +189,9 @@ class DatasetTables:
     @cached_property
     def _of_sections(self) -> list[PlacedTable]:
         """The tables of validity checks and of published grounding."""
-        tables = [table for section in self.sections for table in section.tables() if table.rows]
+        tables = []
+        for section in self.sections:
+            tables += [table for table in section.tables() if table.rows]
         open_tables = max((section.open_tables for section in self.sections), default=1)
         placed = []
         for index, table in enumerate(tables):
@@ -209,10 +211,10 @@ class DatasetTables:
             return []
         best_rows = main_table.all_thresholds(board, complete=False)
         all_rows = main_table.all_thresholds(board, complete=True)
-        others = [make(board) for make in DETAILS]
+        detail_tables = [make(board) for make in DETAILS]
         return [
             *_placed([best_rows], Place.FOLDED_IN_MARKDOWN, Place.LATEX),
-            *_placed([all_rows, *others], Place.DETAILS_OF_PAGE),
+            *_placed([all_rows, *detail_tables], Place.DETAILS_OF_PAGE),
         ]
 
     @cached_property
@@ -368,20 +370,20 @@ def _others(first: Row, board: Leaderboard) -> str:
         return _against_others(first, board)
     if not first.in_top_group:
         return ""
-    others = [row for row in best_network(board) if row is not first]
-    equal = [row for row in others if row.in_top_group]
+    other_rows = [row for row in best_network(board) if row is not first]
+    equal = [row for row in other_rows if row.in_top_group]
     if equal:
-        between = _between(equal, others)
+        between = _between(equal, other_rows)
         return f" Not significantly worse on this network: {_listed(equal)}.{between}"
-    is_each_worse = all(row.significantly_worse for row in others)
+    is_each_worse = all(row.significantly_worse for row in other_rows)
     below = "" if is_each_worse else " or not shown to be above the baselines"
     return f" Every other method of this network is significantly worse{below}."
 
 
-def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
+def _between(equal: Sequence[Row], other_rows: Sequence[Row]) -> str:
     """Say why rows that score more than some of the ``equal`` ones are not among them."""
     lowest = min(row.main.value or 0 for row in equal)
-    between = [row for row in others if not row.in_top_group and (row.main.value or 0) > lowest]
+    between = [row for row in other_rows if not row.in_top_group and (row.main.value or 0) > lowest]
     worse = [row for row in between if row.significantly_worse is True]
     not_above = [row for row in between if row.significantly_worse is False]
     text = ""
@@ -396,13 +398,13 @@ def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
 
 def _against_others(first: Row, board: Leaderboard) -> str:
     """Count and name the published rows, or the other rows of the suite, that are better and worse than a user's."""
-    others = [row for row in board.methods if row not in board.theirs]
-    if not others:
+    other_rows = [row for row in board.methods if row not in board.theirs]
+    if not other_rows:
         return ""
-    kind = "published row" if all(row.is_published for row in others) else "other row"
-    gaps = dict(compared_with(first, others))
+    kind = "published row" if all(row.is_published for row in other_rows) else "other row"
+    gaps = dict(compared_with(first, other_rows))
     if not gaps:
-        return f" Not compared with {counted(len(others), kind)}: there are too few patients."
+        return f" Not compared with {counted(len(other_rows), kind)}: there are too few patients."
     significant = {
         row: gap.estimate.value or 0
         for row, gap in gaps.items()
@@ -427,13 +429,13 @@ def _above(first: Row, board: Leaderboard) -> str:
     if all(row.above_baselines is None for row in rows):
         return f"**Beside {floors}**, which see no image: not compared, there are too few patients."
     above = [row for row in rows if row.above_baselines]
-    others = _at_others(rows, above, blind, board)
+    at_higher_thresholds = _at_others(rows, above, blind, board)
     if above:
         names = _listed(above)
-        return f"**Significantly above {floors}**, which see no image: {names} at IoU > .3{others}."
+        return f"**Significantly above {floors}**, which see no image: {names} at IoU > .3{at_higher_thresholds}."
     return (
         f"**Beside {floors}**, which see no image: {_from_floor(first)}. "
-        f"No method is shown to be above both at IoU > .3{others}."
+        f"No method is shown to be above both at IoU > .3{at_higher_thresholds}."
     )
 
 
@@ -477,14 +479,14 @@ def _networks(board: Leaderboard) -> Iterator[str]:
     alone = [row for row in board.networks if row.in_top_group is None]
     compared = [row for row in board.networks if row.in_top_group is not None]
     by_note = grouping.grouped(alone, lambda row: row.note)
-    rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in by_note.items())
+    not_compared = "; ".join(f"{_names(rows)} ({note})" for note, rows in by_note.items())
     if compared:
         grids = "; with another grid: ".join(_grid(rows) for rows in by_grid(compared))
-        left_out = f"; not compared: {rest}" if rest else ""
+        left_out = f"; not compared: {not_compared}" if not_compared else ""
         count = len(board.rank_methods)
         yield f"**Networks** (AUROC), by the mean over the same {count} methods: {grids}{left_out}."
-    elif rest and len(board.networks) > 1:
-        yield f"**Not compared**: {rest}."
+    elif not_compared and len(board.networks) > 1:
+        yield f"**Not compared**: {not_compared}."
 
 
 def _grid(rows: Sequence[Row]) -> str:
@@ -550,8 +552,8 @@ def _printed(data: DatasetTables) -> dict[str, Any]:
 def notes(board: Leaderboard) -> list[str]:
     """Return the notes of a data set: the basis and the limits of its tables."""
     sources = {str(record.data.get("source")) for record in board.records}
-    drawn = [text for source, text in DRAWN.items() if source in sources]
-    return [*main_table.notes(board), *drawn]
+    source_notes = [text for source, text in DRAWN.items() if source in sources]
+    return [*main_table.notes(board), *source_notes]
 
 
 def _meanings(folder: Path | None) -> str:

@@ -191,9 +191,9 @@ def sentences(primary: Primary | None, boards: Sequence[Leaderboard]) -> Iterato
         in_words = [_words(finding) for finding in all_findings if finding.analysis == analysis]
         if in_words:
             title = f"**Primary comparison**, thresholds and floors {_source(analysis)}"
-            parts = [f"{title}: {'; '.join(in_words)}.", analysis.chosen.strip()]
-            parts.append(_resamples(analysis, boards))
-            yield " ".join(filter(None, parts))
+            analysis_sentences = [f"{title}: {'; '.join(in_words)}.", analysis.chosen.strip()]
+            analysis_sentences.append(_resamples(analysis, boards))
+            yield " ".join(filter(None, analysis_sentences))
     if primary.registered:
         yield f"**Registered** for the next images: {primary.registered}"
 
@@ -203,10 +203,10 @@ def _resamples(analysis: Analysis, boards: Sequence[Leaderboard]) -> str:
     cross_fitted = [
         board for board in boards if board.methods and board.methods[0].cell.fitted_on is None
     ]
-    again = [board.floors_are_made_again for board in cross_fitted]
-    if analysis.fitted_on is not None or not again or again[0] is None:
+    made_again = [board.floors_are_made_again for board in cross_fitted]
+    if analysis.fitted_on is not None or not made_again or made_again[0] is None:
         return ""
-    return INCLUDED if again[0] else HELD_FIXED
+    return INCLUDED if made_again[0] else HELD_FIXED
 
 
 def _words(finding: Finding) -> str:

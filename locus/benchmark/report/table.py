@@ -106,14 +106,14 @@ class Table:
             return
         above = ""
         for cells, mark in zip(self.rows, self.marks, strict=True):
-            looks = [
+            styles = [
                 "bold" if mark == "bold" and kind in ("bold", "interval") else ""
                 for kind in self.kinds
             ]
             if cells[0] == above:
-                looks[0] = "again"
+                styles[0] = "again"
             above = cells[0]
-            yield mark, [*zip(cells, looks, strict=True)]
+            yield mark, [*zip(cells, styles, strict=True)]
 
 
 def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequence[Row]) -> Table:

@@ -133,19 +133,19 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     """Return what the page shows of a data set: the ``first`` table, the ``rest``, and ``more`` in its details."""
     board = tables.leaderboard
     first = tables.at(Place.FIRST_ON_PAGE)
-    rest = tables.at(Place.ON_PAGE)
-    more = tables.at(Place.DETAILS_OF_PAGE)
-    if not first and not rest:
-        rest = more
-        more = ()
+    page_tables = tables.at(Place.ON_PAGE)
+    detail_tables = tables.at(Place.DETAILS_OF_PAGE)
+    if not first and not page_tables:
+        page_tables = detail_tables
+        detail_tables = ()
     return {
         "name": board.title,
         "answer": tables.answers,
         "notes": page.notes(board),
         "charts": _charts(tables),
         "first": first[0] if first else None,
-        "rest": rest,
-        "more": more,
+        "rest": page_tables,
+        "more": detail_tables,
     }
 
 
@@ -253,8 +253,11 @@ def _suites_by_images(suites: Mapping[Path, Sequence[DatasetTables]]) -> list[Ta
 
 def _with_link(row: tuple[str, ...]) -> tuple[str, ...]:
     """Return a line of the overview whose first cell links to the page of the suite, in Markdown."""
-    name, *rest = row
-    return (Markup(f"[{name}]({name}/leaderboard.md)") if name else "", *rest)
+    suite_name, *other_cells = row
+    return (
+        Markup(f"[{suite_name}]({suite_name}/leaderboard.md)") if suite_name else "",
+        *other_cells,
+    )
 
 
 def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
@@ -304,12 +307,12 @@ def _methods(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
     rows = [row for row in board.methods if row.runs[0].source == "run"]
     rows.sort(key=lambda row: row.name)
     networks: dict[str, dict[str, RowSamples]] = {}
-    for recipe in sorted(by_network(rows).values(), key=_most):
-        most = _most(recipe)
-        networks[recipe[0].network] = {
+    for recipe_rows in sorted(by_network(rows).values(), key=_most):
+        most_runs = _most(recipe_rows)
+        networks[recipe_rows[0].network] = {
             row.name: row.by_patient
-            for row in recipe
-            if row.by_patient is not None and len(row.runs) == most
+            for row in recipe_rows
+            if row.by_patient is not None and len(row.runs) == most_runs
         }
     return dict(sorted(networks.items()))
 
@@ -322,9 +325,9 @@ def _most(rows: Sequence[Row]) -> int:
 def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> list[tuple[str, ...]]:
     """Return a line per data set with its answer; the first one names the suite and its question."""
     answers = [_short_answer(data) for data in datasets]
-    first, *others = [text for text in answers if text] or [_without_answer(datasets)]
+    first_answer, *other_answers = [text for text in answers if text] or [_without_answer(datasets)]
     title = _title(folder / "leaderboard.md")
-    return [(folder.name, title, first), *(("", "", text) for text in others)]
+    return [(folder.name, title, first_answer), *(("", "", text) for text in other_answers)]
 
 
 def _without_answer(datasets: Sequence[DatasetTables]) -> str:
@@ -349,13 +352,13 @@ def _short_answer(data: DatasetTables) -> str:
 
 def _best_in_short(row: Row) -> str:
     """Return a method with its share of hits, and its difference from the floor with the verdict."""
-    parts = [f"`{row.name}` {number(row.main.value)}"]
+    texts = [f"`{row.name}` {number(row.main.value)}"]
     if row.over_floor is not None:
-        parts.append(main_table.over_floor(row))
+        texts.append(main_table.over_floor(row))
         verdict = main_table.floor_verdict(row)
         if verdict != NOTHING:
-            parts.append(verdict)
-    return ", ".join(parts)
+            texts.append(verdict)
+    return ", ".join(texts)
 
 
 def _title(file: Path) -> str:

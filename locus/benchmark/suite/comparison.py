@@ -385,16 +385,20 @@ def differences(pair: Pair, both: CommonCases) -> list[PairDifference]:
         for finding, mask in index.groups(shared=False).items():
             columns[metric, finding] = np.where(mask[:, None], values, np.nan)
         columns[metric, "mean"] = values
-    named = {f"{metric} {finding}": values for (metric, finding), values in columns.items()}
+    values_by_column = {
+        f"{metric} {finding}": values for (metric, finding), values in columns.items()
+    }
     left, right = pair
     errors = {}
     for metric, finding in columns:
         if metric == MAIN:
             errors[f"{MAIN} {finding}"] = (_draw_error(left, finding), _draw_error(right, finding))
     if has_runs(pair):
-        compared = two_rows(named, index, [run_names(left.runs), run_names(right.runs)], errors)
+        compared = two_rows(
+            values_by_column, index, [run_names(left.runs), run_names(right.runs)], errors
+        )
     else:
-        compared = _two_runs(named, index, errors)
+        compared = _two_runs(values_by_column, index, errors)
     patient_count = len(np.unique(index.patients))
     rows = []
     for (metric, finding), under_rule in zip(columns, compared, strict=True):

@@ -61,9 +61,9 @@ def merge(
         checked = accepted(contribution, folder)
         merged = [record for record, _ in checked]
         author_and_date = f"{author.strip()}, {merged[0].created[:10]}"
-        others = _authors_and_dates(existing, merged) - {author_and_date}
-        if others:
-            owner = min(others) or "the maintainers"
+        other_owners = _authors_and_dates(existing, merged) - {author_and_date}
+        if other_owners:
+            owner = min(other_owners) or "the maintainers"
             raise BadValueError(f"{folder} already has rows of {contribution}, by {owner}")
         with tempfile.TemporaryDirectory() as temporary:
             scratch = Path(temporary, name)

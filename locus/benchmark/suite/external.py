@@ -167,7 +167,7 @@ def _published(
     }
     best_suite: Path | None = None
     best_records: list[Record] = []
-    most = 0
+    most_rows = 0
     for suite in records.suites(records.published()):
         similar = [
             record
@@ -178,9 +178,9 @@ def _published(
         models = _models_on_the_same_cases(
             main[name], main.get(FIXED_BOX), rows, CaseFolders(folder, suite)
         )
-        count = sum(record.cell.model_key in models for record in rows)
-        if count > most:
-            most = count
+        row_count = sum(record.cell.model_key in models for record in rows)
+        if row_count > most_rows:
+            most_rows = row_count
             best_suite = suite
             best_records = [record for record in similar if record.cell.model_key in models]
     return best_suite, best_records

@@ -109,10 +109,10 @@ def mean_of_boxes(samples: Sequence[Sample], finding: str) -> NDArray[np.float32
     """Return the map (side,side) of ``prior`` for other patients than those of ``samples``: the mean of their boxes."""
     side = Prior().side
     with_finding = [sample for sample in samples if finding in sample.boxes]
-    drawn = [
+    box_maps = [
         box_coverage(sample.boxes[finding], sample.frame, (side, side)) for sample in with_finding
     ]
-    return np.mean(drawn, axis=0).astype(np.float32)
+    return np.mean(box_maps, axis=0).astype(np.float32)
 
 
 def best_box(samples: Sequence[Sample], finding: str) -> FloatArray:
@@ -267,7 +267,8 @@ def scored_images(model: ModelPlan) -> list[Sample]:
 
 def of_tasks(tasks: Sequence[ModelTask], folder: Path, flags: RunConfig) -> Fit | None:
     """Return the fit that the cells of ``tasks`` need, None if they need none; ``folder``: that of their records."""
-    fitted_cells = [cell for task in tasks for cell in task.cells if cell.fitted_on is not None]
+    cells = [cell for task in tasks for cell in task.cells]
+    fitted_cells = [cell for cell in cells if cell.fitted_on is not None]
     names = {cell.fitted_on for cell in fitted_cells if cell.fitted_on is not None}
     if not names:
         return None

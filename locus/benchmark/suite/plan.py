@@ -543,8 +543,8 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         trainings = tuple(
             cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds
         )
-        parts = [name, network.pooling, f"{flags['img_size']}px", f"seed{seed}"]
-        model_id = "-".join(filter(None, parts)).replace(":", "_").replace("/", "_")
+        id_fields = [name, network.pooling, f"{flags['img_size']}px", f"seed{seed}"]
+        model_id = "-".join(filter(None, id_fields)).replace(":", "_").replace("/", "_")
         plans.append(ModelPlan(id=model_id, trainings=trainings, init=None, external=network))
     return plans
 

@@ -132,12 +132,11 @@ def check_parallel(
         advice = "leave it out"
     else:
         return
-    configs = [
-        config
-        for task in tasks
-        for config in (task.model.init, *task.model.trainings)
-        if config is not None
-    ]
+    configs: list[TrainConfig] = []
+    for task in tasks:
+        if task.model.init is not None:
+            configs.append(task.model.init)
+        configs += task.model.trainings
     if threads is None and any(config.threads is None for config in configs):
         reason = "because results depend on that number"
         raise BadValueError(f"{flag} requires a fixed number of threads, {reason}: add --threads 1")
@@ -168,7 +167,7 @@ def _learning_steps(
     ]
 
 
-def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
+def _learning(run: RunPlan, threads: int | None, needed_steps: tuple[str, ...] = ()) -> Step:
     """Return the step that writes a run, with this number of ``threads`` unless the configuration sets one."""
     config = replace(run.config, threads=run.config.threads or threads)
     source = () if run.source is None else (run.source,)
@@ -178,7 +177,7 @@ def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) ->
         kind="train",
         function=WRITERS[run.kind],
         arguments=(*source, config, run.folder),
-        needs=needs,
+        needs=needed_steps,
         threads=config.threads or 1,
     )
 
