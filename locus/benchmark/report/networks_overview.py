@@ -13,11 +13,14 @@ from locus.core import names
 BACKBONES = (
     "custom",
     "small_vit",
+    "small_vit:class_token=True",
     "resnet18:stride=8",
     "densenet121:stride=8",
     "efficientnet_b0:stride=8",
 )
 POOLINGS = ("AVG", "LSE", "PCAM")
+OWN_POOLINGS = {"small_vit:class_token=True": ("TOKEN",)}
+"""Backbone -> its poolings, if they are not ``POOLINGS``."""
 IMAGES = {"phantom": "phantom", "nih-sample": "NIH radiographs"}
 """Suite -> heading of its column."""
 TITLE = "Networks"
@@ -43,7 +46,7 @@ def networks(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table | None:
         return None
     rows = []
     for backbone in BACKBONES:
-        for pooling in POOLINGS:
+        for pooling in OWN_POOLINGS.get(backbone, POOLINGS):
             cells = [_cell(boards[suite], backbone, pooling) for suite in IMAGES]
             rows.append((names.backbone_words(backbone), pooling, *cells))
     return Table(TITLE, ABOUT, ("backbone", "pooling", *IMAGES.values()), tuple(rows))
