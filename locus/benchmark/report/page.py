@@ -53,7 +53,7 @@ DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_ta
 
 
 class Place(Enum):
-    """Where a reader meets a table."""
+    """A place that shows tables."""
 
     MARKDOWN = "open in leaderboard.md"
     FOLDED_IN_MARKDOWN = "folded in leaderboard.md"
@@ -124,7 +124,7 @@ class DatasetTables:
 
     @cached_property
     def placed(self) -> tuple[PlacedTable, ...]:
-        """All tables with their places, in the order in which every place shows them."""
+        """All tables with their places. Each place shows its tables in this order."""
         placed = (*self._primary_and_thresholds, *self._comparisons, *self._of_sections)
         is_in_markdown = any(Place.MARKDOWN in table.places for table in placed)
         of_protocols = _placed(self._protocols, Place.DETAILS_OF_PAGE)
