@@ -34,7 +34,7 @@ and the names of the test images. NIH does not restrict their use, and asks to l
 (https://nihcc.app.box.com/v/ChestXray-NIHCC), to acknowledge the NIH Clinical Center, and to cite Wang et al.,
 ChestX-ray8, CVPR 2017, 3462-3471.
 
-`lovt/splits.csv.gz` in the same folder has the splits of RSNA and SIIM (names of images only) of LoVT,
+`lovt/splits.csv.xz` in the same folder has the splits of RSNA and SIIM (names of images only) of LoVT,
 https://github.com/philip-mueller/lovt, Copyright (c) 2021 Philip Müller, under the MIT licence.
 
 | licence | packages |

@@ -26,7 +26,7 @@ MISSING_PATIENTS = ("", "nan", "none", "null", "na", "n/a", "unknown", "-", "?")
 """Words in lower case that tables have where a patient's name is missing."""
 LEFT_OUT = "out"
 """Split name of images that are excluded from all splits."""
-LOVT = Path(__file__).parent / "lists" / "lovt" / "splits.csv.gz"
+LOVT = Path(__file__).parent / "lists" / "lovt" / "splits.csv.xz"
 """Splits of RSNA and SIIM by Müller et al., LoVT (ECCV 2022), under the MIT licence: set, split, image."""
 MIN_VALIDATION_IMAGES = 100
 """Number of validation images below which a warning is logged.

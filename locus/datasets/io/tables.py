@@ -18,6 +18,7 @@ import gzip
 import importlib.util
 import io
 import json
+import lzma
 import math
 import re
 import stat
@@ -166,6 +167,8 @@ def read_text(path: Path) -> str:
                     return archive.read(archive.namelist()[0]).decode()
             if path.suffix == ".gz":
                 return gzip.decompress(path.read_bytes()).decode()
+            if path.suffix == ".xz":
+                return lzma.decompress(path.read_bytes()).decode()
         return limits.require_size(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end]
