@@ -24,9 +24,9 @@ WORDS = {
     "PulmonaryTuberculosis": "Tuberculosis",
 }
 """Category of the files -> finding. The last one is tuberculosis of unknown activity."""
-ANY = "Tuberculosis"
+ANY = WORDS["PulmonaryTuberculosis"]
 TABLES = ("annotations/json/TBX11K_train.json", "annotations/json/TBX11K_val.json")
-SICK = "tb/"
+TB_FOLDER = "tb/"
 """Folder of the images of patients with tuberculosis."""
 LAYOUT = (
     f"expected imgs/health/*.png, imgs/sick/*.png, imgs/tb/*.png, {TABLES[0]} and {TABLES[1]}, from "
@@ -88,16 +88,17 @@ class Tbx11k(_files.FileDataset):
         training = np.array([name in listed[0] for name in names])
         official = partial(splits.hold_out_val, names, training, request.seed)
         chosen = [*compress(names, _files.in_split(names, request, official))]
-        marks = []
+        chosen_frames = {name: frames[name] for name in chosen}
+        truth: _files.BoxesByImage = {}
+        uncertain: set[str] = set()
+        clipped = 0
         for path, content in zip(paths, contents, strict=True):
-            marks += _marks(path, content, self.findings)
-        of_task = (
-            (image, finding, box) for image, finding, box in marks if finding in self.findings
-        )
-        truth, clipped = _files.boxes_by_image(
-            paths[0], of_task, {name: frames[name] for name in chosen}
-        )
-        uncertain = {image for image, finding, _ in marks if finding not in self.findings}
+            marks = _marks(path, content, self.findings)
+            of_task = [mark for mark in marks if mark[1] in self.findings]
+            uncertain |= {image for image, finding, _ in marks if finding not in self.findings}
+            boxes_of_file, clipped_in_file = _files.boxes_by_image(path, of_task, chosen_frames)
+            truth |= boxes_of_file
+            clipped += clipped_in_file
         self.rows = []
         for name in chosen:
             boxes = truth.get(name, {})
@@ -115,7 +116,7 @@ class Tbx11k(_files.FileDataset):
     ) -> NDArray[np.float32]:
         """Return 1 for each finding with a box; unknown labels if the image shows tuberculosis of an unknown kind."""
         labels = np.array([finding in boxes for finding in self.findings], np.float32)
-        if uncertain or (name.startswith(SICK) and not boxes):
+        if uncertain or (name.startswith(TB_FOLDER) and not boxes):
             labels[labels == 0] = np.nan
         return labels
 

@@ -42,6 +42,7 @@ def test_tuberculosis_of_unknown_kind_is_an_unknown_label(tbx11k_tree):
         (lambda c: c["categories"][0].update(name="TB"), "TBX11K_val.json.*'TB'"),
         (lambda c: c["images"][0].pop("width"), "TBX11K_val.json is not a COCO file .*width"),
         (lambda c: c.update(images=[]), "TBX11K_val.json lists no images"),
+        (lambda c: c["annotations"][1].update(bbox=[600, 40, 100, 120]), "TBX11K_val.json .*outside"),
         (lambda c: c["images"][0].update(file_name="health/0000.png"), "TBX11K_val.json has 1 images of TBX11K_train.json"),
     ],
 )

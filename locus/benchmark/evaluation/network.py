@@ -83,8 +83,8 @@ def stored_cases(
         protocols=model.protocols,
     )
     validation = []
-    chooses_thresholds = [protocols.get(name).chooses_thresholds for name in model.protocols]
-    if not model.protocols or any(chooses_thresholds):
+    any_chooses = any(protocols.get(name).chooses_thresholds for name in model.protocols)
+    if not model.protocols or any_chooses:
         validation = validation_requests(model.trained, method_names, model.maps / "val")
     maps = unavailable | load_or_generate(requests, flags)
     return CaseStore(model.trained, maps, load_or_generate(validation, flags))
@@ -97,8 +97,8 @@ def _store(model: ScoredModel, cells: Sequence[Cell], flags: EngineFlags) -> Cas
     method_names = []
     for cell in cells:
         method = Shuffled.method if cell.method == names.SHUFFLED else cell.method
-        needs_no_stored_map = cell.protocol in (names.CLASSIFICATION, *checks.names())
-        if not needs_no_stored_map and baselines.has_stored_map(method):
+        scores_maps = cell.protocol not in (names.CLASSIFICATION, *checks.names())
+        if scores_maps and baselines.has_stored_map(method):
             method_names.append(method)
     return stored_cases(model, list(dict.fromkeys(method_names)), flags)
 

@@ -1,4 +1,4 @@
-"""Rows of people's boxes: ``readers`` and ``second readers``. They are no methods and use only the truth.
+"""Rows of people's boxes: ``readers``, ``second readers`` and pairs of readers. They are no methods and see no image.
 
 ``readers``: how well one radiologist localizes the findings that others marked on the same image. It is an upper bound
 for scores on such data. A method knows which finding to show, so a reader is scored only on findings that this reader
@@ -262,10 +262,10 @@ def score_reader_pairs(
         trained: the training runs, whose data name the held-out images and their readers.
         findings: the findings, in the order of the scores.
         seed: seed of the resamples.
-        images: number of images; None: all.
+        images: not used; all images count.
 
     Returns:
-        The scores, and a row per pair of readers.
+        The scores, without rows per case.
     """
     rows: Rows = []
     data: Any = trained[0].data

@@ -75,9 +75,10 @@ def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[st
 
 
 def _applies(record: Mapping[str, Any], digest: str, alignment: str) -> bool:
-    """Whether a record, as JSON, has thresholds of the weights with a ``digest``, chosen on all images."""
+    """Whether a record, as JSON, has thresholds of the weights with a ``digest``, chosen on all of its images."""
     cell = record["cell"]
     is_scored = digest in record["checkpoints"] and record["status"] == "ok"
     is_main = cell["protocol"] == MAIN_PROTOCOL and cell["alignment"] == alignment
     is_on_all_images = "images" not in cell["data"]
-    return is_scored and is_main and is_on_all_images
+    is_chosen_here = "fitted_on" not in cell["data"]
+    return is_scored and is_main and is_on_all_images and is_chosen_here

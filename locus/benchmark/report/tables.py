@@ -89,7 +89,7 @@ def suite_page(
         "suite.html",
         name=folder.name,
         page=description,
-        datasets=list(map(_dataset, datasets)),
+        datasets=list(map(_page_context, datasets)),
         drawn_in=drawn_in.name,
         gallery=gallery,
         examples=examples,
@@ -129,7 +129,7 @@ def results_flag(folder: Path) -> str:
     return "" if results == Path("results") else f" --results {results.as_posix()}"
 
 
-def _dataset(tables: DatasetTables) -> dict[str, Any]:
+def _page_context(tables: DatasetTables) -> dict[str, Any]:
     """Return what the page shows of a data set: the ``first`` table, the ``rest``, and ``more`` in its details."""
     board = tables.leaderboard
     first = tables.at(Place.FIRST_ON_PAGE)
@@ -202,7 +202,8 @@ def _hits(row: Row, **look: Any) -> Line2D:
 def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) -> Path:
     """Write ``README.md`` and ``index.html`` of the results ``folder``; return the path of ``index.html``.
 
-    ``suites``: folder of each suite -> its tables.
+    If suites can be compared, the two pages of rank agreement are written beside them. ``suites``: folder of each suite
+    -> its tables.
     """
     folder = Path(folder)
     suites = dict(sorted(suites.items()))
@@ -239,16 +240,18 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
 
 
 def _suites_by_images(suites: Mapping[Path, Sequence[DatasetTables]]) -> list[Table]:
-    """Return a table of suites per kind of images, radiographs first; a line per data set."""
-    lines: dict[str, list[tuple[str, ...]]] = {
+    """Return a table of suites per kind of images, radiographs first; a line per data set with an answer."""
+    rows_by_heading: dict[str, list[tuple[str, ...]]] = {
         heading: [] for heading in (RADIOGRAPHS, *GROUPS.values())
     }
     for folder, datasets in suites.items():
         records = [record for data in datasets for record in data.leaderboard.records]
-        sources = [str(record.data.get("source")) for record in records]
-        heading = next((GROUPS[source] for source in sources if source in GROUPS), RADIOGRAPHS)
-        lines[heading] += _suite(folder, datasets)
-    return [Table(heading, "", HEADER, tuple(rows)) for heading, rows in lines.items() if rows]
+        image_kinds = [str(record.data.get("source")) for record in records]
+        heading = next((GROUPS[kind] for kind in image_kinds if kind in GROUPS), RADIOGRAPHS)
+        rows_by_heading[heading] += _overview_rows(folder, datasets)
+    return [
+        Table(heading, "", HEADER, tuple(rows)) for heading, rows in rows_by_heading.items() if rows
+    ]
 
 
 def _with_link(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -268,7 +271,7 @@ def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
             board = data.leaderboard
             name = folder.name if len(datasets) == 1 else f"{folder.name} ({board.title})"
             boards[name] = board
-    networks = {name: _methods(board) for name, board in boards.items()}
+    networks = {name: _samples_by_network(board) for name, board in boards.items()}
     sources = {name: _sources(board) for name, board in boards.items()}
     rows: list[tuple[str, ...]] = []
     for left, right in itertools.combinations(boards, 2):
@@ -302,13 +305,13 @@ def _agreement(left: Mapping[str, RowSamples], right: Mapping[str, RowSamples]) 
     return str(ranks.rows), tau.replace("-", "−"), p_value(ranks.p, leading_zero=True)
 
 
-def _methods(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
+def _samples_by_network(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
     """Return network -> method -> its scores; of several recipes of a network, those with most training runs."""
     rows = [row for row in board.methods if row.runs[0].source == "run"]
     rows.sort(key=lambda row: row.name)
     networks: dict[str, dict[str, RowSamples]] = {}
-    for recipe_rows in sorted(by_network(rows).values(), key=_most):
-        most_runs = _most(recipe_rows)
+    for recipe_rows in sorted(by_network(rows).values(), key=_max_runs):
+        most_runs = _max_runs(recipe_rows)
         networks[recipe_rows[0].network] = {
             row.name: row.by_patient
             for row in recipe_rows
@@ -317,13 +320,13 @@ def _methods(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
     return dict(sorted(networks.items()))
 
 
-def _most(rows: Sequence[Row]) -> int:
+def _max_runs(rows: Sequence[Row]) -> int:
     """Return the largest number of training runs of a row."""
     return max(len(row.runs) for row in rows)
 
 
-def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> list[tuple[str, ...]]:
-    """Return a line per data set with its answer; the first one names the suite and its question."""
+def _overview_rows(folder: Path, datasets: Sequence[DatasetTables]) -> list[tuple[str, ...]]:
+    """Return a line per answer of a data set; the first one names the suite and its question."""
     answers = [_short_answer(data) for data in datasets]
     first_answer, *other_answers = [text for text in answers if text] or [_without_answer(datasets)]
     title = _title(folder / "leaderboard.md")
@@ -363,8 +366,8 @@ def _best_in_short(row: Row) -> str:
 
 def _title(file: Path) -> str:
     """Return a suite's title: the first heading of its page."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return lines[0].removeprefix("# ") if lines else NOTHING
+    page_lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return page_lines[0].removeprefix("# ") if page_lines else NOTHING
 
 
 @ONE_BLAS_THREAD
@@ -377,7 +380,8 @@ def write(
 ) -> list[DatasetTables]:
     """Write all files generated from a folder's records.
 
-    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and charts of published results as SVG.
+    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and as SVG the charts of published results and
+    of the sections that write theirs.
     Returns the tables of each data set. Nothing is written on an error.
 
     Args:
@@ -422,13 +426,13 @@ def tables_of_datasets(
     records: Sequence[Record], folders: CaseFolders, description: Description
 ) -> list[DatasetTables]:
     """Return the tables of each data set; those of the first one have the primary comparison of the suite."""
-    is_primary = None if description.primary is None else description.primary.is_tested_first
+    primary_test = None if description.primary is None else description.primary.is_tested_first
     boards = leaderboards(
         records,
         folders=folders,
         rank_methods=description.rank_methods,
         listed=description.listed,
-        is_primary=is_primary,
+        is_primary=primary_test,
     )
     datasets = [DatasetTables(board, description.reports) for board in boards]
     if datasets:
@@ -465,10 +469,10 @@ def _chart_files(datasets: Sequence[DatasetTables]) -> dict[str, str]:
 
 def headline(datasets: Sequence[DatasetTables]) -> str:
     """Return the answer of a suite for a terminal, with the reasons for missing cells."""
-    lines = [line for data in datasets for line in data.answers]
-    lines = [line.replace("**", "").replace("`", "") for line in lines]
+    answers = [answer for data in datasets for answer in data.answers]
+    plain_answers = [answer.replace("**", "").replace("`", "") for answer in answers]
     records = [record for data in datasets for record in data.leaderboard.records]
-    return "\n".join([*lines, *page.cells_without_score(records)])
+    return "\n".join([*plain_answers, *page.cells_without_score(records)])
 
 
 def terminal(datasets: Sequence[DatasetTables]) -> str:

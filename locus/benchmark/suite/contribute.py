@@ -34,14 +34,15 @@ def merge(
     Args:
         contribution: folder of the results.
         author: their author, as shown in the tables.
-        suites: name of the suite; empty for ``DEFAULT_SUITE``.
+        suites: one name of a suite; empty for ``DEFAULT_SUITE``.
         flags: folders of the suites and results.
 
     Returns:
         The folder of the suite's results, and its tables.
 
     Raises:
-        BadValueError: the suite has the rows from someone else, or its run is unfinished.
+        BadValueError: no author, several suites, the suite has these rows by someone else or of another day, or its run
+            is unfinished.
         DataError: the results are not accepted.
     """
     if len(suites) > 1 or not author.strip():

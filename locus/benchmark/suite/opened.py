@@ -7,7 +7,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from locus.benchmark.baselines import is_people
 from locus.benchmark.evaluation.network import stored_cases
@@ -21,9 +20,6 @@ from locus.config import PageConfig
 from locus.core.errors import DataError, UnknownNameError
 from locus.core.names import CLASSIFIER, MAIN_PROTOCOL
 from locus.core.user_code import refuse_code
-
-if TYPE_CHECKING:
-    pass
 
 
 def open_model(config: PageConfig) -> OpenedModel:

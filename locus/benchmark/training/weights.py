@@ -1,10 +1,11 @@
-"""Weights of finished runs as files of half size, which are published beside a suite's results.
+"""Weights of finished runs as small files, which are published beside a suite's results.
 
 ``publish``     write the weights of a run to such a file; ``publish_all`` those of all runs in a folder
 ``restore``     write the run again from its file
 ``write_card``  write a table of all files in a folder
 
-A file has the weights as float16 (``--weights_dtype float16``), so it is exact. It is a checkpoint like any other:
+A run with ``--weights_dtype float16`` rounds its weights before they are tested, so its file has half the size and the
+weights that were scored. Other files have the weights as they were trained. Each is a checkpoint like any other:
 ``locus.load`` and ``--checkpoint`` accept it. Its name is that of ``runs.weights_file``.
 """
 
@@ -17,7 +18,7 @@ import safetensors.torch
 import torch
 
 from locus import backbones, datasets
-from locus.backbones import SUFFIX, described, weight_files
+from locus.backbones import SUFFIX, weight_files
 from locus.benchmark import opening
 from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.evaluate import FACTS, decode_held_out, evaluate
@@ -77,10 +78,10 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
         "auroc": auroc,
     }
     about["digest"] = json_hash([about, checkpoint.digest])
-    kind = getattr(torch, checkpoint.config.weights_dtype)
+    dtype = getattr(torch, checkpoint.config.weights_dtype)
     state = {
         name: value.contiguous()
-        for name, value in weight_files.cast(checkpoint.weights, kind).items()
+        for name, value in weight_files.cast(checkpoint.weights, dtype).items()
     }
     with atomic(file) as temporary:
         safetensors.torch.save_file(state, temporary, {backbones.METADATA: json.dumps(about)})
@@ -92,15 +93,15 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
     Raises ``DataError`` if there is none, or if two runs have the same name.
     """
     run_of_file: dict[str, Path] = {}
-    for path in runs.finished(folder):
-        config = opening.checkpoint(path).config
+    for checkpoint_file in runs.finished(folder):
+        config = opening.checkpoint(checkpoint_file).config
         if config.weights_dtype == "float16":
             name = runs.weights_file(config)
             if name in run_of_file:
                 raise DataError(
-                    f"{path.parent} and {run_of_file[name]} would both be {name}: move one of them"
+                    f"{checkpoint_file.parent} and {run_of_file[name]} would both be {name}: move one of them"
                 )
-            run_of_file[name] = path.parent
+            run_of_file[name] = checkpoint_file.parent
     if not run_of_file:
         raise DataError(
             f"{folder} has no finished run with float16 weights: train with --weights_dtype float16"
@@ -158,30 +159,30 @@ def write_card(folder: Path) -> None:
     """Write ``README.md`` with a row for each file of weights in ``folder``."""
     from tabulate import tabulate  # not needed to read files
 
-    about = {file.name: described(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
+    about = {file.name: backbones.described(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
     rows = [_row(name, of_file) for name, of_file in about.items()]
     configs = [of_file["locus"]["config"] for of_file in about.values()]
     recipes = sorted(
         {_recipe(config) for config in configs if config["weights_dtype"] == "float16"}
     )
-    exact = [
+    unrounded = [
         name
         for name, config in zip(about, configs, strict=True)
         if config["weights_dtype"] != "float16"
     ]
-    twice = any(of_file["pretrained_on"] for of_file in about.values())
+    has_first_training = any(of_file["pretrained_on"] for of_file in about.values())
     lines = [
         "# Weights",
         "<!-- Generated from the files: do not edit. -->",
         "Networks that were trained for this project from random weights, rounded to float16. `locus.load(FILE)` and "
         "`--checkpoint FILE` accept each file.",
     ]
-    label = "Recipe of the last training" if twice else "Recipe"
+    label = "Recipe of the last training" if has_first_training else "Recipe"
     lines += [f"{label}: {recipe}." for recipe in recipes]
-    if twice:
+    if has_first_training:
         lines.append("`configs` has the recipe of the first training.")
-    if exact:
-        names = ", ".join(f"`{name}`" for name in exact)
+    if unrounded:
+        names = ", ".join(f"`{name}`" for name in unrounded)
         lines.append(f"Initial weights, not rounded: {names}.")
     lines += [
         tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
@@ -197,9 +198,10 @@ def _row(name: str, about: dict[str, Any]) -> Iterable[str]:
     data = ", then ".join(filter(None, (about["pretrained_on"], flags["dataset"])))
     fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
     auroc = "–" if about["auroc"] is None else f"{about['auroc']:.3f}"
-    network = f"`{name}`", backbone_words(flags["backbone"]), flags["global_pool"]
     return (
-        *network,
+        f"`{name}`",
+        backbone_words(flags["backbone"]),
+        flags["global_pool"],
         data,
         str(flags["seed"]),
         fold,

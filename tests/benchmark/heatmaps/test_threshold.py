@@ -23,6 +23,14 @@ def test_a_threshold_of_validation_images_comes_first_then_the_median_of_the_fol
     assert thresholds().lookup("cam", "Nodule") == (0.6, "cross-fitted, median of 3")
 
 
+def test_a_record_whose_thresholds_another_suite_chose_changes_none(thresholds, tmp_path):
+    folder = tmp_path / "runs" / "results" / "with_thresholds_of_tiny"
+    cell = Cell(dataset="phantom", method="cam", protocol="single_box", alignment="aligned", data={"fitted_on": "tiny"})
+    write(Record(cell=cell, checkpoints=("abc",)), folder)
+    pack(folder)
+    assert thresholds().recorded["cam"] == CHOSEN
+
+
 def test_runs_of_a_suite_use_its_thresholds(thresholds):
     """As ``make demo`` draws: --runs runs/suites/demo, records below runs/results."""
     assert thresholds(suite="suites/tiny").lookup("cam", "Mass") == (0.8, "validation")
