@@ -124,7 +124,7 @@ class GradientSums:
     def _receive(self, index: int, gradient: Tensor) -> None:
         added = self.added[index]
         term = gradient * added.value
-        self._totals[index] = term.sum().double()
+        self._totals[index] = term.sum()
         if added.is_unclear:
             raise NotAvailableError(
                 "parallel branches of this network have different grids, so the bias of a layer has no position"
@@ -138,7 +138,7 @@ class GradientSums:
 
     def finish(self, logit: Tensor) -> Terms:
         """Return the terms with positions, in the order of the layers. Raises ``NotAvailableError``: see above."""
-        sums = torch.stack([self._totals[index] for index in sorted(self._totals)])
+        sums = torch.stack([self._totals[index] for index in sorted(self._totals)]).double()
         whole = logit.double() if self.count is None or self._whole is None else self._whole
         miss = (sums.sum() - whole).abs()
         scale = sums.abs().sum()

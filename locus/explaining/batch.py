@@ -64,6 +64,8 @@ NO_GRADIENT_PHRASES = (
 """Words of the errors of autograd for a network that does not pass on gradients."""
 FEATURE_MAP_NEEDS = frozenset({"features", "gradients", "class_maps", "head"})
 """Needs of methods whose maps show one feature map."""
+OWN_PASSES = frozenset({"attention", "pixels"})
+"""Needs of methods that run the network themselves and do not read the shared forward pass."""
 ADVICE = "model.prepare(samples) returns images in the required form"
 
 
@@ -355,8 +357,8 @@ def collect_evidence(
         layer: submodule whose output is explained, several joined by ``+``; None: the network's default.
         memory_gib: memory limit in GiB of gradients and forward passes.
         progress: show the progress of slow methods.
-        needs: inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if only attention,
-            the forward pass is delayed until something else is read.
+        needs: inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if they need only
+            ``OWN_PASSES``, the forward pass is delayed until something else is read.
         draw: function that returns images of other patients; None: there are none.
 
     Raises:
@@ -367,7 +369,7 @@ def collect_evidence(
         raise BadValueError(f"memory_gib is {memory_gib!r}: it must be a number above 0")
     if not isinstance(layer, str | None):
         raise BadValueError(f"layer is {layer!r}: give the name of a submodule, such as layer3")
-    only_attention = layer is None and needs == {"attention"}
+    is_delayed = layer is None and _have_own_passes(model, needs)
     layer = model.layer if layer is None else layer
     other_paths: list[str] = []
     if layer is not None:
@@ -401,7 +403,13 @@ def collect_evidence(
             other_paths=tuple(other_paths),
             draw=draw,
         )
-    return evidence if only_attention else evidence.run()
+    return evidence if is_delayed else evidence.run()
+
+
+def _have_own_passes(model: Classifier, needs: Set[str]) -> bool:
+    """Return True if methods with these ``needs`` run the network themselves, and how many outputs it has is known."""
+    is_count_known = needs == {"attention"} or model.head.num_classes is not None
+    return bool(needs) and needs <= OWN_PASSES and is_count_known
 
 
 def _finest_first(model: Classifier, layers: str, images: Tensor) -> list[str]:
@@ -435,7 +443,7 @@ class Maps(dict[str, Tensor]):
 
     @cached_property
     def logits(self) -> Tensor:
-        """Logits of the requested findings, (N,K); runs a forward pass if all methods use only attention."""
+        """Logits of the requested findings, (N,K); runs the network if the methods did without the shared pass."""
         return self._deferred.logits
 
     @property
@@ -512,8 +520,8 @@ def explain(
 ) -> Maps:
     """Compute raw maps of several methods for a batch, with one shared forward pass.
 
-    The forward pass uses the caller's autocast; gradients and maps are float32. Methods that use only attention do
-    not need the forward pass.
+    The forward pass uses the caller's autocast; gradients and maps are float32. Methods of attention or of whole
+    gradients run the network themselves: without others, there is no shared pass.
 
     Args:
         model: a ``locus.backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is not changed.

@@ -33,7 +33,7 @@ Draw = Callable[[int, int, int], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class NetworkEvidence(Evidence):
-    """Evidence of a batch. The network runs when ``outputs`` are first read; attention does not need that run."""
+    """Evidence of a batch. The network runs when ``outputs`` are first read; some methods do without that run."""
 
     model: Classifier
     images: Tensor
@@ -104,18 +104,22 @@ class NetworkEvidence(Evidence):
     @cached_property
     def findings(self) -> tuple[int, ...]:
         """Index of each finding. Raises ``BadValueError`` for one out of range; negative indices are invalid."""
-        size = self.images.shape[-2], self.images.shape[-1]
-        count = (
-            self.given_outputs[1].shape[1]
-            if self.given_outputs
-            else self.model.token_layout(size).n_logits
-        )
+        count = self._output_count()
         chosen = tuple(range(count)) if self.requested is None else self.requested
         wrong = [finding for finding in chosen if finding not in range(count)]
         if wrong or not chosen:
             outputs = f"the outputs of the model are 0 to {count - 1}"
             raise BadValueError(f"findings {wrong or '(none)'} are invalid: {outputs}")
         return chosen
+
+    def _output_count(self) -> int:
+        """Return the number of outputs of the model; the network need not have run."""
+        if self.given_outputs is not None:
+            return self.given_outputs[1].shape[1]
+        if self.model.head.num_classes is not None:
+            return int(self.model.head.num_classes)
+        size = self.images.shape[-2], self.images.shape[-1]
+        return self.model.token_layout(size).n_logits
 
     @cached_property
     def grid(self) -> Grid:

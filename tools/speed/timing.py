@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from locus.core import limits
+from locus.core import limits, startup
 from locus.core.errors import NotAvailableError
 
 T = TypeVar("T")
@@ -66,7 +66,8 @@ def fastest(
 
 def in_new_process(function: Callable[..., T], *values: Any) -> T:
     """Return ``function(*values)``, called in a new process, so that its peak memory can be measured."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    new_process = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    with startup.checkout_importable(), new_process as pool:
         return pool.submit(function, *values).result()
 
 
