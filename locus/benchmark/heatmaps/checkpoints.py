@@ -54,9 +54,7 @@ def checkpoint_of(model: str, label: str | None, folder: Path) -> Path:
     if _is_path(model):
         return Path(model)
     backbone_name = _backbone(model)
-    backbones = {
-        path: _backbone_in(path.parent / "config.yaml") for path in runs.finished(folder)
-    }
+    backbones = {path: _backbone_in(path.parent / "config.yaml") for path in runs.finished(folder)}
     candidates = [path for path, backbone in backbones.items() if backbone == backbone_name]
     for path in candidates:
         if label is None or _has_finding(path, label):

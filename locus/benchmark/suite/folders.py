@@ -91,9 +91,7 @@ def _difference(suite: Suite, config: RunConfig) -> str:
     }
     # A group only selects planned methods: ``planned_cells`` adds none for it.
     added_methods = [
-        name
-        for name in config.method
-        if name not in planned_methods and name not in methods.GROUPS
+        name for name in config.method if name not in planned_methods and name not in methods.GROUPS
     ]
     if added_methods:
         verb = "is" if len(added_methods) == 1 else "are"
@@ -117,8 +115,9 @@ def published_records(folder: Path) -> list[Record]:
 def with_published(user_records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
     """Return a user's records and the ``published`` ones of other cells.
 
-    The published records of a network are left out if the user's records of one of its training seeds have weights, from
-    training it again, or images that the published ones lack. All seeds are left out, because a row is a mean over them.
+    The published records of a network are left out if the user's records of one of its training seeds have other
+    weights, from training it again, or other images. All seeds are left out, because a row is a mean over them. The
+    user may have run only some cells, so their weights and images may be some of the published ones.
     """
     user_keys = {record.key for record in user_records}
     published_hashes = _hashes(published)

@@ -375,7 +375,11 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
         return called, true, np.broadcast_to(predictions.classes[:, None] >= 0, true.shape)
     limits = np.asarray(thresholds, dtype=np.float64)
     labels = predictions.labels.numpy()
-    return predictions.ranking_scores.numpy() >= limits, labels == 1, ~np.isnan(labels) & ~np.isnan(limits)
+    return (
+        predictions.ranking_scores.numpy() >= limits,
+        labels == 1,
+        ~np.isnan(labels) & ~np.isnan(limits),
+    )
 
 
 def per_finding(called: Bools, true: Bools, known: Bools) -> Columns:
