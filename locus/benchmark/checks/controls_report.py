@@ -388,15 +388,13 @@ def _marker_ratios(
     ``with_marker``: the same method on the network trained with the marker. Both lists are empty without a case.
     """
     effect = np.abs(_by_case_and_run(row, columns, "marker_change"))
-    has_effect = np.isfinite(effect).any(axis=0)
-    if not has_effect.any():
+    if not np.isfinite(effect).any():
         return [], []
-    chance = np.full(effect.shape[1], np.nan)
-    chance[has_effect] = np.nanpercentile(effect[:, has_effect], CHANCE_PERCENTILE, axis=0)
+    chance = np.nanpercentile(effect, CHANCE_PERCENTILE, axis=0)
     change = np.abs(_by_case_and_run(with_marker, columns, "marker_change"))
     # A run with the marker has no counterpart among the runs without it, so it is compared with their mean; a run
     # without the marker is compared with itself.
-    uses_marker = change > chance[has_effect].mean()
+    uses_marker = change > chance.mean()
     known_count = int(np.isfinite(change).sum())
     ratios = []
     if uses_marker.sum() >= MIN_USED * known_count:
