@@ -27,17 +27,20 @@ CONTINUE = "run the same command again to continue; finished steps are kept"
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the suites of the flags and print their leaderboards; exit code 1 if a cell failed, 2 for invalid input."""
+    """Run the suites of the flags and print their leaderboards.
+
+    The exit code is 2 for invalid input or if a model failed, 1 if only single methods failed, and 0 for a dry run.
+    """
     config, _ = cli.parse(RunConfig, argv, "python -m benchmark.run")
     limits.check_count(config.threads or 1, "--threads")
     limits.check_count(config.jobs, "--jobs")
     if config.merge is not None:
         from locus.benchmark.suite.contribute import merge  # slow imports
 
-        folder, tables = merge(Path(config.merge), config.by, config.suite, config)
-        cli.say(f"results: {_index(folder.parent, {folder: tables})}")
+        suite_folder, tables = merge(Path(config.merge), config.by, config.suite, config)
+        cli.say(f"results: {_index(suite_folder.parent, {suite_folder: tables})}")
         return 0
-    counts: Counter[str] = Counter()
+    status_counts: dict[Path, Counter[str]] = {}  # results folder -> status -> number of records
     stopped: list[str] = []
     written: dict[Path, dict[Path, Sequence[DatasetTables]]] = {}
     with (
@@ -47,21 +50,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in request.requested_names(config):
             suite = request.requested_suite(name, config)
             outcome = run(suite, config, cli.say, executor)
-            counts.update(record.status for record in outcome.own_records)
             stopped += outcome.stopped
-            path = outcome.folder.path
-            written.setdefault(path.parent, {})[path] = outcome.tables
-            if not config.dry_run and not config.all:
+            if config.dry_run:
+                continue
+            suite_folder = outcome.folder.path
+            results_folder = suite_folder.parent
+            written.setdefault(results_folder, {})[suite_folder] = outcome.tables
+            counts = status_counts.setdefault(results_folder, Counter())
+            counts.update(record.status for record in outcome.own_records)
+            if not config.all:
                 _say_answer(outcome)
-    in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-    if not config.dry_run:
-        for folder, by_suite in written.items():
-            cli.say(f"results: {_index(folder, by_suite)} ({in_words})")
+    for results_folder, tables_by_suite in written.items():
+        counts = status_counts[results_folder]
+        in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+        cli.say(f"results: {_index(results_folder, tables_by_suite)} ({in_words})")
     if stopped:
         raise LocusError(
             f"all models are finished except {len(stopped)}, which failed: {'; '.join(stopped)}"
         )
-    return 1 if counts["failed"] else 0
+    has_failed_record = any(counts["failed"] for counts in status_counts.values())
+    return 1 if has_failed_record else 0
 
 
 @contextlib.contextmanager
@@ -94,8 +102,8 @@ def _say_answer(outcome: Outcome) -> None:
     table = tables.terminal(outcome.tables)
     if table:
         cli.say(f"\n{table}")
-    published = records.published() / outcome.folder.path.name
     folder = outcome.folder.path
+    published = records.published() / folder.name
     if folder.resolve() != published.resolve() and published in records.suites(published.parent):
         cli.say(
             f"to compare with the published records: python -m benchmark.compare {published} {folder}"

@@ -32,7 +32,7 @@ from locus.datasets.base import About, Request, content_stamp
 from locus.datasets.io import pd
 from locus.datasets.io.images import decode, find
 from locus.datasets.nih import IMAGE_FOLDERS, entries
-from locus.datasets.phantom import FIRST_INDEX, Phantom, strokes
+from locus.datasets.phantom import FIRST_INDEX, Phantom, draw_side_marker
 from locus.datasets.phantom import patient as draw
 
 DRAWING = 1
@@ -324,7 +324,7 @@ class Implanted(Phantom):
         marker: draw.Finding | None = None,
         placement: Placement = "nih",
     ) -> None:
-        self.apply(request, self.name)
+        self.set_request(request, self.name)
         counts = {"train": train, "val": val, "test": test}
         self.options = draw.PhantomOptions(
             draw.per_finding(prevalence, 0.18), draw.per_finding(conspicuity, 1)
@@ -410,7 +410,7 @@ class Implanted(Phantom):
         drawn = implant(whole, without_finding, self.options.conspicuity, white)
         box = None if without == MARKER else self._marker_box(number, patient)
         if box is not None:
-            strokes(drawn, draw.window(self.size, box))
+            draw_side_marker(drawn, draw.window(self.size, box))
         return np.clip(drawn * 255 + 0.5, 0, 255).astype(np.uint8)
 
     def _marker_box(self, number: int, patient: draw.Patient) -> draw.UnitBox | None:

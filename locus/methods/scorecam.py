@@ -62,7 +62,8 @@ class ScoreCAM(ChannelMethod):
     ``L_k = ReLU(sum_c softmax_c(S_k(I * up(norm A_c)) - S_k(0)) A_c)``, norm: to [0,1]. Source: Wang et al., CVPR
     workshops 2020, equations 5 to 7. S_k(0) is the same for all channels: the softmax cancels it, so it is left out.
 
-    One forward pass per image and channel serves all findings; constant channels get weight 0 without a forward pass.
+    One forward pass per image and channel serves all findings. With ``masks="grid"``, constant channels get weight 0
+    without a forward pass; with ``masks="grad-cam"``, their masks are black and all channels have one.
     Note: the softmax is over raw logits, so the larger they are, the fewer channels contribute.
     """
 

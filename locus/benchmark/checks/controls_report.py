@@ -57,7 +57,7 @@ CHANCE_PERCENTILE = 95
 """Percentile of the marker's effect in networks without the shortcut, above which a network uses the marker."""
 MIN_USED = 0.1
 """Smallest share of the images on which a network uses the marker for a sensitivity: twice that of chance."""
-HEAD = (
+NETWORKS_HEAD = (
     "network",
     "AUROC",
     "runs",
@@ -96,7 +96,10 @@ class MethodAnswers:
     @property
     def rank_key(self) -> tuple[bool, float]:
         """Key that sorts methods before baselines, and each by ``use`` or, without it, by ``own``."""
-        return not self.is_method, -(self.value("use") or self.value("own") or 0)
+        value = self.value("use")
+        if value is None:
+            value = self.value("own")
+        return not self.is_method, 0.0 if value is None else -value
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,14 @@ class NetworkAnswers:
 
     def best(self, answer: str) -> MethodAnswers | None:
         """Return the method with the highest value of an answer."""
-        having = [
+        answered = [
             method
             for method in self.methods
             if method.is_method and method.value(answer) is not None
         ]
-        return max(having, key=lambda method: method.value(answer) or 0.0, default=None)
+        return max(answered, key=lambda method: method.value(answer) or 0.0, default=None)
 
-    def of(self, name: str, answer: str) -> str:
+    def baseline_words(self, name: str, answer: str) -> str:
         """Return an answer of a baseline in words."""
         return next(
             (method.words(answer) for method in self.methods if method.row.name == name), NOTHING
@@ -153,7 +156,10 @@ class ControlsReport(CheckReport):
             note = NOTES["controls"] if not tables else ""
             tables.append(self._methods(network, note))
         rows = tuple(self._network(network) for network in self.networks)
-        return [*tables, Table(f"{self.dataset}: networks", NOTES["controls_networks"], HEAD, rows)]
+        return [
+            *tables,
+            Table(f"{self.dataset}: networks", NOTES["controls_networks"], NETWORKS_HEAD, rows),
+        ]
 
     def _methods(self, network: NetworkAnswers, note: str) -> Table:
         """Return a row per method, with a column for each answer that one of them has."""
@@ -213,12 +219,11 @@ class ControlsReport(CheckReport):
         """Draw one panel per question with a dot and an interval per method and network."""
         if not self.networks:
             return None
-        names = [method.row.name for method in self.networks[0].methods]
+        methods = [method for network in self.networks for method in network.methods]
+        names = list(dict.fromkeys(method.row.name for method in methods))
         panels = {}
         for answer, title in PANELS.items():
-            if any(
-                answer in method.values for network in self.networks for method in network.methods
-            ):
+            if any(answer in method.values for method in methods):
                 panels[title] = {
                     network.name: _intervals(network, names, answer) for network in self.networks
                 }
@@ -238,7 +243,7 @@ def _class_sentence(network: NetworkAnswers, best: MethodAnswers) -> str:
     answered = [
         method for method in network.methods if method.is_method and "class" in method.values
     ]
-    # an interval without ends: the map of the other finding never differs
+    # an interval has no ends if too few patients have cases; then no difference is shown either
     equal = [
         f"`{method.row.name}`" for method in answered if (method.values["class"].low or 0) <= 0
     ]
@@ -250,7 +255,7 @@ def _class_sentence(network: NetworkAnswers, best: MethodAnswers) -> str:
 def _use_sentence(network: NetworkAnswers, best: MethodAnswers) -> str:
     """Return what the pixels of the best map are worth to the network, beside the baselines."""
     baseline_uses = ", ".join(
-        f"`{name}` {network.of(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE)
+        f"`{name}` {network.baseline_words(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE)
     )
     tau = _agreement(network, "use")
     return NOTES["controls_use"].format(
@@ -270,7 +275,7 @@ def _shortcut_sentence(network: NetworkAnswers, marker_use: MarkerUse) -> str:
         based=based,
         top=best.row.name,
         seen=best.words("seen"),
-        noise=network.of(NOISE, "seen"),
+        noise=network.baseline_words(NOISE, "seen"),
         spared=best.words("spared"),
     )
 
@@ -295,9 +300,9 @@ def _agreement(network: NetworkAnswers, answer: str) -> str:
 
 
 def answers_by_network(board: Leaderboard, check: str) -> tuple[NetworkAnswers, ...]:
-    """Return the networks trained without a marker, with what those trained with one show; these come first.
+    """Return the networks trained without a marker, with the answers of the same networks trained with one.
 
-    ``check``: name of the check in the records.
+    Networks that were also trained with a marker come first. ``check``: name of the check in the records.
     """
     records = grouping.of_protocol(board.records, board.dataset, check)
     if not records:
@@ -313,13 +318,13 @@ def answers_by_network(board: Leaderboard, check: str) -> tuple[NetworkAnswers, 
         else:
             unmarked.append(row)
     networks = [
-        _answers(of_network, marked, columns)
-        for of_network in grouping.by_network(unmarked).values()
+        _answers_of_network(rows_of_network, marked, columns)
+        for rows_of_network in grouping.by_network(unmarked).values()
     ]
     return tuple(sorted(networks, key=lambda network: network.used is None))
 
 
-def _answers(
+def _answers_of_network(
     rows: Sequence[Row], marked: Mapping[NetworkAndMethod, Row], columns: CaseColumns
 ) -> NetworkAnswers:
     """Return the answers of the methods ``rows`` of a network; ``marked``: rows of networks trained with a marker."""
@@ -335,11 +340,12 @@ def _answers(
         values = {}
         samples = {}
         for ratio in ratios:
-            answer = _answer(ratio, columns)
+            answer = _mean_ratio(ratio, columns)
             if answer is not None:
                 values[ratio.name], samples[ratio.name] = answer
         methods.append(MethodAnswers(row, values, samples))
     methods.sort(key=lambda method: method.rank_key)
+    # The effect of the marker is the same for all methods: that with the most runs and images has it most completely.
     used_most = max(uses, key=lambda use: (use.images, use.all_images, use.runs), default=None)
     return NetworkAnswers(rows[0].network, tuple(methods), used_most)
 
@@ -358,19 +364,19 @@ class Ratio:
 
 def _ratios(row: Row, columns: CaseColumns) -> list[Ratio]:
     """Return the answers that need no marker: the means of hits and correlations, and the areas under the curves."""
-    with_own_map = _wide(row, columns, "own")
-    swap = _wide(row, columns, "swap")
+    with_own_map = _by_case_and_run(row, columns, "own")
+    swap = _by_case_and_run(row, columns, "swap")
     averaged = {
-        MAIN: _wide(row, columns, MAIN),
+        MAIN: _by_case_and_run(row, columns, MAIN),
         "own": with_own_map,
         "swap": swap,
         "class": with_own_map - swap,
-        "weights": _wide(row, columns, "weights"),
+        "weights": _by_case_and_run(row, columns, "weights"),
     }
     ratios = [Ratio(name, row, values, np.isfinite(values)) for name, values in averaged.items()]
-    fall = np.nan_to_num(_wide(row, columns, "fall"))
+    fall = np.nan_to_num(_by_case_and_run(row, columns, "fall"))
     for name in ("use", "sufficiency"):
-        ratios.append(Ratio(name, row, _wide(row, columns, name), fall))
+        ratios.append(Ratio(name, row, _by_case_and_run(row, columns, name), fall))
     return ratios
 
 
@@ -381,31 +387,37 @@ def _marker_ratios(
 
     ``with_marker``: the same method on the network trained with the marker. Both lists are empty without a case.
     """
-    effect = np.abs(_wide(row, columns, "marker_change"))
+    effect = np.abs(_by_case_and_run(row, columns, "marker_change"))
     if not np.isfinite(effect).any():
         return [], []
     chance = np.nanpercentile(effect, CHANCE_PERCENTILE, axis=0)
-    change = np.abs(_wide(with_marker, columns, "marker_change"))
+    change = np.abs(_by_case_and_run(with_marker, columns, "marker_change"))
+    # A run with the marker has no counterpart among the runs without it, so it is compared with their mean; a run
+    # without the marker is compared with itself.
     uses_marker = change > chance.mean()
     known_count = int(np.isfinite(change).sum())
     ratios = []
     if uses_marker.sum() >= MIN_USED * known_count:
         ratios.append(
-            Ratio("seen", with_marker, _wide(with_marker, columns, "marker"), uses_marker)
+            Ratio(
+                "seen", with_marker, _by_case_and_run(with_marker, columns, "marker"), uses_marker
+            )
         )
-    ratios.append(Ratio("spared", row, 1 - _wide(row, columns, "marker"), effect <= chance))
+    ratios.append(
+        Ratio("spared", row, 1 - _by_case_and_run(row, columns, "marker"), effect <= chance)
+    )
     return ratios, [MarkerUse(int(uses_marker.sum()), known_count, len(with_marker.runs))]
 
 
-def _wide(row: Row, columns: CaseColumns, name: str) -> FloatArray:
+def _by_case_and_run(row: Row, columns: CaseColumns, name: str) -> FloatArray:
     """Return a column (K,S) of the row's S runs; nan where a case has no value."""
     if name not in columns.rows.column_names:
         return np.full((len(columns.findings), len(row.runs)), np.nan)
     return columns.wide([record.key for record in row.runs], name)
 
 
-def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Estimate, RowSamples] | None:
-    """Return the mean over findings of sums of ``part`` over sums of ``whole``; None if nothing is known."""
+def _mean_ratio(ratio: Ratio, columns: CaseColumns) -> tuple[Estimate, RowSamples] | None:
+    """Return the mean over findings of sums of ``part`` over sums of ``whole``; None if no case counts."""
     denominators = np.asarray(ratio.whole, np.float64)
     is_defined = (denominators != 0).any(1)
     if not is_defined.any():
@@ -414,7 +426,7 @@ def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Estimate, RowSamples] |
     numerators = np.where(denominators != 0, ratio.part[is_defined], 0)
     findings = columns.findings[is_defined]
     patients = columns.patients[is_defined]
-    theta, left_out = leave_one_out(numerators, denominators, CaseGroups.of(findings, patients))
+    run_means, left_out = leave_one_out(numerators, denominators, CaseGroups.of(findings, patients))
     low = None
     high = None
     if left_out.shape[1] >= MIN_PATIENTS:
@@ -423,10 +435,10 @@ def _answer(ratio: Ratio, columns: CaseColumns) -> tuple[Estimate, RowSamples] |
                 ratio.name, numerators[:, 0], denominators[:, 0], findings, patients
             )
         else:
-            low, high = _ends_over_runs(ratio.name, theta, left_out)
+            low, high = _ends_over_runs(ratio.name, run_means, left_out)
     case_count = int((denominators != 0).sum(0).max())
-    interval = Estimate(float(theta.mean()), low, high, n=case_count)
-    return interval, RowSamples(run_names(ratio.row.runs), theta, left_out)
+    mean = Estimate(float(run_means.mean()), low, high, n=case_count)
+    return mean, RowSamples(run_names(ratio.row.runs), run_means, left_out)
 
 
 def _ends_of_one_run(
@@ -445,12 +457,12 @@ def _ends_of_one_run(
 
 
 def _ends_over_runs(
-    name: str, theta: FloatArray, left_out: FloatArray
+    name: str, run_means: FloatArray, left_out: FloatArray
 ) -> tuple[float | None, float | None]:
     """Return the interval over runs and patients; that of a share stays within 0 and 1."""
     if name in SHARES:
-        interval = mrmc.interval(theta, left_out)
+        interval = mrmc.interval(run_means, left_out)
     else:  # as a difference from 0, which may be negative
-        zero = np.zeros_like(theta), np.zeros_like(left_out)
-        interval = mrmc.difference((theta, left_out), zero)
+        zero = np.zeros_like(run_means), np.zeros_like(left_out)
+        interval = mrmc.difference((run_means, left_out), zero)
     return interval.low, interval.high

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from multiprocessing.connection import Connection, wait
+from multiprocessing import connection
 from typing import Any, ClassVar, Self
 
 from locus.benchmark.executors.base import SAVE_MEMORY, Executor, Step, exit_on_sigterm
@@ -41,7 +41,7 @@ class Local(Executor):
         """Processes start when needed."""
         super().__init__(jobs)
         self._ended: list[tuple[Step, LocusError | None]] = []
-        self._processes: list[StepProcess] = []
+        self._workers: list[StepProcess] = []
         self._signals = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -50,57 +50,60 @@ class Local(Executor):
         return self
 
     @property
-    def _here(self) -> bool:
+    def _runs_steps_itself(self) -> bool:
+        """Whether steps run in this process."""
         return self.jobs == 1 and self.minutes is None
 
     def __exit__(self, *_: object) -> None:
         """Stop the processes. A second Ctrl-C kills them at once."""
         try:
-            for process in self._processes:
-                process.stop()
-            for process in self._processes:
-                process.process.join()
+            for worker in self._workers:
+                worker.stop()
+            for worker in self._workers:
+                worker.process.join()
         finally:
-            for process in self._processes:
-                process.kill()
+            for worker in self._workers:
+                worker.kill()
             self._signals.__exit__(*sys.exc_info())
 
     def start(self, step: Step) -> None:
         """Call the step, or send it to an idle process with the same number of threads."""
-        if self._here:
+        if self._runs_steps_itself:
             self._ended.append((step, step()))
             return
-        idle = [process for process in self._processes if process.step is None]
-        for process in idle:
-            if process.threads == step.threads:
-                process.give(step)
+        idle = [worker for worker in self._workers if worker.step is None]
+        for worker in idle:
+            if worker.threads == step.threads:
+                worker.give(step)
                 return
-        for process in idle:  # with another number of threads
-            process.kill()
-            self._processes.remove(process)
-        process = StepProcess(step.threads)
-        self._processes.append(process)
-        process.give(step)
+        for worker in idle:  # with another number of threads
+            worker.kill()
+            self._workers.remove(worker)
+        new_worker = StepProcess(step.threads)
+        self._workers.append(new_worker)
+        new_worker.give(step)
 
     def wait(self) -> tuple[Step, LocusError | None]:
         """Block until a step ends; return it with its error, None if it succeeded."""
-        if self._here:
+        if self._runs_steps_itself:
             return self._ended.pop()
-        busy = {process: process.step for process in self._processes if process.step is not None}
-        oldest = min(busy, key=lambda process: process.begun)
-        process_of: dict[Any, StepProcess] = {}  # pipe or sentinel -> its process
-        for process in busy:
-            process_of[process.pipe] = process
-            process_of[process.process.sentinel] = process
-        ended = wait(process_of, self.left(oldest.begun))
-        if not ended:
+        step_of = {worker: worker.step for worker in self._workers if worker.step is not None}
+        worker_of: dict[Any, StepProcess] = {}  # pipe or sentinel -> its worker
+        for worker in step_of:
+            worker_of[worker.pipe] = worker
+            worker_of[worker.process.sentinel] = worker
+        oldest = min(step_of, key=lambda worker: worker.begun)
+        ready = connection.wait(worker_of, timeout=self.left(oldest.begun))
+        if not ready:  # the oldest step has reached its time limit
             oldest.kill()
-        process = next((process for end, process in process_of.items() if end in ended), oldest)
-        step = busy[process]
-        error = process.answer()
-        if not process.process.is_alive():
-            self._processes.remove(process)
-        return step, error if ended else self.overdue(step)
+            self._workers.remove(oldest)
+            step = step_of[oldest]
+            return step, self.overdue(step)
+        finished = next(worker for end, worker in worker_of.items() if end in ready)
+        error = finished.answer()
+        if not finished.process.is_alive():
+            self._workers.remove(finished)
+        return step_of[finished], error
 
 
 class StepProcess:
@@ -111,15 +114,17 @@ class StepProcess:
         self.pipe, child_end = SPAWN.Pipe()
         self._output, child_output = SPAWN.Pipe(duplex=False)
         self.process = SPAWN.Process(target=_serve, args=(child_end, child_output))
-        with _inherited(threads), checkout_importable():
+        with _child_environment(threads), checkout_importable():
             self.process.start()
         child_end.close()
         child_output.close()
         self.step: Step | None = None
+        """The running step."""
         self.threads = threads
         self.begun = 0.0
+        """Start of the step on the monotonic clock."""
         self._name = ""
-        """``step`` is the running step and ``begun`` its start on the monotonic clock."""
+        """Name of the last step, for the log."""
         self._logging = threading.Thread(target=self._log, daemon=True)
         self._logging.start()
 
@@ -132,7 +137,7 @@ class StepProcess:
             self.pipe.send(step)
 
     def answer(self) -> LocusError | None:
-        """The error of the step that has just ended; None if it succeeded."""
+        """Return the error of the step that has just ended; None if it succeeded."""
         self.step = None
         with contextlib.suppress(EOFError, ConnectionResetError):
             if self.pipe.poll():
@@ -148,7 +153,7 @@ class StepProcess:
             os.kill(self.process.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill the process and its children at once."""
+        """Kill the process, with its children if it is still running, at once."""
         if self.process.pid is not None and self.process.is_alive():
             with contextlib.suppress(
                 ProcessLookupError
@@ -167,13 +172,14 @@ class StepProcess:
         return f"{self._name} failed with status {code}: see its output above, or run it again with --jobs 1"
 
     def _log(self) -> None:
+        """Log the lines that the process prints, each after the name of its step."""
         with os.fdopen(os.dup(self._output.fileno()), encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 log.info("%s: %s", self._name, line.rstrip())
 
 
 @contextlib.contextmanager
-def _inherited(threads: int) -> Iterator[None]:
+def _child_environment(threads: int) -> Iterator[None]:
     """Set the environment for a new process: ``threads`` threads, and SIGINT blocked until the process handles it."""
     before = {name: os.environ.pop(name) for name in THREAD_VARIABLES if name in os.environ}
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -187,7 +193,7 @@ def _inherited(threads: int) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
 
 
-def _serve(pipe: Connection, output: Connection) -> None:
+def _serve(pipe: connection.Connection, output: connection.Connection) -> None:
     """Run the steps that arrive, in the child process, until the parent closes the pipe."""
     os.setpgid(0, 0)  # only the parent receives Ctrl-C, and passes it on once
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -1,12 +1,10 @@
-"""Choose the checkpoint of a heat map, by path or by backbone, and open its network."""
+"""Choose the checkpoint for a heat map, by path or by backbone, and open its network."""
 
-import contextlib
 import logging
 from pathlib import Path
 
 from locus import datasets
-from locus.backbones import Classifier, weight_files
-from locus.backbones.catalog import resolve
+from locus.backbones import Classifier, catalog, weight_files
 from locus.benchmark import opening
 from locus.benchmark.training import runs
 from locus.config import EngineFlags
@@ -56,9 +54,7 @@ def checkpoint_of(model: str, label: str | None, folder: Path) -> Path:
     if _is_path(model):
         return Path(model)
     backbone_name = _backbone(model)
-    backbones = {
-        path: _backbone_of_run(path.parent / "config.yaml") for path in runs.finished(folder)
-    }
+    backbones = {path: _backbone_in(path.parent / "config.yaml") for path in runs.finished(folder)}
     candidates = [path for path, backbone in backbones.items() if backbone == backbone_name]
     for path in candidates:
         if label is None or _has_finding(path, label):
@@ -73,7 +69,10 @@ def checkpoint_of(model: str, label: str | None, folder: Path) -> Path:
 
 
 def _is_path(model: str) -> bool:
-    """Whether a model is given by the path of a checkpoint or run folder, not by the name of a backbone."""
+    """Whether a model is given by the path of a checkpoint or run folder, not by the name of a backbone.
+
+    No name of a backbone contains a slash.
+    """
     path = Path(model)
     return (
         path.suffix == ".ckpt"
@@ -86,20 +85,21 @@ def _is_path(model: str) -> bool:
 def _backbone(name: str) -> str:
     """Return the registered name of a backbone, without options. Raises ``UnknownNameError``."""
     backbone, _ = weight_files.resolve(name, pretrained=False)
-    return resolve(backbone.split(":")[0])
+    return catalog.resolve(backbone.split(":")[0])
 
 
 def _has_finding(checkpoint: Path, label: str) -> bool:
     """Whether a run has a finding that matches the label."""
-    with contextlib.suppress(LocusError):
+    try:
         match(label, opening.checkpoint(checkpoint).findings)
-        return True
-    return False
+    except LocusError:
+        return False
+    return True
 
 
-def _backbone_of_run(path: Path) -> str:
+def _backbone_in(config_file: Path) -> str:
     """Return the registered name of the backbone in the flags of a run; "unknown" if it cannot be read."""
     try:
-        return _backbone(str(read_yaml(path).get("backbone")))
+        return _backbone(str(read_yaml(config_file).get("backbone")))
     except LocusError:
         return "unknown"

@@ -1,5 +1,8 @@
-"""The folder of a suite's records and tables: ``results/`` for the published plan, else ``runs/results/``.
+"""The folder of a suite's records and tables.
 
+It is in ``--results`` if given, else in ``results/`` for the published plan and in ``runs/results/`` for other runs.
+
+``results_folder``    the folder of all suites, of ``--results`` or the published one
 ``choose``            the folder of a run
 ``existing_records``  the records in a folder
 ``published_records``, ``with_published``  published records, which are shown with those of a user
@@ -31,7 +34,10 @@ class ResultsFolder:
 
     @property
     def published_folder(self) -> Path | None:
-        """The published folder of the suite, whose rows are shown, too; None if the run writes there."""
+        """The published folder of the suite, whose rows are shown with those of a run in ``runs/results``.
+
+        None for a run in another folder, also one of ``--results``, and for a suite without published records.
+        """
         folder = records.published() / self.path.name
         is_other = self.path.parent == UNPUBLISHED
         return folder if is_other and folder in records.suites(folder.parent) else None
@@ -78,15 +84,18 @@ def _difference(suite: Suite, config: RunConfig) -> str:
     if config.checkpoint or config.model:
         network = config.entry or config.model or ", ".join(config.checkpoint)
         return f"{network} is not part of the published plan"
-    planned = {
+    planned_methods = {
         *methods.expand(suite.all_words),
         *suite.all_words,
         *baselines.in_every_suite(),
-        *methods.GROUPS,
     }
-    added_methods = [name for name in config.method if name not in planned]
+    # A group only selects planned methods: ``planned_cells`` adds none for it.
+    added_methods = [
+        name for name in config.method if name not in planned_methods and name not in methods.GROUPS
+    ]
     if added_methods:
-        return f"{', '.join(added_methods)} is not part of the published plan"
+        verb = "is" if len(added_methods) == 1 else "are"
+        return f"{', '.join(added_methods)} {verb} not part of the published plan"
     return ""
 
 
@@ -106,26 +115,28 @@ def published_records(folder: Path) -> list[Record]:
 def with_published(user_records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
     """Return a user's records and the ``published`` ones of other cells.
 
-    The published records of a network are left out if the user's have other weights, from training it again, or other
-    images.
+    The published records of a network are left out if the user's records of one of its training seeds have other
+    weights, from training it again, or other images. All seeds are left out, because a row is a mean over them. The
+    user may have run only some cells, so their weights and images may be some of the published ones.
     """
     user_keys = {record.key for record in user_records}
     published_hashes = _hashes(published)
-    replaced = set()
-    for (network, seed), hashes in _hashes(user_records).items():
-        if published_hashes.get((network, seed), hashes) != hashes:
-            replaced.add(network)
-    added = [record for record in published if record.key not in user_keys]
+    replaced_networks = set()
+    for (network, seed), user_hashes in _hashes(user_records).items():
+        hashes_of_run = published_hashes.get((network, seed))
+        if hashes_of_run is not None and not user_hashes <= hashes_of_run:
+            replaced_networks.add(network)
+    other_cells = [record for record in published if record.key not in user_keys]
     return [
         *user_records,
-        *(record for record in added if record.cell.key_of_network not in replaced),
+        *(record for record in other_cells if record.cell.key_of_network not in replaced_networks),
     ]
 
 
-def _hashes(weighted: Sequence[Record]) -> dict[tuple[str, int | None], set[str]]:
+def _hashes(given_records: Sequence[Record]) -> dict[tuple[str, int | None], set[str]]:
     """Return network and training seed -> hashes of its checkpoints and images, for records with weights."""
     hashes: dict[tuple[str, int | None], set[str]] = {}
-    for record in weighted:
+    for record in given_records:
         if record.checkpoints:
             run_hashes = hashes.setdefault((record.cell.key_of_network, record.cell.seed), set())
             run_hashes.update((*record.checkpoints, record.fingerprint))

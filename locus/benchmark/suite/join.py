@@ -164,7 +164,7 @@ def cell_of(suite: Suite, row_parts: Parts) -> Cell:
     )
 
 
-def missing(suite: Suite, existing: Sequence[Record], results: Path) -> list[Parts]:
+def missing_rows(suite: Suite, existing: Sequence[Record], results: Path) -> list[Parts]:
     """Return the parts of the joined records that do not exist, or whose parts have changed since."""
     stored = {record.key: record.data.get(DIGESTS) for record in existing}
     all_parts = parts(suite, results).values()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from locus import methods
 from locus.benchmark import baselines, records
 from locus.benchmark.executors import Executor, Step
+from locus.benchmark.executors.base import run_with_progress
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.grouping import counted
 from locus.benchmark.suite import cells, folders, missing, work
@@ -73,13 +74,13 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     """
     model = task.model
     name = f"{folder.name}/{model.id}"
-    if model.grid is not None:
+    if model.grid is not None:  # there is no network to train or explain
         arguments = (task, runs_dir, folder, flags)
         return [Step(id=f"score {name}", kind="score", function=work.score, arguments=arguments)]
     threads = model.trainings[0].threads or flags.threads
-    first, learning = _learning_steps(model, runs_dir, threads, flags)
-    trained = tuple(step.id for step in learning)
-    steps = [*first, *learning]
+    initial_steps, run_steps = _steps_of_runs(model, runs_dir, threads, flags)
+    run_ids = tuple(step.id for step in run_steps)
+    steps = [*initial_steps, *run_steps]
     map_steps: dict[str, str] = {}  # method -> the step that generates its maps
     for methods_text, method_names in _explained_together(task.cells).items():
         step = Step(
@@ -87,7 +88,7 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
             kind="explain",
             function=work.explain,
             arguments=(model, method_names, runs_dir, flags),
-            needs=trained,
+            needs=run_ids,
             threads=threads or 1,
         )
         steps.append(step)
@@ -103,7 +104,7 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
             kind="score",
             function=work.score,
             arguments=(portion_task, runs_dir, folder, flags),
-            needs=tuple(needed_maps) or trained,
+            needs=tuple(needed_maps) or run_ids,
             threads=threads or 1,
         )
         steps.append(step)
@@ -147,27 +148,30 @@ def check_parallel(
 
 
 def _uses_several_devices(config: TrainConfig) -> bool:
+    """Whether a training run needs more than one device; ``auto`` is the first one (``hardware.device_indices``)."""
     return config.num_nodes > 1 or re.fullmatch(r"auto|1|\d+,", config.devices) is None
 
 
-def _learning_steps(
+def _steps_of_runs(
     model: ModelPlan, runs_dir: Path, threads: int | None, flags: RunConfig
 ) -> tuple[list[Step], list[Step]]:
     """Return the step that provides the initial weights, if a run needs it, and the steps that write the runs."""
     published = weights_folder(runs_dir, flags)
     runs = model.runs(runs_dir, published)
-    first = []
+    initial_steps = []
     if any(run.kind == "train" for run in runs):
-        start = model.start(runs_dir, published)
-        if start is not None:
-            first.append(_learning(start, threads))
-    start_ids = tuple(step.id for step in first)
-    return first, [
-        _learning(run, threads, start_ids if run.kind == "train" else ()) for run in runs
-    ]
+        initial_run = model.start(runs_dir, published)
+        if initial_run is not None:
+            initial_steps.append(_step_of_run(initial_run, threads))
+    initial_ids = tuple(step.id for step in initial_steps)
+    run_steps = []
+    for run in runs:
+        needed_steps = initial_ids if run.kind == "train" else ()
+        run_steps.append(_step_of_run(run, threads, needed_steps))
+    return initial_steps, run_steps
 
 
-def _learning(run: RunPlan, threads: int | None, needed_steps: tuple[str, ...] = ()) -> Step:
+def _step_of_run(run: RunPlan, threads: int | None, needed_steps: tuple[str, ...] = ()) -> Step:
     """Return the step that writes a run, with this number of ``threads`` unless the configuration sets one."""
     config = replace(run.config, threads=run.config.threads or threads)
     source = () if run.source is None else (run.source,)
@@ -198,40 +202,40 @@ def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:
     return records.published() / runs_dir.name / WEIGHTS_FOLDER
 
 
-def _explained_together(cells: Sequence[Cell]) -> dict[str, list[str]]:
+def _explained_together(model_cells: Sequence[Cell]) -> dict[str, list[str]]:
     """Return name -> methods of each explaining step: the fast ones together, each slow one separately.
 
     There are none for a check, which generates the maps for all its cells at once.
     """
-    if _are_of_check(cells):
+    if _are_of_check(model_cells):
         return {}
-    fast, slow = _fast_and_slow(cells)
+    fast, slow = _fast_and_slow(model_cells)
     fast = [name for name in fast if name != CLASSIFIER and baselines.has_stored_map(name)]
     together = {"fast methods": fast} if fast else {}
     together.update({name: [name] for name in slow})
     return together
 
 
-def _scored_together(cells: Sequence[Cell]) -> list[list[Cell]]:
+def _scored_together(model_cells: Sequence[Cell]) -> list[list[Cell]]:
     """Return the cells of each scoring step, those of slow methods last; all cells of a check are in one step."""
-    if _are_of_check(cells):
-        return [list(cells)]
-    fast, slow = _fast_and_slow(cells)
+    if _are_of_check(model_cells):
+        return [list(model_cells)]
+    fast, slow = _fast_and_slow(model_cells)
     names = [*fast, *slow]
     portions = []
     for start in range(0, len(names), METHODS_PER_STEP):
         names_of_step = names[start : start + METHODS_PER_STEP]
-        portions.append([cell for cell in cells if cell.method in names_of_step])
+        portions.append([cell for cell in model_cells if cell.method in names_of_step])
     return portions
 
 
-def _are_of_check(cells: Sequence[Cell]) -> bool:
-    return any(cell.protocol in CHECKS.names() for cell in cells)
+def _are_of_check(model_cells: Sequence[Cell]) -> bool:
+    return any(cell.protocol in CHECKS.names() for cell in model_cells)
 
 
-def _fast_and_slow(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
-    """Return the rows of the cells without slow methods, and the slow methods."""
-    names = list(dict.fromkeys(cell.method for cell in cells))
+def _fast_and_slow(model_cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
+    """Return the names of the fast methods and the other rows of the cells, then the names of the slow methods."""
+    names = list(dict.fromkeys(cell.method for cell in model_cells))
     method_names = [
         name for name in names if name != CLASSIFIER and not baselines.is_baseline(name)
     ]
@@ -261,7 +265,7 @@ class Outcome:
     """The result of running a suite."""
 
     stopped: tuple[str, ...]
-    """One sentence for each model that failed."""
+    """``suite: model: reason`` for each model that failed."""
     records: list[Record]
     """All records of the suite, with the published ones that its tables show."""
     tables: "Sequence[DatasetTables]"
@@ -287,7 +291,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
         executor: runs the steps.
 
     Returns:
-        What was run and what failed.
+        The records, the tables and their folder, and the models that failed.
 
     Raises:
         LocusError: a file cannot be written, or another process uses the suite's records or training runs.
@@ -298,7 +302,6 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     _say_folder(suite.name, folder, config, echo)
     planned = cells.planned_cells(suite, config.method)
     runs_dir = suite.runs_dir(config.runs)
-    ran = False
     stopped: dict[str, str] = {}
     with (
         contextlib.nullcontext()
@@ -306,42 +309,43 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
         else records.only_writer(records.unpacked_folder(folder.path))
     ):
         existing = folders.existing_records(folder.path)
-        for flags in (
-            config,
-            replace(config, overwrite="never"),
-        ):  # twice: weights that are trained again add cells
-            todo = _to_do(planned, runs_dir, flags, existing)
-            if ran and not todo:
-                break
-            _say_plan(suite, planned=planned, todo=todo, existing=existing, config=flags, echo=echo)
-            check_parallel(todo, executor.jobs, config.threads, executor.minutes)
-            if config.dry_run:
-                return Outcome((), existing, (), folder)
-            if not todo:
-                break
-            _check_fit(todo, folder.path, flags)
-            stopped |= _run_steps(
-                todo,
-                runs_dir=runs_dir,
-                folder=folder.path,
-                config=flags,
-                executor=executor,
-                echo=echo,
-            )
+        todo = _to_do(planned, runs_dir, config, existing)
+        _say_plan(suite, planned=planned, todo=todo, existing=existing, config=config, echo=echo)
+        check_parallel(todo, executor.jobs, config.threads, executor.minutes)
+        if config.dry_run:
+            return Outcome((), existing, (), folder)
+        if todo:
+            stopped |= _run_steps(todo, runs_dir, folder.path, config, executor, echo)
             existing = folders.existing_records(folder.path)
-            ran = True
+            # A network that was trained again has new weights, and all its other records are of the old ones.
+            # ``never`` keeps the records of this run, also those of models that failed.
+            second_config = replace(config, overwrite="never")
+            outdated = _to_do(planned, runs_dir, second_config, existing)
+            if outdated:
+                _say_plan(
+                    suite,
+                    planned=planned,
+                    todo=outdated,
+                    existing=existing,
+                    config=second_config,
+                    echo=echo,
+                )
+                stopped |= _run_steps(
+                    outdated, runs_dir, folder.path, second_config, executor, echo
+                )
+                existing = folders.existing_records(folder.path)
 
         from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
         table_records, dataset_tables = finalize(
-            suite, planned, folder, existing, runs_dir=runs_dir if ran else None, flags=config
+            suite, planned, folder, existing, runs_dir=runs_dir if todo else None, flags=config
         )
     reasons = tuple(f"{suite.name}: {model}: {reason}" for model, reason in stopped.items())
     return Outcome(reasons, table_records, dataset_tables, folder)
 
 
 def _say_folder(name: str, folder: ResultsFolder, config: RunConfig, echo: Echo) -> None:
-    """Say where the records are written if that is not the published folder, and that its records are not used."""
+    """Say where the records are written if not to the published folder, and that the published records are not used."""
     if folder.reason:
         rows = (
             f", with the published rows of {folder.published_folder}"
@@ -359,14 +363,14 @@ def _say_folder(name: str, folder: ResultsFolder, config: RunConfig, echo: Echo)
 
 
 def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
-    """Join the records of the suite's parts that are missing, and write its tables."""
+    """Write the missing records of a suite that joins others, from the records of its parts, and its tables."""
     from locus.benchmark.suite import join  # slow imports
     from locus.benchmark.suite.finalize import finalize_joined
 
     folder = folders.choose(suite, config)
     existing = folders.existing_records(folder.path)
     published = records.published()
-    todo = join.missing(suite, existing, published)
+    todo = join.missing_rows(suite, existing, published)
     echo(f"{suite.name}: {counted(len(todo), 'record')} to join")
     if config.dry_run:
         return Outcome((), existing, (), folder)
@@ -375,11 +379,11 @@ def _run_joined(suite: Suite, config: RunConfig, echo: Echo) -> Outcome:
             record, rows = join.joined(suite, row_parts, published)
             records.cases.write(rows.to_dict("records"), record.cell, folder.path)  # type: ignore[arg-type]
             records.write(record, folder.path)
-        planned = {
+        planned_keys = {
             join.cell_of(suite, row_parts).key
             for row_parts in join.parts(suite, published).values()
         }
-        table_records, dataset_tables = finalize_joined(suite, planned, folder)
+        table_records, dataset_tables = finalize_joined(suite, planned_keys, folder)
     return Outcome((), table_records, dataset_tables, folder)
 
 
@@ -406,11 +410,11 @@ def _say_plan(
     echo(f"{suite.name}: {counted(cell_count, 'cell')} to run{scope}")
     for task in todo:
         missing_runs = _missing_runs(task, suite.runs_dir(config.runs), config)
-        trained = ""
+        after_training = ""
         if missing_runs["train"]:
-            trained = f", after {counted(missing_runs['train'], 'training run')}"
-        restored = ", from published weights" if missing_runs["restore"] else ""
-        echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{trained}{restored}")
+            after_training = f", after {counted(missing_runs['train'], 'training run')}"
+        from_weights = ", from published weights" if missing_runs["restore"] else ""
+        echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{after_training}{from_weights}")
 
 
 def _log_training_images(todo: Tasks) -> None:
@@ -453,14 +457,15 @@ def _missing_runs(task: ModelTask, runs_dir: Path, config: RunConfig) -> Counter
 def _run_steps(
     tasks: Tasks, runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, echo: Echo
 ) -> dict[str, str]:
-    """Run all steps of ``tasks``; return model -> reason for each model that failed, at least in part."""
-    from locus.benchmark.executors.base import (
-        run_with_progress,
-    )  # slow import, not for a dry run
+    """Run all steps of ``tasks``; return model -> reason for each model that failed, at least in part.
 
+    Raises ``DataError`` if the suite that they are fitted on lacks records.
+    """
+    _check_fit(tasks, folder, config)
     if any(_missing_runs(task, runs_dir, config)["train"] for task in tasks):
         require_extra("train", "lightning", f"training for the suite {folder.name}")
     _log_training_images(tasks)
+    # The folder of all results, too: temporary files that another process is writing there are locked, so they stay.
     remove_leftovers(
         [
             *folder.parent.glob(".*"),

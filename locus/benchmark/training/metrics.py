@@ -83,7 +83,7 @@ class Predictions:
         return int(self.patient_index.max(initial=-1)) + 1
 
     @property
-    def ranked(self) -> Tensor:
+    def ranking_scores(self) -> Tensor:
         """(n,K) float64 scores for ranking: the logit, or for a softmax the logarithm of the probability."""
         return self.logits.double().log_softmax(1) if self.exclusive else self.logits.double()
 
@@ -103,7 +103,7 @@ class Predictions:
 
     def by_study(self, study: Sequence[str]) -> "Predictions":
         """Aggregate by study, given the (n,) study of each image: the maximum of its logits and labels."""
-        names, values = base.maximum(self.ranked, study)
+        names, values = base.maximum(self.ranking_scores, study)
         labels = base.maximum(self.labels, study)[1]
         patient = dict(zip(study, self.patients, strict=True))
         logits = torch.from_numpy(values)
@@ -194,7 +194,7 @@ def _ranked_finding(
     labels = predictions.labels[:, k].numpy()
     has_label = ~np.isnan(labels)
     order, truth, closes = descending(
-        predictions.ranked[has_label, k].numpy(), labels[has_label] == 1
+        predictions.ranking_scores[has_label, k].numpy(), labels[has_label] == 1
     )
     patient = predictions.patient_index[has_label][order]
     blocks = (
@@ -286,7 +286,7 @@ def choose(predictions: Predictions, choice: Choice = "youden") -> list[dict[str
     """
     if choice == "fixed":
         return [_threshold(0.0, "fixed", choice, 0) for _ in predictions.findings]
-    columns = zip(predictions.ranked.T, predictions.labels.T, strict=True)
+    columns = zip(predictions.ranking_scores.T, predictions.labels.T, strict=True)
     return [_chosen(values, labels, choice) for values, labels in columns]
 
 
@@ -370,12 +370,16 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
         index = np.arange(len(predictions.findings))
         called, true = (
             classes[:, None] == index
-            for classes in (predictions.ranked.argmax(1).numpy(), predictions.classes)
+            for classes in (predictions.ranking_scores.argmax(1).numpy(), predictions.classes)
         )
         return called, true, np.broadcast_to(predictions.classes[:, None] >= 0, true.shape)
     limits = np.asarray(thresholds, dtype=np.float64)
     labels = predictions.labels.numpy()
-    return predictions.ranked.numpy() >= limits, labels == 1, ~np.isnan(labels) & ~np.isnan(limits)
+    return (
+        predictions.ranking_scores.numpy() >= limits,
+        labels == 1,
+        ~np.isnan(labels) & ~np.isnan(limits),
+    )
 
 
 def per_finding(called: Bools, true: Bools, known: Bools) -> Columns:
@@ -445,7 +449,7 @@ def _assess_split(
     if predictions.exclusive:
         has_class = predictions.classes >= 0
         count = len(predictions.findings)
-        predicted = predictions.ranked.argmax(1).numpy()[has_class]
+        predicted = predictions.ranking_scores.argmax(1).numpy()[has_class]
         pairs = predictions.classes[has_class] * count + predicted
         matrix = np.bincount(pairs, minlength=count**2).reshape(count, count)
         extra = {"confusion_matrix": matrix.tolist()}

@@ -16,11 +16,13 @@ from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocC
 from locus.benchmark.training.metrics import Predictions, decide
 from locus.core.files import atomic
 
-COLUMN_COUNT, PLOT_INCHES = 4, 3.2
-"""Largest number of panels in a row, and inches of a panel's side."""
+MAX_COLUMNS = 4
+"""Largest number of panels in a row."""
+PLOT_INCHES = 3.2
+"""Inches of a panel's side."""
 CURVES = (["train_loss", "val_loss"], ["val_auroc", "val_ap"])
 """Columns of the history in each panel of the learning curves."""
-RANKED = {"roc": ("auroc", RocCurveDisplay), "precision_recall": ("ap", PrecisionRecallDisplay)}
+DISPLAYS = {"roc": ("auroc", RocCurveDisplay), "precision_recall": ("ap", PrecisionRecallDisplay)}
 """Picture -> its metric and scikit-learn's display."""
 
 
@@ -29,7 +31,7 @@ def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
 
     A finding whose metric or threshold is undefined has a panel with the reason.
     """
-    for name, (metric, display) in RANKED.items():
+    for name, (metric, display) in DISPLAYS.items():
         figure, panels = panel_grid(test.findings)
         for k, (finding, axes) in enumerate(zip(test.findings, panels, strict=True)):
             row = metrics["test"]["findings"][finding]
@@ -39,7 +41,7 @@ def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
             else:
                 display.from_predictions(
                     test.labels[has_label, k],
-                    test.ranked[has_label, k],
+                    test.ranking_scores[has_label, k],
                     ax=axes,
                     plot_chance_level=True,
                 )
@@ -49,7 +51,7 @@ def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
 
 def draw_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
     """Write a PNG of the losses and of the validation AUROC and average precision; ``best``: epoch of best.ckpt."""
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    figure = Figure(figsize=(8, PLOT_INCHES), layout="constrained")
     table = pd.DataFrame(history).set_index("epoch")
     for axes, names in zip(figure.subplots(1, 2), CURVES, strict=True):
         table[names].plot(ax=axes, marker="o")
@@ -68,23 +70,24 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
         )
         display.plot(ax=figure.subplots(), colorbar=False, xticks_rotation="vertical")
         return figure
-    chosen = [metrics["thresholds"][name] for name in test.findings]
-    called, true, has_label = decide(test, [row["logit"] for row in chosen])
+    thresholds = [metrics["thresholds"][name] for name in test.findings]
+    logits = [threshold["logit"] for threshold in thresholds]  # nan where there is a reason
+    predicted, true, is_decided = decide(test, logits)
     figure, panels = panel_grid(test.findings)
     for k, axes in enumerate(panels):
-        if "reason" in chosen[k]:
-            axes.text(0, 0.5, chosen[k]["reason"], wrap=True)
+        if "reason" in thresholds[k]:
+            axes.text(0, 0.5, thresholds[k]["reason"], wrap=True)
         else:
-            both = true[has_label[:, k], k], called[has_label[:, k], k]
+            rows = is_decided[:, k]
             ConfusionMatrixDisplay.from_predictions(
-                *both, labels=[False, True], ax=axes, colorbar=False
+                true[rows, k], predicted[rows, k], labels=[False, True], ax=axes, colorbar=False
             )
     return figure
 
 
 def panel_grid(findings: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel per finding."""
-    columns = min(COLUMN_COUNT, len(findings))
+    columns = min(MAX_COLUMNS, len(findings))
     rows = -(-len(findings) // columns)
     figure = Figure(
         figsize=(PLOT_INCHES * max(columns, 2), PLOT_INCHES * rows), layout="constrained"

@@ -1,8 +1,9 @@
 """Phantom data set: chest-like images with known truth.
 
-``render`` draws a patient: anatomy, findings, clutter, soft tissue, exposure and grain, in this order. Lengths are in
-units of half the image side, with (0, 0) in the middle (a window's p and q). Each step uses its own numbers u in [0, 1)
-from ``Patient.anatomy``; tones are shares of white.
+``render`` draws a patient: anatomy, findings, clutter, soft tissue, exposure and grain, in this order. Boxes are in
+shares of the image side. Each structure is drawn in the coordinates p and q of a window, in which the window's box is
+[-1, 1] x [-1, 1]: the whole image, or a smaller box for vessels, gastric bubble, heart, findings and clutter. Each step
+uses its own random numbers in [0, 1) from ``Patient.anatomy``; tones are shares of white.
 """
 
 import functools
@@ -39,9 +40,9 @@ class Phantom(Dataset):
     licence or citation is required.
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
-    finding; ``grain``, standard deviation of the pixel noise as a share of white; ``clutter``, frequency of tubes and
-    electrodes (0 none, 1 usual). The edge of each finding is blurred over a random width, .6 to 4 per cent of the image
-    side, and the truth ends at half height.
+    finding; ``grain``, standard deviation of the pixel noise as a share of white; ``clutter``, frequency of tubes,
+    electrodes and side markers (0 none, 1 usual). The edge of each finding is blurred over a random width, .6 to 4 per
+    cent of the image side, and the truth ends at half height.
     """
 
     name = "phantom"
@@ -66,7 +67,7 @@ class Phantom(Dataset):
         grain: draw.Share = 0.03,
         clutter: draw.Factor = 1.0,
     ) -> None:
-        self.apply(request, "the phantom")
+        self.set_request(request, "the phantom")
         counts = {"train": train, "val": val, "test": test}
         self.options = draw.PhantomOptions(
             draw.per_finding(prevalence, 0.18),
@@ -85,7 +86,7 @@ class Phantom(Dataset):
         self.describe = {**about, "counts": counts, **asdict(self.options), "edges": [*draw.EDGES]}
         self.drawn_from = json_hash(self.describe)
 
-    def apply(self, request: Request, title: str) -> None:
+    def set_request(self, request: Request, title: str) -> None:
         """Set findings, split, seed and size of a ``request``. Raises ``BadValueError``."""
         self.findings = request.task({len(draw.FINDINGS): draw.FINDINGS}, title, len(draw.FINDINGS))
         self.split = request.split
@@ -210,17 +211,16 @@ def _bones(
 ) -> None:
     """Draw ribs, as one wave over the lungs' ``alpha``, and both clavicles."""
     bow, shift, count, contrast = patient.anatomy["ribs"]
-    out = np.abs(window.p) - 0.1
-    phase = (window.q - (out - 0.45) ** 2 * (0.9 + 0.4 * bow) - 0.2 * shift) * (4.4 + 1.2 * count)
+    from_midline = np.abs(window.p) - 0.1
+    curve = (from_midline - 0.45) ** 2 * (0.9 + 0.4 * bow)
+    phase = (window.q - curve - 0.2 * shift) * (4.4 + 1.2 * count)
     draw.add(image, window, draw.band(phase - np.rint(phase), 0.26) * alpha, 0.05 + 0.05 * contrast)
     rise, height = patient.anatomy["clavicles"]
-    line = window.q + 0.72 - 0.06 * height + (out - out * out) * (0.25 + 0.2 * rise)
-    draw.add(
-        image,
-        window,
-        draw.band(line, 0.045) * draw.smooth(out * 12) * draw.smooth((0.85 - out) * 8),
-        0.12,
-    )
+    arch = from_midline - from_midline * from_midline
+    line = window.q + 0.72 - 0.06 * height + arch * (0.25 + 0.2 * rise)
+    inner_end = draw.smooth(from_midline * 12)
+    outer_end = draw.smooth((0.85 - from_midline) * 8)
+    draw.add(image, window, draw.band(line, 0.045) * inner_end * outer_end, 0.12)
 
 
 def _vessels(image: draw.Pixels, patient: draw.Patient) -> None:
@@ -228,11 +228,12 @@ def _vessels(image: draw.Pixels, patient: draw.Patient) -> None:
     jitters = patient.anatomy["vessels"]
     for side, box in zip((-1, 1), LUNG_BOXES, strict=True):
         window = draw.window(image.shape[0], box)
-        out = (1 + side * window.p) / 2
-        fade = draw.smooth(1.05 - out) * draw.smooth(out * 9)
+        outwards = (1 + side * window.p) / 2
+        fade = draw.smooth(1.05 - outwards) * draw.smooth(outwards * 9)
         for k, jitter in enumerate(jitters[:6] if side < 0 else jitters[6:]):
-            way = window.q + 0.25 - out * (-1.1 + 0.5 * k + 0.4 * jitter) * (0.7 + 0.3 * out)
-            draw.add(image, window, draw.band(way, 0.07) * fade, 0.07)
+            slope = -1.1 + 0.5 * k + 0.4 * jitter
+            off_branch = window.q + 0.25 - outwards * slope * (0.7 + 0.3 * outwards)
+            draw.add(image, window, draw.band(off_branch, 0.07) * fade, 0.07)
 
 
 def _mediastinum(image: draw.Pixels, window: draw.Window, patient: draw.Patient) -> None:
@@ -295,14 +296,14 @@ def _clutter(image: draw.Pixels, patient: draw.Patient, amount: float) -> None:
     presence, side, y = patient.anatomy["marker"]
     if presence < 0.8 * amount:
         box = _around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03)
-        strokes(image, draw.window(size, box, margin=0.2))
+        draw_side_marker(image, draw.window(size, box, margin=0.2))
 
 
-def strokes(image: draw.Pixels, window: draw.Window) -> None:
-    """Draw two bright strokes that meet: an L in the window's corner."""
+def draw_side_marker(image: draw.Pixels, window: draw.Window) -> None:
+    """Draw a side marker, two bright strokes that meet: an L in the window's corner."""
     upright = draw.band(window.p + 0.8, 0.45)
     level = draw.band(window.q - 0.8, 0.45)
-    draw.blend(image, window, np.maximum(upright + 0 * window.q, level + 0 * window.p), WHITEST)
+    draw.blend(image, window, np.maximum(upright, level), WHITEST)
 
 
 def _exposed(

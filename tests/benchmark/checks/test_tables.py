@@ -1,12 +1,17 @@
 """Tables and sentences of the check ``controls``, from planted rows per case."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from locus.benchmark import checks
-from locus.benchmark.checks.controls_report import ControlsReport, MarkerUse, answers_by_network
+from locus.benchmark.checks.controls_report import ControlsReport, MarkerUse, MethodAnswers, answers_by_network
 from locus.benchmark.records import Cell, Record, Score, cases, write
+from locus.benchmark.report import charts
 from locus.benchmark.report.page import DatasetTables, Description, leaderboard_md
 from locus.benchmark.report.section import Reports
+from locus.core.scores import Estimate
 from tests.benchmark.report.given import leaderboard
 
 MAIN, PATIENTS = "hit@iou.3", 20
@@ -49,6 +54,23 @@ def test_the_marker_is_used_where_its_effect_is_above_what_networks_without_it_h
     assert values["seeing"]["seen"] == 1
     assert values["blind"]["seen"] == 0
     assert values["seeing"]["spared"] == 1
+
+
+def test_a_method_with_a_use_of_0_is_sorted_by_it():
+    unused = MethodAnswers(SimpleNamespace(name="cam"), {"use": Estimate(0.0), "own": Estimate(0.9)}, {})
+    used = MethodAnswers(SimpleNamespace(name="gradcam"), {"use": Estimate(0.1), "own": Estimate(0.2)}, {})
+    without_use = MethodAnswers(SimpleNamespace(name="layercam"), {"own": Estimate(0.3)}, {})
+    methods = sorted([unused, used, without_use], key=lambda method: method.rank_key)
+    assert [method.row.name for method in methods] == ["layercam", "gradcam", "cam"]
+
+
+def test_the_chart_has_the_methods_of_all_networks(board, monkeypatch):
+    report = ControlsReport(board, "controls")
+    (network,) = report.networks
+    late = replace(network.methods[0], row=SimpleNamespace(name="late"))
+    report.__dict__["networks"] = (network, replace(network, name="other", methods=(late,)))
+    monkeypatch.setattr(charts, "intervals", lambda panels, names, about: names)
+    assert report.chart() == [*(method.row.name for method in network.methods), "late"]
 
 
 @pytest.mark.byhand

@@ -81,7 +81,7 @@ def test_sigterm_is_no_error_of_a_method_whose_code_may_exit():
 def test_sigterm_while_leaving_ends_with_its_status():
     process = SimpleNamespace(stop=lambda: signal.raise_signal(signal.SIGTERM), kill=lambda: None)
     with pytest.raises(SystemExit) as stop, Local(2) as local:
-        local._processes.append(process)
+        local._workers.append(process)
     assert stop.value.code == 128 + signal.SIGTERM
 
 

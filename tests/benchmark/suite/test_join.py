@@ -86,9 +86,9 @@ def test_parts_with_different_recipes_are_refused(results):
 def test_a_part_that_was_scored_again_is_joined_again(results):
     (of_parts,) = join.parts(SUITE, results).values()
     record, _ = join.joined(SUITE, of_parts, results)
-    assert join.missing(SUITE, [record], results) == []
+    assert join.missing_rows(SUITE, [record], results) == []
     write_part(results, "one", [f"a{n}" for n in range(4)], [False] * 4)
-    assert len(join.missing(SUITE, [record], results)) == 1
+    assert len(join.missing_rows(SUITE, [record], results)) == 1
 
 
 def test_suites_without_a_common_row_are_refused(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from locus.benchmark import run
 from locus.benchmark.records import Cell, Record, Score, cases, load, pack, write
 from locus.benchmark.suite import finalize, folders, missing, plan
+from locus.benchmark.suite.run import Outcome
 from locus.config import RunConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,6 +70,34 @@ def test_published_rows_of_a_network_on_other_images_or_with_other_weights_are_l
     for changed in ({"checkpoints": ("other",)}, {"checkpoints": published.checkpoints, "fingerprint": "other"}):
         assert len(folders.with_published([mine.model_copy(update=changed)], [published])) == 1
     assert len(folders.with_published([mine.model_copy(update={"checkpoints": published.checkpoints})], [published])) == 2
+
+
+def test_published_rows_of_a_network_stay_with_those_of_a_user_who_ran_only_some_of_its_images(published):
+    cell = published.cell
+    more = {"cell": cell.model_copy(update={"method": "layercam"}), "fingerprint": "more"}
+    mine = published.model_copy(update={"cell": cell.model_copy(update={"method": "gradcam"}), "source": "run"})
+    assert len(folders.with_published([mine], [published, published.model_copy(update=more)])) == 3
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """Runs that end at once: ``demo`` with a record in the folder ``a``, ``phantom`` with a failed one in ``b``."""
+    outcomes = {}
+    for name, folder, status in (("demo", "a", "ok"), ("phantom", "b", "failed")):
+        record = of(0.5).model_copy(update={"status": status})
+        outcomes[name] = Outcome((), [record], (), folders.ResultsFolder(Path(folder) / name))
+    monkeypatch.setattr(run, "run", lambda suite, *_: outcomes[suite.name])
+    monkeypatch.setattr(run, "_index", lambda folder, _: folder)
+    monkeypatch.setattr(run, "_say_answer", lambda _: None)
+
+
+def test_each_results_folder_is_reported_with_the_counts_of_its_own_suites(ended, capsys):
+    assert run.main(["--suite", "demo", "phantom"]) == 1
+    assert capsys.readouterr().out.splitlines() == ["results: a (1 ok)", "results: b (1 failed)"]
+
+
+def test_a_dry_run_exits_with_0_after_a_run_with_failures(ended):
+    assert run.main(["--suite", "phantom", "--dry_run"]) == 0
 
 
 def test_a_run_elsewhere_says_how_to_compare_with_the_published_records(demo, capsys):
