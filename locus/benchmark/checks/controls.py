@@ -163,7 +163,9 @@ class Controls(Check):
         """Return the rank correlation (N,) of each map with that of the network with random weights."""
         random_cases = with_truth(self.cases(method, self._random, "random"))
         pairs = zip(cases, random_cases, strict=True)
-        return np.array([spearman(_raveled_map(case), _raveled_map(random_case)) for case, random_case in pairs])
+        return np.array(
+            [spearman(_raveled_map(case), _raveled_map(random_case)) for case, random_case in pairs]
+        )
 
     @cached_property
     def _random(self) -> list[ModelRun]:

@@ -252,7 +252,9 @@ def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     except LocusError as error:
         return [AnswerRow("methods", "fail", str(error))]
     missing = {
-        name: outcome for name, outcome in outcomes.items() if isinstance(outcome, NotAvailableError)
+        name: outcome
+        for name, outcome in outcomes.items()
+        if isinstance(outcome, NotAvailableError)
     }
     failed = [
         str(outcome)

@@ -79,7 +79,9 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     _refuse_files(folder)
     all_published = records.load(published)
     suite_records = grouping.main_records(all_published, DATASET)
-    own_records = {record.key: record for record in suite_records if CONTRIBUTED not in record.rests_on}
+    own_records = {
+        record.key: record for record in suite_records if CONTRIBUTED not in record.rests_on
+    }
     blind = {
         record.method: record
         for record in own_records.values()
@@ -175,7 +177,8 @@ def _declarations(record: Record, prior_record: Record, reserved: Iterable[str])
         yield f"has the entry {cell.recipe['external'].get('entry')!r} in its recipe: they must be equal"
     has_other_choice = _choice_of_cases(cell) != _choice_of_cases(prior_record.cell)
     if has_other_choice or not prior_record.may_have_cases_of(record):
-        yield f"was scored on other images, labels or boxes than the {prior_record.rests_on['cases']} cases of the lists"
+        case_count = prior_record.rests_on["cases"]
+        yield f"was scored on other images, labels or boxes than the {case_count} cases of the lists"
     if not is_external and record.code != _code_of_this_version(record):
         yield f"was computed by other code than this version (hashes {record.code}): run it again"
     try:
@@ -228,9 +231,7 @@ def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return [*zip(rows["image"], rows["finding"], strict=True)]
 
 
-def _rescored(
-    record: Record, prior_record: Record, rows: pd.DataFrame, listed: Dataset
-) -> Checked:
+def _rescored(record: Record, prior_record: Record, rows: pd.DataFrame, listed: Dataset) -> Checked:
     """Return a record and its rows with nothing but what its boxes give and what its authors declare.
 
     ``prior_record``: a record of the suite, whose counts and description of the images it gets. The rows are in the
@@ -251,7 +252,9 @@ def _rescored(
         for (image, finding), box in zip(pairs, boxes, strict=True)
     ]
     result = SingleBox().evaluate(scored, listed.findings, record.cell.data_seed)
-    point_metrics = (POINTING,) if record.cell.recipe.get("external", {}).get("kind") == "boxes" else ()
+    point_metrics = (
+        (POINTING,) if record.cell.recipe.get("external", {}).get("kind") == "boxes" else ()
+    )
     scores = tuple(
         score
         for score in result.scores

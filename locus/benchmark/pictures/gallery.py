@@ -354,7 +354,9 @@ def _tables(methods: Sequence[MethodCases]) -> dict[str, pd.DataFrame]:
 def _require_cases(selected: list[SelectedCase], model: OpenedModel) -> list[SelectedCase]:
     """Return the selected cases. Raises ``DataError`` if there are none."""
     if not selected:
-        raise DataError(f"{model.network}: no case has a score by all methods, so none can be drawn")
+        raise DataError(
+            f"{model.network}: no case has a score by all methods, so none can be drawn"
+        )
     return selected
 
 
@@ -536,7 +538,9 @@ def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     scale.set_label("map, from minimum to maximum", fontsize=FONT_SIZE, labelpad=1)
     truth = Line2D([], [], color=TRUTH, label="truth")
     predicted = Line2D([], [], color=PREDICTED, label="predicted box")
-    figure.legend(handles=[truth, predicted], loc="lower center", ncols=2, frameon=False, borderpad=0)
+    figure.legend(
+        handles=[truth, predicted], loc="lower center", ncols=2, frameon=False, borderpad=0
+    )
 
 
 @dataclass(frozen=True)

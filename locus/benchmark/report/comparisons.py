@@ -302,7 +302,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
 
 
 def _scores_of_network(rows: Sequence[Row], mean: RowSamples | None) -> dict[str, Estimate]:
-    """Return the scores of the row of a network: its mean over methods, AUROC on boxed images and the score of ``truth``."""
+    """Return the scores of the row of a network: mean over methods, AUROC on boxed images and the score of ``truth``."""
     scores = {}
     if BOXED in rows[0].scores:
         scores[BOXED] = rows[0].scores[BOXED]
@@ -359,7 +359,9 @@ def _methods_of_all_networks(groups: Sequence[Sequence[Row]]) -> dict[str, list[
     network_count = 0
     for group in groups:
         several = [
-            row for row in _scored_methods(group) if row.by_patient and len(row.by_patient.theta) > 1
+            row
+            for row in _scored_methods(group)
+            if row.by_patient and len(row.by_patient.theta) > 1
         ]
         if several:
             network_count += 1

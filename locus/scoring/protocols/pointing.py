@@ -92,7 +92,7 @@ class PointingRule(Protocol):
 
     name: ClassVar[str]
     judges = "masks"
-    """The value for maps that are compared with points: a suite runs these rules only if its ``protocols`` name them."""
+    """Value for maps that are compared with points: a suite runs these rules only if its ``protocols`` name them."""
     takes_boxes = True
     is_pooled: ClassVar[bool] = False
     """Whether all cases are averaged at once, not finding by finding."""

@@ -70,8 +70,8 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
     """Return the average precision, in per cent, over all pixels of maps (H,W) in [0,1] with truth masks (H,W).
 
     Bins are [i·step, (i+1)·step), plus one for the score 1. Precision and recall are computed from the highest bin
-    down, without empty bins; nan without a truth pixel, as for no maps at all. Raises ``BadValueError`` for a map outside [0,1] or a mask of
-    another shape.
+    down, without empty bins; nan without a truth pixel, also if there are no maps. Raises ``BadValueError`` for a map
+    outside [0,1] or a mask of another shape.
 
     >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
     83.33333333333333
