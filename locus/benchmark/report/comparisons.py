@@ -302,7 +302,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
 
 
 def _scores_of_network(rows: Sequence[Row], mean: RowSamples | None) -> dict[str, Estimate]:
-    """Return the scores of the row of a network: mean over methods, AUROC on boxed images and the score of ``truth``."""
+    """Return the scores of the row of a network: mean over methods, AUROC on boxed images, and ``truth``."""
     scores = {}
     if BOXED in rows[0].scores:
         scores[BOXED] = rows[0].scores[BOXED]
