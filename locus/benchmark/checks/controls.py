@@ -381,7 +381,7 @@ def _joined(
     Several training runs have different test images (folds), so the training run is not part of the key. All rows of
     ``first`` have the same columns, and so have those of ``second``.
     """
-    names: dict[str, None] = {}
+    names: dict[str, Any] = {}
     for table in (first, second):
         if table:
             names |= dict.fromkeys(table[0])

@@ -204,7 +204,7 @@ def reports() -> Reports:
 
 def describe(suite: Suite, folder: Path) -> Description:
     """Return the texts on the pages of a suite in ``folder``."""
-    maps_of = None
+    maps_of: Path | None = None
     if suite.training_runs_of is not None:
         source_folder = folder.parent / suite.training_runs_of
         if source_folder in records.suites(folder.parent):
