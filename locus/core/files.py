@@ -23,7 +23,10 @@ ADVICE_BY_ERROR = {
 }
 """Number of an ``OSError`` of a write -> what to do."""
 TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.\w+")
-"""Pattern of the temporary file names of ``atomic``."""
+"""Pattern of the temporary file names of ``atomic`` for a file with a suffix.
+
+Without a suffix they cannot be told from a user's hidden file, such as ``.my-settings``, so they are never removed.
+"""
 FORMULA = re.compile(r"'*[=+@\t-]")
 NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
 _canonical = json.JSONEncoder(
@@ -35,23 +38,24 @@ _canonical = json.JSONEncoder(
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path in the same folder, and rename it to ``path`` on success or remove it on failure.
 
-    Raises ``WriteError`` if the file cannot be written (disk full, read-only, no permission).
+    Raises ``WriteError`` if the file cannot be written (disk full, read-only, no permission), ``BadValueError`` for a
+    path that begins with ``~``.
     """
     path = Path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
+        descriptor, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
         )
         temporary = Path(name)
         try:
             with contextlib.suppress(OSError):  # some file systems have no locks
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield temporary
             temporary.chmod(0o644)
             temporary.replace(path)
         finally:
-            os.close(handle)
+            os.close(descriptor)
             temporary.unlink(missing_ok=True)
 
 
@@ -59,12 +63,12 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     """Remove the temporary files of killed processes among ``paths``. Running processes hold locks on theirs."""
     for path in paths:
         if TEMPORARY.fullmatch(path.name):
-            with contextlib.suppress(OSError), open_unlinked(path, "r+b") as file:
+            with contextlib.suppress(OSError), open_no_symlink(path, "r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
 
 
-def open_unlinked(path: Path, mode: str) -> IO[Any]:
+def open_no_symlink(path: Path, mode: str) -> IO[Any]:
     """Open a file that Locus writes, by a ``mode`` of ``open``. Raises ``OSError`` if the path is a link."""
     return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o644))
 
@@ -100,6 +104,8 @@ def write_json(path: Path | str, value: Any) -> None:
 def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
     """Format JSON; a value that fits on one line stays on one line, so that a list of scores reads as a table.
 
+    A line may be longer than ``width`` by its key and its comma, which do not count.
+
     >>> print(pretty({"key": "ab12", "scores": [{"n": 1}, {"n": 2}]}, width=20))
     {
      "key": "ab12",
@@ -112,15 +118,15 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
     if len(line) + indent <= width or not isinstance(value, dict | list | tuple) or not value:
         return line
-    pad = "\n" + " " * (indent + 1)
+    line_break = "\n" + " " * (indent + 1)
     if isinstance(value, dict):
         fields = {json.dumps(str(name), ensure_ascii=False): item for name, item in value.items()}
         items = [f"{name}: {pretty(item, indent + 1, width)}" for name, item in fields.items()]
-        return "{" + pad + ("," + pad).join(items) + "\n" + " " * indent + "}"
+        return "{" + line_break + ("," + line_break).join(items) + "\n" + " " * indent + "}"
     return (
         "["
-        + pad
-        + ("," + pad).join(pretty(item, indent + 1, width) for item in value)
+        + line_break
+        + ("," + line_break).join(pretty(item, indent + 1, width) for item in value)
         + "\n"
         + " " * indent
         + "]"
@@ -129,6 +135,8 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     r"""Format rows as CSV for spreadsheets: text that would be read as a formula gets a leading apostrophe.
+
+    A carriage return becomes a space.
 
     >>> csv_text([["=1+1", "'@x", "-0.5", -0.5, "cam"]])
     "'=1+1,''@x,-0.5,-0.5,cam\n"
@@ -146,7 +154,7 @@ def _csv_cell(value: Any) -> Any:
 
 
 def csv_value(cell: str) -> str:
-    """Return the text of a cell that ``csv_text`` wrote.
+    """Return the text of a cell that ``csv_text`` wrote; carriage returns are lost.
 
     >>> [csv_value(cell) for cell in ("'=1+1", "''@x", "-0.5", "'cam'")]
     ['=1+1', "'@x", '-0.5', "'cam'"]
@@ -176,7 +184,9 @@ def json_hash(value: Any) -> str:
 
 
 def is_hidden(path: Path, folder: Path) -> bool:
-    """Return True for a file that other programs leave below ``folder``: its name or a folder begins with a dot.
+    """Return True for a file that other programs leave below ``folder``.
+
+    Its name or a folder begins with a dot, or a folder is ``__MACOSX``.
 
     >>> is_hidden(Path("d/._a.xml"), Path("d")), is_hidden(Path("d/__MACOSX/a.xml"), Path("d"))
     (True, True)

@@ -269,7 +269,7 @@ def test_one_changed_hit_of_the_centre_of_submitted_boxes_is_refused(write, mine
     record, rows = mine
     of_boxes = record.model_copy(update={"cell": record.cell.model_copy(update={"recipe": recipe(kind="boxes")})})
     ours, _ = published("nih", "truth", "7x7")
-    again, rows_again = results_check._again(of_boxes, ours, pd.DataFrame(rows), load_dataset("NIH", images=False))
+    again, rows_again = results_check._rescored(of_boxes, ours, pd.DataFrame(rows), load_dataset("NIH", images=False))
     given = rows_again.to_dict("records")
     (checked, checked_rows), *_ = accepted(write(again, given), RESULTS / "nih")
     assert "pointing" in checked_rows

@@ -50,8 +50,9 @@ AREAS = (0.01, 0.02, 0.05, 0.1, 0.2)
 scaled so that the last one is that share."""
 AROUND = 0.05
 """Distance from the marker at which a maximum counts as on it, as a share of the image side."""
-SHORTCUT = "Pneumothorax"
-"""Finding whose marker the networks without a shortcut are tested with: small, and not like a letter."""
+MARKED_FINDING = "Pneumothorax"
+"""Finding that the marker belongs to in tests of networks without a shortcut: its own pixels are few, and do not look
+like the marker, which is a letter."""
 BATCH = 64
 """Images in a forward pass."""
 UNTRAINED = "requires a network that was trained with the marker here"
@@ -144,25 +145,27 @@ class Controls(Check):
     def _classes(self, cases: Sequence[Case], seed: int) -> dict[str, FloatArray]:
         """Return hits (N,) by a finding's own map and by that of another finding of the image; nan if it has none."""
         partner_of = _other_findings(cases)
-        several = sorted(partner_of)
+        with_partner = sorted(partner_of)
         values = {"own": np.full(len(cases), np.nan), "swap": np.full(len(cases), np.nan)}
-        if not several:
+        if not with_partner:
             return values
-        with_own_map = [cases[n] for n in several]
-        partners = [cases[partner_of[n]] for n in several]
+        with_own_map = [cases[n] for n in with_partner]
+        partners = [cases[partner_of[n]] for n in with_partner]
         swapped = [
             replace(case, map=partner.map, reason=partner.reason)
             for case, partner in zip(with_own_map, partners, strict=True)
         ]
-        values["own"][several] = _hits(with_own_map, self.findings, seed)
-        values["swap"][several] = _hits(swapped, self.findings, seed)
+        values["own"][with_partner] = _hits(with_own_map, self.findings, seed)
+        values["swap"][with_partner] = _hits(swapped, self.findings, seed)
         return values
 
     def _weights(self, method: str, cases: Sequence[Case]) -> FloatArray:
         """Return the rank correlation (N,) of each map with that of the network with random weights."""
         random_cases = with_truth(self.cases(method, self._random, "random"))
         pairs = zip(cases, random_cases, strict=True)
-        return np.array([spearman(_flat(case), _flat(random_case)) for case, random_case in pairs])
+        return np.array(
+            [spearman(_raveled_map(case), _raveled_map(random_case)) for case, random_case in pairs]
+        )
 
     @cached_property
     def _random(self) -> list[ModelRun]:
@@ -170,22 +173,23 @@ class Controls(Check):
         return [replace(run, random_weights=True) for run in self.runs]
 
     def _use(self, method: str, cases: Sequence[Case]) -> dict[str, FloatArray]:
-        """Return ``fall``, the logit minus that without the finding, and the areas under both curves times it (N,)."""
+        """Return ``fall`` (N,), the logit minus that without the finding, and the areas under both curves (N,).
+
+        The areas, ``use`` and ``sufficiency``, are differences of logits, too: they are not divided by ``fall``.
+        """
         if any(sample.read_without is None for run in self.runs for sample in run.scorable_images):
             return {}
         pairs = [self._pairs[case.training, case.image_id, case.finding] for case in cases]
         masks = []
         for case, pair in zip(cases, pairs, strict=True):
             nothing = np.zeros_like(pair.changed)
-            tops = _tops(pair, _order(method, case, pair))
+            tops = _highest_changed(pair, _order(method, case, pair))
             rests = pair.changed & ~tops
             masks.append(np.stack([nothing, pair.changed, *tops, *rests]))
         logits = self._logits(cases, pairs, masks)
-        first_rest = 2 + len(AREAS)
-        with_finding = logits[:, :1]
-        without_finding = logits[:, 1:2]
-        without_tops = logits[:, 2:first_rest]
-        without_rests = logits[:, first_rest:]
+        # columns in the order of the masks: one, one, one per area, one per area
+        ends = (1, 2, 2 + len(AREAS))
+        with_finding, without_finding, without_tops, without_rests = np.split(logits, ends, axis=1)
         return {
             "fall": (with_finding - without_finding)[:, 0],
             "use": (with_finding - without_tops).mean(1),
@@ -221,10 +225,10 @@ class Controls(Check):
             int, dict[tuple[int, bytes], Mask]
         ] = {}  # by training run, so that batches of it are full
         for n, (case, pair) in enumerate(zip(cases, pairs, strict=True)):
-            of_training = pending.setdefault(case.training, {})
+            masks_of_run = pending.setdefault(case.training, {})
             for key, mask in zip(keys[n], masks[n], strict=True):
                 if key not in pair.logits:
-                    of_training[n, key] = mask
+                    masks_of_run[n, key] = mask
         for training, mixtures in pending.items():
             images = (pairs[n].mixed(mask) for (n, _), mask in mixtures.items())
             predicted = _predicted(self._networks[training], images)
@@ -250,7 +254,10 @@ class Controls(Check):
 
     @cached_property
     def _marked(self) -> Sequence[ModelRun]:
-        """The training runs on images with a marker; none if the networks were not trained here on drawn findings."""
+        """The training runs on images with a marker; none if the networks were not trained here on drawn findings.
+
+        They are in the order of ``runs``, so ``_networks`` has their networks in this order, too.
+        """
         if any(type(run) is not ModelRun or run.external is not None for run in self.trained):
             return []
         runs: list[ModelRun] = []
@@ -260,7 +267,7 @@ class Controls(Check):
                 return []
             if MARKER not in run.data.describe:
                 separator = "," if ":" in dataset else ":"
-                dataset = f"{dataset}{separator}{MARKER}={SHORTCUT}"
+                dataset = f"{dataset}{separator}{MARKER}={MARKED_FINDING}"
             config = replace(run.config, dataset=dataset)
             runs.append(MarkedRun(config, run.folder, recorded_digest=run.recorded_digest))
         restricted = self.restricted(runs)
@@ -272,14 +279,16 @@ class Controls(Check):
         changes: dict[tuple[int, str], float] = {}
         for n, run in enumerate(self._marked):
             finding_index = self.findings.index(run.data.describe[MARKER])
-            images_without = (sample.without(MARKER) for sample in run.scorable_images)
-            with_marker = np.array([*_predicted(self._networks[n], run.pixels)])[:, finding_index]
-            without_marker = np.array([*_predicted(self._networks[n], images_without)])[
-                :, finding_index
-            ]
-            for sample, change in zip(
-                run.scorable_images, with_marker - without_marker, strict=True
+            images_without = (
+                resize_image(sample.without(MARKER), (image.shape[0], image.shape[1]))
+                for sample, image in zip(run.scorable_images, run.pixels, strict=True)
+            )
+            logits_with = _predicted(self._networks[n], run.pixels)
+            logits_without = _predicted(self._networks[n], images_without)
+            for sample, with_marker, without_marker in zip(
+                run.scorable_images, logits_with, logits_without, strict=True
             ):
+                change = with_marker[finding_index] - without_marker[finding_index]
                 changes[n, sample.image_id] = float(change)
         return changes
 
@@ -310,42 +319,42 @@ def _hits(cases: Sequence[Case], findings: Sequence[str], seed: int) -> FloatArr
 def _columns(values: Mapping[str, FloatArray], cases: Sequence[Case]) -> Iterator[Column]:
     """Yield a column of each value; those of curves are divided by the fall of the logit, scaled to a mean of 1.
 
-    A finding whose logit does not fall has no value of the curves.
+    A finding whose logit does not fall on average has no value of the curves. Of the hits, only those of ``MAIN`` are
+    shares of all cases: the other two are not defined for all.
     """
-    for name, of_metric in values.items():
+    for name, metric_values in values.items():
         if name in ("use", "sufficiency"):
             findings = np.array([case.finding for case in cases])
             fall = values["fall"]
             mean_fall = np.array([fall[findings == case.finding].mean() for case in cases])
-            numerator = np.divide(
-                of_metric, mean_fall, out=np.zeros(len(cases)), where=mean_fall != 0
-            )
-            denominator = np.divide(fall, mean_fall, out=np.zeros(len(cases)), where=mean_fall != 0)
+            falls = mean_fall > 0
+            numerator = np.divide(metric_values, mean_fall, out=np.zeros(len(cases)), where=falls)
+            denominator = np.divide(fall, mean_fall, out=np.zeros(len(cases)), where=falls)
             yield Column(name, "none", numerator, denominator, is_share=False)
         elif name != "fall":
-            is_defined = np.isfinite(of_metric)
+            is_defined = np.isfinite(metric_values)
             source: ThresholdSource = "cross-fitted" if name in (MAIN, "own", "swap") else "none"
-            numerator = np.where(is_defined, of_metric, 0)
+            numerator = np.where(is_defined, metric_values, 0)
             denominator = is_defined.astype(np.float64)
             yield Column(name, source, numerator, denominator, is_share=name == MAIN)
 
 
 def _order(method: str, case: Case, pair: Pair) -> NDArray[np.int64]:
     """Return the pixels (S·S,) by the map, highest first, equal ones at random; for the truth, by their change."""
-    side = (pair.image.shape[0], pair.image.shape[1])
+    shape = (pair.image.shape[0], pair.image.shape[1])
     values = finite_map(case)[0]
     if method == UPPER_BOUND:
-        height = np.abs(pair.image.astype(np.float64) - pair.without)
+        importance = np.abs(pair.image.astype(np.float64) - pair.without)
     elif values is None:
-        height = np.zeros(side)
+        importance = np.zeros(shape)
     else:
         grid = resolve(case.grid, (values.shape[0], values.shape[1]), case.frame)
-        height = resample(values, grid, side).astype(np.float64)
-    noise = generator("equal pixels", case.image_id, case.finding).random(height.size)
-    return np.lexsort((noise, -height.ravel()))
+        importance = resample(values, grid, shape).astype(np.float64)
+    noise = generator("equal pixels", case.image_id, case.finding).random(importance.size)
+    return np.lexsort((noise, -importance.ravel()))
 
 
-def _tops(pair: Pair, order: NDArray[np.int64]) -> Mask:
+def _highest_changed(pair: Pair, order: NDArray[np.int64]) -> Mask:
     """Return (A,S·S) the changed pixels among the first ones in ``order``, for each of the ``AREAS``."""
     rank = np.empty(order.size, np.int64)
     rank[order] = np.arange(order.size)
@@ -367,8 +376,15 @@ def _predicted(model: Classifier, images: Any) -> Iterator[FloatArray]:
 def _joined(
     first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return one row per image and finding, with the columns of both; nan for a missing number."""
-    names = dict.fromkeys([*itertools.chain(*first[:1]), *itertools.chain(*second[:1])])
+    """Return one row per image and finding, with the columns of both; nan for a missing number.
+
+    Several training runs have different test images (folds), so the training run is not part of the key. All rows of
+    ``first`` have the same columns, and so have those of ``second``.
+    """
+    names: dict[str, Any] = {}
+    for table in (first, second):
+        if table:
+            names |= dict.fromkeys(table[0])
     joined: dict[tuple[str, str], dict[str, Any]] = {}
     for row in (*first, *second):
         key = row["image"], row["finding"]
@@ -376,7 +392,7 @@ def _joined(
     return [*joined.values()]
 
 
-def _flat(case: Case) -> FloatArray:
+def _raveled_map(case: Case) -> FloatArray:
     values, _ = finite_map(case)
     return np.full(1, np.nan) if values is None else values.ravel()
 

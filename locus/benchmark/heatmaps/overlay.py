@@ -31,6 +31,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
 
+    ``config`` has a model or a checkpoint: ``locus.heatmap`` adds the newest run if a user names neither.
     ``echo`` the file with the finding, its probability, the method and the checkpoint; returns 0.
 
     Raises ``LocusError`` for an unknown label or picture format, if the model has no training run, for an unreadable
@@ -48,17 +49,17 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
         path = checkpoint_of(str(config.model), config.label, Path(config.runs))
     checkpoint, model = open_network(path, config, config.trust, image=str(source))
     # an unknown label is an error before the image is explained
-    labelled = None if config.label is None else _position(config.label, checkpoint)
+    label_index = None if config.label is None else _finding_index(config.label, checkpoint)
     samples = users_images(source, checkpoint.config.preprocess)
     (explained,) = Explainer(config).explain(model, samples, max_bad_images=0)
-    finding_index = explained.likeliest if labelled is None else labelled
+    finding_index = explained.likeliest if label_index is None else label_index
     finding = checkpoint.findings[finding_index]
     (method,) = explained.maps
     raw_map = explained.raw_map(method, finding_index)
     heat = heat_in_frame(raw_map, frame_of(explained.sample, explained.pixels))
     if not heat.any():
-        text = "flat map: %s has the same value at all positions for %s; the picture shows only the image"
-        log.warning(text, method, finding)
+        warning = "flat map: %s has the same value at all positions for %s; the picture shows only the image"
+        log.warning(warning, method, finding)
     if target.is_dir():
         target = target / f"{safe_filename(source.stem, finding)}.png"
     height, width = original.shape
@@ -72,7 +73,7 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
 
 
 def _check_flags(config: HeatmapConfig) -> None:
-    """Raise ``BadValueError`` unless the flags name one method and one network, and no other images."""
+    """Raise ``BadValueError`` unless the flags name one method, at most one network, and no other images."""
     has_one_method = len(methods.expand(config.method)) == 1
     if not has_one_method or config.image is not None or (config.model and config.checkpoint):
         raise BadValueError(
@@ -100,7 +101,7 @@ def _check_target(path: Path, source: Path) -> None:
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
 
 
-def _position(label: str, checkpoint: opening.Checkpoint) -> int:
+def _finding_index(label: str, checkpoint: opening.Checkpoint) -> int:
     """Return the index of the finding that matches a label. Raises ``BadValueError`` with the run."""
     try:
         return checkpoint.findings.index(match(label, checkpoint.findings))

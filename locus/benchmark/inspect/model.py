@@ -5,7 +5,7 @@ of the original network; a network that fails there is not opened. With a data s
 order of the outputs and normalisation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,16 +56,16 @@ def labelled_answers(opened: OpenedNetwork, data: Dataset, count: int) -> list[A
     data = preprocess.of(data, opened.preprocess)
     samples = RelabeledDataset(data, opened.model.findings, range(min(count, len(data))))[:]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
-    judged = [
+    judged_indices = [
         k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}
     ]
-    if not judged:
-        images = f"positive and negative images among the first {len(samples)}"
-        raise DataError(f"no finding of {data.name} has {images}: increase --images")
-    side = (opened.img_size, opened.img_size)
-    grey = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
-    table = _table(_rescaled_logits(opened, grey), labels, judged)
-    names = [opened.model.findings[k] for k in judged]
+    if not judged_indices:
+        lacking = f"positive and negative images among the first {len(samples)}"
+        raise DataError(f"no finding of {data.name} has {lacking}: increase --images")
+    size = (opened.img_size, opened.img_size)
+    grey = torch.from_numpy(np.stack([resize_image(sample.image, size) for sample in samples]))
+    table = _auroc_table(_logits(opened, grey), labels, judged_indices)
+    names = [opened.model.findings[k] for k in judged_indices]
     own_aurocs = np.diag(table)
     by_finding = ", ".join(
         f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True)
@@ -79,11 +79,11 @@ def labelled_answers(opened: OpenedNetwork, data: Dataset, count: int) -> list[A
     )
     is_external = "network" in (opened.model.build_options or {})
     normalisation_rows = (
-        [_normalisation(opened, grey, labels, judged, float(own_aurocs.mean()))]
+        [_normalisation(opened, grey, labels, judged_indices, float(own_aurocs.mean()))]
         if is_external
         else []
     )
-    present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
+    present, absent = ((labels[:, judged_indices] == value).sum(0) for value in (1, 0))
     errors = np.sqrt(
         (present + absent + 1) / (12 * present * absent)
     )  # of an AUROC by chance alone (Mann-Whitney)
@@ -101,8 +101,12 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
     """
     chance = MIN_STANDARD_ERRORS * errors
     fits = [(k, f) for k, f in zip(*linear_sum_assignment(table, maximize=True), strict=True)]
-    least = {(k, f): max(table[k, k], table[f, f]) + max(MIN_SWAP_GAIN, chance[f]) for k, f in fits}
-    moved = [(k, f) for k, f in fits if table[k, f] > max(0.5 + chance[f], least[k, f])]
+    moved = []
+    for k, f in fits:
+        own_auroc = max(table[k, k], table[f, f])
+        required_auroc = max(0.5 + chance[f], own_auroc + max(MIN_SWAP_GAIN, chance[f]))
+        if table[k, f] > required_auroc:
+            moved.append((k, f))
     if not moved:
         return AnswerRow(
             "order", "pass", f"no output fits another of the {len(names)} findings clearly better"
@@ -118,7 +122,7 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
 
 
 def _normalisation(
-    opened: OpenedNetwork, grey: Tensor, labels: FloatArray, judged: list[int], mean: float
+    opened: OpenedNetwork, grey: Tensor, labels: FloatArray, judged_indices: list[int], mean: float
 ) -> AnswerRow:
     """Check whether another usual normalisation gives a better mean AUROC."""
     means = {}
@@ -126,11 +130,27 @@ def _normalisation(
         rescale = normalised(
             centre[: opened.model.channels], spread[: opened.model.channels], opened.model.channels
         )
-        means[name] = float(
-            np.diag(_table(_rescaled_logits(opened, grey, rescale), labels, judged)).mean()
-        )
+        table = _auroc_table(_rescaled_logits(opened, grey, rescale), labels, judged_indices)
+        means[name] = float(np.diag(table).mean())
+    return compare_normalisations(means, mean)
+
+
+def compare_normalisations(means: Mapping[str, float], mean: float) -> AnswerRow:
+    """Check whether a usual normalisation has a clearly better mean AUROC than the network's own, ``mean``.
+
+    >>> compare_normalisations({"[0, 1]": 0.9, "ImageNet's": 0.7}, mean=0.7).verdict
+    'fail'
+    """
     best = max(means, key=means.__getitem__)
-    if means[best] <= max(mean + MIN_NORMALISATION_GAIN, MIN_MEAN_AUROC):
+    is_better = means[best] > mean + MIN_NORMALISATION_GAIN
+    if is_better and means[best] <= MIN_MEAN_AUROC:
+        return AnswerRow(
+            "preprocessing",
+            "note",
+            f"inconclusive: {best} has {means[best]:.3f}, not {mean:.3f}, but no usual normalisation has a mean AUROC"
+            f" above {MIN_MEAN_AUROC}; increase --images",
+        )
+    if not is_better:
         return AnswerRow(
             "preprocessing",
             "pass",
@@ -146,26 +166,31 @@ def _normalisation(
 
 
 @torch.inference_mode()
+def _logits(opened: OpenedNetwork, grey: Tensor) -> Tensor:
+    """Return the logits (n,K) of pixels (n,S,S)."""
+    batches = map(transforms.evaluation(), torch.split(grey, BATCH_SIZE))
+    return torch.cat([*map(opened.model.predict, batches)]).float()
+
+
 def _rescaled_logits(
-    opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Module | None
+    opened: OpenedNetwork, grey: Tensor, rescale: torch.nn.Module | None
 ) -> Tensor:
-    """Return the logits (n,K) of pixels (n,S,S), with another ``rescale`` if given."""
-    model = opened.model
+    """Return the logits (n,K) of pixels (n,S,S) with another normalisation; None: no normalisation."""
     original = opened.model.rescale
     try:
-        model.rescale = rescale[0] if rescale else original
-        batches = map(transforms.evaluation(), torch.split(grey, BATCH_SIZE))
-        return torch.cat([*map(model.predict, batches)]).float()
+        opened.model.rescale = rescale
+        return _logits(opened, grey)
     finally:
-        model.rescale = original
+        opened.model.rescale = original
 
 
-def _table(logits: Tensor, labels: FloatArray, judged: list[int]) -> FloatArray:
+def _auroc_table(logits: Tensor, labels: FloatArray, judged_indices: list[int]) -> FloatArray:
     """Return the AUROC (J,J) of each judged output for each judged finding, over the labelled images."""
-    names = tuple(map(str, judged))
-    truth = torch.from_numpy(labels[:, judged])
+    names = tuple(map(str, judged_indices))
+    truth = torch.from_numpy(labels[:, judged_indices])
     rows = (
-        scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged
+        scores(logits[:, [k]].expand(-1, len(names)), truth, names)["findings"]
+        for k in judged_indices
     )
     return np.array([[row[name]["auroc"] for name in names] for row in rows])
 
@@ -176,19 +201,19 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     Raises ``LocusError`` for a network that cannot be built, loaded or wrapped.
     """
     hardware.configure_torch(config.threads)
-    side = config.img_size or DEFAULT_IMAGE_SIDE
-    data = (
-        None
-        if config.dataset is None
-        else datasets.load(config.dataset, config.data_root_dir, img_size=side)
-    )
+    data_side = config.img_size or DEFAULT_IMAGE_SIDE
+    data = None if config.dataset is None else _test_images(config, data_side)
     network = network_flags(config)
-    usual = () if data is None else data.findings
-    path = Path(str(config.model))
-    opened = (
-        opening.open_run(path, config.trust) if network is None else opening.build(network, usual)
-    )
-    rows = answers(opened) + ([] if data is None else labelled_answers(opened, data, config.images))
+    if network is None:
+        opened = opening.open_run(Path(str(config.model)), config.trust)
+    else:
+        dataset_findings = () if data is None else data.findings
+        opened = opening.build(network, dataset_findings)
+    rows = answers(opened)
+    if data is not None:
+        if opened.img_size != data_side:  # images that are drawn by code depend on the size
+            data = _test_images(config, opened.img_size)
+        rows += labelled_answers(opened, data, config.images)
     echo(
         tabulate(
             [row[:3] for row in rows],
@@ -199,11 +224,16 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     return conclude(str(config.model), rows, echo)
 
 
+def _test_images(config: ModelCheckConfig, side: int) -> Dataset:
+    """Load the labelled test images; those that are drawn by code have ``side`` × ``side`` pixels."""
+    return datasets.load(str(config.dataset), config.data_root_dir, img_size=side)
+
+
 def answers(opened: OpenedNetwork) -> list[AnswerRow]:
     """Return rows on weights, layers and images, which are not judged, on logits and grid, and on the methods."""
-    judged = ("logits", "grid")
+    judged_questions = ("logits", "grid")
     facts = [
-        AnswerRow(question, "pass" if question in judged else "info", fact)
+        AnswerRow(question, "pass" if question in judged_questions else "info", fact)
         for question, fact in opened.facts.items()
     ]
     return [*facts, *_methods(opened)]
@@ -218,16 +248,18 @@ def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     slow = methods.expand(["slow"])
     tried = [*methods.expand(["fast"]), *(name for name in slow if methods.get(name).networks)]
     try:
-        answers = run_methods(build_methods(tried), collect_evidence(opened.model, images))
+        outcomes = run_methods(build_methods(tried), collect_evidence(opened.model, images))
     except LocusError as error:
         return [AnswerRow("methods", "fail", str(error))]
     missing = {
-        name: answer for name, answer in answers.items() if isinstance(answer, NotAvailableError)
+        name: outcome
+        for name, outcome in outcomes.items()
+        if isinstance(outcome, NotAvailableError)
     }
     failed = [
-        str(answer)
-        for name, answer in answers.items()
-        if isinstance(answer, LocusError) and name not in missing
+        str(outcome)
+        for name, outcome in outcomes.items()
+        if isinstance(outcome, LocusError) and name not in missing
     ]
     if failed:
         return [AnswerRow("methods", "fail", failed[0])]
@@ -235,7 +267,7 @@ def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     supported, untried_names = (
         ", ".join(name for name in names if name not in missing) for names in (tried, untried)
     )
-    none = [
+    unsupported_rows = [
         AnswerRow(f"method {name}", "info", f"n/a: {reason}") for name, reason in missing.items()
     ]
     return [
@@ -244,5 +276,5 @@ def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
             "pass",
             f"{supported}; not tried, since they support all networks: {untried_names}",
         ),
-        *none,
+        *unsupported_rows,
     ]

@@ -44,7 +44,7 @@ OF_BOXES = re.compile(r"patient|iou|iobb|mean_iou|center_inside|hit@\w+\.\d")
 POINTING = "pointing"
 """Column and metric that follow from submitted boxes: the centre of the box. For maps, the maps are needed."""
 CASE = ("image", "finding")
-GROUPS = ("size", "view", "sex", "age", "co_occurrence", "classifier_correct", "agreement")
+IGNORED_COLUMNS = ("size", "view", "sex", "age", "co_occurrence", "classifier_correct", "agreement")
 """Columns that rows may have and that are left out."""
 DECLARED = "trained on (declared)"
 """Name of the declared training data in ``Record.rests_on``."""
@@ -60,10 +60,10 @@ def run(config: ResultsCheckConfig, echo: Echo) -> int:
     """Check the results ``config.folder`` and ``echo`` its rows. Raises ``DataError`` if they cannot be merged."""
     results = records.published() if config.results is None else Path(config.results)
     for record, rows in accepted(Path(config.folder), results / config.suite):
-        of_suite = f" (of {config.suite})" if baselines.is_blind(record.method) else ""
+        suite_note = f" (of {config.suite})" if baselines.is_blind(record.method) else ""
         value = grouping.main_value(record)
         echo(
-            f"{record.method}{of_suite}: {value} at IoU > .3, as computed again from {len(rows)} cases"
+            f"{record.method}{suite_note}: {value} at IoU > .3, as computed again from {len(rows)} cases"
         )
     echo(f"{config.folder} can be merged into {config.suite}")
     return 0
@@ -78,8 +78,10 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     """
     _refuse_files(folder)
     all_published = records.load(published)
-    of_suite = grouping.main_records(all_published, DATASET)
-    own_records = {record.key: record for record in of_suite if CONTRIBUTED not in record.rests_on}
+    suite_records = grouping.main_records(all_published, DATASET)
+    own_records = {
+        record.key: record for record in suite_records if CONTRIBUTED not in record.rests_on
+    }
     blind = {
         record.method: record
         for record in own_records.values()
@@ -113,10 +115,10 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     checked = []
     for record in submitted:
         rows = rows_of[record.key]
-        again, rows_again = _again(record, blind[PRIOR], rows, listed)
-        _refuse_first(_wrong_numbers(record, again, rows, rows_again), record, folder)
-        checked.append((again, rows_again))
-    return [*checked, *_beside(checked, blind, own_rows)]
+        rescored, rescored_rows = _rescored(record, blind[PRIOR], rows, listed)
+        _refuse_first(_wrong_numbers(record, rescored, rows, rescored_rows), record, folder)
+        checked.append((rescored, rescored_rows))
+    return [*checked, *_baselines_beside(checked, blind, own_rows)]
 
 
 def _refuse_first(problems: Iterator[str], record: Record, folder: Path) -> None:
@@ -142,8 +144,11 @@ def _refuse_files(folder: Path) -> None:
         )
 
 
-def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iterator[str]:
-    """Yield what a record says that cannot be: a name of others, the code of a method, images, a network, a date."""
+def _declarations(record: Record, prior_record: Record, reserved: Iterable[str]) -> Iterator[str]:
+    """Yield what a record says that cannot be: a name of others, the code of a method, images, a network, a date.
+
+    ``prior_record``: a record of the suite, whose images every submitted record needs.
+    """
     cell = record.cell
     is_external = "external" in cell.recipe
     is_ours = (
@@ -155,12 +160,12 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
         yield "is the name of a method or baseline of this benchmark: choose another name"
     if not record.method.isascii():
         yield "is not ASCII, so it may look like another name: use ASCII letters, digits and signs"
-    of_network = (
+    network_values = (
         *(cell.backbone, cell.global_pool, cell.attention_map, cell.img_size, cell.seed),
         *(record.training, *record.checkpoints),
     )
     names_network = (
-        any(value not in ("", None) for value in of_network)
+        any(value not in ("", None) for value in network_values)
         or cell.model_id != EXTERNAL_MODEL
         or cell.recipe.keys() != {"external"}
     )
@@ -170,14 +175,11 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
         yield f"was made elsewhere, so it cannot have hashes of this benchmark's code ({record.code})"
     if is_external and cell.recipe["external"].get("entry") != cell.method:
         yield f"has the entry {cell.recipe['external'].get('entry')!r} in its recipe: they must be equal"
-    has_other_choice = _choice_of_cases(cell) != _choice_of_cases(ours.cell)
-    if has_other_choice or not ours.may_have_cases_of(record):
-        yield f"was scored on other images, labels or boxes than the {ours.rests_on['cases']} cases of the lists"
-    network = record.code.get("network", "")  # if it is not part of Locus
-    if not {"grid", "weights"} & cell.recipe.keys():
-        network = backbones.network_code({"name": cell.backbone})
-    method = record.code.get("method", "") if runs_code(cell.method) else method_code(cell.method)
-    if not is_external and record.code != code_of(network, method):
+    has_other_choice = _choice_of_cases(cell) != _choice_of_cases(prior_record.cell)
+    if has_other_choice or not prior_record.may_have_cases_of(record):
+        case_count = prior_record.rests_on["cases"]
+        yield f"was scored on other images, labels or boxes than the {case_count} cases of the lists"
+    if not is_external and record.code != _code_of_this_version(record):
         yield f"was computed by other code than this version (hashes {record.code}): run it again"
     try:
         created = datetime.fromisoformat(record.created).date()
@@ -186,6 +188,20 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
         return
     if created > (datetime.now(UTC) + timedelta(days=1)).date():
         yield f"was created at {record.created!r}, which is in the future"
+
+
+def _code_of_this_version(record: Record) -> dict[str, str]:
+    """Return the hashes of the code of a record's network and method; those of a user's own code are taken from it."""
+    cell = record.cell
+    if {"grid", "weights"} & cell.recipe.keys():
+        network = record.code.get("network", "")
+    else:
+        network = backbones.network_code({"name": cell.backbone})
+    if runs_code(cell.method):
+        method = record.code.get("method", "")
+    else:
+        method = method_code(cell.method)
+    return code_of(network, method)
 
 
 def _choice_of_cases(cell: Cell) -> tuple[object, ...]:
@@ -206,7 +222,7 @@ def _differences(rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:
     if unknown or lacking:
         first = examples(map(", ".join, sorted(unknown or lacking)))
         yield f"lacks {len(lacking)} of {len(own_pairs)} cases and has {len(unknown)} others ({first})"
-    columns = [name for name in rows if name not in (*own_rows, *cases.BOX, *GROUPS)]
+    columns = [name for name in rows if name not in (*own_rows, *cases.BOX, *IGNORED_COLUMNS)]
     if columns:
         yield f"has columns that its protocol does not write ({examples(columns)})"
 
@@ -215,40 +231,43 @@ def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return [*zip(rows["image"], rows["finding"], strict=True)]
 
 
-def _again(record: Record, ours: Record, rows: pd.DataFrame, listed: Dataset) -> Checked:
+def _rescored(record: Record, prior_record: Record, rows: pd.DataFrame, listed: Dataset) -> Checked:
     """Return a record and its rows with nothing but what its boxes give and what its authors declare.
 
-    ``ours``: a record of the suite, whose counts and description of the images it gets.
+    ``prior_record``: a record of the suite, whose counts and description of the images it gets. The rows are in the
+    order of ``rows``.
     """
     samples = {sample.image_id: sample for sample in listed}
     pairs = _pairs(rows)
     boxes = rows.reindex(columns=[*cases.BOX]).to_numpy(np.float64)
     scored = [
         make_case(
-            samples[image],
-            finding,
-            1.0,
-            None,
-            "conventional",
+            sample=samples[image],
+            finding=finding,
+            label=1.0,
+            values=None,
+            grid="conventional",
             submitted_boxes=_box(box, samples[image]),
         )
         for (image, finding), box in zip(pairs, boxes, strict=True)
     ]
     result = SingleBox().evaluate(scored, listed.findings, record.cell.data_seed)
-    points = (POINTING,) if record.cell.recipe.get("external", {}).get("kind") == "boxes" else ()
+    point_metrics = (
+        (POINTING,) if record.cell.recipe.get("external", {}).get("kind") == "boxes" else ()
+    )
     scores = tuple(
         score
         for score in result.scores
-        if score.metric in points
+        if score.metric in point_metrics
         or (score.threshold_source == "cross-fitted" and OF_BOXES.fullmatch(score.metric))
     )
     computed = pd.DataFrame(result.rows)
-    stored_columns = (*CASE, *cases.BOX, *points)
+    stored_columns = (*CASE, *cases.BOX, *point_metrics)
     columns = [name for name in computed if name in stored_columns or OF_BOXES.fullmatch(str(name))]
-    rests_on = dict(ours.rests_on)
+    rests_on = dict(prior_record.rests_on)
     if DECLARED in record.rests_on:
         rests_on[DECLARED] = record.rests_on[DECLARED]
-    again = Record(
+    rescored = Record(
         cell=record.cell,
         method_name=record.method_name,
         geometry=record.geometry,
@@ -260,10 +279,10 @@ def _again(record: Record, ours: Record, rows: pd.DataFrame, listed: Dataset) ->
         fingerprint=record.fingerprint,
         created=record.created,
         rests_on=rests_on,
-        data=ours.data,
+        data=prior_record.data,
         scores=scores,
     )
-    return again, computed[columns]
+    return rescored, computed[columns]
 
 
 def _box(box: FloatArray, sample: Sample) -> FloatArray:
@@ -288,22 +307,32 @@ def _box(box: FloatArray, sample: Sample) -> FloatArray:
 
 
 def _wrong_numbers(
-    record: Record, again: Record, rows: pd.DataFrame, rows_again: pd.DataFrame
+    record: Record, rescored: Record, rows: pd.DataFrame, rescored_rows: pd.DataFrame
 ) -> Iterator[str]:
-    """Yield each number of ``again`` and its rows that the record or its rows have with another value."""
-    for score in again.scores:
+    """Yield each number of ``rescored`` and its rows that the record or its rows have with another value.
+
+    Texts in the columns of numbers are refused when the rows are read; both tables have the same order.
+    """
+    for score in rescored.scores:
         recorded = record.find(score.metric, score.finding, score.threshold_source) or Score("", "")
-        if not _agree(recorded[2:6], score[2:6]):
-            theirs, ours = (
-                f"{estimate.value} [{estimate.low}, {estimate.high}], n = {estimate.n}"
-                for estimate in (recorded, score)
+        if not _agree(_numbers(recorded), _numbers(score)):
+            yield (
+                f"says {score.metric} of {score.finding} is {_in_words(recorded)}, "
+                f"but its boxes give {_in_words(score)}"
             )
-            yield f"says {score.metric} of {score.finding} is {theirs}, but its boxes give {ours}"
-    for name in rows_again.columns.intersection(rows.columns).drop([*CASE]):
-        for case, theirs, ours in zip(_pairs(rows), rows[name], rows_again[name], strict=True):
+    for name in rescored_rows.columns.intersection(rows.columns).drop([*CASE]):
+        for case, theirs, ours in zip(_pairs(rows), rows[name], rescored_rows[name], strict=True):
             is_equal = theirs == ours if isinstance(ours, str) else _agree([theirs], [ours])
             if not is_equal:
                 yield f"says {name} of {', '.join(case)} is {theirs}, but its box gives {ours}"
+
+
+def _numbers(score: Score) -> tuple[float | int | None, ...]:
+    return score.value, score.low, score.high, score.n
+
+
+def _in_words(score: Score) -> str:
+    return f"{score.value} [{score.low}, {score.high}], n = {score.n}"
 
 
 def _agree(theirs: Sequence[object], ours: Sequence[object]) -> bool:
@@ -311,7 +340,7 @@ def _agree(theirs: Sequence[object], ours: Sequence[object]) -> bool:
     return np.allclose(numbers[0], numbers[1], rtol=0, atol=TOLERANCE, equal_nan=True)
 
 
-def _beside(
+def _baselines_beside(
     checked: Sequence[Checked], blind: dict[str, Record], own_rows: dict[str, pd.DataFrame]
 ) -> Iterator[Checked]:
     """Yield the suite's rows of the baselines that see no image for each network of the ``checked`` methods."""

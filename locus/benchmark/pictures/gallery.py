@@ -6,7 +6,7 @@
 ``write_examples``  ``examples.svg``: a hit and a miss of the best method, drawn from the rows per case without maps
 ``save_grid``      a grid of images and methods: a typical case of each finding, with all maps on the same scale
 
-The page is rendered by ``locus.benchmark.report.tables``.
+The page is rendered by ``locus.benchmark.report.table``.
 """
 
 import base64
@@ -37,6 +37,7 @@ from locus.benchmark.report.grouping import Row, is_method, main_score
 from locus.benchmark.report.table import render
 from locus.benchmark.report.tables import EXAMPLES, GALLERY, PAGE
 from locus.config import FolderFlags, PageConfig
+from locus.core.errors import DataError
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
 from locus.core.names import MAIN
@@ -53,14 +54,13 @@ MAX_IMAGE_SIDE = 320
 """Largest side of an image on the page, in pixels."""
 MAP_SIDE = 64
 """Largest side of a map on the page, in positions."""
-SCORE_RANKS = ("best", "median", "worst")
 
-METHODS = 6
+MAX_GRID_METHODS = 6
 """Largest number of methods in the grid, so that all are readable."""
-CASES = 8
+GRID_CASES = 8
 """Number of cases in the grid."""
-INCHES = 7.0
-"""Width of the grid: two columns of a paper."""
+GRID_WIDTH = 7.0
+"""Width of the grid in inches: two columns of a paper."""
 DPI = 300
 LEFT = 0.72
 """Inches for labels beside the panels; also for the next three."""
@@ -69,7 +69,7 @@ TOP = 0.55
 BOTTOM = 0.25
 FONT_SIZE = 6
 LINE_WIDTH = 0.9
-LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7}
+GRID_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 7}
 
 
 def render_page(page: Mapping[str, Any]) -> str:
@@ -80,7 +80,7 @@ def render_page(page: Mapping[str, Any]) -> str:
     """
     frames_and_truths = [{"frame": case["frame"], "truth": case["truth"]} for case in page["cases"]]
     findings = dict.fromkeys(case["finding"] for case in page["cases"])
-    kinds = {method["word"]: method["kind"].partition(":")[0] for method in page["methods"]}
+    kinds = {method["name"]: method["kind"].partition(":")[0] for method in page["methods"]}
     return render(
         "gallery.html",
         page=page,
@@ -94,7 +94,7 @@ def packed_map(values: NDArray[np.floating[Any]], grid: Grid | str) -> dict[str,
     """Return a (h,w) map in half or single precision and its grid for the page, compressed.
 
     There is no grid for ``conventional``. A map with more than ``MAP_SIDE`` positions on a side is shown smaller, with
-    256 levels.
+    256 levels, if squares of equal size fit on it and its values are finite; any other map is stored as it is.
 
     >>> packed_map(np.zeros((2, 3), np.float16), "conventional")["shape"]
     [2, 3]
@@ -106,13 +106,13 @@ def packed_map(values: NDArray[np.floating[Any]], grid: Grid | str) -> dict[str,
         stored = _smaller(values, step)
         grid = _pooled(grid, step)
     compressed = zlib.compress(np.ascontiguousarray(stored).tobytes(), 9)
-    fields = None
+    grid_fields = None
     if isinstance(grid, Grid):
-        fields = {"size": grid.size, "stride": grid.stride, "offset": grid.offset}
+        grid_fields = {"size": grid.size, "stride": grid.stride, "offset": grid.offset}
     return {
         "values": base64.b64encode(compressed).decode(),
         "shape": list(stored.shape),
-        "grid": fields,
+        "grid": grid_fields,
     }
 
 
@@ -160,30 +160,64 @@ class SelectedCase:
 def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:
     """Choose the best, median and worst case of each finding by mean IoU over the methods.
 
-    ``tables``: method -> per-case rows. Only cases that all methods have are used; ties are ordered by image. All cases
-    are chosen for a finding with fewer than three.
+    ``tables``: method -> per-case rows. Only cases that all methods have are used; ties are ordered by image. Two cases
+    of a finding are its best and its worst; a single one is its best. Without a table, no case is chosen.
 
     >>> rows = pd.DataFrame({"finding": "mass", "image": [*"abc"], "iou": [.1, .6, .3]})
     >>> [(case.rank, case.image) for case in choose({"cam": rows}, ["mass"])]
     [('best', 'b'), ('median', 'c'), ('worst', 'a')]
     """
+    selected = []
+    for finding, cases_of_finding in _by_mean_iou(tables, findings).items():
+        last = len(cases_of_finding) - 1
+        positions = {"best": 0}
+        if last > 1:
+            positions["median"] = last // 2
+        if last > 0:
+            positions["worst"] = last
+        for rank, position in positions.items():
+            selected.append(_selected_case(finding, rank, cases_of_finding.iloc[position]))
+    return selected
+
+
+def choose_typical(
+    tables: Mapping[str, pd.DataFrame], findings: Sequence[str]
+) -> list[SelectedCase]:
+    """Choose the median case of each finding; of an even number of cases, the better one of the middle two.
+
+    >>> rows = pd.DataFrame({"finding": "mass", "image": [*"ab"], "iou": [.1, .6]})
+    >>> [(case.rank, case.image) for case in choose_typical({"cam": rows}, ["mass"])]
+    [('median', 'b')]
+    """
+    selected = []
+    for finding, cases_of_finding in _by_mean_iou(tables, findings).items():
+        middle = (len(cases_of_finding) - 1) // 2
+        selected.append(_selected_case(finding, "median", cases_of_finding.iloc[middle]))
+    return selected
+
+
+def _by_mean_iou(
+    tables: Mapping[str, pd.DataFrame], findings: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Return finding -> its cases by mean IoU over the methods, best first; findings without a case are left out."""
+    if not tables:
+        return {}
     ious = [
         table.set_index(["finding", "image"])["iou"].astype("float64") for table in tables.values()
     ]
     mean = pd.concat(ious, axis=1, join="inner").mean(axis=1).round(9).rename("iou").reset_index()
-    choices = []
+    by_finding = {}
     for finding in findings:
-        cases = mean[mean["finding"] == finding].sort_values(
-            ["iou", "image"], ascending=[False, True]
-        )
-        if cases.empty:
-            continue
-        last = len(cases) - 1
-        numbers = list(dict.fromkeys((0, last // 2, last)))
-        for rank, number in zip(SCORE_RANKS, numbers, strict=False):
-            case = cases.iloc[number]
-            choices.append(SelectedCase(finding, rank, str(case["image"]), float(case["iou"])))
-    return choices
+        cases_of_finding = mean[mean["finding"] == finding]
+        if not cases_of_finding.empty:
+            by_finding[finding] = cases_of_finding.sort_values(
+                ["iou", "image"], ascending=[False, True]
+            )
+    return by_finding
+
+
+def _selected_case(finding: str, rank: str, row: pd.Series) -> SelectedCase:
+    return SelectedCase(finding, rank, str(row["image"]), float(row["iou"]))
 
 
 def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
@@ -198,7 +232,8 @@ def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
         save_grid(opened, methods, path, config.cases)
         echo(f"grid: {path} ({opened.network})")
         return 0
-    chosen = spread(choices(methods, opened.findings), config.cases)
+    selected = _require_cases(choose(_tables(methods), opened.findings), opened)
+    chosen = spread(selected, config.cases)
     linked = os.path.relpath(suite_page, path.parent) if suite_page.is_file() else ""
     page = _page(
         opened,
@@ -233,11 +268,11 @@ def typed_folder_flags(config: FolderFlags) -> list[str]:
     return arguments
 
 
-def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:
+def spread(selected: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:
     """Return ``count`` of the selected cases, evenly over them; None: all."""
-    if count is None or count >= len(choices):
-        return list(choices)
-    return [choices[round(n * (len(choices) - 1) / max(count - 1, 1))] for n in range(count)]
+    if count is None or count >= len(selected):
+        return list(selected)
+    return [selected[round(n * (len(selected) - 1) / max(count - 1, 1))] for n in range(count)]
 
 
 def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
@@ -253,8 +288,10 @@ def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) ->
     """
     if config.output is not None:
         return Path(config.output)
-    has_page = (folder / GALLERY).is_file() and "/" not in config.suite
-    if dataset == DRAWN and (config.results is not None or has_page):
+    # of a published suite, only the default model has a page next to the tables; the folders of --results are the
+    # user's own, where every page may be next to the tables
+    is_published_page = (folder / GALLERY).is_file() and "/" not in config.suite
+    if dataset == DRAWN and (config.results is not None or is_published_page):
         return folder / GALLERY
     return runs_dir / GALLERY
 
@@ -301,11 +338,26 @@ def method_cases(record: Record, model: OpenedModel) -> MethodCases:
     return MethodCases(record, rows, cases_of_method)
 
 
-def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[SelectedCase]:
-    """Select the cases of the page, ignoring baselines: see ``choose``."""
-    ranked = [method for method in methods if is_method(method.record) and method.rows]
-    tables = {method.record.cell.method: pd.DataFrame([*method.rows.values()]) for method in ranked}
-    return choose(tables, findings)
+def _ranked(methods: Sequence[MethodCases]) -> list[MethodCases]:
+    """Return the methods that have a score, without baselines."""
+    return [method for method in methods if is_method(method.record) and method.rows]
+
+
+def _tables(methods: Sequence[MethodCases]) -> dict[str, pd.DataFrame]:
+    """Return method -> its per-case rows, for the methods by which cases are chosen."""
+    return {
+        method.record.cell.method: pd.DataFrame([*method.rows.values()])
+        for method in _ranked(methods)
+    }
+
+
+def _require_cases(selected: list[SelectedCase], model: OpenedModel) -> list[SelectedCase]:
+    """Return the selected cases. Raises ``DataError`` if there are none."""
+    if not selected:
+        raise DataError(
+            f"{model.network}: no case has a score by all methods, so none can be drawn"
+        )
+    return selected
 
 
 def _page(
@@ -318,7 +370,7 @@ def _page(
     """Return everything that the page of ``model`` shows: see ``render_page``."""
     images = list(dict.fromkeys(choice.image for choice in chosen))
     maps: list[dict[str, Any]] = []  # ``_case`` appends to it
-    cases = [_case(choice, methods, images.index(choice.image), maps) for choice in chosen]
+    shown_cases = [_case(choice, methods, images.index(choice.image), maps) for choice in chosen]
     pictures = [data_url(model.samples[image].image) for image in images]
     summaries = [_summary(record) for record in model.records]
     return {
@@ -330,7 +382,7 @@ def _page(
         "command": command,
         "basis": _basis(model.records),
         "methods": summaries,
-        "cases": cases,
+        "cases": shown_cases,
         "images": pictures,
         "maps": maps,
     }
@@ -384,7 +436,7 @@ def _summary(record: Record) -> dict[str, Any]:
     if record.status != "ok" and record.reason:
         reason = f"{record.status}: {record.reason}"
     return {
-        "word": record.method,
+        "name": record.method,
         "kind": why_unranked(record.cell.method),
         "score": None if score is None else score.value,
         "low": None if score is None else score.low,
@@ -407,45 +459,46 @@ def save_grid(
         model: the opened model with its images.
         methods: the cases of its methods, the best first.
         path: the picture; its suffix (.pdf, .svg or .png) is the format.
-        count: number of cases; None: ``CASES``.
+        count: number of cases; None: ``GRID_CASES``.
 
     Raises:
+        DataError: no case has a score by all methods.
         WriteError: the file cannot be written.
     """
-    scored = [method for method in methods if is_method(method.record) and method.rows]
-    typical = [choice for choice in choices(scored, model.findings) if choice.rank == "median"]
-    cases_shown = spread(typical, count or CASES)
-    images = {choice.image: model.samples[choice.image].image for choice in cases_shown}
-    with mpl.rc_context(LETTERS):
-        save_figure(draw_grid(images, scored[:METHODS], cases_shown), path, DPI)
+    typical = _require_cases(choose_typical(_tables(methods), model.findings), model)
+    cases_shown = spread(typical, count or GRID_CASES)
+    images = {case.image: model.samples[case.image].image for case in cases_shown}
+    best_methods = _ranked(methods)[:MAX_GRID_METHODS]
+    with mpl.rc_context(GRID_STYLE):
+        save_figure(draw_grid(images, best_methods, cases_shown), path, DPI)
 
 
 def draw_grid(
     images: Mapping[str, NDArray[np.uint8]],
     methods: Sequence[MethodCases],
-    cases: Sequence[SelectedCase],
+    selected: Sequence[SelectedCase],
 ) -> Figure:
     """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) grey pixels."""
-    side = (INCHES - LEFT - RIGHT) / (len(methods) + 1)
-    height = side * len(cases) + TOP + BOTTOM
-    figure = Figure(figsize=(INCHES, height), facecolor="white")
-    panels = figure.subplots(len(cases), len(methods) + 1, squeeze=False)
+    side = (GRID_WIDTH - LEFT - RIGHT) / (len(methods) + 1)
+    height = side * len(selected) + TOP + BOTTOM
+    figure = Figure(figsize=(GRID_WIDTH, height), facecolor="white")
+    panels = figure.subplots(len(selected), len(methods) + 1, squeeze=False)
     figure.subplots_adjust(
-        left=LEFT / INCHES,
+        left=LEFT / GRID_WIDTH,
         bottom=BOTTOM / height,
-        right=1 - RIGHT / INCHES,
+        right=1 - RIGHT / GRID_WIDTH,
         top=1 - TOP / height,
         wspace=0.03,
         hspace=0.03,
     )
-    for row, choice in zip(panels, cases, strict=True):
+    for row, choice in zip(panels, selected, strict=True):
         image = images[choice.image]
         key = (choice.image, choice.finding)
         row[0].set_ylabel(choice.finding, fontsize=FONT_SIZE, rotation=0, ha="right", va="center")
         case = methods[0].cases[key]
         draw_panel(row[0], case.frame, image, None, case.boxes, width=LINE_WIDTH)
         for axes, method in zip(row[1:], methods, strict=True):
-            _map(axes, method.cases[key], image, float(method.rows[key]["threshold"]))
+            _draw_map(axes, method.cases[key], image, float(method.rows[key]["threshold"]))
     titles = ["image", *(method.record.method for method in methods)]
     for axes, title in zip(panels[0], titles, strict=True):
         axes.set_title(
@@ -453,21 +506,21 @@ def draw_grid(
         )
     for axes in panels.flat:
         axes.spines[:].set_visible(False)
-    bar_left = 1 - (RIGHT - 0.05) / INCHES
-    _legend(figure, (bar_left, BOTTOM / height, 0.07 / INCHES, side * len(cases) / height))
+    bar_left = 1 - (RIGHT - 0.05) / GRID_WIDTH
+    _legend(figure, (bar_left, BOTTOM / height, 0.07 / GRID_WIDTH, side * len(selected) / height))
     return figure
 
 
-def _map(axes: Axes, case: Case, image: NDArray[np.uint8], threshold: float) -> None:
+def _draw_map(axes: Axes, case: Case, image: NDArray[np.uint8], threshold: float) -> None:
     """Draw the map over the image, and the box around its peak; ``no box`` for a map that is flat or not finite."""
     heat = None
-    scored = np.zeros((0, 4))
+    predicted_box = np.zeros((0, 4))
     if case.map is not None and np.isfinite(threshold):
         scaled = min_max(case.map)
         heat = to_frame(scaled, case.frame, case.grid)
-        scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
-    draw_panel(axes, case.frame, image, heat, case.boxes, scored, LINE_WIDTH)
-    if not len(scored):
+        predicted_box = boxes(scaled, threshold, case.frame, case.grid)[:1]
+    draw_panel(axes, case.frame, image, heat, case.boxes, predicted_box, LINE_WIDTH)
+    if not len(predicted_box):
         ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
         style: dict[str, Any] = {
             "ha": "center",
@@ -484,8 +537,10 @@ def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     scale.ax.tick_params(labelsize=FONT_SIZE, pad=1, length=2)
     scale.set_label("map, from minimum to maximum", fontsize=FONT_SIZE, labelpad=1)
     truth = Line2D([], [], color=TRUTH, label="truth")
-    scored = Line2D([], [], color=PREDICTED, label="predicted box")
-    figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)
+    predicted = Line2D([], [], color=PREDICTED, label="predicted box")
+    figure.legend(
+        handles=[truth, predicted], loc="lower center", ncols=2, frameon=False, borderpad=0
+    )
 
 
 @dataclass(frozen=True)
@@ -550,13 +605,15 @@ def write_examples(
 
 def _best(records: Sequence[Record]) -> Record | None:
     """Return the first training run of the best method, or None if nothing was scored."""
-    crossed = [record for record in grouping.main_methods(records) if record.cell.fitted_on is None]
-    rows = [Row.of(runs) for runs in trainings(crossed)]
+    cross_fitted = [
+        record for record in grouping.main_methods(records) if record.cell.fitted_on is None
+    ]
+    rows = [Row.of(runs) for runs in trainings(cross_fitted)]
     means = [(row.value(MAIN, "cross-fitted"), row) for row in rows]
-    scored = [(mean, row) for mean, row in means if mean is not None]
-    if not scored:
+    scored_rows = [(mean, row) for mean, row in means if mean is not None]
+    if not scored_rows:
         return None
-    _, best = max(scored, key=lambda pair: pair[0])
+    _, best = max(scored_rows, key=lambda pair: pair[0])
     return best.runs[0]
 
 

@@ -37,7 +37,7 @@ from locus.core.errors import (
     one_line,
     require_shown,
 )
-from locus.core.files import atomic, open_unlinked, write_json, writing
+from locus.core.files import atomic, open_no_symlink, write_json, writing
 
 log = logging.getLogger(__name__)
 RESULTS, RUNS = "results", "runs"
@@ -288,7 +288,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     path = folder / LOCK_NAME
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-        file = open_unlinked(path, "a+b")
+        file = open_no_symlink(path, "a+b")
     with file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

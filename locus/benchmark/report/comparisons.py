@@ -46,7 +46,7 @@ Gaps = dict[Row, tuple[Difference, ...]]
 """Row -> its differences from the baselines that see no image."""
 Estimates = Mapping[str, MrmcEstimate]
 """Baseline -> how much better a row is."""
-Rows = Mapping[str, RowSamples]
+SamplesByNetwork = Mapping[str, RowSamples]
 """Network -> the scores of a method there."""
 
 
@@ -58,7 +58,7 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     if column is None:
         return [_with_spread(row) for row in rows]
     has_one_run = all(row.is_single or not row.is_method for row in rows)
-    gaps = _one_run(rows, column) if has_one_run else _runs(rows)
+    gaps = _gaps_of_one_run(rows, column) if has_one_run else _gaps_of_several_runs(rows)
     ranked = _by_patient(row for row in by_score(rows) if row.is_method)
     runs_of_best = next((scores.runs for scores in ranked.values()), ())
     scored = {row: scores for row, scores in ranked.items() if scores.runs == runs_of_best}
@@ -94,7 +94,7 @@ def _with_spread(row: Row) -> Row:
     return replace(row, scores={**row.scores, SPREAD: spread})
 
 
-def _runs(rows: Sequence[Row]) -> Gaps:
+def _gaps_of_several_runs(rows: Sequence[Row]) -> Gaps:
     """Compare the rows of a network over training runs and patients; Holm over the rows that use the network."""
     by_row = _by_patient(rows)
     estimates = {
@@ -121,7 +121,7 @@ def _from_baselines(scores: RowSamples, by_row: Mapping[Row, RowSamples]) -> Est
     return {name: gap for name, gap in gaps.items() if gap is not None}
 
 
-def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
+def _gaps_of_one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     """Compare the rows of a network with one training run over patients: BCa and sign-flip test; Holm over all rows."""
     scored = [row for row in rows if row.runs[0].key in column.columns]
     tested = [row for row in scored if _is_tested(row)]
@@ -145,8 +145,15 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
 def _adjusted(
     estimates: Mapping[Any, Estimates], corrected: Sequence[Any]
 ) -> dict[Any, tuple[Difference, ...]]:
-    """Return the differences of each row; p is the larger one of both baselines, after Holm over ``corrected`` rows."""
-    largest = [max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected]
+    """Return the differences of each row; p is the larger one of both baselines, after Holm over ``corrected`` rows.
+
+    A row with an undefined p-value of a baseline, or without a baseline, has no p and does not count in Holm's number.
+    """
+    largest = []
+    for row in corrected:
+        p_of_baselines = [gap.p for gap in estimates[row].values()]
+        # unlike max(), np.max is nan if one of them is
+        largest.append(float(np.max(p_of_baselines)) if p_of_baselines else np.nan)
     p_values = dict(zip(corrected, holm(np.array(largest)).tolist(), strict=True))
     differences = {}
     for row, gaps in estimates.items():
@@ -168,7 +175,8 @@ def primary_first(
     """Return the rows of each network with p-values; primary rows are tested first.
 
     Holm's correction is over the primary rows of all networks, then over the other rows of each network. A row that is
-    not primary is significant only if all primary rows are, so the error rate of 5% holds for all these rows together.
+    not primary is significant only if all primary rows are, so the error rate of 5% holds for all primary rows and the
+    other rows of one network together, but not for the other rows of several networks.
 
     ``groups``: rows of each network with their ``over_baselines``.
     """
@@ -220,11 +228,11 @@ def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str]) -> li
 
     ``groups``: rows of each network; if one has maps or boxes made elsewhere, no row is returned.
     """
-    entered = [group for group in groups if _scored(group)]
+    entered = [group for group in groups if _scored_methods(group)]
     if any(row.is_external for group in entered for row in group):
         return []
     rows = [_network(group, rank_methods) for group in entered]
-    return by_score(row for grid in by_grid(rows) for row in _compared(grid))
+    return by_score(row for similar in by_grid(rows) for row in _compared(similar))
 
 
 def by_grid(rows: Sequence[Row]) -> list[list[Row]]:
@@ -250,13 +258,13 @@ def _bound(row: Row) -> float:
     return -1.0 if bound is None else bound
 
 
-def _scored(group: Sequence[Row]) -> list[Row]:
+def _scored_methods(group: Sequence[Row]) -> list[Row]:
     return [*_by_patient(row for row in group if row.is_method)]
 
 
 def common_methods(groups: Sequence[Sequence[Row]]) -> list[str]:
     """Return the methods that are scored on all networks; ``groups``: rows of each network."""
-    scored = [_scored(group) for group in groups]
+    scored = [_scored_methods(group) for group in groups]
     methods = [{row.cell.method for row in rows} for rows in scored if rows]
     return sorted(set.intersection(*methods)) if methods else []
 
@@ -276,7 +284,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     mean = None if note or not scores else mrmc.mean_of_rows(scores)
     if mean is not None and len(mean.theta) == 1:
         note = runs_words(1)
-    first = ranked[0] if ranked else _scored(rows)[0]
+    first = ranked[0] if ranked else _scored_methods(rows)[0]
     row = Row(
         "network",
         first.network,
@@ -294,7 +302,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
 
 
 def _scores_of_network(rows: Sequence[Row], mean: RowSamples | None) -> dict[str, Estimate]:
-    """Return the scores of the row of a network: its mean over methods, AUROC and the score of ``truth``."""
+    """Return the scores of the row of a network: mean over methods, AUROC on boxed images, and ``truth``."""
     scores = {}
     if BOXED in rows[0].scores:
         scores[BOXED] = rows[0].scores[BOXED]
@@ -308,13 +316,13 @@ def _scores_of_network(rows: Sequence[Row], mean: RowSamples | None) -> dict[str
     return scores
 
 
-def _compared(grid: Sequence[Row]) -> list[Row]:
-    """Return the rows of one grid with their comparisons."""
-    rows = _by_patient(by_score(row for row in grid if not row.note))
+def _compared(similar: Sequence[Row]) -> list[Row]:
+    """Return the rows of networks with similar grids with their comparisons."""
+    rows = _by_patient(by_score(row for row in similar if not row.note))
     if len(rows) < 2:
-        return [replace(row, note=row.note or NO_SIMILAR_NETWORK) for row in grid]
+        return [replace(row, note=row.note or NO_SIMILAR_NETWORK) for row in similar]
     verdicts = _with_verdicts([*rows], mrmc.gaps_between([*rows.values()]))
-    return [*verdicts.values(), *(row for row in grid if row not in rows)]
+    return [*verdicts.values(), *(row for row in similar if row not in rows)]
 
 
 def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list[Row]:
@@ -331,10 +339,10 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
     rows_of = _methods_of_all_networks(groups)
     if len(rows_of) < 2:
         return []
-    scores = {name: _by_network(rows) for name, rows in rows_of.items()}
-    above = _adjusted(_gaps_over_networks(scores, groups), [*scores])
+    scores = {name: _samples_by_network(rows) for name, rows in rows_of.items()}
+    gaps_to_baselines = _adjusted(_gaps_over_networks(scores, groups), [*scores])
     effects_of_methods = by_score(
-        replace(_effect(name, rows, scores[name]), over_baselines=above[name])
+        replace(_effect(name, rows, scores[name]), over_baselines=gaps_to_baselines[name])
         for name, rows in rows_of.items()
     )
     order = [row.name for row in effects_of_methods]
@@ -348,19 +356,23 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
 def _methods_of_all_networks(groups: Sequence[Sequence[Row]]) -> dict[str, list[Row]]:
     """Return method -> its rows, for methods that all of two or more networks with several training runs have."""
     rows_of: dict[str, dict[str, Row]] = {}
-    networks = 0
+    network_count = 0
     for group in groups:
         several = [
-            row for row in _scored(group) if row.by_patient and len(row.by_patient.theta) > 1
+            row
+            for row in _scored_methods(group)
+            if row.by_patient and len(row.by_patient.theta) > 1
         ]
         if several:
-            networks += 1
+            network_count += 1
             for row in several:
                 rows_of.setdefault(row.name, {})[row.key_of_network] = row
-    return {name: [*rows.values()] for name, rows in rows_of.items() if len(rows) == networks > 1}
+    if network_count < 2:
+        return {}
+    return {name: [*rows.values()] for name, rows in rows_of.items() if len(rows) == network_count}
 
 
-def _effect(method: str, rows: Sequence[Row], scores: Rows) -> Row:
+def _effect(method: str, rows: Sequence[Row], scores: SamplesByNetwork) -> Row:
     """Return the mean of a method over networks, from its ``rows``."""
     runs = tuple(record for row in rows for record in row.runs)
     mean = float(np.mean([samples.theta.mean() for samples in scores.values()]))
@@ -368,7 +380,7 @@ def _effect(method: str, rows: Sequence[Row], scores: Rows) -> Row:
 
 
 def _gaps_over_networks(
-    scores: Mapping[str, Rows], groups: Sequence[Sequence[Row]]
+    scores: Mapping[str, SamplesByNetwork], groups: Sequence[Sequence[Row]]
 ) -> dict[str, dict[str, MrmcEstimate]]:
     """Return method -> its differences from the baselines that see no image, over all networks."""
     gaps: dict[str, dict[str, MrmcEstimate]] = {name: {} for name in scores}
@@ -376,7 +388,7 @@ def _gaps_over_networks(
         baseline_rows = []
         for group in groups:
             baseline_rows += [row for row in group if row.name == baseline]
-        of_baseline = _by_network(baseline_rows)
+        of_baseline = _samples_by_network(baseline_rows)
         for name, rows in scores.items():
             difference = over_networks(rows, of_baseline)
             if difference is not None:
@@ -384,7 +396,7 @@ def _gaps_over_networks(
     return gaps
 
 
-def _by_network(rows: Iterable[Row]) -> Rows:
+def _samples_by_network(rows: Iterable[Row]) -> SamplesByNetwork:
     return {row.network: scores for row, scores in _by_patient(rows).items()}
 
 
@@ -399,10 +411,11 @@ def _on_similar_grids(
     return [group for group in groups if group[0].key_of_network in keys]
 
 
-def over_networks(first: Rows, second: Rows) -> MrmcEstimate | None:
+def over_networks(first: SamplesByNetwork, second: SamplesByNetwork) -> MrmcEstimate | None:
     """Return how much better ``first`` is on the same networks with new training runs and new patients.
 
-    Networks count that have both, with two or more common training runs. None for fewer than two networks.
+    Networks count that have both, with two or more common training runs. None for fewer than two networks or
+    ``MIN_PATIENTS``.
     """
     gaps = []
     errors = []
@@ -452,7 +465,7 @@ def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Differ
             gaps[compared_row] = gap
     adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
     for (compared_row, gap), p in zip(gaps.items(), adjusted, strict=True):
-        yield compared_row, Difference(row.name, _estimate(gap), p)
+        yield compared_row, Difference(row.name, _estimate(gap), _not_nan(p))
 
 
 def added(

@@ -51,7 +51,7 @@ def finalize(
 
     Args:
         suite: the suite.
-        planned: all its cells, by model; records of other cells are dropped.
+        planned: all its cells, by model. Records of other cells are dropped, but not those of added methods and models.
         folder: folder of the records and tables.
         records_now: the records in ``folder``.
         runs_dir: folder of the training runs; None if no cell ran.
@@ -62,20 +62,22 @@ def finalize(
         DataError: invalid per-case rows.
         WriteError: a file cannot be written.
     """
+    is_run = runs_dir is not None
     has_unpacked = bool(records.unpacked(folder.path))
     planned_cells = [cell for task in planned for cell in task.cells]
     current = _drop_obsolete(suite, planned_cells, records_now)
     measured = [record for record in current if record.source != "paper"]
     final = records.ordered([*measured, *suite.published])
-    if runs_dir is not None or has_unpacked or (records_now and final != list(records_now)):
+    differs = bool(records_now) and final != list(records_now)
+    if is_run or has_unpacked or differs:
         records.pack(folder.path, final)
-    if runs_dir is not None or _lacks_examples(folder.path, current):
+    if is_run or _lacks_examples(folder.path, current):
         gallery.write_examples(final, folder.path, partial(_samples, planned))
     if runs_dir is not None and suite.training_runs_of is None:
         models = [task.model for task in planned]
         publish_weights(models, runs_dir=runs_dir, folder=folder.path)
     linked_from = linked_from or folder.path
-    table_records, case_folders = _shown(final, folder)
+    table_records, case_folders = _records_in_tables(final, folder)
     description = replace(describe(suite, linked_from), listed=cells.keys(suite))
     # published pages depend on their records alone
     if linked_from.parent.resolve() != records.published().resolve():
@@ -139,17 +141,17 @@ def _drop_obsolete(
     return [record for record in records_now if record.key not in removed]
 
 
-def _shown(
-    run_records: Sequence[Record], folder: ResultsFolder
+def _records_in_tables(
+    suite_records: Sequence[Record], folder: ResultsFolder
 ) -> tuple[list[Record], CaseFolders]:
     """Return the records in the tables of a ``folder``, and the folders of their rows per case.
 
-    They are its ``run_records`` and the published ones of other networks; without any, all published ones.
+    They are its ``suite_records`` and the published ones of other networks; without any, all published ones.
     """
     published_folder = folder.published_folder
-    if published_folder is not None and all(record.source == "paper" for record in run_records):
+    if published_folder is not None and all(record.source == "paper" for record in suite_records):
         return records.load(published_folder), CaseFolders(published_folder)
-    table_records = with_published(run_records, published=folder.published)
+    table_records = with_published(suite_records, published=folder.published)
     return table_records, CaseFolders(folder.path, published_folder)
 
 
@@ -170,14 +172,15 @@ def _test_samples(model: ModelPlan) -> dict[str, Sample]:
         splits = [datasets.load_split(config, "test") for config in model.trainings]
         return {sample.image_id: sample for split in splits for sample in split}
     if missing.dataset == "NIH":
-        return {sample.image_id: sample for sample in datasets.load("NIH", images=False)}
+        listed = datasets.load("NIH", split="test", images=False)
+        return {sample.image_id: sample for sample in listed}
     return {}
 
 
 @ONE_BLAS_THREAD
 def tables_of(folder: Path) -> list[DatasetTables]:
     """Return the tables of a suite that was run before, from the records in its ``folder``."""
-    table_records, case_folders = _shown(records.load(folder), ResultsFolder(folder))
+    table_records, case_folders = _records_in_tables(records.load(folder), ResultsFolder(folder))
     if folder.name not in plan.suites():
         boards = leaderboards(table_records, case_folders)
     else:
@@ -201,13 +204,16 @@ def reports() -> Reports:
 
 def describe(suite: Suite, folder: Path) -> Description:
     """Return the texts on the pages of a suite in ``folder``."""
-    source_folder = folder.parent / (suite.training_runs_of or "")
-    maps_of = source_folder if source_folder in records.suites(folder.parent) else None
+    maps_of: Path | None = None
+    if suite.training_runs_of is not None:
+        source_folder = folder.parent / suite.training_runs_of
+        if source_folder in records.suites(folder.parent):
+            maps_of = source_folder
     picture_root = folder.resolve().parents[1]
     pictures = {
         path: caption for path, caption in suite.pictures.items() if (picture_root / path).is_file()
     }
-    needs_images = not suite.truths and not suite.joins
+    is_measured = not suite.truths and not suite.joins
     command = f"python -m benchmark.run --suite {suite.name}"
     return Description(
         title=suite.title,
@@ -218,7 +224,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         maps_of=maps_of,
         reports=reports(),
         answers_first=bool(suite.truths),
-        can_be_run=needs_images and not suite.private_images,
+        can_be_run=is_measured and not suite.private_images,
         pictures=pictures,
     )
 

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from locus.core import limits
 from locus.core.errors import DataError, examples, one_line
-from locus.core.files import atomic, open_unlinked, remove_leftovers, writing
+from locus.core.files import atomic, open_no_symlink, remove_leftovers, writing
 from locus.core.frames import resize_image
 from locus.core.types import Sample
 from locus.datasets.base import content_key
@@ -255,7 +255,7 @@ class PixelCache:
         return self._data[row].source or self._data[row].image_id
 
     def _mark_bad(self, row: int, reason: str) -> None:
-        with writing(self._reasons), open_unlinked(self._reasons, "ab") as file:
+        with writing(self._reasons), open_no_symlink(self._reasons, "ab") as file:
             file.write(json.dumps([row, reason]).encode() + b"\n")
         self.states[row] = BAD
 
@@ -325,7 +325,7 @@ def _lock(path: Path) -> Iterator[None]:
     """Lock the array. The lock is released when this process dies; child processes do not inherit it."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = open_unlinked(path.with_suffix(".lock"), "w")
+        handle = open_no_symlink(path.with_suffix(".lock"), "w")
     with handle:
         fcntl.lockf(handle, fcntl.LOCK_EX)
         yield

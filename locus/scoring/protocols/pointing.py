@@ -61,9 +61,9 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
     >>> distance((0, 3), [[3, 0, 9, 9], [3, 7, 9, 9]])
     3.0
     """
-    b = as_boxes(boxes)
-    p = np.asarray(point, dtype=np.float64)
-    gap = np.maximum(np.maximum(b[:, :2] - p, p - b[:, 2:]), 0)
+    truth = as_boxes(boxes)
+    xy = np.asarray(point, dtype=np.float64)
+    gap = np.maximum(np.maximum(truth[:, :2] - xy, xy - truth[:, 2:]), 0)
     return float(np.sqrt((gap**2).sum(1)).min())
 
 
@@ -92,8 +92,9 @@ class PointingRule(Protocol):
 
     name: ClassVar[str]
     judges = "masks"
+    """Value for maps that are compared with points: a suite runs these rules only if its ``protocols`` name them."""
     takes_boxes = True
-    pools: ClassVar[bool] = False
+    is_pooled: ClassVar[bool] = False
     """Whether all cases are averaged at once, not finding by finding."""
 
     @staticmethod
@@ -114,17 +115,17 @@ class PointingRule(Protocol):
             for case, peak in zip(scored, peaks, strict=True)
         ]
         index = case_index(scored)
-        names = ["all"] if self.pools else findings
-        if self.pools:
+        names = ["all"] if self.is_pooled else findings
+        if self.is_pooled:
             index = replace(index, findings=np.full(len(scored), "all"))
         column = Column(self.main, "none", np.array(credit), np.ones(len(scored)))
-        of_findings = [
+        kept_scores = [
             score
             for score in scores(estimate([column], index, names, seed), names)
             if score.finding != "all"
         ]
         return Result(
-            of_findings,
+            kept_scores,
             base.rows(scored, reasons, {self.main: credit}),
             {},
             failures(scored, reasons),
@@ -136,7 +137,7 @@ class PointingPooled(PointingRule):
 
     name = "pointing_pooled"
     main = "pointing@pooled"
-    pools = True
+    is_pooled = True
 
     @staticmethod
     def credit(points: FloatArray, boxes: FloatArray, frame: tuple[int, int]) -> FloatArray:

@@ -39,7 +39,7 @@ class PxAP(base.Protocol):
         histograms = [counted(case) for case in base.with_bar(scored)]
         counts = [count for count, _ in histograms]
         reasons = [reason for _, reason in histograms]
-        n = np.array(
+        case_counts = np.array(
             [sum(case.finding == finding for case in scored) for finding in findings],
             dtype=np.int64,
         )
@@ -50,7 +50,7 @@ class PxAP(base.Protocol):
             "pxap": [average_precision(c) for c in counts],
             "truth": [c[1].sum() / c.sum() for c in counts],
         }
-        estimate = FindingEstimates("pxap", "none", value, n, resampled)
+        estimate = FindingEstimates("pxap", "none", value, case_counts, resampled)
         return Result(
             scores([estimate], findings),
             base.rows(scored, reasons, columns),
@@ -70,23 +70,26 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
     """Return the average precision, in per cent, over all pixels of maps (H,W) in [0,1] with truth masks (H,W).
 
     Bins are [i·step, (i+1)·step), plus one for the score 1. Precision and recall are computed from the highest bin
-    down, without empty bins; nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of
-    another shape.
+    down, without empty bins; nan without a truth pixel, also if there are no maps. Raises ``BadValueError`` for a map
+    outside [0,1] or a mask of another shape.
 
     >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
     83.33333333333333
     """
-    pairs = zip(maps, masks, strict=True)
-    counts = (
-        histogram(np.asarray(values), np.asarray(mask, dtype=bool), step) for values, mask in pairs
-    )
-    return float(average_precision(sum(counts, np.zeros((2, 1)))) * 100)
+    counts = np.zeros((2, len(_bin_edges(step)) - 1))
+    for values, mask in zip(maps, masks, strict=True):
+        counts += histogram(np.asarray(values), np.asarray(mask, dtype=bool), step)
+    return float(average_precision(counts) * 100)
+
+
+def _bin_edges(step: float) -> FloatArray:
+    return np.append(score_thresholds(step), LAST_BIN_EDGES)
 
 
 def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float) -> FloatArray:
     """Count a map's pixels outside and inside the truth in each bin of ``pxap``: (2,B)."""
     array = as_heat_map(values)
-    edges = np.append(score_thresholds(step), LAST_BIN_EDGES)
+    edges = _bin_edges(step)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
         span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
         wrong = f"a map of shape {array.shape} {span}"
@@ -103,9 +106,9 @@ def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float)
 def average_precision(counts: NDArray[np.floating]) -> FloatArray:
     """Return the average precision (...) of false and true pixels (...,2,B) per bin, ascending; nan without truth."""
     false, true = (counts[..., side, ::-1].cumsum(-1) for side in (0, 1))
-    above = false + true
+    selected = false + true
     all_true = true[..., -1:]
-    precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
+    precision = np.divide(true, selected, out=np.zeros_like(true), where=selected > 0)
     recall = np.divide(true, all_true, out=np.full_like(true, np.nan), where=all_true > 0)
     return np.asarray((precision[..., 1:] * np.diff(recall)).sum(-1))
 
@@ -113,8 +116,8 @@ def average_precision(counts: NDArray[np.floating]) -> FloatArray:
 def patient_counts(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str]) -> Sums:
     """Return the counts (2,B) of N cases summed by patient and finding, flattened (P,F,2B)."""
     flat = np.reshape(counts, (len(index), -1))
-    whole = np.ones_like(flat)  # a scale per case, which precision ignores
-    return by_patient(flat, whole, index.findings, index.patients, findings)
+    unit_weights = np.ones_like(flat)  # a scale per case, which precision ignores
+    return by_patient(flat, unit_weights, index.findings, index.patients, findings)
 
 
 def pooled_precision(values: FloatArray) -> FloatArray:

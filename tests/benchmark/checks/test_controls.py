@@ -11,9 +11,10 @@ from torch import nn
 
 import locus
 from locus import backbones, datasets
-from locus.benchmark.checks.controls import AREAS, Controls, MarkedRun, Pair, _columns, _order, _tops, spearman
+from locus.benchmark.checks.controls import AREAS, Controls, MarkedRun, Pair, _columns, _highest_changed, _order, spearman
 from locus.benchmark.maps.runs import ModelRun, with_random_weights
 from locus.config import EngineFlags, TrainConfig
+from locus.core.frames import resize_image
 from locus.core.types import Sample, generator
 from locus.datasets.base import Samples
 from locus.scoring.protocols.base import make_case
@@ -102,6 +103,42 @@ def test_a_finding_whose_logit_never_falls_has_no_value_of_use(grey):
 
 
 @pytest.mark.byhand
+def test_a_finding_whose_logit_rises_on_average_has_no_value_of_use(grey):
+    values = {"fall": np.array([1.0, 2.0, -3.0, 4.0]), "use": np.array([1.0, 1.0, -3.0, 2.0])}
+    (use_column,) = _columns(values, cases(grey, WINDOW)[:4])
+    assert use_column.numerator.tolist() == [0, 1 / 3, 0, 2 / 3]
+    assert use_column.denominator.tolist() == [0, 2 / 3, 0, 4 / 3]
+
+
+@dataclass(frozen=True)
+class LargeImagesRun(GreyRun):
+    """The same network on images that are twice as large as its input, and whose marker changes no pixel."""
+
+    @property
+    def data(self):
+        data = Samples([large_sample(number) for number in range(3)], FINDINGS, "test")
+        data.describe["marker"] = "Mass"
+        return data
+
+    @property
+    def pixels(self):
+        return np.stack([resize_image(one.image, (SIDE, SIDE)) for one in self.scorable_images])
+
+
+def large_sample(number):
+    image = np.kron(sample(number).image, np.ones((2, 2), np.uint8))
+    pixels = {"read": lambda: image, "read_without": lambda finding: image}
+    return replace(sample(number), frame=image.shape, **pixels)
+
+
+@pytest.mark.byhand
+def test_the_image_without_a_marker_has_the_size_of_the_input(grey):
+    check = replace(grey, trained=[LargeImagesRun(TrainConfig(img_size=SIDE), Path())])
+    check._marked = check.runs
+    assert [*check._changes.values()] == [0, 0, 0]
+
+
+@pytest.mark.byhand
 @pytest.mark.parametrize(
     ("side", "shares"), [(5, (1, 1, 1, 1, 1)), (20, (0.0625, 0.125, 0.3125, 0.625, 1)), (50, (0.05, 0.1, 0.25, 0.5, 1))]
 )
@@ -111,7 +148,7 @@ def test_the_truth_takes_away_all_of_a_finding_when_the_area_is_as_large(side, s
     without[:side, :side] = 50
     pair = Pair(image, without)
     case = make_case(sample(0), "Mass", 1, np.ones((2, 2)), "conventional")
-    assert _tops(pair, _order("truth", case, pair)).sum(1) / pair.changed.sum() == pytest.approx(shares)
+    assert _highest_changed(pair, _order("truth", case, pair)).sum(1) / pair.changed.sum() == pytest.approx(shares)
 
 
 @pytest.mark.byhand

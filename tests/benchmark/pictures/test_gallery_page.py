@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from locus.benchmark.pictures.gallery import choose, data_url, packed_map, page_path, render_page
+from locus.benchmark.pictures.gallery import choose, choose_typical, data_url, packed_map, page_path, render_page
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.suite.opened import of_model
 from locus.config import PageConfig
@@ -25,8 +25,8 @@ def small_page(finding="mass", method="cam"):
     panels = [hit, {"method": "pcam", "map": None, "iou": None, "hit": False, "reason": "needs a PCAM head"}]
     case = {"finding": finding, "rank": "best", "image_id": "a", "mean_iou": 0.25, "probability": 0.75, "image": 0}
     case |= {"frame": (20, 40), "truth": [[5.0, 0.0, 25.0, 10.0]], "panels": panels}
-    summary = {"word": method, "kind": "", "score": 0.5, "low": 0.4, "high": 0.6, "reason": ""}
-    without = {"word": "pcam", "kind": "", "score": None, "low": None, "high": None, "reason": "n/a: needs a PCAM head"}
+    summary = {"name": method, "kind": "", "score": 0.5, "low": 0.4, "high": 0.6, "reason": ""}
+    without = {"name": "pcam", "kind": "", "score": None, "low": None, "high": None, "reason": "n/a: needs a PCAM head"}
     page = {
         "suite": "tiny",
         "suite_page": "index.html",
@@ -101,6 +101,19 @@ def test_cases_that_a_method_lacks_are_left_out():
     all_images = pd.DataFrame({"finding": "mass", "image": [*"abcd"], "iou": [0.1, 0.2, 0.3, 0.9]})
     chosen = choose({"cam": all_images, "slow": all_images[:3]}, ["mass", "nodule"])
     assert [(case.rank, case.image) for case in chosen] == [("best", "c"), ("median", "b"), ("worst", "a")]
+
+
+@pytest.mark.byhand
+def test_two_cases_of_a_finding_are_its_best_and_worst_and_a_typical_case_exists_for_each_finding():
+    rows = pd.DataFrame({"finding": ["mass", "mass", "nodule"], "image": [*"abc"], "iou": [0.1, 0.2, 0.3]})
+    ranks = [(case.finding, case.rank, case.image) for case in choose({"cam": rows}, ["mass", "nodule"])]
+    assert ranks == [("mass", "best", "b"), ("mass", "worst", "a"), ("nodule", "best", "c")]
+    typical = [(case.finding, case.rank, case.image) for case in choose_typical({"cam": rows}, ["mass", "nodule"])]
+    assert typical == [("mass", "median", "b"), ("nodule", "median", "c")]
+
+
+def test_without_a_scored_method_no_case_is_chosen():
+    assert choose({}, ["mass"]) == []
 
 
 def a_record(model="net-seed0", method="cam", value=0.5):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from locus.benchmark.pictures import gallery
-from locus.benchmark.pictures.gallery import MethodCases, SelectedCase
+from locus.benchmark.pictures.gallery import MethodCases, OpenedModel, SelectedCase
 from locus.benchmark.records import Cell, Record
+from locus.core.errors import DataError
 from locus.drawing import blend
 from locus.scoring.protocols.base import Case
 
@@ -37,6 +38,23 @@ def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alon
     for pixels in (cam, gradcam):
         assert pixels.reshape(-1, 3).max(0) == pytest.approx(peak, abs=60)
         assert pixels.sum(-1).min() == 0, "the black image where the map has its minimum"
+
+
+def test_a_grid_without_a_case_that_all_methods_have_is_an_error(tmp_path):
+    baseline = method("prior", None)
+    model = OpenedModel(
+        address="tiny/net",
+        title="Tiny",
+        network="net",
+        records=[baseline.record],
+        folder=tmp_path,
+        runs_dir=tmp_path,
+        findings=["mass"],
+        cases_of=lambda cell: [],
+        samples={},
+    )
+    with pytest.raises(DataError, match="net: no case has a score by all methods"):
+        gallery.save_grid(model, [baseline], tmp_path / "grid.svg", None)
 
 
 def test_truth_is_drawn_in_every_panel_and_the_scored_box_around_the_peak_if_there_is_one(figure):

@@ -11,7 +11,7 @@ from locus.benchmark.report.primary import Analysis, Contrast, Primary
 from locus.benchmark.suite import plan
 from locus.core.errors import DataError, UnknownNameError
 from locus.core.scores import Difference, Estimate
-from locus.scoring.statistics.mrmc import RowSamples
+from locus.scoring.statistics.mrmc import MrmcEstimate, RowSamples
 
 PATIENTS, RUNS, DRAWS = 40, 3, 500
 METHODS = ("fullgrad", "cam", "gradcam", "layercam")
@@ -53,6 +53,14 @@ def significant(gains):
 
 def compared(rows):
     return comparisons.within_network(rows, column=object())
+
+
+@pytest.mark.parametrize("baselines", [("prior", "fixed_box"), ("fixed_box", "prior")])
+def test_a_row_with_an_undefined_p_value_of_one_baseline_has_no_p(baselines):
+    first, second = baselines
+    gaps = {first: MrmcEstimate(0.1, 0.0, 0.2, 1.0, 0.01), second: MrmcEstimate(0.1, 0.0, 0.2, 1.0)}
+    differences = comparisons._adjusted({"cam": gaps}, ["cam"])["cam"]
+    assert [difference.p for difference in differences] == [None, None]
 
 
 @pytest.mark.planted

@@ -53,6 +53,7 @@ def test_pixels_of_all_maps_are_pooled():
 
 def test_pxap_without_truth_pixels_is_undefined():
     assert np.isnan(pxap([[[0, 1]]], [[[False, False]]]))
+    assert np.isnan(pxap([], []))
 
 
 @pytest.mark.parametrize(
