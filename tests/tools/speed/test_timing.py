@@ -12,6 +12,7 @@ from tools.speed.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[3]
 
+
 @pytest.mark.byhand
 def test_contenders_are_timed_in_turn_and_slow_ones_once():
     order = []
