@@ -106,7 +106,7 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
     unknown_counts = dict.fromkeys((*BOXED, MEAN), UNKNOWN_COUNT)
     read_values(file, table, name, unknown_counts)  # invalid files are reported at once
     from locus.benchmark.baselines.fixed_box import FixedBox
-    from locus.benchmark.maps.cases import box_cases  # imports torch
+    from locus.benchmark.maps.cases import cases_to_redraw  # imports torch
 
     log.info("reading NIH's boxes")
     data = _nih(root)
@@ -120,14 +120,14 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
     }
     box_counts = {finding: count for finding, count in box_counts.items() if count}
     entry = read_values(file, table, name, {**box_counts, MEAN: sum(box_counts.values())})
-    log.info("scoring fixed_box on them")
-    box = Box.of(_hits(box_cases(FixedBox(), samples, data), list(box_counts)))
     paper_records = [record for paper in papers.names() for record in papers.read(paper)]
     published = results.published(
         [record for record in paper_records if record.cell.dataset == "NIH"]
     )
+    _refuse_taken_name(name, [results.result_name(record) for record in published])
+    log.info("scoring fixed_box on them")
+    box = Box.of(_hits(cases_to_redraw(FixedBox(), samples, data), list(box_counts)))
     rows = [entry, box.record, *published]
-    _refuse_taken_name(name, [results.result_name(row) for row in rows[1:]])
     lines = [
         literature.sentence(entry, box),
         _boxes_used(box_counts, len(samples), root),

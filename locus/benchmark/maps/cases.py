@@ -1,7 +1,7 @@
 """Cases (image × finding) with the stored maps of a model's methods, on the test and validation images."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from locus.benchmark import baselines
+from locus.benchmark.baselines.fixed_box import MIN_PATIENTS, FixedBox
 from locus.benchmark.baselines.fixed_region import TrainingPartBaseline, training_samples
 from locus.benchmark.baselines.shuffled import Shuffled
 from locus.benchmark.maps import subgroups
@@ -292,6 +293,32 @@ def box_cases(baseline: BoxBaseline, samples: Sequence[Sample], data: Dataset) -
 
     Raises ``NotAvailableError`` if it needs the patients of ``data`` and they are not known, or for too few patients.
     """
+    _require_patients(baseline, data)
+    boxes_by_sample = baseline.boxes(samples, data.findings)
+    if len(boxes_by_sample) != len(samples):
+        raise BadValueError(
+            f"the baseline {baseline.name!r} returned boxes of {len(boxes_by_sample)} images: return those "
+            f"of all {len(samples)} images"
+        )
+    return _cases_with_boxes(samples, boxes_by_sample, data)
+
+
+def cases_to_redraw(baseline: FixedBox, samples: Sequence[Sample], data: Dataset) -> list[Case]:
+    """Return the cases of ``box_cases`` without boxes: each draw of the patient folds chooses its own.
+
+    Raises ``NotAvailableError`` as ``box_cases`` does.
+    """
+    _require_patients(baseline, data)
+    for finding in data.findings:
+        patients = {sample.patient_id for sample in samples if finding in sample.boxes}
+        if 0 < len(patients) < MIN_PATIENTS:
+            baseline.boxes(samples, [finding])  # raises the error
+    no_boxes: list[Mapping[str, FloatArray]] = [{} for _ in samples]
+    return _cases_with_boxes(samples, no_boxes, data)
+
+
+def _require_patients(baseline: BoxBaseline, data: Dataset) -> None:
+    """Raise ``NotAvailableError`` if a baseline needs the patients of ``data`` and they are not known."""
     patients_unknown = str(data.describe.get("patients", "")).startswith("unknown")
     if data.describe.get("patients_named") is False:
         patients_unknown = True
@@ -299,12 +326,12 @@ def box_cases(baseline: BoxBaseline, samples: Sequence[Sample], data: Dataset) -
         raise NotAvailableError(
             f"{baseline.name} is chosen on other patients, but the patients of these images are unknown"
         )
-    boxes_by_sample = baseline.boxes(samples, data.findings)
-    if len(boxes_by_sample) != len(samples):
-        raise BadValueError(
-            f"the baseline {baseline.name!r} returned boxes of {len(boxes_by_sample)} images: return those "
-            f"of all {len(samples)} images"
-        )
+
+
+def _cases_with_boxes(
+    samples: Sequence[Sample], boxes_by_sample: Sequence[Mapping[str, FloatArray]], data: Dataset
+) -> list[Case]:
+    """Return a case per image and finding; ``boxes_by_sample``: finding -> box (4,) of each image."""
     cases = []
     for sample, boxes in zip(samples, boxes_by_sample, strict=True):
         for finding, label in zip(data.findings, sample.labels.tolist(), strict=True):
