@@ -22,16 +22,22 @@ def truth():
         return pd.read_csv(file, header=0, usecols=range(6), names=["image", "finding", "x", "y", "w", "h"])
 
 
-def test_perfect_values_stand_beside_the_papers(succeed, truth, tmp_path):
+@pytest.fixture(scope="module")
+def perfect(succeed, truth, tmp_path_factory):
+    """The output of the command for perfect values on all boxes, and the table that it wrote."""
+    folder = tmp_path_factory.mktemp("perfect")
     findings, columns = sorted(set(truth["finding"])), ["iou.3", "iou.7", "iobb.5"]
-    pd.DataFrame(1, findings, columns).rename_axis("finding").to_csv(tmp_path / "perfect.csv")
-    output = tmp_path / "table.csv"
-    done = succeed("benchmark.audit", tmp_path / "perfect.csv", "--output", output, "--entry", "My values")
-    assert "My values" in done.stdout
-    assert done.stdout.startswith("My values hits at IoU > .3: 1.00, above fixed_box (.2")
-    assert "\nScored on 984 boxes on 880 images, all that NIH published.\nfixed_box is one box per finding" in done.stdout
-    assert "Wang 2017" in done.stdout
-    rows = pd.read_csv(output).set_index(["result", "findings", "threshold"])
+    pd.DataFrame(1, findings, columns).rename_axis("finding").to_csv(folder / "perfect.csv")
+    output = folder / "table.csv"
+    done = succeed("benchmark.audit", folder / "perfect.csv", "--output", output, "--entry", "My values")
+    return done.stdout, pd.read_csv(output).set_index(["result", "findings", "threshold"])
+
+
+def test_perfect_values_stand_beside_the_papers(perfect):
+    printed, rows = perfect
+    assert printed.startswith("My values hits at IoU > .3: 1.00, above fixed_box (.2")
+    assert "\nScored on 984 boxes on 880 images, all that NIH published.\nfixed_box is one box per finding" in printed
+    assert "Wang 2017" in printed
     mine = rows.loc["My values"]
     assert (mine["value"] == 1).all()
     assert (mine["mark"] == "above").all()
@@ -70,8 +76,8 @@ def marks(stdout, name):
     return re.findall("[↑=↓]", line.split("image labels")[0])
 
 
-def test_marks_show_where_a_paper_is_above_level_with_and_below_the_box(succeed, values):
-    assert marks(succeed("benchmark.audit", values).stdout, "Wang 2017") == ["↑", "=", "↓", "↓", "↓", "↓", "↓"]
+def test_marks_show_where_a_paper_is_above_level_with_and_below_the_box(perfect):
+    assert marks(perfect[0], "Wang 2017") == ["↑", "=", "↓", "↓", "↓", "↓", "↓"]
 
 
 def write_scores(path, text):
@@ -101,14 +107,6 @@ def test_invalid_scores_on_another_truth_are_one_sentence(run_command, sentence,
     assert fact in sentence(run_command("benchmark.audit", file, "--truth", truth))
 
 
-def test_a_paper_that_prints_only_a_mean_gets_a_difference_and_its_interval(succeed, tmp_path):
-    file = write_scores(tmp_path / "paper.csv", "finding,iou.3\nmean,.40\n")
-    done = succeed("benchmark.audit", file)
-    first = done.stdout.splitlines()[0]
-    wanted = r"paper hits at IoU > \.3: \.400, above fixed_box \(\.\d{3}\), difference \+\.\d{3} \[\.\d{3}, \.\d{3}\]\."
-    assert re.fullmatch(wanted, first), first
-
-
 @pytest.fixture(scope="module")
 def part(tmp_path_factory, truth):
     """A folder with ten of NIH's boxed images of each finding; the pixels are 0."""
@@ -120,7 +118,15 @@ def part(tmp_path_factory, truth):
     return folder
 
 
-def test_scores_on_a_part_of_nih_are_compared_with_a_box_on_this_part(succeed, truth, values, part, tmp_path):
+def test_a_paper_that_prints_only_a_mean_gets_a_difference_and_its_interval(succeed, part, tmp_path):
+    file = write_scores(tmp_path / "paper.csv", "finding,iou.3\nmean,.90\n")
+    done = succeed("benchmark.audit", file, "--data_root_dir", part)
+    first = done.stdout.splitlines()[0]
+    wanted = r"paper hits at IoU > \.3: \.900, above fixed_box \(\.\d{3}\), difference \+\.\d{3} \[\.\d{3}, \.\d{3}\]\."
+    assert re.fullmatch(wanted, first), first
+
+
+def test_scores_on_a_part_of_nih_are_compared_with_a_box_on_this_part(succeed, truth, values, perfect, part, tmp_path):
     output = tmp_path / "all.csv"
     done = succeed("benchmark.audit", values, "--truth", "NIH", "--data_root_dir", part, "--output", output)
     images = {path.name for path in (part / "images").iterdir()}
@@ -129,9 +135,7 @@ def test_scores_on_a_part_of_nih_are_compared_with_a_box_on_this_part(succeed, t
     assert remark in done.stdout
     by_finding = there["finding"].replace("Infiltrate", "Infiltration").value_counts()
     assert ", ".join(f"{finding} {by_finding[finding]}" for finding in sorted(by_finding.index)) in done.stdout
-    whole = tmp_path / "whole.csv"
-    succeed("benchmark.audit", values, "--output", whole)
-    shares = [pd.read_csv(file).set_index(["result", "findings", "threshold"])["value"] for file in (output, whole)]
+    shares = [table["value"] for table in (pd.read_csv(output).set_index(["result", "findings", "threshold"]), perfect[1])]
     assert shares[0]["fixed_box", "mean", "iou.3"] != shares[1]["fixed_box", "mean", "iou.3"]
 
 

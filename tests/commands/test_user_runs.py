@@ -200,11 +200,18 @@ def test_a_published_suite_run_again_with_other_weights_shows_the_users_own_numb
     assert "published)" not in text, "no published row of a network that was trained again"
 
 
-def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(published, succeed, tmp_path):
-    shutil.copytree(published, tmp_path / "user")
-    folder = tmp_path / "user"
+@pytest.fixture(scope="module")
+def with_method(published, succeed, tmp_path_factory):
+    """The published suite, run by a user with a method of their own; a network of their own is in the folder too."""
+    folder = tmp_path_factory.mktemp("with_method") / "user"
+    shutil.copytree(published, folder)
     (folder / "mine.py").write_text(METHOD)
-    done = succeed("benchmark.run", *TINY, "--method", "mine.py:Mine", "--trust", "True", cwd=folder)
+    (folder / "net.py").write_text(NETWORK)
+    return folder, succeed("benchmark.run", *TINY, "--method", "mine.py:Mine", cwd=folder)
+
+
+def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(with_method):
+    folder, done = with_method
     own, given = (Expected(folder / at / "tiny") for at in ("runs/results", "results"))
     names = network_names(folder / "results/tiny")
     tables = markdown_tables((folder / "runs/results/tiny/leaderboard.md").read_text())
@@ -216,12 +223,9 @@ def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(pu
     assert "Yours: mine on small CNN" in done.stdout
 
 
-def test_every_command_on_the_page_of_a_users_run_can_be_typed(published, succeed, tmp_path):
-    shutil.copytree(published, tmp_path / "user")
+def test_every_command_on_the_page_of_a_users_run_can_be_typed(with_method, succeed, tmp_path):
     folder = tmp_path / "user"
-    (folder / "mine.py").write_text(METHOD)
-    (folder / "net.py").write_text(NETWORK)
-    succeed("benchmark.run", *TINY, "--method", "mine.py:Mine", cwd=folder)
+    shutil.copytree(with_method[0], folder)
     commands = typed_commands(folder / "runs/results/tiny/index.html")
     assert {words[0] for words in commands} == {"benchmark.gallery", "benchmark.run"}
     (gallery,) = [words for words in commands if words[0] == "benchmark.gallery"]

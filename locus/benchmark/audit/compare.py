@@ -120,14 +120,14 @@ def _run_nih(file: Path, table: pd.DataFrame, name: str, root: str | None, echo:
     }
     box_counts = {finding: count for finding, count in box_counts.items() if count}
     entry = read_values(file, table, name, {**box_counts, MEAN: sum(box_counts.values())})
-    log.info("scoring fixed_box on them")
-    box = Box.of(_hits(box_cases(FixedBox(), samples, data), list(box_counts)))
     paper_records = [record for paper in papers.names() for record in papers.read(paper)]
     published = results.published(
         [record for record in paper_records if record.cell.dataset == "NIH"]
     )
+    _refuse_taken_name(name, [results.result_name(record) for record in published])
+    log.info("scoring fixed_box on them")
+    box = Box.of(_hits(box_cases(FixedBox(), samples, data), list(box_counts)))
     rows = [entry, box.record, *published]
-    _refuse_taken_name(name, [results.result_name(row) for row in rows[1:]])
     lines = [
         literature.sentence(entry, box),
         _boxes_used(box_counts, len(samples), root),

@@ -562,8 +562,9 @@ def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resam
     """Return the mean of published shares minus the mean of ``other`` (F,), with a 95% interval.
 
     A published share of n cases is binomial, that of ``other`` is resampled by patient, and the two are taken as
-    independent: d ± 1.96 √(Σ p(1 − p)/n / F² + s²), where s is the standard deviation of the resampled mean. If both
-    were scored on the same cases they are correlated, which makes the interval too wide rather than too narrow.
+    independent: d ± 1.96 √(Σ p(1 − p)/n / F² + s²), where s is the standard deviation of the resampled mean over the
+    findings that the resample has. If both were scored on the same cases they are correlated, which makes the interval
+    too wide rather than too narrow.
 
     Args:
         published: (F,) shares by finding, or their mean alone, a number; then the shares of ``least_certain`` give
@@ -576,6 +577,10 @@ def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resam
     >>> gap = independent_difference([0.5], [100], box)  # .1 ± 1.96 √(.25/100 + .1²) = .1 ± .219
     >>> [round(end, 3) for end in gap[:3]], gap.mark
     ([0.1, -0.119, 0.319], 'level')
+    >>> of_patients = np.array([[0.5, 0.3], [0.5, np.nan], [0.3, 0.5]])  # no case of the second finding is drawn once
+    >>> box = Resampled(np.array([0.4, 0.4]), of_patients, of_patients, of_patients > 0)
+    >>> independent_difference([0.9, 0.9], [10, 10], box).mark
+    'above'
     """
     shares = np.asarray(published, dtype=np.float64)
     n = np.asarray(counts, dtype=np.float64)
@@ -585,7 +590,8 @@ def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resam
     if shares.ndim == 0:
         shares = least_certain(float(shares), n)
     binomial_variance = (shares * (1 - shares) / n).sum() / len(n) ** 2
-    variance = binomial_variance + other.samples.astype(np.float64).mean(1).var()
+    resampled_means = mean(other.samples.astype(np.float64), axis=1)
+    variance = binomial_variance + np.nanvar(resampled_means)
     reach = _NORMAL.inv_cdf((1 + LEVEL) / 2) * float(np.sqrt(variance))
     return Estimate(difference, low=difference - reach, high=difference + reach)
 
