@@ -490,8 +490,10 @@ def _added_of_network(group: Sequence[Row]) -> list[Row]:
 
 def _with_added(row: Row, gaps: tuple[Difference, ...]) -> Row:
     """Return the row with its difference from ``prior``, if there is one."""
-    intervals = {ADDED: gap.estimate for gap in gaps}
-    return replace(row, scores={**row.scores, **intervals}, over_baselines=gaps)
+    if not gaps:
+        return row
+    (gap,) = gaps
+    return replace(row, scores={**row.scores, ADDED: gap.estimate}, over_baselines=gaps)
 
 
 def _added_estimate(row: Row) -> MrmcEstimate | None:
