@@ -34,6 +34,7 @@ from locus.scoring.score_thresholds import (
     CROSS_FITTED,
     FITTED,
     FOLD_COUNT,
+    Mask,
     ThresholdKey,
     at_index,
 )
@@ -41,7 +42,7 @@ from locus.scoring.statistics import resample
 from locus.scoring.statistics.resample import CaseIndex
 from locus.scoring.statistics.summary import estimate, scores
 from locus.scoring.surface import Surface, min_max, surface
-from locus.scoring.surface.batch import Traces, TruthBoxes
+from locus.scoring.surface.batch import Index, Traces, TruthBoxes
 from locus.scoring.surface.trace import EMPTY, Trace, trace
 
 WEIGHTS = np.arange(11) / 10
@@ -60,8 +61,6 @@ RESAMPLE_DECIMALS = 4
 METRICS = (ALONE, COMBINED, ADDED, WEIGHT)
 CHOSEN = (WEIGHT, COMBINED, PRIOR, ALONE)
 """What is chosen: the weight, and the score thresholds of C, P and M."""
-Mask = NDArray[np.bool_]
-Index = NDArray[np.int64]
 Groups = Mapping[str, Mask]
 Values = Mapping[str, FloatArray]
 """Metric -> the value of each case (N,), or its sums over the drawn cases of each finding in each resample (F,B)."""
@@ -103,8 +102,8 @@ class Added(base.Protocol):
             del groups[finding]
         if lacking and not groups:
             raise NotAvailableError(next(iter(lacking.values())))
-        blends = Blends(scored, self.priors(scored, groups, folds))
-        choices = self.choose(blends, groups, folds)
+        blends = Blends(scored, self.priors(scored, groups, folds), groups, folds)
+        choices = self.choose(blends)
         rows = blends.columns(choices[self.row_source[0]])
         values = _values(rows)
         is_scored = np.isfinite(rows[WEIGHT])
@@ -116,16 +115,16 @@ class Added(base.Protocol):
         resampled = []
         if groups:
             times = rechosen.drawn(index)
-            resamples = _shares(self.totals(blends, groups, folds, times, values), groups, times)
+            resamples = _shares(self.totals(blends, times, values), groups, times)
             resampled = resamples[ADDED]["mean"].round(RESAMPLE_DECIMALS).tolist()
         remark = "; ".join(lacking.values())
         reasons = {**lacking, "mean": remark}
         masks = {**groups, "mean": is_scored}
+        patients = {name: np.unique(index.patients[mask]).size for name, mask in masks.items()}
         results = []
         for score in scores(without_samples, findings):
             with_reason = score._replace(reason=reasons.get(score.finding) or score.reason)
-            patients = np.unique(index.patients[masks.get(score.finding, [])])
-            results.append(_with_interval(with_reason, resamples, len(patients)))
+            results.append(_with_interval(with_reason, resamples, patients.get(score.finding, 0)))
         return Result(
             results,
             base.rows(scored, blends.reasons, rows),
@@ -164,40 +163,27 @@ class Added(base.Protocol):
                 maps[mask & (folds == fold)] = drawn[mask & (folds != fold)].mean(0)
         return maps
 
-    def choose(
-        self, blends: "Blends", groups: Groups, folds: Index
-    ) -> dict[ThresholdSource, FloatArray]:
+    def choose(self, blends: "Blends") -> dict[ThresholdSource, FloatArray]:
         """Return the numbers ``CHOSEN`` (4,N) for each case: chosen on other folds, and on all cases (``oracle``)."""
+        folds = blends.folds
         by_fold = [(folds == fold, folds != fold) for fold in np.unique(folds)]
         everywhere = np.ones(len(folds), dtype=bool)
         return {
-            "cross-fitted": _chosen(blends, groups, by_fold),
-            "oracle": _chosen(blends, groups, [(everywhere, everywhere)]),
+            "cross-fitted": _chosen(blends, by_fold),
+            "oracle": _chosen(blends, [(everywhere, everywhere)]),
         }
 
-    def totals(
-        self,
-        blends: "Blends",
-        groups: Groups,
-        folds: Index,
-        times: NDArray[np.float32],
-        values: Values,
-    ) -> Values:
+    def totals(self, blends: "Blends", times: NDArray[np.float32], values: Values) -> Values:
         """Return the sums (F,B) in resamples that choose the weight and the thresholds again on other folds.
 
-        Args:
-            blends: the N cases.
-            groups: masks of the F scored findings.
-            folds: (N,) folds of the patients.
-            times: (B,N) how often each case is drawn.
-            values: values (N,) of the metrics with the choice on all patients.
+        ``times`` (B,N): how often each case is drawn. ``values``: those of all patients, whose choice does not stay.
         """
-        in_fold = folds == np.unique(folds)[:, None]
+        in_fold = blends.folds == np.unique(blends.folds)[:, None]
         of_findings = [
             _choose_thresholds_again(
                 blends.iou[mask, :, ::RESAMPLED_STEP], times[:, mask], in_fold[:, mask]
             )
-            for mask in groups.values()
+            for mask in blends.groups.values()
         ]
         hits_of_others, iou_of_others, hits, cases = map(np.stack, zip(*of_findings, strict=True))
         share = resample.mean(hits_of_others, 0).round(6)
@@ -236,39 +222,39 @@ class Fitted(Added):
         """Return the map of ``prior`` (side,side) of each case."""
         return [self.maps[case.finding] for case in cases]
 
-    def choose(
-        self, blends: "Blends", groups: Groups, folds: Index
-    ) -> dict[ThresholdSource, FloatArray]:
+    def choose(self, blends: "Blends") -> dict[ThresholdSource, FloatArray]:
         """Return the given numbers ``CHOSEN`` (4,N) for each case."""
-        choice = np.full((len(CHOSEN), len(folds)), np.nan)
-        for finding, mask in groups.items():
+        choice = np.full((len(CHOSEN), len(blends.folds)), np.nan)
+        for finding, mask in blends.groups.items():
             numbers = self.chosen[finding]
             choice[:, mask] = [numbers[name] for name in CHOSEN]
         return {"fitted": choice}
 
-    def totals(
-        self,
-        blends: "Blends",
-        groups: Groups,
-        folds: Index,
-        times: NDArray[np.float32],
-        values: Values,
-    ) -> Values:
+    def totals(self, blends: "Blends", times: NDArray[np.float32], values: Values) -> Values:
         """Return the sums (F,B) in resamples in which the choice stays."""
+        masks = blends.groups.values()
         return {
-            name: np.stack([times[:, mask] @ of_cases[mask] for mask in groups.values()])
+            name: np.stack([times[:, mask] @ of_cases[mask] for mask in masks])
             for name, of_cases in values.items()
         }
 
 
 class Blends:
-    """The boxes of N cases at all weights and thresholds.
+    """The boxes of N cases at all weights and thresholds, with the findings and folds of the cases.
 
     A candidate is a case at a weight; case n at weight k is candidate 11·n + k of the ``traces``.
     """
 
-    def __init__(self, cases: Cases, priors: Sequence[NDArray[np.floating[Any]]]) -> None:
-        """Trace C of the ``cases`` with the maps ``priors`` (side,side) at all weights."""
+    def __init__(
+        self,
+        cases: Cases,
+        priors: Sequence[NDArray[np.floating[Any]]],
+        groups: Groups,
+        folds: Index,
+    ) -> None:
+        """Trace C of the ``cases`` with the maps ``priors`` (side,side) at all weights; ``folds`` (N,)."""
+        self.groups = groups
+        self.folds = folds
         self.reasons: list[str] = []
         """(N,) reason why a case has no usable map; empty if it has one."""
         self.traces = Traces(self._candidates(cases, priors))
@@ -335,7 +321,8 @@ class Blends:
 def traces_of_weights(heat: Surface | None, prior: Surface, of_prior: Trace) -> Iterator[Trace]:
     """Yield the trace of C at each of ``WEIGHTS`` from the map and the prior, scaled to [0,1].
 
-    A flat map changes no order of positions, so that C is P; a map that failed is treated like one.
+    A flat map changes no order of positions, so that C is P. A map that failed has the same traces; its C counts as a
+    miss all the same (``Blends.is_valid``).
 
     Args:
         heat: the map; None if it is flat or failed.
@@ -369,16 +356,17 @@ def _on_grid_of(target: Surface, source: Surface) -> Surface:
     return replace(target, values=values)
 
 
-def _chosen(blends: Blends, groups: Groups, fold_masks: Sequence[tuple[Mask, Mask]]) -> FloatArray:
+def _chosen(blends: Blends, fold_masks: Sequence[tuple[Mask, Mask]]) -> FloatArray:
     """Return the numbers ``CHOSEN`` (4,N) for the first mask of each fold, chosen on the cases of its second mask."""
-    choice = np.full((len(CHOSEN), len(blends.is_valid)), np.nan)
-    if not groups:
+    choice = np.full((len(CHOSEN), len(blends.folds)), np.nan)
+    masks = blends.groups.values()
+    if not masks:
         return choice
     for cases, chosen_on in fold_masks:
-        best = np.stack([_best(blends.iou[mask & chosen_on]) for mask in groups.values()])
+        best = np.stack([_best(blends.iou[mask & chosen_on]) for mask in masks])
         _, hits, quality = best[..., : len(WEIGHTS)].mean(0).round(COMPARED_DECIMALS)
         weight = np.lexsort((-quality, -hits))[0]  # stable: of equal ones, the smallest weight
-        for mask, (thresholds, _, _) in zip(groups.values(), best, strict=True):
+        for mask, (thresholds, _, _) in zip(masks, best, strict=True):
             numbers = WEIGHTS[weight], *thresholds[[weight, -1, MAP_ALONE]]
             choice[:, cases & mask] = np.array(numbers)[:, None]
     return choice

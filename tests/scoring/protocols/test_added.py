@@ -65,6 +65,11 @@ def groups_of(cases):
     return base.case_index(cases).groups(shared=False)
 
 
+def blends_of(cases, folds):
+    groups = groups_of(cases)
+    return added.Blends(cases, Added().priors(cases, groups, folds), groups, folds)
+
+
 def mean(result, metric):
     return next(score for score in result.scores if (score.finding, score.metric) == ("mean", metric))
 
@@ -163,7 +168,7 @@ def test_choice_and_scores_are_those_of_nested_loops(make):
     cases = cases_of(make, 48)
     index = [c.finding for c in cases]
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
-    blends = added.Blends(cases, Added().priors(cases, groups_of(cases), folds))
+    blends = blends_of(cases, folds)
     weight, combined, prior = chosen_by_loops(blends.iou, index, folds.tolist())
     result = evaluate(cases)
     assert [row["weight"] for row in result.rows] == pytest.approx(WEIGHTS[weight])
@@ -182,7 +187,7 @@ def test_boxes_are_those_of_a_search_on_a_fine_raster():
     expected = brute_priors(cases, folds)
     for values, mine in zip(priors, expected, strict=True):
         assert values == pytest.approx(mine, abs=1e-5)
-    blends = added.Blends(cases, priors)
+    blends = blends_of(cases, folds)
     for n in (0, 5, 11):
         for k, (values, y, x) in enumerate(placed(cases[n], expected[n])):
             for threshold in (0.2, 0.35):
@@ -211,7 +216,7 @@ def test_prior_is_the_map_of_the_row_prior():
 def test_without_a_blend_the_box_is_that_of_single_box():
     cases = cases_of(noisy)
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
-    blends = added.Blends(cases, Added().priors(cases, groups_of(cases), folds))
+    blends = blends_of(cases, folds)
     for threshold in (0.3, 0.5):
         boxes, overlap = blends.boxes(added.MAP_ALONE, np.full(40, threshold))
         rows = get("single_box")().evaluate(cases, FINDINGS).rows
