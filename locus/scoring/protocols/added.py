@@ -11,7 +11,7 @@ At 0 and 1 nothing is blended, so C is P or M itself. The box of C is that of ``
 ``groups`` is finding -> mask (N,) of its cases, for each of the F findings that are scored.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
@@ -151,7 +151,7 @@ class Added(base.Protocol):
 
     def priors(
         self, cases: Cases, groups: Groups, folds: Index
-    ) -> Sequence[NDArray[np.floating[Any]]]:
+    ) -> Iterable[NDArray[np.floating[Any]]]:
         """Return the map of ``prior`` (side,side) of each case: the mean of other patients' boxes; 0 if not scored."""
         shape = PRIOR_SIDE, PRIOR_SIDE
         drawn = np.zeros((len(cases), *shape), dtype=np.float32)
@@ -185,7 +185,9 @@ class Added(base.Protocol):
             )
             for mask in blends.groups.values()
         ]
-        hits_of_others, iou_of_others, hits, cases = map(np.stack, zip(*of_findings, strict=True))
+        hits_of_others, iou_of_others, hits, cases = (
+            np.stack(arrays) for arrays in zip(*of_findings, strict=True)
+        )
         share = resample.mean(hits_of_others, 0).round(6)
         score = share + 1e-7 * resample.mean(iou_of_others, 0)
         weight = np.nan_to_num(score[..., : len(WEIGHTS)], nan=-1.0).argmax(-1)  # (folds,B)
@@ -218,7 +220,7 @@ class Fitted(Added):
 
     def priors(
         self, cases: Cases, groups: Groups, folds: Index
-    ) -> Sequence[NDArray[np.floating[Any]]]:
+    ) -> Iterable[NDArray[np.floating[Any]]]:
         """Return the map of ``prior`` (side,side) of each case."""
         return [self.maps[case.finding] for case in cases]
 
@@ -248,7 +250,7 @@ class Blends:
     def __init__(
         self,
         cases: Cases,
-        priors: Sequence[NDArray[np.floating[Any]]],
+        priors: Iterable[NDArray[np.floating[Any]]],
         groups: Groups,
         folds: Index,
     ) -> None:
@@ -263,7 +265,7 @@ class Blends:
         """(N,) False if the method failed: C is a miss at all weights."""
 
     def _candidates(
-        self, cases: Cases, priors: Sequence[NDArray[np.floating[Any]]]
+        self, cases: Cases, priors: Iterable[NDArray[np.floating[Any]]]
     ) -> Iterator[Trace]:
         """Yield the trace of C for each case and weight."""
         traced: dict[tuple[bytes, tuple[int, int]], tuple[Surface, Trace]] = {}
