@@ -9,12 +9,12 @@ from dataclasses import replace
 from locus.benchmark.baselines import is_reference
 from locus.benchmark.report import charts
 from locus.benchmark.report.charts import Arrow, Chart
-from locus.benchmark.report.comparisons import ALONE, COMBINED, WEIGHT, added_place
+from locus.benchmark.report.comparisons import added_place
 from locus.benchmark.report.formats import NOTHING, number
 from locus.benchmark.report.grouping import Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import NETWORK_NAME, Table, TableColumn, tabulated
-from locus.core.names import ADDED, PRIOR
+from locus.core.names import ADDED, ALONE, COMBINED, PRIOR, WEIGHT
 
 ADDS = "adds"
 NOT_SIGNIFICANT = "n.s."
@@ -26,23 +26,16 @@ ABOUT = (
 )
 
 
-def is_tested(row: Row) -> bool:
-    """Whether a row can add something: not one that sees the truth."""
-    return not is_reference(row.cell.method)
-
-
 def verdict(row: Row) -> str:
     """Return ``adds`` or ``n.s.``; a dash without an interval and for a row that sees the truth."""
-    if row.above_baselines is None or not is_tested(row):
+    if row.above_baselines is None or is_reference(row.cell.method):
         return NOTHING
     return ADDS if row.above_baselines else NOT_SIGNIFICANT
 
 
 def cell(row: Row | None) -> str:
     """Return the cell of the first table: the difference from ``prior`` with its interval."""
-    if row is None or row.share(ADDED) is None:
-        return NOTHING
-    return number(row.scores[ADDED], sign="value")
+    return NOTHING if row is None else number(row.scores[ADDED], sign="value")
 
 
 COLUMNS = (
@@ -62,28 +55,25 @@ def table(board: Leaderboard, complete: bool = True) -> Table:
     rows = board.added if complete else best_network(board.added)
     added_table = tabulated(f"{board.title}: what maps add to prior", ABOUT, COLUMNS, rows)
     hidden_count = len(board.added) - len(rows)
-    if not hidden_count:
-        return added_table
-    return replace(added_table, footnote=f"{hidden_count} rows of other networks are on the page.")
+    footnote = f"{hidden_count} rows of other networks are on the page."
+    return replace(added_table, footnote=footnote if hidden_count else "")
 
 
 def best_network(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows of the network whose method adds most."""
+    """Return the rows of the network whose method adds most; without methods, whose baseline does."""
     if not rows:
         return []
-    methods = [row for row in rows if row.is_method]
-    first = min(methods or rows, key=added_place)
+    first = min(rows, key=added_place)
     return by_network(rows)[first.key_of_network]
 
 
 def chart(board: Leaderboard) -> Chart | None:
     """Draw an arrow per row of one network, from the hits of the map alone to those with ``prior``; None without rows.
 
-    The rows are those of the network with the best row.
+    The rows are those of the network with the best row, without those that see the truth.
     """
-    rows = [
-        row for row in best_network(board.added) if is_tested(row) and row.share(ADDED) is not None
-    ]
+    rows = [row for row in best_network(board.added) if not is_reference(row.cell.method)]
+    rows = [row for row in rows if row.share(ADDED) is not None]
     if not rows:
         return None
     level = (rows[0].share(COMBINED) or 0.0) - (rows[0].share(ADDED) or 0.0)
@@ -102,6 +92,6 @@ def _arrow(row: Row) -> Arrow:
         name=row.name,
         start=row.share(ALONE) or 0.0,
         end=row.share(COMBINED) or 0.0,
-        text=number(row.scores[ADDED], sign="value"),
+        text=cell(row),
         is_marked=verdict(row) == ADDS,
     )

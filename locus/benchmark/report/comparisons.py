@@ -22,7 +22,7 @@ from locus.benchmark.report import grouping
 from locus.benchmark.report.case_columns import MainColumn
 from locus.benchmark.report.grouping import BOXED, Row, by_network, by_score, runs_words
 from locus.core.errors import BadValueError
-from locus.core.names import ADDED, MAIN, PRIOR, UPPER_BOUND
+from locus.core.names import ADDED, ALONE, COMBINED, MAIN, PRIOR, UPPER_BOUND, WEIGHT
 from locus.core.scores import Difference, Estimate
 from locus.scoring.rechosen import as_jackknife
 from locus.scoring.statistics import mrmc
@@ -35,10 +35,6 @@ SPREAD = "seed_sd"
 """Score of a row: standard deviation over training runs."""
 BOUND = "bound"
 """Score of the row of a network: that of ``truth`` on its grid."""
-ALONE = "alone"
-COMBINED = "combined"
-WEIGHT = "weight"
-"""Metrics of the protocol ``added``, beside its main one."""
 OTHER_RUNS = "its methods were scored on different training runs"
 NO_SIMILAR_NETWORK = "no other network has a similar grid and several training runs"
 
@@ -499,23 +495,18 @@ def added_place(row: Row) -> tuple[bool, float, str]:
 
 def _added_of_network(group: Sequence[Row]) -> list[Row]:
     """Return the rows of a network with their intervals and p-values."""
-    estimates = {}
-    for row in group:
-        estimate = _added_estimate(row)
-        if estimate is not None:
-            estimates[row] = estimate
-    tested = [row for row in estimates if row.is_method]
-    gaps = _adjusted({row: {PRIOR: estimate} for row, estimate in estimates.items()}, tested)
-    return [_with_added(row, estimates.get(row), gaps.get(row, ())) for row in group]
+    of_rows = {row: _added_estimate(row) for row in group}
+    estimates = {row: {PRIOR: gap} for row, gap in of_rows.items() if gap is not None}
+    gaps = _adjusted(estimates, [row for row in estimates if row.is_method])
+    return [_with_added(row, gaps.get(row, ())) for row in group]
 
 
-def _with_added(row: Row, estimate: MrmcEstimate | None, gaps: tuple[Difference, ...]) -> Row:
-    if estimate is None:
+def _with_added(row: Row, gaps: tuple[Difference, ...]) -> Row:
+    """Return the row with its difference from ``prior``, if there is one."""
+    if not gaps:
         return row
-    score = row.find(ADDED)
-    case_count = 0 if score is None else score.n
-    added_share = Estimate(estimate.value, estimate.low, estimate.high, n=case_count)
-    return replace(row, scores={**row.scores, ADDED: added_share}, over_baselines=gaps)
+    (gap,) = gaps
+    return replace(row, scores={**row.scores, ADDED: gap.estimate}, over_baselines=gaps)
 
 
 def _added_estimate(row: Row) -> MrmcEstimate | None:
@@ -523,18 +514,14 @@ def _added_estimate(row: Row) -> MrmcEstimate | None:
 
     A resample of patients chooses the weight and the thresholds again, unless another suite chose them.
     """
-    theta = []
-    for record in row.runs:
-        score = record.find(ADDED)
-        if score is None or score.value is None or score.low is None:
-            return None
-        theta.append(score.value)
-    if len({len(record.resampled) for record in row.runs}) > 1:
+    scores = [record.find(ADDED) for record in row.runs]
+    theta = [score.value for score in scores if score is not None and score.low is not None]
+    counts = {len(record.resampled) for record in row.runs}
+    if len(theta) < len(row.runs) or len(counts) > 1:
         return None
     resampled = as_jackknife(np.array([record.resampled for record in row.runs]))
-    zeros = (np.zeros(len(theta)), np.zeros_like(resampled))
+    of_row = np.array(theta, dtype=np.float64), resampled
+    zeros = np.zeros(len(theta)), np.zeros_like(resampled)
     compare = mrmc.difference if len(theta) > 1 else mrmc.difference_nested
     patients = row.runs[0].rests_on.get("patients")
-    return compare(
-        (theta, resampled), zeros, patients=patients if isinstance(patients, int) else None
-    )
+    return compare(of_row, zeros, patients=patients if isinstance(patients, int) else None)

@@ -4,10 +4,11 @@ For each case, C = a·M + (1 − a)·P. M is the map and P the map of ``prior``,
 weight a is one of ``WEIGHTS``, the same for all findings. Between 0 and 1, C is bilinear on the finer of the two grids.
 At 0 and 1 nothing is blended, so C is P or M itself. The box of C is that of ``single_box``.
 
-``Blends``   the boxes of all cases at all weights and thresholds
-``Choice``   the weight and the thresholds of each case
 ``Added``    the protocol: weight and thresholds are chosen on other patients, and again in each resample of patients
 ``Fitted``   the same with a weight, thresholds and maps of ``prior`` that another suite chose
+``Blends``   the boxes of all cases at all weights and thresholds
+
+``groups`` is finding -> mask (N,) of its cases, for each of the F findings that are scored.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,25 +22,27 @@ from numpy.typing import NDArray
 
 from locus.core.errors import NotAvailableError
 from locus.core.frames import box_coverage, interpolation_weights, ratio
-from locus.core.names import ADDED
+from locus.core.names import ADDED, ALONE, COMBINED, PRIOR, WEIGHT
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray, patient_folds
-from locus.scoring import rechosen, score_thresholds
+from locus.scoring import rechosen
 from locus.scoring.protocols import base
-from locus.scoring.protocols.base import Case, Cases, Result
+from locus.scoring.protocols.base import Cases, Result
 from locus.scoring.protocols.single_box import IOU
 from locus.scoring.score_thresholds import (
     COMPARED_DECIMALS,
     CROSS_FITTED,
     FITTED,
     FOLD_COUNT,
+    Mask,
     ThresholdKey,
+    at_index,
 )
 from locus.scoring.statistics import resample
 from locus.scoring.statistics.resample import CaseIndex
-from locus.scoring.statistics.summary import Column, estimate, scores
+from locus.scoring.statistics.summary import estimate, scores
 from locus.scoring.surface import Surface, min_max, surface
-from locus.scoring.surface.batch import Traces, TruthBoxes
+from locus.scoring.surface.batch import Index, Traces, TruthBoxes
 from locus.scoring.surface.trace import EMPTY, Trace, trace
 
 WEIGHTS = np.arange(11) / 10
@@ -54,29 +57,15 @@ THRESHOLDS = (np.arange(200) + 0.5) / 200
 """(T,) score thresholds, the middles of equal steps from 0 to 1."""
 RESAMPLED_STEP = 2
 """Each resample chooses among every second threshold: with all of them, a row would take a tenth longer."""
-CASES_PER_BLOCK = 64
-"""Number of cases whose boxes at all weights and thresholds are in memory at a time."""
 RESAMPLE_DECIMALS = 4
-ALONE, COMBINED, WEIGHT = "alone", "combined", "weight"
-METRICS_OF_TOTALS = (COMBINED, ADDED, ALONE, WEIGHT)
-Mask = NDArray[np.bool_]
-Index = NDArray[np.int64]
+METRICS = (ALONE, COMBINED, ADDED, WEIGHT)
+CHOSEN = (WEIGHT, COMBINED, PRIOR, ALONE)
+"""What is chosen: the weight, and the score thresholds of C, P and M."""
+Groups = Mapping[str, Mask]
+Values = Mapping[str, FloatArray]
+"""Metric -> the value of each case (N,), or its sums over the drawn cases of each finding in each resample (F,B)."""
 ChosenByFinding = Mapping[str, Mapping[str, Sequence[float]]]
-"""Finding -> ``weight`` and the thresholds ``combined``, ``prior`` and ``alone``, as stored in a record."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Choice:
-    """The weight and the score thresholds of N cases; nan for a case that is not scored."""
-
-    weight: Index
-    """(N,) index in ``WEIGHTS``."""
-    combined: FloatArray
-    """(N,) threshold of C at this weight."""
-    prior: FloatArray
-    """(N,) threshold of P."""
-    alone: FloatArray
-    """(N,) threshold of M."""
+"""Finding -> the numbers ``CHOSEN``, as stored in a record."""
 
 
 class Added(base.Protocol):
@@ -108,92 +97,108 @@ class Added(base.Protocol):
         index = base.case_index(scored)
         folds = patient_folds(index.patients.tolist(), FOLD_COUNT, seed)
         lacking = self.lacking(index, folds)
-        if scored and len(lacking) == len(np.unique(index.findings)):
+        groups = index.groups(shared=False)
+        for finding in lacking:
+            del groups[finding]
+        if lacking and not groups:
             raise NotAvailableError(next(iter(lacking.values())))
-        is_scored = ~np.isin(index.findings, [*lacking])
-        blends = Blends(scored, self.priors(scored, index, folds), is_scored)
-        choice, totals = self.choose(blends, index, folds)
-        rows = blends.columns(choice)
+        blends = Blends(scored, self.priors(scored, groups, folds), groups, folds)
+        choices = self.choose(blends)
+        rows = blends.columns(choices[self.row_source[0]])
         values = _values(rows)
-        columns = [
-            self._column(name, values[name], is_scored) for name in (ALONE, COMBINED, ADDED, WEIGHT)
-        ]
+        is_scored = np.isfinite(rows[WEIGHT])
+        at_choice = base.AtThreshold(self.row_source, is_scored)
+        columns = [at_choice.column(name, values[name]) for name in METRICS]
         estimates = estimate(columns, index, findings, seed)
         without_samples = [replace(entry, samples=None) for entry in estimates]
-        shares = {name: totals[name] for name in findings if name in totals}
-        results = [
-            _with_interval(_with_reason(score, lacking), shares, index)
-            for score in scores(without_samples, findings)
-        ]
+        resamples = {}
         resampled = []
-        if shares:
-            resampled = _resamples("mean", ADDED, shares).round(RESAMPLE_DECIMALS).tolist()
+        if groups:
+            times = rechosen.drawn(index)
+            resamples = _shares(self.totals(blends, times, values), groups, times)
+            resampled = resamples[ADDED]["mean"].round(RESAMPLE_DECIMALS).tolist()
+        remark = "; ".join(lacking.values())
+        reasons = {**lacking, "mean": remark}
+        masks = {**groups, "mean": is_scored}
+        patients = {name: np.unique(index.patients[mask]).size for name, mask in masks.items()}
+        results = []
+        for score in scores(without_samples, findings):
+            with_reason = score._replace(reason=reasons.get(score.finding) or score.reason)
+            results.append(_with_interval(with_reason, resamples, patients.get(score.finding, 0)))
         return Result(
             results,
             base.rows(scored, blends.reasons, rows),
-            self.thresholds(blends, index, choice),
+            {source: _by_finding(choice, index) for source, choice in choices.items()},
             base.failures(scored, blends.reasons),
-            remark="; ".join(lacking.values()),
+            remark=remark,
             resampled=tuple(resampled),
-        )
-
-    def _column(self, name: str, values: FloatArray, is_scored: Mask) -> Column:
-        return Column(
-            name, self.row_source[0], np.where(is_scored, values, 0.0), is_scored.astype(np.float64)
         )
 
     def lacking(self, index: CaseIndex, folds: Index) -> dict[str, str]:
         """Return each finding without boxes of enough other patients -> the reason why it has no score."""
         reasons = {}
         for finding, mask in index.groups(shared=False).items():
-            patient_counts = [
-                np.unique(index.patients[mask & (folds != fold)]).size
-                for fold in np.unique(folds[mask])
+            other_patients = [
+                index.patients[mask & (folds != fold)] for fold in np.unique(folds[mask])
             ]
-            if min(patient_counts) < MIN_OTHER_PATIENTS:
+            count = min(np.unique(patients).size for patients in other_patients)
+            if count < MIN_OTHER_PATIENTS:
                 reasons[finding] = (
-                    f"{finding} has boxes of {min(patient_counts)} other patients: {ADDED} needs at least "
+                    f"{finding} has boxes of {count} other patients: {ADDED} needs at least "
                     f"{MIN_OTHER_PATIENTS}"
                 )
         return reasons
 
-    def priors(self, cases: Cases, index: CaseIndex, folds: Index) -> list[NDArray[np.float32]]:
-        """Return the map of ``prior`` (side,side) of each case; the cases of a fold and finding share one array."""
-        maps: list[NDArray[np.float32]] = [np.zeros((PRIOR_SIDE, PRIOR_SIDE), np.float32)] * len(
-            cases
-        )
-        for mask in index.groups(shared=False).values():
-            drawn = {
-                n: box_coverage(cases[n].boxes, cases[n].frame, (PRIOR_SIDE, PRIOR_SIDE))
-                for n in np.flatnonzero(mask).tolist()
-            }
+    def priors(
+        self, cases: Cases, groups: Groups, folds: Index
+    ) -> Iterable[NDArray[np.floating[Any]]]:
+        """Return the map of ``prior`` (side,side) of each case: the mean of other patients' boxes; 0 if not scored."""
+        shape = PRIOR_SIDE, PRIOR_SIDE
+        drawn = np.zeros((len(cases), *shape), dtype=np.float32)
+        for n, case in enumerate(cases):
+            drawn[n] = box_coverage(case.boxes, case.frame, shape)
+        maps = np.zeros_like(drawn)
+        for mask in groups.values():
             for fold in np.unique(folds[mask]):
-                maps_of_other_folds = [
-                    coverage.astype(np.float32) for n, coverage in drawn.items() if folds[n] != fold
-                ]
-                if maps_of_other_folds:
-                    fold_map = np.mean(maps_of_other_folds, axis=0)
-                    for n in np.flatnonzero(mask & (folds == fold)).tolist():
-                        maps[n] = fold_map
+                maps[mask & (folds == fold)] = drawn[mask & (folds != fold)].mean(0)
         return maps
 
-    def choose(
-        self, blends: "Blends", index: CaseIndex, folds: Index
-    ) -> tuple[Choice, dict[str, "Totals"]]:
-        """Return the choice for each case on the other folds, and the totals of resamples that make it again."""
-        fold_masks = [(folds == fold, folds != fold) for fold in np.unique(folds)]
-        return blends.choose(index, fold_masks), blends.chosen_again(index, folds)
-
-    def thresholds(
-        self, blends: "Blends", index: CaseIndex, choice: Choice
-    ) -> dict[ThresholdSource, ChosenByFinding]:
-        """Return source -> finding -> weight and thresholds; ``oracle`` are those that all cases choose."""
-        everywhere = np.ones(len(index), dtype=bool)
-        oracle = blends.choose(index, [(everywhere, everywhere)]) if len(index) else choice
+    def choose(self, blends: "Blends") -> dict[ThresholdSource, FloatArray]:
+        """Return the numbers ``CHOSEN`` (4,N) for each case: chosen on other folds, and on all cases (``oracle``)."""
+        folds = blends.folds
+        by_fold = [(folds == fold, folds != fold) for fold in np.unique(folds)]
+        everywhere = np.ones(len(folds), dtype=bool)
         return {
-            self.row_source[0]: _by_finding(choice, index),
-            "oracle": _by_finding(oracle, index),
+            "cross-fitted": _chosen(blends, by_fold),
+            "oracle": _chosen(blends, [(everywhere, everywhere)]),
         }
+
+    def totals(self, blends: "Blends", times: NDArray[np.float32], values: Values) -> Values:
+        """Return the sums (F,B) in resamples that choose the weight and the thresholds again on other folds.
+
+        ``times`` (B,N): how often each case is drawn. ``values``: those of all patients, whose choice does not stay.
+        """
+        in_fold = blends.folds == np.unique(blends.folds)[:, None]
+        of_findings = [
+            _choose_thresholds_again(
+                blends.iou[mask, :, ::RESAMPLED_STEP], times[:, mask], in_fold[:, mask]
+            )
+            for mask in blends.groups.values()
+        ]
+        hits_of_others, iou_of_others, hits, cases = (
+            np.stack(arrays) for arrays in zip(*of_findings, strict=True)
+        )
+        share = resample.mean(hits_of_others, 0).round(6)
+        score = share + 1e-7 * resample.mean(iou_of_others, 0)
+        weight = np.nan_to_num(score[..., : len(WEIGHTS)], nan=-1.0).argmax(-1)  # (folds,B)
+        combined = np.take_along_axis(hits, weight[None, ..., None], axis=-1)[..., 0]
+        sums = {
+            ALONE: hits[..., MAP_ALONE],
+            COMBINED: combined,
+            ADDED: combined - hits[..., -1],
+            WEIGHT: WEIGHTS[weight] * cases,
+        }
+        return {name: of_folds.sum(1) for name, of_folds in sums.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,217 +212,166 @@ class Fitted(Added):
 
     def lacking(self, index: CaseIndex, folds: Index) -> dict[str, str]:
         """Return each finding without a choice -> the reason why it has no score."""
-        absent = [
-            str(name)
-            for name in np.unique(index.findings)
-            if not self.chosen.get(str(name), {}).get(WEIGHT)
-        ]
-        return {name: f"the other suite has no weight and thresholds of {name}" for name in absent}
+        return {
+            finding: f"the other suite has no weight and thresholds of {finding}"
+            for finding in np.unique(index.findings).tolist()
+            if not self.chosen.get(finding, {}).get(WEIGHT)
+        }
 
-    def priors(self, cases: Cases, index: CaseIndex, folds: Index) -> list[NDArray[np.float32]]:
+    def priors(
+        self, cases: Cases, groups: Groups, folds: Index
+    ) -> Iterable[NDArray[np.floating[Any]]]:
         """Return the map of ``prior`` (side,side) of each case."""
         return [self.maps[case.finding] for case in cases]
 
-    def choose(
-        self, blends: "Blends", index: CaseIndex, folds: Index
-    ) -> tuple[Choice, dict[str, "Totals"]]:
-        """Return the given choice, and the totals of resamples in which it stays."""
-        choice = Choice(
-            weight=np.rint(np.nan_to_num(self._of(WEIGHT, index)) * 10).astype(np.int64),
-            combined=self._of(COMBINED, index),
-            prior=self._of("prior", index),
-            alone=self._of(ALONE, index),
-        )
-        return choice, _with_fixed_values(_values(blends.columns(choice)), index)
+    def choose(self, blends: "Blends") -> dict[ThresholdSource, FloatArray]:
+        """Return the given numbers ``CHOSEN`` (4,N) for each case."""
+        choice = np.full((len(CHOSEN), len(blends.folds)), np.nan)
+        for finding, mask in blends.groups.items():
+            numbers = self.chosen[finding]
+            choice[:, mask] = [numbers[name] for name in CHOSEN]
+        return {"fitted": choice}
 
-    def _of(self, name: str, index: CaseIndex) -> FloatArray:
-        """Return a number of the choice for each case (N,); nan without one."""
-        values = {
-            finding: numbers[name][0]
-            for finding, numbers in self.chosen.items()
-            if numbers.get(name)
+    def totals(self, blends: "Blends", times: NDArray[np.float32], values: Values) -> Values:
+        """Return the sums (F,B) in resamples in which the choice stays."""
+        masks = blends.groups.values()
+        return {
+            name: np.stack([times[:, mask] @ of_cases[mask] for mask in masks])
+            for name, of_cases in values.items()
         }
-        return score_thresholds.of_findings(values, index)
-
-    def thresholds(
-        self, blends: "Blends", index: CaseIndex, choice: Choice
-    ) -> dict[ThresholdSource, ChosenByFinding]:
-        """Return the given weight and thresholds of the scored findings."""
-        return {self.row_source[0]: _by_finding(choice, index)}
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """Map and prior of one case, each scaled to [0,1], and both on the finer of their grids."""
-
-    heat: Surface
-    """The map on its grid."""
-    shared: tuple[FloatArray, FloatArray]
-    """(h,w) values of map and prior at the vertices of ``finer``."""
-    finer: Surface
-
-    @classmethod
-    def of(cls, heat: Surface, prior: Surface) -> "Placed":
-        """Place both on the grid with more positions; if they are equal, on that of the map."""
-        finer = prior if prior.values.size > heat.values.size else heat
-        return cls(heat, (_values_at(heat, finer), _values_at(prior, finer)), finer)
-
-    def traces(self, of_prior: Trace) -> Iterator[Trace]:
-        """Yield the trace of C at each of ``WEIGHTS``; ``of_prior`` is that of P alone."""
-        yield of_prior
-        values, prior = self.shared
-        for weight in WEIGHTS[1:MAP_ALONE]:
-            yield trace(replace(self.finer, values=weight * values + (1 - weight) * prior))
-        yield trace(self.heat)
-
-
-def _values_at(source: Surface, target: Surface) -> FloatArray:
-    """Return the values (h,w) of a surface at the vertices of another one."""
-    if source is target:
-        return source.values
-    rows, columns = (
-        interpolation_weights(source.y, target.y),
-        interpolation_weights(source.x, target.x),
-    )
-    return np.clip(rows @ source.values @ columns.T, *source.span)
 
 
 class Blends:
-    """The boxes of N cases at all weights and thresholds.
+    """The boxes of N cases at all weights and thresholds, with the findings and folds of the cases.
 
     A candidate is a case at a weight; case n at weight k is candidate 11·n + k of the ``traces``.
     """
 
     def __init__(
-        self, cases: Cases, priors: Sequence[NDArray[np.float32]], is_scored: Mask
+        self,
+        cases: Cases,
+        priors: Iterable[NDArray[np.floating[Any]]],
+        groups: Groups,
+        folds: Index,
     ) -> None:
-        """Trace C of the ``cases`` with the maps ``priors`` at all weights; only those of ``is_scored`` (N,)."""
-        self.is_scored = is_scored
+        """Trace C of the ``cases`` with the maps ``priors`` (side,side) at all weights; ``folds`` (N,)."""
+        self.groups = groups
+        self.folds = folds
         self.reasons: list[str] = []
-        self.is_valid = np.ones(len(cases), dtype=bool)
-        """(N,) False if the method failed: C is a miss at all weights."""
+        """(N,) reason why a case has no usable map; empty if it has one."""
         self.traces = Traces(self._candidates(cases, priors))
         self.truth = TruthBoxes.from_boxes([case.boxes for case in cases])
+        self.is_valid = np.array([reason in ("", base.FLAT) for reason in self.reasons], dtype=bool)
+        """(N,) False if the method failed: C is a miss at all weights."""
 
-    def _candidates(self, cases: Cases, priors: Sequence[NDArray[np.float32]]) -> Iterator[Trace]:
-        shared: dict[tuple[int, tuple[int, int]], tuple[Surface, Trace]] = {}
-        for n, (case, values) in enumerate(zip(base.with_bar(cases), priors, strict=True)):
-            key = id(values), case.frame
-            if key not in shared:
-                heat = surface(min_max(values), case.frame, "conventional")
-                shared[key] = heat, trace(heat)
-            yield from self._traces(n, case, *shared[key])
-
-    def _traces(self, n: int, case: Case, prior: Surface, of_prior: Trace) -> Iterable[Trace]:
-        """Return the traces of a case at all weights."""
-        heat, reason = case.load_surface
-        self.reasons.append(reason)
-        if not self.is_scored[n]:
-            return [EMPTY] * len(WEIGHTS)
-        if heat is None:
-            # a flat map changes no order of positions: C is P
-            self.is_valid[n] = reason == base.FLAT
-            blended = of_prior if self.is_valid[n] else EMPTY
-            return [of_prior, *[blended] * (MAP_ALONE - 1), EMPTY]
-        return Placed.of(heat, prior).traces(of_prior)
+    def _candidates(
+        self, cases: Cases, priors: Iterable[NDArray[np.floating[Any]]]
+    ) -> Iterator[Trace]:
+        """Yield the trace of C for each case and weight."""
+        traced: dict[tuple[bytes, tuple[int, int]], tuple[Surface, Trace]] = {}
+        for case, values in zip(base.with_bar(cases), priors, strict=True):
+            key = values.tobytes(), case.frame  # many cases have the same prior
+            if key not in traced:
+                prior = surface(min_max(values), case.frame, "conventional")
+                traced[key] = prior, trace(prior)
+            heat, reason = case.load_surface
+            self.reasons.append(reason)
+            yield from traces_of_weights(heat, *traced[key])
 
     @cached_property
     def iou(self) -> FloatArray:
         """(N,12,T) IoU at all thresholds: of C at each weight, 0 if the method failed, then of P."""
-        out = np.zeros((len(self.is_valid), len(WEIGHTS) + 1, len(THRESHOLDS)))
-        for start in range(0, len(out), CASES_PER_BLOCK):
-            block = out[start : start + CASES_PER_BLOCK, : len(WEIGHTS)]
-            candidates = start * len(WEIGHTS) + np.arange(block.shape[0] * len(WEIGHTS))
-            boxes = self.traces.boxes(candidates, np.tile(THRESHOLDS, (len(candidates), 1)))
-            case = np.repeat(candidates // len(WEIGHTS), len(THRESHOLDS))
-            block[...] = self.truth.overlaps(boxes.reshape(-1, 4), case)[0].reshape(block.shape)
+        candidates = np.arange(len(self.traces)).reshape(-1, len(WEIGHTS))
+        out = np.zeros((len(candidates), len(WEIGHTS) + 1, len(THRESHOLDS)))
+        for cases in base.batches(len(candidates)):
+            block = candidates[cases].ravel()
+            boxes = self.traces.boxes(block, np.tile(THRESHOLDS, (len(block), 1)))
+            case_of_box = np.repeat(block // len(WEIGHTS), len(THRESHOLDS))
+            iou, _ = self.truth.overlaps(boxes.reshape(-1, 4), case_of_box)
+            out[cases, : len(WEIGHTS)] = iou.reshape(-1, len(WEIGHTS), len(THRESHOLDS))
         out[:, -1] = out[:, PRIOR_ALONE]
         out[~self.is_valid, : len(WEIGHTS)] = 0
         return out
-
-    def groups(self, index: CaseIndex) -> dict[str, Mask]:
-        """Return finding -> mask (N,) of its cases; without findings that are not scored."""
-        groups = index.groups(shared=False).items()
-        return {name: mask for name, mask in groups if (mask & self.is_scored).any()}
-
-    def choose(self, index: CaseIndex, fold_masks: Sequence[tuple[Mask, Mask]]) -> Choice:
-        """Return the choice for the cases of the first mask of each fold, made on those of its second mask."""
-        count = len(index)
-        choice = Choice(
-            weight=np.zeros(count, dtype=np.int64),
-            combined=np.full(count, np.nan),
-            prior=np.full(count, np.nan),
-            alone=np.full(count, np.nan),
-        )
-        groups = self.groups(index)
-        for cases, chosen_on in fold_masks:
-            best = {
-                name: _best(self.iou[mask & chosen_on])
-                for name, mask in groups.items()
-                if (mask & chosen_on).any()
-            }
-            if not best:
-                continue
-            _, hits, quality = np.mean([*best.values()], axis=0).round(COMPARED_DECIMALS)
-            weight = np.lexsort((-quality[: len(WEIGHTS)], -hits[: len(WEIGHTS)]))[
-                0
-            ]  # stable: then the smaller one
-            choice.weight[cases] = weight
-            for name, (thresholds, _, _) in best.items():
-                scored = cases & groups[name]
-                choice.combined[scored] = thresholds[weight]
-                choice.prior[scored] = thresholds[-1]
-                choice.alone[scored] = thresholds[MAP_ALONE]
-        return choice
 
     def boxes(self, weight: int | Index, thresholds: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the boxes (N,4) of the cases at a weight and threshold each, and their IoU (N,), 0 without a box."""
         cases = np.arange(len(thresholds))
         boxes = self.traces.boxes(cases * len(WEIGHTS) + weight, thresholds[:, None])[:, 0]
-        return boxes, self.truth.overlaps(boxes, cases)[0]
+        iou, _ = self.truth.overlaps(boxes, cases)
+        return boxes, iou
 
-    def columns(self, choice: Choice) -> dict[str, FloatArray]:
-        """Return the columns (N,) of the rows per case: weight, and the thresholds, boxes and IoU of C, P and M."""
-        boxes, iou = self.boxes(choice.weight, choice.combined)
+    def columns(self, choice: FloatArray) -> dict[str, FloatArray]:
+        """Return the columns (N,) of the rows per case from the numbers ``CHOSEN`` (4,N): also boxes and IoU."""
+        weight, combined, prior, alone = choice
+        weight_index = np.rint(np.nan_to_num(weight) * MAP_ALONE).astype(np.int64)
+        boxes, iou = self.boxes(weight_index, combined)
         boxes[~self.is_valid] = np.nan
-        edges = dict(zip(("x0", "y0", "x1", "y1"), boxes.T, strict=True))
-        of_prior = {
-            "threshold_prior": choice.prior,
-            "iou_prior": self.boxes(PRIOR_ALONE, choice.prior)[1],
-        }
-        of_map = {
-            "threshold_alone": choice.alone,
-            "iou_alone": self.boxes(MAP_ALONE, choice.alone)[1],
-        }
-        weight = np.where(self.is_scored, WEIGHTS[choice.weight], np.nan)
+        _, iou_prior = self.boxes(PRIOR_ALONE, prior)
+        _, iou_alone = self.boxes(MAP_ALONE, alone)
         return {
             WEIGHT: weight,
-            "threshold": choice.combined,
-            **edges,
+            "threshold": combined,
+            **dict(zip(("x0", "y0", "x1", "y1"), boxes.T, strict=True)),
             "iou": iou * self.is_valid,
-            **of_prior,
-            **of_map,
+            "threshold_prior": prior,
+            "iou_prior": iou_prior,
+            "threshold_alone": alone,
+            "iou_alone": iou_alone,
         }
 
-    def chosen_again(self, index: CaseIndex, folds: Index) -> dict[str, "Totals"]:
-        """Return finding -> the totals of resamples that choose the weight and the thresholds again on other folds."""
-        times = rechosen.drawn(index)
-        numbers = np.unique(folds)
-        of_findings = {
-            name: _choose_thresholds_again(
-                self.iou[mask, :, ::RESAMPLED_STEP], times[:, mask], folds[mask][:, None] == numbers
-            )
-            for name, mask in self.groups(index).items()
-        }
-        if not of_findings:
-            return {}
-        hits, quality = (
-            resample.mean(np.stack(values), 0)
-            for values in zip(*(a.score for a in of_findings.values()), strict=True)
-        )
-        score = hits[..., : len(WEIGHTS)].round(6) + 1e-7 * quality[..., : len(WEIGHTS)]
-        weight = np.nan_to_num(score, nan=-1.0).argmax(-1)  # (folds,B)
-        return {name: again.totals(weight) for name, again in of_findings.items()}
+
+def traces_of_weights(heat: Surface | None, prior: Surface, of_prior: Trace) -> Iterator[Trace]:
+    """Yield the trace of C at each of ``WEIGHTS`` from the map and the prior, scaled to [0,1].
+
+    A flat map changes no order of positions, so that C is P. A map that failed has the same traces; its C counts as a
+    miss all the same (``Blends.is_valid``).
+
+    Args:
+        heat: the map; None if it is flat or failed.
+        prior: P.
+        of_prior: the trace of P.
+    """
+    yield of_prior
+    if heat is None:
+        yield from [of_prior] * (MAP_ALONE - 1)
+        yield EMPTY
+        return
+    finer_map, finer_prior = on_finer_grid(heat, prior)
+    for weight in WEIGHTS[1:MAP_ALONE]:
+        values = weight * finer_map.values + (1 - weight) * finer_prior.values
+        yield trace(replace(finer_map, values=values))
+    yield trace(heat)
+
+
+def on_finer_grid(heat: Surface, prior: Surface) -> tuple[Surface, Surface]:
+    """Return map and prior on the grid with more positions; if these are equally many, on that of the map."""
+    if prior.values.size > heat.values.size:
+        return _on_grid_of(prior, heat), prior
+    return heat, _on_grid_of(heat, prior)
+
+
+def _on_grid_of(target: Surface, source: Surface) -> Surface:
+    """Return ``source`` with its values at the vertices of ``target``."""
+    rows = interpolation_weights(source.y, target.y)
+    columns = interpolation_weights(source.x, target.x)
+    values = np.clip(rows @ source.values @ columns.T, *source.span)
+    return replace(target, values=values)
+
+
+def _chosen(blends: Blends, fold_masks: Sequence[tuple[Mask, Mask]]) -> FloatArray:
+    """Return the numbers ``CHOSEN`` (4,N) for the first mask of each fold, chosen on the cases of its second mask."""
+    choice = np.full((len(CHOSEN), len(blends.folds)), np.nan)
+    masks = blends.groups.values()
+    if not masks:
+        return choice
+    for cases, chosen_on in fold_masks:
+        best = np.stack([_best(blends.iou[mask & chosen_on]) for mask in masks])
+        _, hits, quality = best[..., : len(WEIGHTS)].mean(0).round(COMPARED_DECIMALS)
+        weight = np.lexsort((-quality, -hits))[0]  # stable: of equal ones, the smallest weight
+        for mask, (thresholds, _, _) in zip(masks, best, strict=True):
+            numbers = WEIGHTS[weight], *thresholds[[weight, -1, MAP_ALONE]]
+            choice[:, cases & mask] = np.array(numbers)[:, None]
+    return choice
 
 
 def _best(iou: FloatArray) -> FloatArray:
@@ -427,84 +381,44 @@ def _best(iou: FloatArray) -> FloatArray:
     """
     hits = (iou > IOU).mean(0)
     quality = iou.mean(0).round(COMPARED_DECIMALS)
-    threshold_index = np.where(hits == hits.max(-1, keepdims=True), quality, -np.inf).argmax(-1)
-    candidates = np.arange(len(threshold_index))
-    return np.stack(
-        [
-            THRESHOLDS[threshold_index],
-            hits[candidates, threshold_index],
-            quality[candidates, threshold_index],
-        ]
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class ChosenAgain:
-    """The thresholds of one finding, chosen again on other folds in B resamples at 12 candidates (weights, then P)."""
-
-    score: tuple[FloatArray, FloatArray]
-    """(folds,B,12) share of hits on the other folds, and mean IoU."""
-    hits: FloatArray
-    """(folds,B,12) hits on the fold itself."""
-    cases: FloatArray
-    """(folds,B) drawn cases of the fold."""
-
-    def totals(self, weight: Index) -> "Totals":
-        """Return the totals over folds with the ``weight`` (folds,B) chosen for each."""
-        combined = np.take_along_axis(self.hits, weight[..., None], axis=-1)[..., 0].sum(0)
-        prior = self.hits[..., -1].sum(0)
-        alone = self.hits[..., MAP_ALONE].sum(0)
-        weights = (WEIGHTS[weight] * self.cases).sum(0)
-        return Totals(combined, combined - prior, alone, weights, self.cases.sum(0))
+    best = np.where(hits == hits.max(-1, keepdims=True), quality, -np.inf).argmax(-1)
+    return np.stack([THRESHOLDS[best], at_index(hits, best), at_index(quality, best)])
 
 
 def _choose_thresholds_again(
-    iou: FloatArray, times: NDArray[np.float32], is_in_fold: Mask
-) -> ChosenAgain:
+    iou: FloatArray, times: NDArray[np.float32], in_fold: Mask
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Choose the thresholds of each fold of one finding on the other folds, in all resamples.
 
-    ``iou`` (n,12,T), ``times`` (B,n), ``is_in_fold`` (n,folds). Each fold is counted once per resample; the counts of
-    the other folds are the difference from the sum. Hits and IoU are added in one number: the IoU is the fraction.
+    Each fold is counted once per resample; the counts of the other folds are the difference from the sum. Hits and IoU
+    are added in one number: the IoU is the fraction.
+
+    Args:
+        iou: (n,12,T) IoU of the cases of the finding.
+        times: (B,n) how often each case is drawn.
+        in_fold: (folds,n).
+
+    Returns:
+        (folds,B,12) share of hits on the other folds, and mean IoU there; (folds,B,12) hits on the fold itself; and
+        (folds,B) drawn cases of the fold.
     """
     iou_weight = 0.5 / max(times.sum(1).max(), 1)  # so the fraction stays below 1
+    rounding = iou_weight / 8  # the counts are sums and differences of single precision
     values = ((iou > IOU) + iou_weight * iou).reshape(len(iou), -1).astype(np.float32)
-    shape = len(times), *iou.shape[1:]
-    counts = np.stack([(times[:, mask] @ values[mask]).reshape(shape) for mask in is_in_fold.T])
-    cases = np.stack([times[:, mask].sum(1) for mask in is_in_fold.T]).astype(np.float64)
+    counts = np.stack([times[:, fold] @ values[fold] for fold in in_fold])
+    counts = counts.reshape(*counts.shape[:2], *iou.shape[1:])
+    cases = np.stack([times[:, fold].sum(1) for fold in in_fold]).astype(np.float64)
     of_others = counts.sum(0) - counts
     threshold = of_others.argmax(-1)[..., None]
-    most, tested = (
-        np.take_along_axis(counts_of_cases, threshold, axis=-1)[..., 0].astype(np.float64)
-        for counts_of_cases in (of_others, counts)
+    best, tested = (
+        np.take_along_axis(part, threshold, axis=-1)[..., 0].astype(np.float64)
+        for part in (of_others, counts)
     )
-    hits = np.floor(
-        most + iou_weight / 8
-    )  # the counts are sums and differences of single precision
-    whole = np.broadcast_to((cases.sum(0) - cases)[..., None], most.shape)
-    score = ratio(hits, whole), ratio((most - hits) / iou_weight, whole)
-    return ChosenAgain(score, np.floor(tested + iou_weight / 8), cases)
-
-
-@dataclass(frozen=True, eq=False)
-class Totals:
-    """Sums over the drawn cases of one finding in B resamples."""
-
-    combined: FloatArray
-    """(B,) hits of C."""
-    added: FloatArray
-    """(B,) hits of C minus hits of P."""
-    alone: FloatArray
-    """(B,) hits of M."""
-    weight: FloatArray
-    """(B,) sum of the weights."""
-    cases: FloatArray
-    """(B,) drawn cases."""
-
-    def share(self, name: str) -> FloatArray:
-        """Return the metric (B,); nan in a resample without a case."""
-        return np.asarray(
-            ratio(getattr(self, name).astype(np.float64), self.cases.astype(np.float64))
-        )
+    hits = np.floor(best + rounding)
+    cases_of_others = np.broadcast_to((cases.sum(0) - cases)[..., None], best.shape)
+    share = ratio(hits, cases_of_others)
+    mean_iou = ratio((best - hits) / iou_weight, cases_of_others)
+    return share, mean_iou, np.floor(tested + rounding), cases
 
 
 def _values(rows: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
@@ -515,71 +429,47 @@ def _values(rows: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     return {ALONE: alone, COMBINED: combined, ADDED: combined - prior, WEIGHT: rows[WEIGHT]}
 
 
-def _with_fixed_values(values: Mapping[str, FloatArray], index: CaseIndex) -> dict[str, Totals]:
-    """Return finding -> the totals of the same resamples with the ``values`` (N,) of a choice that stays."""
-    if not len(index):
-        return {}
-    times = rechosen.drawn(index)
-    groups = index.groups(shared=False).items()
-    totals = {}
-    for finding, mask in groups:
-        combined, added, alone, weight = (
-            times[:, mask] @ values[name][mask] for name in METRICS_OF_TOTALS
-        )
-        totals[finding] = Totals(combined, added, alone, weight, times[:, mask].sum(1))
-    return totals
+def _shares(
+    totals: Values, groups: Groups, times: NDArray[np.float32]
+) -> dict[str, dict[str, FloatArray]]:
+    """Return metric -> finding -> its value in each resample (B,), from the ``totals`` (F,B); nan without a case.
+
+    ``mean`` is the mean over the findings with a drawn case.
+    """
+    cases = np.stack([times[:, mask].sum(1, dtype=np.float64) for mask in groups.values()])
+    shares = {}
+    for metric, sums in totals.items():
+        of_findings = ratio(sums, cases)
+        mean = np.nan_to_num(resample.mean(of_findings, 0))
+        shares[metric] = dict(zip([*groups, "mean"], [*of_findings, mean], strict=True))
+    return shares
 
 
-def _resamples(finding: str, metric: str, totals: Mapping[str, Totals]) -> FloatArray:
-    """Return a metric of a finding, or the mean over findings with a drawn case, in each resample (B,)."""
-    if finding != "mean":
-        return totals[finding].share(metric)
-    return np.nan_to_num(
-        resample.mean(np.stack([of_finding.share(metric) for of_finding in totals.values()]), 0)
-    )
-
-
-def _with_interval(score: Score, totals: Mapping[str, Totals], index: CaseIndex) -> Score:
+def _with_interval(
+    score: Score, resamples: Mapping[str, Mapping[str, FloatArray]], patients: int
+) -> Score:
     """Return the score with its 95% interval, from the standard deviation of its resamples; none below 10 patients.
 
     Percentiles are not used: a resample has fewer different patients on which to choose, so it scores less. Without
     any spread, only a difference has an interval.
     """
-    of_finding = np.isin(index.findings, [*totals] if score.finding == "mean" else [score.finding])
-    if score.value is None or np.unique(index.patients[of_finding]).size < resample.MIN_PATIENTS:
+    if score.value is None or patients < resample.MIN_PATIENTS:
         return score
-    error = float(np.nanstd(_resamples(score.finding, score.metric, totals), ddof=1))
-    if error == 0 and score.metric != ADDED:
+    error = float(np.nanstd(resamples[score.metric][score.finding], ddof=1))
+    is_difference = score.metric == ADDED
+    if error == 0 and not is_difference:
         return score
     reach = NormalDist().inv_cdf((1 + resample.LEVEL) / 2) * error
-    low, high = np.clip(
-        [score.value - reach, score.value + reach], -1 if score.metric == ADDED else 0, 1
-    ).tolist()
-    return Score(*score._replace(low=low, high=high))  # rounded
+    ends = np.clip([score.value - reach, score.value + reach], -1 if is_difference else 0, 1)
+    return score.with_interval(*ends.tolist())
 
 
-def _with_reason(score: Score, lacking: Mapping[str, str]) -> Score:
-    """Return the score with the reason why its finding has none; that of the mean names the findings left out."""
-    if score.finding == "mean":
-        return score._replace(reason="; ".join(lacking.values())) if lacking else score
-    return score._replace(reason=lacking[score.finding]) if score.finding in lacking else score
-
-
-def _by_finding(choice: Choice, index: CaseIndex) -> dict[str, dict[str, list[float]]]:
-    """Return finding -> the distinct weights and thresholds of its cases, ascending; none if it is not scored."""
-    columns: dict[str, Any] = {
-        COMBINED: choice.combined,
-        "prior": choice.prior,
-        ALONE: choice.alone,
-    }
-    columns = {
-        WEIGHT: np.where(np.isfinite(choice.combined), WEIGHTS[choice.weight], np.nan),
-        **columns,
-    }
+def _by_finding(choice: FloatArray, index: CaseIndex) -> dict[str, dict[str, list[float]]]:
+    """Return finding -> the distinct numbers ``CHOSEN`` of its cases, ascending; none if it is not scored."""
     return {
         finding: {
             name: np.unique(values[mask & np.isfinite(values)].round(6)).tolist()
-            for name, values in columns.items()
+            for name, values in zip(CHOSEN, choice, strict=True)
         }
         for finding, mask in index.groups(shared=False).items()
     }

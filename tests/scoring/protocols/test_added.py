@@ -61,6 +61,15 @@ def evaluate(cases, seed=0):
     return Added().evaluate(cases, FINDINGS, seed)
 
 
+def groups_of(cases):
+    return base.case_index(cases).groups(shared=False)
+
+
+def blends_of(cases, folds):
+    groups = groups_of(cases)
+    return added.Blends(cases, Added().priors(cases, groups, folds), groups, folds)
+
+
 def mean(result, metric):
     return next(score for score in result.scores if (score.finding, score.metric) == ("mean", metric))
 
@@ -159,7 +168,7 @@ def test_choice_and_scores_are_those_of_nested_loops(make):
     cases = cases_of(make, 48)
     index = [c.finding for c in cases]
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
-    blends = added.Blends(cases, Added().priors(cases, added.base.case_index(cases), folds), np.ones(48, bool))
+    blends = blends_of(cases, folds)
     weight, combined, prior = chosen_by_loops(blends.iou, index, folds.tolist())
     result = evaluate(cases)
     assert [row["weight"] for row in result.rows] == pytest.approx(WEIGHTS[weight])
@@ -174,11 +183,11 @@ def test_choice_and_scores_are_those_of_nested_loops(make):
 def test_boxes_are_those_of_a_search_on_a_fine_raster():
     cases = cases_of(noisy, 24)
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
-    priors = Added().priors(cases, added.base.case_index(cases), folds)
+    priors = Added().priors(cases, groups_of(cases), folds)
     expected = brute_priors(cases, folds)
     for values, mine in zip(priors, expected, strict=True):
         assert values == pytest.approx(mine, abs=1e-5)
-    blends = added.Blends(cases, priors, np.ones(24, bool))
+    blends = blends_of(cases, folds)
     for n in (0, 5, 11):
         for k, (values, y, x) in enumerate(placed(cases[n], expected[n])):
             for threshold in (0.2, 0.35):
@@ -196,7 +205,7 @@ def test_prior_is_the_map_of_the_row_prior():
     named = [Sample(c.image_id, c.patient_id, FRAME, np.ones(2, np.float32), {c.finding: c.boxes}, None) for c in cases]
     fold, maps = Prior().by_fold(named, FINDINGS)
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
-    mine = Added().priors(cases, added.base.case_index(cases), folds)
+    mine = Added().priors(cases, groups_of(cases), folds)
     for n, one in enumerate(cases):
         assert mine[n] == pytest.approx(maps[fold[n], FINDINGS.index(one.finding)], abs=1e-6)
 
@@ -207,7 +216,7 @@ def test_prior_is_the_map_of_the_row_prior():
 def test_without_a_blend_the_box_is_that_of_single_box():
     cases = cases_of(noisy)
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
-    blends = added.Blends(cases, Added().priors(cases, added.base.case_index(cases), folds), np.ones(40, bool))
+    blends = blends_of(cases, folds)
     for threshold in (0.3, 0.5):
         boxes, overlap = blends.boxes(added.MAP_ALONE, np.full(40, threshold))
         rows = get("single_box")().evaluate(cases, FINDINGS).rows
@@ -237,7 +246,7 @@ def test_flat_map_adds_exactly_nothing():
 def test_prior_itself_adds_exactly_nothing():
     cases = cases_of(noisy)
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
-    priors = Added().priors(cases, added.base.case_index(cases), folds)
+    priors = Added().priors(cases, groups_of(cases), folds)
     same = [dataclasses.replace(c, map=p, grid="conventional") for c, p in zip(cases, priors, strict=True)]
     result = evaluate(same)
     assert mean(result, "added").value == mean(result, "weight").value == 0
@@ -280,7 +289,7 @@ def test_prior_of_a_case_does_not_depend_on_the_boxes_of_its_patient():
     cases = cases_of(noisy)
     moved = [dataclasses.replace(c, boxes=np.array([[0.0, 0, 30, 30]])) if c.patient_id == "p3" else c for c in cases]
     folds = patient_folds([c.patient_id for c in cases], 5, 0)
-    before, after = (Added().priors(of, added.base.case_index(of), folds) for of in (cases, moved))
+    before, after = (Added().priors(of, groups_of(of), folds) for of in (cases, moved))
     for one, values, others in zip(cases, before, after, strict=True):
         same_fold = folds[cases.index(one)] == folds[6]
         assert np.array_equal(values, others) == same_fold
@@ -291,8 +300,8 @@ def test_finer_grid_of_map_and_prior_is_that_of_the_blend():
     for grid, side, finer in ((GRID, SIDE, 32), (fine, 64, 64)):
         heat = added.surface(spot((40, 60, 100, 120), grid=grid, side=side), FRAME, grid)
         prior = added.surface(drawn((60, 60, 120, 120)), FRAME, "conventional")
-        both = added.Placed.of(heat, prior)
-        assert [part.shape for part in both.shared] == [(finer, finer)] * 2
+        both = added.on_finer_grid(heat, prior)
+        assert [part.values.shape for part in both] == [(finer, finer)] * 2
 
 
 FINE = Grid((128, 128), (2, 2), (0.5, 0.5))
@@ -362,8 +371,11 @@ def test_finding_that_the_other_suite_did_not_choose_has_no_score():
     chosen = {"mass": evaluate(cases_of(noisy)).thresholds["oracle"]["mass"]}
     maps = {finding: drawn((60, 60, 120, 120)) for finding in FINDINGS}
     scores = added.Fitted(chosen, maps).evaluate(cases_of(noisy, seed=2), FINDINGS).scores
-    (rare,) = [score for score in scores if (score.finding, score.metric) == ("nodule", "added")]
+    by_finding = {score.finding: score for score in scores if score.metric == "added"}
+    rare = by_finding["nodule"]
     assert (rare.value, rare.reason) == (None, "the other suite has no weight and thresholds of nodule")
+    assert by_finding["mean"].low is not None
+    assert by_finding["mean"].estimate[:3] == by_finding["mass"].estimate[:3]
 
 
 def test_values_are_rounded_numbers_of_resamples():
@@ -375,7 +387,7 @@ def test_example_of_the_docs():
     """docs/concepts.md: three positions along a row, the truth from 10 to 20."""
     frame, truth = (10, 30), np.array([[10.0, 0, 20, 10]])
     prior, own = (added.surface([values], frame, "conventional") for values in ([1, 0.8, 0], [0, 1, 0.2]))
-    traces = [*added.Placed.of(own, prior).traces(added.trace(prior))]
+    traces = [*added.traces_of_weights(own, prior, added.trace(prior))]
     for weight, threshold, box, overlap in ((0, 0.9, (0, 10), 0), (10, 0.9, (14, 16.25), 0.225), (5, 0.6, (7.5, 18.75), 0.7)):
         predicted = added.Traces([traces[weight]]).boxes(np.array([0]), np.array([[threshold]]))[0, 0]
         assert predicted[[0, 2]] == pytest.approx(box)
