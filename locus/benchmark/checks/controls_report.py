@@ -220,6 +220,9 @@ class ControlsReport(CheckReport):
         if not self.networks:
             return None
         methods = [method for network in self.networks for method in network.methods]
+        methods.sort(
+            key=lambda method: not method.is_method
+        )  # baselines last; otherwise the order stays
         names = list(dict.fromkeys(method.row.name for method in methods))
         panels = {}
         for answer, title in PANELS.items():

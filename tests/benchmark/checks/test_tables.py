@@ -64,13 +64,15 @@ def test_a_method_with_a_use_of_0_is_sorted_by_it():
     assert [method.row.name for method in methods] == ["layercam", "gradcam", "cam"]
 
 
-def test_the_chart_has_the_methods_of_all_networks(board, monkeypatch):
+def test_the_chart_has_the_methods_of_all_networks_above_the_baselines(board, monkeypatch):
     report = ControlsReport(board, "controls")
     (network,) = report.networks
-    late = replace(network.methods[0], row=SimpleNamespace(name="late"))
-    report.__dict__["networks"] = (network, replace(network, name="other", methods=(late,)))
+    first = network.methods[0]
+    late, noise = (replace(first, row=replace(first.row, name=name)) for name in ("late", "noise"))
+    with_baseline = replace(network, methods=(*network.methods, noise))
+    report.__dict__["networks"] = (with_baseline, replace(network, name="other", methods=(late,)))
     monkeypatch.setattr(charts, "intervals", lambda panels, names, about: names)
-    assert report.chart() == [*(method.row.name for method in network.methods), "late"]
+    assert report.chart() == [*(method.row.name for method in network.methods), "late", "noise"]
 
 
 @pytest.mark.byhand
