@@ -133,7 +133,7 @@ def test_every_error_is_one_sentence():
 
 def test_no_committed_text_contains_a_local_path():
     pattern = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/\w")
-    binary = (".png", ".npz", ".parquet", ".ckpt", ".safetensors", ".zip", ".gz")
+    binary = (".png", ".npz", ".parquet", ".ckpt", ".safetensors", ".zip", ".gz", ".xz")
     suspicious = [p for p in TEXTS if not p.endswith(binary) and (ROOT / p).is_file()]
     assert [
         p for p in suspicious if pattern.search((ROOT / p).read_text(encoding="utf-8")) and p != "tests/structure/test_structure.py"
