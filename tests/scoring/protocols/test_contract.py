@@ -19,7 +19,7 @@ VALID, NAN, INF = (np.diag([corner] * 7) for corner in (1, np.nan, -np.inf))
 
 pytestmark = pytest.mark.contract
 every = pytest.mark.parametrize("name", protocols.names())
-by_finding = pytest.mark.parametrize("name", [name for name in protocols.names() if not getattr(protocols.get(name), "pools", False)])
+by_finding = pytest.mark.parametrize("name", [name for name in protocols.names() if not getattr(protocols.get(name), "is_pooled", False)])
 of_maps = pytest.mark.parametrize("name", [name for name in protocols.names() if name != "masks"])
 """``masks`` takes values as they are: a constant above the threshold selects the whole image."""
 
