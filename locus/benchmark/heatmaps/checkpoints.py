@@ -71,7 +71,7 @@ def checkpoint_of(model: str, label: str | None, folder: Path) -> Path:
 def _is_path(model: str) -> bool:
     """Whether a model is given by the path of a checkpoint or run folder, not by the name of a backbone.
 
-    No name of a backbone contains a slash.
+    Names of backbones have no slash.
     """
     path = Path(model)
     return (

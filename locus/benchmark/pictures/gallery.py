@@ -344,7 +344,7 @@ def _ranked(methods: Sequence[MethodCases]) -> list[MethodCases]:
 
 
 def _tables(methods: Sequence[MethodCases]) -> dict[str, pd.DataFrame]:
-    """Return method -> its per-case rows, for the methods by which cases are chosen."""
+    """Return method -> its rows per case, without baselines and methods that have no score."""
     return {
         method.record.cell.method: pd.DataFrame([*method.rows.values()])
         for method in _ranked(methods)

@@ -35,7 +35,9 @@ def verdict(row: Row) -> str:
 
 def cell(row: Row | None) -> str:
     """Return the cell of the first table: the difference from ``prior`` with its interval."""
-    return NOTHING if row is None else number(row.scores[ADDED], sign="value")
+    if row is None or row.share(ADDED) is None:
+        return NOTHING
+    return number(row.scores[ADDED], sign="value")
 
 
 COLUMNS = (

@@ -506,7 +506,10 @@ def _with_added(row: Row, gaps: tuple[Difference, ...]) -> Row:
     if not gaps:
         return row
     (gap,) = gaps
-    return replace(row, scores={**row.scores, ADDED: gap.estimate}, over_baselines=gaps)
+    score = row.find(ADDED)
+    case_count = 0 if score is None else score.n
+    added_share = gap.estimate._replace(n=case_count)
+    return replace(row, scores={**row.scores, ADDED: added_share}, over_baselines=gaps)
 
 
 def _added_estimate(row: Row) -> MrmcEstimate | None:

@@ -202,7 +202,7 @@ def _hits(row: Row, **look: Any) -> Line2D:
 def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) -> Path:
     """Write ``README.md`` and ``index.html`` of the results ``folder``; return the path of ``index.html``.
 
-    If suites can be compared, the two pages of rank agreement are written beside them. ``suites``: folder of each suite
+    If suites can be compared, the two pages of rank agreement are written, too. ``suites``: folder of each suite
     -> its tables.
     """
     folder = Path(folder)

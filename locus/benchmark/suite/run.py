@@ -330,6 +330,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
                     config=second_config,
                     echo=echo,
                 )
+                check_parallel(outdated, executor.jobs, config.threads, executor.minutes)
                 stopped |= _run_steps(
                     outdated, runs_dir, folder.path, second_config, executor, echo
                 )

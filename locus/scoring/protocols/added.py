@@ -233,7 +233,7 @@ class Fitted(Added):
         return {"fitted": choice}
 
     def totals(self, blends: "Blends", times: NDArray[np.float32], values: Values) -> Values:
-        """Return the sums (F,B) in resamples in which the choice stays."""
+        """Return the sums (F,B) in resamples that keep the choice."""
         masks = blends.groups.values()
         return {
             name: np.stack([times[:, mask] @ of_cases[mask] for mask in masks])
@@ -411,8 +411,8 @@ def _choose_thresholds_again(
     of_others = counts.sum(0) - counts
     threshold = of_others.argmax(-1)[..., None]
     best, tested = (
-        np.take_along_axis(part, threshold, axis=-1)[..., 0].astype(np.float64)
-        for part in (of_others, counts)
+        np.take_along_axis(counts_of_cases, threshold, axis=-1)[..., 0].astype(np.float64)
+        for counts_of_cases in (of_others, counts)
     )
     hits = np.floor(best + rounding)
     cases_of_others = np.broadcast_to((cases.sum(0) - cases)[..., None], best.shape)
