@@ -23,12 +23,14 @@ def boxes(trace, thresholds):
     Thresholds below the first critical one give the first box.
     """
     at = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-    if not len(trace.start):
+    if not len(trace.rows):
         return np.full((len(at), 4), np.nan)
-    piece = np.clip(np.searchsorted(trace.thresholds, at, side="right") - 1, 0, len(trace.start) - 1)
-    part = np.clip((at - trace.thresholds[piece]) / np.diff(trace.thresholds)[piece], 0, 1)[:, None]
-    found = trace.start[piece] + part * (trace.stop - trace.start)[piece]
-    return np.where(at[:, None] < trace.thresholds[-1], found, np.nan)
+    low, high = trace.rows[:, 0], trace.rows[:, 1]
+    start, stop = trace.rows[:, 2:6], trace.rows[:, 6:]
+    piece = np.clip(np.searchsorted(low, at, side="right") - 1, 0, len(low) - 1)
+    part = np.clip((at - low[piece]) / (high - low)[piece], 0, 1)[:, None]
+    found = start[piece] + part * (stop - start)[piece]
+    return np.where(at[:, None] < high[-1], found, np.nan)
 
 
 def peak_boxes(on, thresholds):

@@ -43,7 +43,7 @@ from locus.scoring.statistics.resample import CaseIndex
 from locus.scoring.statistics.summary import estimate, scores
 from locus.scoring.surface import Surface, min_max, surface
 from locus.scoring.surface.batch import Index, Traces, TruthBoxes
-from locus.scoring.surface.trace import EMPTY, Trace, trace
+from locus.scoring.surface.trace import EMPTY, Trace, trace, traces_of_means
 
 WEIGHTS = np.arange(11) / 10
 """(11,) weights of the map."""
@@ -336,10 +336,7 @@ def traces_of_weights(heat: Surface | None, prior: Surface, of_prior: Trace) -> 
         yield from [of_prior] * (MAP_ALONE - 1)
         yield EMPTY
         return
-    finer_map, finer_prior = on_finer_grid(heat, prior)
-    for weight in WEIGHTS[1:MAP_ALONE]:
-        values = weight * finer_map.values + (1 - weight) * finer_prior.values
-        yield trace(replace(finer_map, values=values))
+    yield from traces_of_means(*on_finer_grid(heat, prior), WEIGHTS[1:MAP_ALONE])
     yield trace(heat)
 
 
@@ -405,15 +402,18 @@ def _choose_thresholds_again(
     iou_weight = 0.5 / max(times.sum(1).max(), 1)  # so the fraction stays below 1
     rounding = iou_weight / 8  # the counts are sums and differences of single precision
     values = ((iou > IOU) + iou_weight * iou).reshape(len(iou), -1).astype(np.float32)
-    counts = np.stack([times[:, fold] @ values[fold] for fold in in_fold])
-    counts = counts.reshape(*counts.shape[:2], *iou.shape[1:])
+    counts = np.empty((len(in_fold), len(times), *iou.shape[1:]), dtype=np.float32)
+    for of_fold, fold in zip(counts, in_fold, strict=True):
+        np.matmul(times[:, fold], values[fold], out=of_fold.reshape(len(times), -1))
     cases = np.stack([times[:, fold].sum(1) for fold in in_fold]).astype(np.float64)
-    of_others = counts.sum(0) - counts
-    threshold = of_others.argmax(-1)[..., None]
-    best, tested = (
-        np.take_along_axis(counts_of_cases, threshold, axis=-1)[..., 0].astype(np.float64)
-        for counts_of_cases in (of_others, counts)
-    )
+    total = counts.sum(0)
+    at_best = []
+    for of_fold in counts:
+        of_others = total - of_fold
+        threshold = of_others.argmax(-1)[..., None]
+        tested = np.take_along_axis(of_fold, threshold, axis=-1)[..., 0]
+        at_best.append((of_others.max(-1), tested))
+    best, tested = np.stack(at_best, axis=1).astype(np.float64)
     hits = np.floor(best + rounding)
     cases_of_others = np.broadcast_to((cases.sum(0) - cases)[..., None], best.shape)
     share = ratio(hits, cases_of_others)

@@ -21,7 +21,7 @@ from locus.core.errors import WriteError
 from locus.core.frames import as_boxes
 from locus.core.types import FloatArray
 from locus.scoring.surface.bilinear import Surface, components
-from locus.scoring.surface.trace import GivenBoxes, Trace
+from locus.scoring.surface.trace import NUMBERS_PER_PIECE, GivenBoxes, Trace
 
 
 @compiled
@@ -284,8 +284,6 @@ def offsets_of(counts: Sequence[int]) -> Index:
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
-NUMBERS_PER_PIECE = 10
-"""Numbers per piece of a trace: the thresholds at which it begins and ends, and its box at both."""
 MAX_TRACE_BYTES = 2**27
 """Bytes of traces in memory; more are in a temporary file."""
 
@@ -299,14 +297,19 @@ class Traces:
     def __init__(self, traces: Iterable[Trace]) -> None:
         """Store ``traces``, one after the other. Raises ``WriteError`` if a disk is full."""
         counts = []
-        file = tempfile.SpooledTemporaryFile(MAX_TRACE_BYTES)  # noqa: SIM115  # deleted with the rows
+        in_memory = bytearray()
+        file = None
         try:
             for trace in traces:
-                counts.append(len(trace.start))
-                ends = trace.thresholds[:-1], trace.thresholds[1:]
-                file.write(np.column_stack([*ends, trace.start, trace.stop]).tobytes())
-            size = file.tell()
-            file.seek(0)
+                counts.append(len(trace.rows))
+                in_memory += trace.rows.tobytes()
+                if len(in_memory) > MAX_TRACE_BYTES:
+                    file = file or tempfile.TemporaryFile()  # noqa: SIM115  # deleted with the rows
+                    file.write(in_memory)
+                    in_memory.clear()
+            if file is not None:
+                file.write(in_memory)
+                file.flush()
         except OSError as error:
             where = f"{tempfile.gettempdir()}: {error.strerror or error}"
             raise WriteError(
@@ -314,13 +317,9 @@ class Traces:
             ) from error
         self.offsets = offsets_of(counts)
         """(N+1,) offsets of each case's pieces."""
-        rows = (
-            np.memmap(file, mode="c")
-            if size > MAX_TRACE_BYTES
-            else np.frombuffer(bytearray(file.read()), np.uint8)
-        )
+        rows = np.frombuffer(in_memory, np.uint8) if file is None else np.memmap(file, mode="c")
         self.rows = np.asarray(rows).view(np.float64).reshape(-1, NUMBERS_PER_PIECE)
-        """(P,NUMBERS) low and high threshold of each piece, edges at the beginning, their limits at the end."""
+        """(P,10) rows of all traces; see ``Trace``."""
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -366,37 +365,34 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
     [[0.0, 0.75]]
     """
     boxes = as_boxes(truth)
-    intervals = [
-        _intervals(traced.thresholds, traced.start, traced.stop, box, above) for box in boxes
-    ]
+    intervals = [_intervals(traced.rows, box, above) for box in boxes]
     return _union(np.concatenate([np.zeros((0, 2)), *intervals]))
 
 
 @compiled
-def _intervals(thresholds, start, stop, truth, above):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _intervals(rows, truth, above):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the intervals of ``hit_intervals`` for one truth box; touching ones are not joined.
 
     Args:
-        thresholds: (P+1,) thresholds between the pieces of the trace.
-        start: (P,4) boxes at the beginning of the pieces.
-        stop: (P,4) boxes at their end.
+        rows: (P,10) rows of the trace.
         truth: (4,) truth box.
         above: IoU that a hit must exceed.
 
     Returns:
         (K,2) thresholds.
     """
-    out = np.empty((MAX_INTERVALS * len(start), 2))
+    out = np.empty((MAX_INTERVALS * len(rows), 2))
     count = 0
     truth_area = (truth[2] - truth[0]) * (truth[3] - truth[1])
-    for piece in range(len(start)):
-        move = stop[piece] - start[piece]
-        cuts = _cuts(start[piece], move, truth)
+    for row in rows:
+        start = row[2:6]
+        move = row[6:] - start
+        cuts = _cuts(start, move, truth)
         for n in range(cuts.size - 1):
             low, high = cuts[n], cuts[n + 1]
             if not high > low:
                 continue
-            first, last = start[piece] + low * move, start[piece] + high * move
+            first, last = start + low * move, start + high * move
             overlap = _product(_sides_within(first, truth), _sides_within(last, truth))
             box_area = _product(_sides_within(first, first), _sides_within(last, last))
             c = (1 + above) * overlap[0] - above * box_area[0] - above * truth_area
@@ -405,8 +401,8 @@ def _intervals(thresholds, start, stop, truth, above):  # type: ignore[no-untype
             ends = _ends(c, b, a)
             for k in range(ends.size - 1):
                 middle = (ends[k + 1] + ends[k]) / 2
-                begin = _between(thresholds, piece, low * (1 - ends[k]) + high * ends[k])
-                end = _between(thresholds, piece, low * (1 - ends[k + 1]) + high * ends[k + 1])
+                begin = _between(row, low * (1 - ends[k]) + high * ends[k])
+                end = _between(row, low * (1 - ends[k + 1]) + high * ends[k + 1])
                 if c + middle * (b + middle * a) > 0 and end > begin:
                     out[count, 0] = begin
                     out[count, 1] = end
@@ -463,9 +459,9 @@ def _ends(c, b, a):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @compiled
-def _between(thresholds, piece, share):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return the threshold at a share of a piece."""
-    return thresholds[piece] * (1 - share) + thresholds[piece + 1] * share
+def _between(row, share):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the threshold at a share of a piece, from its row."""
+    return row[0] * (1 - share) + row[1] * share
 
 
 def _union(intervals: FloatArray) -> FloatArray:

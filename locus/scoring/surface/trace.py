@@ -5,14 +5,15 @@ defines the edge, another vertex joins or a saddle is passed. Between these crit
 the function, a ``Trace``, is a short list of pieces; no grid of thresholds is needed. ``GivenBoxes`` are boxes
 submitted instead of a map, with the same interface: a peak, a trace and all boxes.
 
-``joins`` (compiled) computes the threshold at which each vertex joins the component, ``pieces`` (compiled) the pieces.
+``joins`` (compiled) computes the threshold at which each vertex joins the component, ``pieces`` (compiled) the pieces,
+and ``pieces_of_means`` (compiled) those of several weighted means of two maps.
 Their arguments are float64 arrays as in ``bilinear.boxes_of_runs``. A vertex is its row-major index in the map. Edges
 are numbered as in a box: left, top, right, bottom. Distances are measured from the edge of the frame, so that all four
 edges are computed in the same way.
 """
 
 import hashlib
-import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,41 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
+def _push(levels, vertices, count, level, vertex):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Add a vertex to a heap of ``count`` levels and vertices, highest level first; a third faster than ``heapq``."""
+    k = count
+    while k > 0 and levels[(k - 1) // 2] < level:
+        above = (k - 1) // 2
+        levels[k] = levels[above]
+        vertices[k] = vertices[above]
+        k = above
+    levels[k] = level
+    vertices[k] = vertex
+
+
+@compiled
+def _pop(levels, vertices, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Remove the highest level and its vertex from a heap of ``count`` and return both."""
+    level = levels[0]
+    vertex = vertices[0]
+    last = count - 1
+    k = 0
+    below = 1
+    while below < last:
+        if below + 1 < last and levels[below + 1] > levels[below]:
+            below += 1
+        if levels[below] <= levels[last]:
+            break
+        levels[k] = levels[below]
+        vertices[k] = vertices[below]
+        k = below
+        below = 2 * k + 1
+    levels[k] = levels[last]
+    vertices[k] = vertices[last]
+    return level, vertex
+
+
+@compiled
 def joins(f, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the threshold (h,w) below which each vertex belongs to the component of the highest vertex (widest path).
 
@@ -47,11 +83,14 @@ def joins(f, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     peak = f.argmax()
     highest = f[peak // w, peak % w]
     out[peak // w, peak % w] = highest
-    waiting = [(-highest, peak)]
+    levels = np.empty(8 * f.size + 1)  # a heap; each vertex may enter it once from each neighbour
+    vertices = np.empty(levels.size, np.int64)
+    _push(levels, vertices, 0, highest, peak)
+    count = 1
     left = top = right = bottom = False  # whether it touches the edge
-    while waiting and not (left and top and right and bottom):
-        negative, vertex = heapq.heappop(waiting)
-        level = -negative
+    while count > 0 and not (left and top and right and bottom):
+        level, vertex = _pop(levels, vertices, count)
+        count -= 1
         i = vertex // w
         j = vertex % w
         if level < out[i, j]:
@@ -66,10 +105,13 @@ def joins(f, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
                     reached = min(level, _bridge(f, i, j, k, m))
                     if reached > max(out[k, m], low):
                         out[k, m] = reached
-                        heapq.heappush(waiting, (-reached, k * w + m))
+                        _push(levels, vertices, count, reached, k * w + m)
+                        count += 1
     return out
 
 
+NUMBERS_PER_PIECE = 10
+"""Numbers per piece of a trace: the thresholds at which it begins and ends, and its box at both."""
 CLEAR_MARGIN = 1e-9
 """A line this far behind another one at both ends of a column does not overtake it: rounding errors are smaller."""
 
@@ -87,7 +129,7 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
         low: the lowest threshold.
 
     Returns:
-        Thresholds (P+1,), and the boxes at both ends of the pieces, (4,P) each.
+        The rows (P,10) of a ``Trace``.
     """
     h, w = f.shape
     begin = joins(f, low).ravel()
@@ -147,8 +189,16 @@ def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def] 
     ``last``: index of the column or row at the edge, or 0.
     """
     distance = np.abs(last - (vertices // stride if stride > 1 else vertices % size))
-    order = np.argsort(distance, kind="mergesort")
-    return np.searchsorted(distance[order], np.arange(size + 1)), vertices[order]
+    offsets = np.zeros(size + 1, np.int64)
+    for n in distance:
+        offsets[n + 1] += 1
+    offsets = np.cumsum(offsets)
+    following = offsets.copy()
+    in_order = np.empty_like(vertices)
+    for vertex, n in zip(vertices, distance):  # noqa: B905 - numba has no ``strict``
+        in_order[following[n]] = vertex
+        following[n] += 1
+    return offsets, in_order
 
 
 @compiled
@@ -264,43 +314,71 @@ def _merged(edges, shift, sign):  # type: ignore[no-untyped-def]  # noqa: ANN001
     ``shift`` and ``sign`` (4,) convert a distance to a position in the frame.
     """
     piece_index = np.array([len(edge) - 1 for edge in edges])
-    size = piece_index.sum() + 4
-    thresholds = np.empty(size + 1)
-    start = np.empty((4, size))
-    stop = np.empty((4, size))
+    rows = np.empty((piece_index.sum() + 4, NUMBERS_PER_PIECE))
     count = 0
-    thresholds[0] = edges[0][piece_index[0], 1]
+    low = edges[0][piece_index[0], 1]
     while piece_index[0] >= 0:
-        low, high = thresholds[count], np.inf
+        high = np.inf
         for n in range(4):
             high = min(high, edges[n][piece_index[n], 0])
+        rows[count, 0] = low
+        rows[count, 1] = high
         for n in range(4):
             upper, lower, last, first = edges[n][piece_index[n]]
-            start[n, count] = shift[n] + sign[n] * (
+            rows[count, 2 + n] = shift[n] + sign[n] * (
                 first + (low - lower) / (upper - lower) * (last - first)
             )
-            stop[n, count] = shift[n] + sign[n] * (
+            rows[count, 6 + n] = shift[n] + sign[n] * (
                 first + (high - lower) / (upper - lower) * (last - first)
             )
             piece_index[n] -= upper == high
         count += 1
-        thresholds[count] = high
-    return thresholds[: count + 1], start[:, :count], stop[:, :count]
+        low = high
+    return rows[:count]
+
+
+@compiled
+def pieces_of_means(first, second, weights, y, x, height, width):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the pieces, from threshold 0 up, of weighted means of two maps with values in [0,1].
+
+    Args:
+        first: (h,w) values of the map that has the weight.
+        second: (h,w) values of the other map.
+        weights: (K,) weights of the first map.
+        y: (h,) rows of the values in the frame.
+        x: (w,) columns of the values in the frame.
+        height: height of the frame in pixels.
+        width: width of the frame in pixels.
+
+    Returns:
+        The number of pieces of each mean (K,), none if it is flat, and their rows, one mean after the other.
+    """
+    counts = np.zeros(weights.size, np.int64)
+    parts = [np.empty((0, NUMBERS_PER_PIECE))]
+    for k in range(weights.size):
+        mean = weights[k] * first + (1 - weights[k]) * second
+        if mean.max() > mean.min():
+            part = pieces(mean, y, x, height, width, 0.0)
+            counts[k] = len(part)
+            parts.append(part)
+    rows = np.empty((counts.sum(), NUMBERS_PER_PIECE))
+    begin = 0
+    for part in parts:
+        rows[begin : begin + len(part)] = part
+        begin += len(part)
+    return counts, rows
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """Boxes (xyxy, in the frame) over thresholds; each edge is linear inside a piece, and jumps only between pieces."""
 
-    thresholds: FloatArray
-    """(P+1,) critical thresholds t, ascending; piece p is [t[p], t[p+1]). Above the last one there is no box."""
-    start: FloatArray
-    """(P,4) box at the beginning of each piece."""
-    stop: FloatArray
-    """(P,4) limit of the box at the end of each piece."""
+    rows: FloatArray
+    """(P,10) a row per piece, ascending: the thresholds at which it begins and ends, its box (4,) at the beginning, and
+    the limit of the box (4,) at the end. Above the last piece there is no box."""
 
 
-EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
+EMPTY = Trace(np.zeros((0, NUMBERS_PER_PIECE)))
 """Trace of a flat or missing map: no box at any threshold."""
 
 
@@ -311,17 +389,29 @@ def trace(prediction: "Surface | GivenBoxes | None") -> Trace:
 
     >>> from locus.scoring.surface import surface
     >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
-    >>> spot.thresholds.tolist(), spot.start.tolist(), spot.stop.tolist()
-    ([0.0, 1.0], [[5.0, 5.0, 25.0, 25.0]], [[15.0, 15.0, 15.0, 15.0]])
+    >>> spot.rows.tolist()
+    [[0.0, 1.0, 5.0, 5.0, 25.0, 25.0, 15.0, 15.0, 15.0, 15.0]]
     """
     if isinstance(prediction, GivenBoxes):
-        return Trace(np.array([0.0, 1.0]), prediction.boxes[:1], prediction.boxes[:1])
+        box = prediction.boxes[0]
+        return Trace(np.concatenate([[0.0, 1.0], box, box])[None])
     if prediction is None or prediction.flat or prediction.span[1] <= 0:
         return EMPTY
-    thresholds, start, stop = pieces(
-        prediction.values, prediction.y, prediction.x, *prediction.frame, 0.0
+    return Trace(pieces(prediction.values, prediction.y, prediction.x, *prediction.frame, 0.0))
+
+
+def traces_of_means(first: Surface, second: Surface, weights: FloatArray) -> Iterator[Trace]:
+    """Yield the trace of the mean of two maps at each of the ``weights`` (K,) of the first map.
+
+    Both maps have values in [0,1] at the same vertices. A flat mean has an empty trace.
+    """
+    counts, rows = pieces_of_means(
+        first.values, second.values, weights, first.y, first.x, *first.frame
     )
-    return Trace(thresholds, start.T, stop.T)
+    begin = 0
+    for count in counts.tolist():
+        yield Trace(rows[begin : begin + count])
+        begin += count
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """The peak's box at all thresholds, against the surface at each threshold; traces in a file, and in memory."""
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from locus.core.errors import WriteError
 from locus.scoring.surface import batch, min_max, surface
-from locus.scoring.surface.trace import EMPTY, joins, trace
+from locus.scoring.surface.trace import EMPTY, joins, trace, traces_of_means
 from tests.oracles.tracing import SHIFTS, peak_boxes, placed
 from tests.oracles.tracing import boxes as boxes_of
 
@@ -20,8 +21,8 @@ def test_edge_follows_one_line_then_another():
     values = np.array([[0, 0, 1.0, 0, 0], [0.3, 0.4, 0.5, 0, 0]])  # frame 50 wide: columns at 5, 15 … 45
     result = trace(surface(values, (20, 50), "conventional"))
     assert boxes_of(result, [0.75, 0.42, 0.35, 0.15])[:, 0] == pytest.approx([22.5, 17, 10, 0])
-    assert 0.4 in result.thresholds
-    assert result.thresholds[-1] == 1
+    assert 0.4 in result.rows[:, 0]
+    assert result.rows[-1, 1] == 1
 
 
 @pytest.mark.byhand
@@ -39,9 +40,22 @@ def test_trace_equals_the_surface_at_every_threshold(shift):
         shape = random.integers(1, 9, 2) if number else (70, 60)  # larger maps are swept
         on = surface(min_max(random.random(shape).round(2 if number % 2 else 9)), FRAME, placed(shift, shape))
         result = trace(on)
-        levels = np.concatenate([random.random(200), on.values.ravel(), (result.thresholds[1:] + result.thresholds[:-1]) / 2])
-        levels = levels[np.abs(levels[:, None] - result.thresholds).min(1) > 1e-12]  # at a saddle, rounding decides
+        thresholds = np.unique(result.rows[:, :2])
+        levels = np.concatenate([random.random(200), on.values.ravel(), (thresholds[1:] + thresholds[:-1]) / 2])
+        levels = levels[np.abs(levels[:, None] - thresholds).min(1, initial=1) > 1e-12]  # at a saddle, rounding decides
         np.testing.assert_allclose(boxes_of(result, levels), peak_boxes(on, levels), atol=1e-8)
+
+
+@pytest.mark.oracle
+def test_traces_of_means_are_those_of_each_mean_and_empty_for_a_flat_one():
+    random = np.random.default_rng(0)
+    first = surface(min_max(random.random((9, 7))), FRAME, "conventional")
+    weights = np.array([0.2, 0.5, 0.9])
+    for second in (surface(min_max(random.random((9, 7))), FRAME, "conventional"), replace(first, values=1 - first.values)):
+        at_once = [*traces_of_means(first, second, weights)]
+        means = [replace(first, values=weight * first.values + (1 - weight) * second.values) for weight in weights]
+        assert [traced.rows.tolist() for traced in at_once] == [trace(mean).rows.tolist() for mean in means]
+    assert not len(at_once[1].rows)  # half of a map and half of its opposite
 
 
 @pytest.mark.oracle
@@ -82,12 +96,13 @@ def test_traces_in_a_file_are_not_in_memory(monkeypatch, some):
     waiting = batch.Traces(many)
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert held < 0.1 * 8 * batch.NUMBERS_PER_PIECE * 300 * len(some[1].start)
+    assert held < 0.1 * 8 * batch.NUMBERS_PER_PIECE * 300 * len(some[1].rows)
     assert len(waiting) == 300
 
 
 def test_full_disk_is_a_write_error(monkeypatch, some):
     with Path("/dev/full").open("wb", buffering=0) as full:
-        monkeypatch.setattr(batch.tempfile, "SpooledTemporaryFile", lambda _: full)
+        monkeypatch.setattr(batch.tempfile, "TemporaryFile", lambda: full)
+        monkeypatch.setattr(batch, "MAX_TRACE_BYTES", 1)
         with pytest.raises(WriteError, match="TMPDIR"):
             batch.Traces(some)
