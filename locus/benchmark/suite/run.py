@@ -309,37 +309,34 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
         else records.only_writer(records.unpacked_folder(folder.path))
     ):
         existing = folders.existing_records(folder.path)
-        todo = _to_do(planned, runs_dir, config, existing)
-        _say_plan(suite, planned=planned, todo=todo, existing=existing, config=config, echo=echo)
-        check_parallel(todo, executor.jobs, config.threads, executor.minutes)
-        if config.dry_run:
-            return Outcome((), existing, (), folder)
-        if todo:
-            stopped |= _run_steps(todo, runs_dir, folder.path, config, executor, echo)
+        has_run = False
+        # A network that was trained again has new weights, and all its other records are of the old ones: they are made
+        # in a second pass. ``never`` keeps the records of the first one, also those of models that failed.
+        for pass_config in (config, replace(config, overwrite="never")):
+            todo = _to_do(planned, runs_dir, pass_config, existing)
+            if has_run and not todo:
+                break
+            _say_plan(
+                suite,
+                planned=planned,
+                todo=todo,
+                existing=existing,
+                config=pass_config,
+                echo=echo,
+            )
+            check_parallel(todo, executor.jobs, config.threads, executor.minutes)
+            if config.dry_run:
+                return Outcome((), existing, (), folder)
+            if not todo:
+                break
+            stopped |= _run_steps(todo, runs_dir, folder.path, pass_config, executor, echo)
             existing = folders.existing_records(folder.path)
-            # A network that was trained again has new weights, and all its other records are of the old ones.
-            # ``never`` keeps the records of this run, also those of models that failed.
-            second_config = replace(config, overwrite="never")
-            outdated = _to_do(planned, runs_dir, second_config, existing)
-            if outdated:
-                _say_plan(
-                    suite,
-                    planned=planned,
-                    todo=outdated,
-                    existing=existing,
-                    config=second_config,
-                    echo=echo,
-                )
-                check_parallel(outdated, executor.jobs, config.threads, executor.minutes)
-                stopped |= _run_steps(
-                    outdated, runs_dir, folder.path, second_config, executor, echo
-                )
-                existing = folders.existing_records(folder.path)
+            has_run = True
 
         from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
         table_records, dataset_tables = finalize(
-            suite, planned, folder, existing, runs_dir=runs_dir if todo else None, flags=config
+            suite, planned, folder, existing, runs_dir=runs_dir if has_run else None, flags=config
         )
     reasons = tuple(f"{suite.name}: {model}: {reason}" for model, reason in stopped.items())
     return Outcome(reasons, table_records, dataset_tables, folder)
