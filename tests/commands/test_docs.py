@@ -196,6 +196,14 @@ def test_every_command_of_readme_and_docs_is_understood_with_all_its_flags(monke
     assert [line for line in lines if not understood(line.replace("\\\n", " "), monkeypatch)] == []
 
 
+def test_the_suites_of_documented_commands_have_their_protocols():
+    defines_one = ROOT / "docs" / "add_a_protocol.md"
+    pages = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {defines_one})]
+    pairs = [pair for page in pages for pair in re.findall(r"--suite (\S+).* --protocol (\w+)", page.read_text())]
+    assert ("nih-sample", "added") in pairs
+    assert [(suite, name) for suite, name in pairs if name not in plan.load(suite).recorded_protocols] == []
+
+
 def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
     page = (ROOT / "docs" / "your_own.md").read_text().split("## Python\n")[1]
     end = "print(len(result.table()), len(score.scores), found.shape, picture.shape == boxed[0].frame)"

@@ -87,20 +87,22 @@ def _row_of(pooling: str, rows: Sequence[Mapping[str, str]]) -> Mapping[str, str
 
 
 def _added(results: Path) -> list[str]:
-    """Return a sentence on what maps add to ``prior`` on the cases of ``nih-sample``."""
-    leaderboard = results / "nih-sample-added" / "leaderboard.md"
+    """Return a sentence on what the maps of one network add to ``prior`` on the cases of ``nih-sample``."""
+    leaderboard = results / "nih-sample" / "leaderboard.md"
     rows = {row["method"]: row for row in _rows(leaderboard, ADDED)}
+    network = rows["noise"]["network"]
     adding = [
         f"`{name}` {row['added [95%]']}" for name, row in rows.items() if row["verdict"] == "adds"
     ]
     most = (
-        f"these hit more cases than `prior` alone: {', '.join(adding[:MOST_ADDING])}"
+        f"these maps hit more cases than `prior` alone: {', '.join(adding[:MOST_ADDING])}"
         if adding
         else "no map hits more cases than `prior` alone"
     )
     return [
-        "**What the maps know beyond the usual place**, on the 604 boxes: in a weighted mean with `prior`, "
-        f"{most}. `noise` adds {rows['noise']['added [95%]']} ([what a map adds](docs/protocols.md#what-a-map-adds))."
+        f"**What the maps know beyond the usual place**, on the 604 boxes with the {network}: in a weighted mean with "
+        f"`prior`, {most}; `noise` adds {rows['noise']['added [95%]']} "
+        "([what a map adds](docs/protocols.md#what-a-map-adds))."
     ]
 
 

@@ -12,7 +12,7 @@ from tests.browser import EARS, answers
 RESULTS = Path("results")
 SUITES = sorted(page.parent.name for page in RESULTS.glob("*/index.html"))
 WIDTHS = (400, 1280)
-CHARTS = {"grounding": 3, "nih-heldout": 2, "nih-sample-added": 2, "phantom-added": 2}
+CHARTS = {"grounding": 3, "nih-heldout": 2, "nih-sample": 2, "phantom-added": 2}
 """Suite -> the number of its charts, if there are several: of data sets, or of the protocol ``added``."""
 
 

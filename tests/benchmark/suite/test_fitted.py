@@ -1,12 +1,16 @@
 """What a suite takes from another one: thresholds, ``prior`` and ``fixed_box``, and when it is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from locus.benchmark.records import Cell
-from locus.benchmark.suite import fitted
+from locus.benchmark.suite import fitted, plan
+from locus.benchmark.suite.cells import planned_cells
 from locus.benchmark.suite.fitted import Fit, FittedBox
 from locus.core.errors import DataError, LeakError, NotAvailableError
+from locus.core.names import ADDED
 from locus.core.types import Sample
 from locus.scoring.protocols.base import Case
 
@@ -74,3 +78,12 @@ def test_rows_are_at_the_given_threshold_and_nothing_is_chosen_for_them():
         assert {row["hit@iou.3"] for row in rows} == {hit}
     wide, narrow = (FittedBox({"Mass": threshold}).evaluate(cases, ("Mass",)).rows[0]["iou"] for threshold in (0.25, 0.75))
     assert wide < narrow
+
+
+def test_published_suite_has_a_weight_of_each_row_of_added_that_is_fitted_on_it():
+    suite = plan.load("nih-heldout")
+    fit = fitted.read(suite.fitted_on, Path("results"))
+    cells = [cell for task in planned_cells(suite) for cell in task.cells if cell.protocol == ADDED and cell.fitted_on]
+    lacking = {(cell.global_pool, cell.method) for cell in cells if (cell.model_id, cell.method) not in fit.added}
+    assert len(cells) > 100
+    assert lacking == {("LSE", "pcam")}
