@@ -121,9 +121,11 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     ``complete``: all methods; else those of ``rows_of_short_table``, and the baselines of the first grid.
     """
     title = f"{board.title}: hits over IoU and IoBB thresholds"
-    return _of_methods(
+    table = _of_methods(
         board, title=title, intro=legend(board), columns=[*_first_columns(board)], complete=complete
     )
+    sentences = filter(None, (added.left_out(board), table.footnote))
+    return replace(table, footnote=" ".join(sentences))
 
 
 def all_thresholds(board: Leaderboard, complete: bool = True) -> Table:
@@ -225,9 +227,10 @@ def terminal(board: Leaderboard) -> Table:
     )
     hidden_count = len(board.methods) - len(methods)
     table = tabulated(f"{board.title}: best methods", "", columns, (*methods, *blind))
-    return replace(
-        table, footnote=f"{counted(hidden_count, 'more row')} on the page." if hidden_count else ""
-    )
+    sentences = [added.left_out(board)]
+    if hidden_count:
+        sentences.append(f"{counted(hidden_count, 'more row')} on the page.")
+    return replace(table, footnote=" ".join(filter(None, sentences)))
 
 
 def _first_columns(board: Leaderboard) -> Iterator[TableColumn]:
