@@ -1,5 +1,8 @@
 """The table, the column and the chart of what maps add to ``prior``."""
 
+import csv
+import io
+
 import numpy as np
 import pytest
 
@@ -34,6 +37,23 @@ def record(method, value, error, seed=0, fitted_on=None, left_out=()):
     )
     weights = {"Effusion": {"weight": [0.5]}, **{finding: {"weight": []} for finding in left_out}}
     return Record(cell=cell, scores=tuple(scores), resampled=tuple(resampled.round(6).tolist()), thresholds={source: weights})
+
+
+def suite_of(folder, values):
+    """Records of ``single_box`` with cases, and of ``added`` for methods with a ``value``: method -> its value."""
+    records = []
+    for method, value in values.items():
+        of_main = training(folder, method, 0, 5 if method == "prior" else 15)
+        records.append(of_main)
+        if value is not None:
+            cell = of_main.cell.model_copy(update={"protocol": "added"})
+            records.append(record(method, value, 0.02).model_copy(update={"cell": cell}))
+    return records
+
+
+def lines_of(board):
+    """Lines of ``leaderboard.csv`` by kind and method."""
+    return {(line["kind"], line["method"]): line for line in csv.DictReader(io.StringIO(main_table.leaderboard_csv([board])))}
 
 
 def board_of(records, tmp_path, is_primary=None):
@@ -137,3 +157,28 @@ def test_table_and_chart_tell_rows_of_one_run_from_those_of_several(tmp_path):
     equal = board_of([record("cam", 0.1, 0.02), record("gradcam", 0.05, 0.02), record("noise", 0.0, 0.02)], tmp_path)
     assert "runs" not in added.table(equal).header
     assert "one run" not in added.chart(equal).svg.lower()
+
+
+def test_csv_has_what_each_map_adds_also_for_rows_of_added_alone(tmp_path):
+    records = suite_of(tmp_path, {"cam": 0.1, "prior": None, "shuffled": 0.0})
+    of_main = [one for one in records if one.cell.protocol == "single_box" and one.cell.method != "shuffled"]
+    of_added = [one for one in records if one.cell.protocol == "added"]
+    lines = lines_of(board_of([*of_main, *of_added], tmp_path))
+    names = ("alone", "combined", "added", "added_low", "added_high", "weight")
+    assert [float(lines["method", "cam"][name]) for name in names] == pytest.approx([0.2, 0.35, 0.1, 0.061, 0.139, 0.5], abs=1e-3)
+    assert float(lines["method", "cam"]["added_p"]) < 0.001
+    assert {lines[row]["added"] for row in (("baseline", "prior"), ("network", ""))} == {""}
+    shuffled = lines["baseline", "shuffled"]
+    assert (shuffled["added"], shuffled["hit@iou.3"], shuffled["prior_difference"], shuffled["above_baselines"]) == ("0", "", "", "")
+    without_added = lines_of(board_of(of_main, tmp_path))
+    assert {*names, "added_p"} == {*lines["method", "cam"]} - {*without_added["method", "cam"]}
+
+
+def test_data_frame_has_what_each_map_adds_with_its_interval(tmp_path):
+    records = suite_of(tmp_path, {"cam": 0.1, "prior": None})
+    frame = main_table.data_frame([board_of(records, tmp_path)]).set_index("method")
+    columns = ["added", "added_low", "added_high"]
+    assert frame.loc["cam", columns].tolist() == pytest.approx([0.1, 0.061, 0.139], abs=1e-3)
+    assert frame.loc["prior", columns].isna().all()
+    of_main = [one for one in records if one.cell.protocol == "single_box"]
+    assert not {*columns} & {*main_table.data_frame([board_of(of_main, tmp_path)])}
