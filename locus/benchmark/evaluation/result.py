@@ -22,9 +22,9 @@ from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.benchmark.records import Record, cases
-from locus.benchmark.report import grouping, main_table, tables
+from locus.benchmark.report import added, grouping, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.grouping import Row, by_score
+from locus.benchmark.report.grouping import by_score
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
 from locus.benchmark.report.section import Reports
@@ -32,6 +32,7 @@ from locus.benchmark.report.table import as_text
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
 from locus.core.names import (
+    ADDED,
     CLASSIFICATION,
     CLASSIFIER,
     MAIN,
@@ -62,7 +63,7 @@ CASE_COLUMNS = (
 
 
 class ScoreTable(pd.DataFrame):
-    """Rows of the main table as numbers; ``print`` shows the columns of ``leaderboard.md`` instead.
+    """Rows of a table as numbers; ``print`` shows the columns of ``leaderboard.md`` instead.
 
     Frames that are derived from it, such as a selection of rows, print as other data frames do.
     """
@@ -127,16 +128,22 @@ class Evaluation:
             ``hit@iobb.9`` and ``pointing``, ``low`` and ``high`` (95% interval of ``hit@iou.3``: over patients or,
             with several training runs, over runs and patients), ``minus_floor``, ``minus_prior`` and
             ``minus_fixed_box`` (differences from the baselines), ``above_baselines`` and ``in_top_group``
-            (docs/protocols.md). ``print`` shows the columns of leaderboard.md. See ``scores`` for other protocols.
+            (docs/protocols.md). With ``added``, too: ``added``, ``added_low`` and ``added_high`` (95% interval).
+            ``print`` shows the columns of leaderboard.md. See ``scores`` for other protocols.
 
             Without it: all metrics of the protocols with their intervals (``pointing``,
             ``pointing low``, ``pointing high``). The main metric of the first protocol decides the order. A metric of
-            an earlier protocol is repeated as ``optimism (maxbox)``.
+            an earlier protocol is repeated as ``optimism (maxbox)``. With ``added`` alone, ``print`` shows its table of
+            leaderboard.md.
         """
-        if MAIN_PROTOCOL not in self.protocols:
-            return self._table_of_protocols()
-        text = "\n".join(as_text(main_table.thresholds(board)) for board in self._boards)
-        return ScoreTable(main_table.data_frame(self._ranked_rows), text)
+        if MAIN_PROTOCOL in self.protocols:
+            text = "\n".join(as_text(main_table.thresholds(board)) for board in self._boards)
+            return ScoreTable(main_table.data_frame(self._boards), text)
+        table = self._table_of_protocols()
+        if [*self.protocols] != [ADDED] or table.empty:
+            return table
+        text = "\n".join(as_text(added.table(board)) for board in self._boards)
+        return ScoreTable(table, text)
 
     def _table_of_protocols(self) -> pd.DataFrame:
         """Return a row per method with all metrics of the protocols, and their intervals."""
@@ -208,7 +215,7 @@ class Evaluation:
         table = self.table()
         text = (
             str(table)
-            if boards
+            if isinstance(table, ScoreTable)
             else table.to_string(index=False, float_format="{:.3f}".format, na_rep="–")
         )
         answer = tables.headline([DatasetTables(board) for board in boards])
@@ -352,11 +359,6 @@ class Evaluation:
     @cached_property
     def _boards(self) -> list[Leaderboard]:
         return leaderboards(self.records, CaseFolders(self.folder))
-
-    @cached_property
-    def _ranked_rows(self) -> list[Row]:
-        """Rows of the main table: methods best first, then the baselines; none without the main protocol."""
-        return [row for board in self._boards for row in (*board.methods, *board.baselines)]
 
     @cached_property
     def _means(self) -> pd.DataFrame:

@@ -33,10 +33,13 @@ from locus.core.files import csv_text
 from locus.core.names import (
     ADDED,
     AGREEMENT,
+    ALONE,
     CLASSIFICATION,
+    COMBINED,
     MAIN,
     MEAN_PREFIX,
     UPPER_BOUND,
+    WEIGHT,
 )
 from locus.core.scores import Difference, Estimate
 from locus.scoring.statistics.rank_reversals import corrected_best
@@ -112,6 +115,8 @@ FURTHER = (
 """Further means of records in ``leaderboard.csv``: metric and source of its threshold."""
 DIFFERENCE_CELLS = ("row", "difference", "low", "high", "p")
 """Ends of the names of a difference's columns in ``leaderboard.csv``."""
+ADDED_LOW, ADDED_HIGH = f"{ADDED}_low", f"{ADDED}_high"
+"""Ends of the interval of what a map adds, in ``leaderboard.csv`` and ``data_frame``."""
 Value = float | int | str | None
 
 
@@ -121,9 +126,11 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     ``complete``: all methods; else those of ``rows_of_short_table``, and the baselines of the first grid.
     """
     title = f"{board.title}: hits over IoU and IoBB thresholds"
-    return _of_methods(
+    table = _of_methods(
         board, title=title, intro=legend(board), columns=[*_first_columns(board)], complete=complete
     )
+    sentences = filter(None, (added.left_out(board), table.footnote))
+    return replace(table, footnote=" ".join(sentences))
 
 
 def all_thresholds(board: Leaderboard, complete: bool = True) -> Table:
@@ -225,9 +232,10 @@ def terminal(board: Leaderboard) -> Table:
     )
     hidden_count = len(board.methods) - len(methods)
     table = tabulated(f"{board.title}: best methods", "", columns, (*methods, *blind))
-    return replace(
-        table, footnote=f"{counted(hidden_count, 'more row')} on the page." if hidden_count else ""
-    )
+    sentences = [added.left_out(board)]
+    if hidden_count:
+        sentences.append(f"{counted(hidden_count, 'more row')} on the page.")
+    return replace(table, footnote=" ".join(filter(None, sentences)))
 
 
 def _first_columns(board: Leaderboard) -> Iterator[TableColumn]:
@@ -489,17 +497,23 @@ def _basis(board: Leaderboard) -> Iterator[str]:
         yield f"A dash in the first table: not stored for every training run of {names}."
 
 
-def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
-    """Return a line per row with network, method and the columns of the threshold table, in their order, as numbers.
+def data_frame(boards: Sequence[Leaderboard]) -> "pd.DataFrame":
+    """Return a line per method, then per baseline, with the columns of the threshold table, in their order, as numbers.
 
     Columns: ``network``, ``method``, ``runs``, ``auroc``, ``COLUMNS`` with ``low`` and ``high`` (95% interval of
     ``hit@iou.3``) and ``UNSOLVED`` if findings are solved, ``minus_floor``, ``minus_prior`` and ``minus_fixed_box``
-    (differences from them), ``above_baselines``, ``in_top_group`` and ``note``.
+    (differences from them), ``added`` with ``added_low`` and ``added_high`` if that protocol was scored,
+    ``above_baselines``, ``in_top_group`` and ``note``.
     """
     import pandas as pd  # slow to import, and not needed for tables
 
-    has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
-    lines = pd.DataFrame([_numbers(row, has_solved) for row in rows])
+    rows: list[Row] = []
+    numbers = []
+    for board in boards:
+        for row in (*board.methods, *board.baselines):
+            rows.append(row)
+            numbers.append(_numbers(row, board))
+    lines = pd.DataFrame(numbers)
     table = lines.rename(columns={f"{name}_difference": f"minus_{name}" for name in blind()})
     floors = [None if row.over_floor is None else row.over_floor.estimate.value for row in rows]
     table["minus_floor"] = pd.Series(floors, dtype=float)
@@ -512,6 +526,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
         *("network", "method", "runs", "auroc"),
         *shares,
         *("minus_floor", *(f"minus_{name}" for name in blind())),
+        *(ADDED, ADDED_LOW, ADDED_HIGH),
         *("above_baselines", "in_top_group", "note"),
     )
     return table[[name for name in names if name in table]]
@@ -536,8 +551,9 @@ def _csv_cell(value: Value) -> Value:
 
 def _lines(board: Leaderboard, published: type[PublishedReport]) -> Iterator[dict[str, Value]]:
     rows = (*board.methods, *board.baselines, *board.people)
-    for row in (*rows, *board.networks):
-        yield _numbers(row, has_solved=bool(board.solved))
+    only_added = _only_added(rows, board) if rows else []
+    for row in (*rows, *only_added, *board.networks):
+        yield _numbers(row, board)
     yield from published(board).lines()
     if rows:
         return
@@ -550,7 +566,15 @@ def _lines(board: Leaderboard, published: type[PublishedReport]) -> Iterator[dic
             yield from map(_of_protocol, board.of_protocol(protocol))
 
 
-def _numbers(row: Row, has_solved: bool) -> dict[str, Value]:
+def _only_added(rows: Sequence[Row], board: Leaderboard) -> list[Row]:
+    """Return the rows of ``added`` of which ``rows`` has none, such as ``shuffled``."""
+    of_rows = [board.added_of(row) for row in rows]
+    only_added = [row for row in board.added if row not in of_rows]
+    # Their difference is that of `added`, not of the main column.
+    return [replace(row, over_baselines=()) for row in only_added]
+
+
+def _numbers(row: Row, board: Leaderboard) -> dict[str, Value]:
     """Return a line of ``leaderboard.csv``."""
     is_network = row.kind == "network"
     line = _named(row)
@@ -563,7 +587,7 @@ def _numbers(row: Row, has_solved: bool) -> dict[str, Value]:
     line["auroc"] = row.auroc
     for name in (grouping.BOXED, *grouping.COLUMNS):
         line[name] = row.share(name)
-    if has_solved:
+    if board.solved:
         line[grouping.UNSOLVED] = row.share(grouping.UNSOLVED)
     line["low"] = _end(row.main.low)
     line["high"] = _end(row.main.high)
@@ -581,7 +605,24 @@ def _numbers(row: Row, has_solved: bool) -> dict[str, Value]:
     line |= {f"n_{name}": share.n for name, share in row.findings.items()}
     line |= {name: share.value for name, share in row.findings.items()}
     line["note"] = row.note
+    of_added = None if is_network else board.added_of(row)
+    if of_added is not None:
+        line |= _added_numbers(of_added)
     return line
+
+
+def _added_numbers(row: Row) -> dict[str, Value]:
+    """Return the cells of a row of ``added``."""
+    estimate = row.scores[ADDED]
+    return {
+        ALONE: row.share(ALONE),
+        COMBINED: row.share(COMBINED),
+        ADDED: estimate.value,
+        ADDED_LOW: _end(estimate.low),
+        ADDED_HIGH: _end(estimate.high),
+        f"{ADDED}_p": row.over_baselines[0].p if row.over_baselines else None,
+        WEIGHT: row.share(WEIGHT),
+    }
 
 
 def _difference(name: str, gap: Difference | None) -> dict[str, Value]:

@@ -100,8 +100,9 @@ class Added(base.Protocol):
         groups = index.groups(shared=False)
         for finding in lacking:
             del groups[finding]
+        remark = "; ".join(lacking.values())
         if lacking and not groups:
-            raise NotAvailableError(next(iter(lacking.values())))
+            raise NotAvailableError(remark)
         blends = Blends(scored, self.priors(scored, groups, folds), groups, folds)
         choices = self.choose(blends)
         rows = blends.columns(choices[self.row_source[0]])
@@ -117,7 +118,6 @@ class Added(base.Protocol):
             times = rechosen.drawn(index)
             resamples = _shares(self.totals(blends, times, values), groups, times)
             resampled = resamples[ADDED]["mean"].round(RESAMPLE_DECIMALS).tolist()
-        remark = "; ".join(lacking.values())
         reasons = {**lacking, "mean": remark}
         masks = {**groups, "mean": is_scored}
         patients = {name: np.unique(index.patients[mask]).size for name, mask in masks.items()}
@@ -143,8 +143,9 @@ class Added(base.Protocol):
             ]
             count = min(np.unique(patients).size for patients in other_patients)
             if count < MIN_OTHER_PATIENTS:
+                noun = "patient" if count == 1 else "patients"
                 reasons[finding] = (
-                    f"{finding} has boxes of {count} other patients: {ADDED} needs at least "
+                    f"{finding} has boxes of {count} other {noun}: {ADDED} needs at least "
                     f"{MIN_OTHER_PATIENTS}"
                 )
         return reasons

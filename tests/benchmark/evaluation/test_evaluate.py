@@ -55,6 +55,17 @@ def both(command, checkpoints, splits):
     return locus.evaluate(checkpoints, splits["test"], ["gradcam"], scored_by, **given)
 
 
+def test_result_of_added_alone_prints_the_table_of_what_maps_add(tmp_path):
+    data, model = locus.load_dataset("phantom:test=30", img_size=64), locus.load("demo-pcam")
+    result = locus.evaluate(model, data, ["cam"], ["added"], cache_dir=tmp_path, progress=False)
+    text = str(result)
+    assert text == str(result.table())
+    assert "what maps add to prior" in text
+    assert all(word in text for word in ("alone", "combined", "added [95%]", "weight", "verdict"))
+    assert "Mass" in text.splitlines()[-1], "a finding with boxes of fewer than five other patients"
+    assert result.table().set_index("method")["added"]["truth"] == 1
+
+
 @pytest.mark.oracle
 def test_evaluate_gives_the_numbers_of_the_command(command, both):
     stated = {(r.cell.seed, r.cell.method, r.cell.protocol): r for r in locus.records(command / "results" / "tiny")}

@@ -1,19 +1,23 @@
 """The table, the column and the chart of what maps add to ``prior``."""
 
+import csv
+import io
+
 import numpy as np
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score
-from locus.benchmark.report import added, comparisons
+from locus.benchmark.report import added, comparisons, main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.scoring.statistics.resample import holm
+from tests.benchmark.report.made_up import training
 
 COUNT = 1000
 
 
-def record(method, value, error, seed=0, fitted_on=None):
-    """A record of ``added`` whose resamples have a standard deviation."""
+def record(method, value, error, seed=0, fitted_on=None, left_out=()):
+    """A record of ``added`` whose resamples have a standard deviation; the findings ``left_out`` have no score."""
     source = "cross-fitted" if fitted_on is None else "fitted"
     numbers = {"alone": 0.2, "combined": 0.25 + value, "added": value, "weight": 0.5}
     ends = (value - 1.96 * error, value + 1.96 * error)
@@ -31,7 +35,25 @@ def record(method, value, error, seed=0, fitted_on=None):
         data={} if fitted_on is None else {"fitted_on": fitted_on},
         recipe={"seed": seed},
     )
-    return Record(cell=cell, scores=tuple(scores), resampled=tuple(resampled.round(6).tolist()))
+    weights = {"Effusion": {"weight": [0.5]}, **{finding: {"weight": []} for finding in left_out}}
+    return Record(cell=cell, scores=tuple(scores), resampled=tuple(resampled.round(6).tolist()), thresholds={source: weights})
+
+
+def suite_of(folder, values):
+    """Records of ``single_box`` with cases, and of ``added`` for methods with a ``value``: method -> its value."""
+    records = []
+    for method, value in values.items():
+        of_main = training(folder, method, 0, 5 if method == "prior" else 15)
+        records.append(of_main)
+        if value is not None:
+            cell = of_main.cell.model_copy(update={"protocol": "added"})
+            records.append(record(method, value, 0.02).model_copy(update={"cell": cell}))
+    return records
+
+
+def lines_of(board):
+    """Lines of ``leaderboard.csv`` by kind and method."""
+    return {(line["kind"], line["method"]): line for line in csv.DictReader(io.StringIO(main_table.leaderboard_csv([board])))}
 
 
 def board_of(records, tmp_path, is_primary=None):
@@ -102,3 +124,61 @@ def test_suite_without_the_protocol_has_no_table_and_no_chart(tmp_path):
         [record("cam", 0.1, 0.01).model_copy(update={"cell": Cell(dataset="phantom", method="cam", protocol="pointing")})], tmp_path
     )
     assert (board.added, added.chart(board), added.table(board).rows) == ([], None, ())
+
+
+def test_findings_without_a_score_are_named_below_the_tables(tmp_path):
+    records = [record(name, 0.1, 0.01, left_out=("Mass", "Nodule")) for name in ("cam", "noise")]
+    board = board_of([*records, training(tmp_path, "cam", 0, 15)], tmp_path)
+    sentence = "added leaves out Mass and Nodule: boxes of fewer than five other patients."
+    tables = added.table(board), added.table(board, complete=False), main_table.thresholds(board), main_table.terminal(board)
+    assert [table.footnote for table in tables] == [sentence] * 4
+    other_network = record("cam", 0.05, 0.01, left_out=("Mass",))
+    other_network = other_network.model_copy(update={"cell": other_network.cell.model_copy(update={"global_pool": "LSE"})})
+    both = board_of([*records, other_network], tmp_path)
+    assert added.table(both, complete=False).footnote == f"{sentence} 1 row of other networks on the page."
+    assert added.table(board_of([record("cam", 0.1, 0.01)], tmp_path)).footnote == ""
+
+
+def test_findings_that_the_other_suite_did_not_choose_are_named_below_the_table(tmp_path):
+    board = board_of([record("cam", 0.1, 0.01, fitted_on="nih-sample", left_out=("Mass",))], tmp_path)
+    assert added.table(board).footnote == "added leaves out Mass: no weight and thresholds in nih-sample."
+
+
+def test_table_and_chart_tell_rows_of_one_run_from_those_of_several(tmp_path):
+    several = [record(name, 0.1, 0.02, seed) for name in ("cam", "noise") for seed in range(3)]
+    board = board_of([*several, record("gradcam", 0.05, 0.02)], tmp_path)
+    table, chart = added.table(board), added.chart(board)
+    runs = table.header.index("runs")
+    assert {row[1]: row[runs] for row in table.rows} == {"cam": "3", "gradcam": "1", "noise": "3"}
+    assert "one training run covers patients only" in table.intro
+    assert "gradcam (one run)" in chart.svg
+    assert "cam (one run)" not in chart.svg.replace("gradcam (one run)", "")
+    assert "With one run, the interval covers patients only." in chart.about
+    equal = board_of([record("cam", 0.1, 0.02), record("gradcam", 0.05, 0.02), record("noise", 0.0, 0.02)], tmp_path)
+    assert "runs" not in added.table(equal).header
+    assert "one run" not in added.chart(equal).svg.lower()
+
+
+def test_csv_has_what_each_map_adds_also_for_rows_of_added_alone(tmp_path):
+    records = suite_of(tmp_path, {"cam": 0.1, "prior": None, "shuffled": 0.0})
+    of_main = [one for one in records if one.cell.protocol == "single_box" and one.cell.method != "shuffled"]
+    of_added = [one for one in records if one.cell.protocol == "added"]
+    lines = lines_of(board_of([*of_main, *of_added], tmp_path))
+    names = ("alone", "combined", "added", "added_low", "added_high", "weight")
+    assert [float(lines["method", "cam"][name]) for name in names] == pytest.approx([0.2, 0.35, 0.1, 0.061, 0.139, 0.5], abs=1e-3)
+    assert float(lines["method", "cam"]["added_p"]) < 0.001
+    assert {lines[row]["added"] for row in (("baseline", "prior"), ("network", ""))} == {""}
+    shuffled = lines["baseline", "shuffled"]
+    assert (shuffled["added"], shuffled["hit@iou.3"], shuffled["prior_difference"], shuffled["above_baselines"]) == ("0", "", "", "")
+    without_added = lines_of(board_of(of_main, tmp_path))
+    assert {*names, "added_p"} == {*lines["method", "cam"]} - {*without_added["method", "cam"]}
+
+
+def test_data_frame_has_what_each_map_adds_with_its_interval(tmp_path):
+    records = suite_of(tmp_path, {"cam": 0.1, "prior": None})
+    frame = main_table.data_frame([board_of(records, tmp_path)]).set_index("method")
+    columns = ["added", "added_low", "added_high"]
+    assert frame.loc["cam", columns].tolist() == pytest.approx([0.1, 0.061, 0.139], abs=1e-3)
+    assert frame.loc["prior", columns].isna().all()
+    of_main = [one for one in records if one.cell.protocol == "single_box"]
+    assert not {*columns} & {*main_table.data_frame([board_of(of_main, tmp_path)])}

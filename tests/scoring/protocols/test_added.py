@@ -283,6 +283,8 @@ def test_finding_without_boxes_of_five_other_patients_has_no_score():
 def test_no_finding_with_boxes_of_five_other_patients_is_not_available():
     with pytest.raises(NotAvailableError, match=r"mass has boxes of 4 other patients.* 5"):
         evaluate([c for c in cases_of(noisy, 10) if c.finding == "mass"])
+    with pytest.raises(NotAvailableError, match=r"mass has boxes of 1 other patient: .*nodule has boxes of 1 other patient: "):
+        evaluate(cases_of(noisy, 4))
 
 
 def test_prior_of_a_case_does_not_depend_on_the_boxes_of_its_patient():
