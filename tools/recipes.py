@@ -6,7 +6,7 @@ The rows are those of the small CNN with PCAM in the leaderboards of the suites.
 before the labels of radiographs: findings drawn by the statistics of NIH's boxes, or at uniform positions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -55,11 +55,13 @@ def replaced(page: str, mark: str, text: str) -> str:
     return mark.join([before, text, after])
 
 
-def rows_of_network(leaderboard: Path) -> pd.DataFrame:
-    """Return the rows, by method, of the small CNN with PCAM without options of training for localization."""
+def rows_of_network(
+    leaderboard: Path, network: str = NETWORK, kind: str = "method"
+) -> pd.DataFrame:
+    """Return the rows of a ``network`` by method, or its baselines, without options of training for localization."""
     rows = pd.read_csv(leaderboard)
-    of_network = rows[rows["network"] == NETWORK]
-    return of_network[of_network["kind"] == "method"].set_index("method")
+    of_network = rows[rows["network"] == network]
+    return of_network[of_network["kind"] == kind].set_index("method")
 
 
 def _cells(rows: pd.DataFrame) -> Iterator[str]:
@@ -74,15 +76,23 @@ def _cells(rows: pd.DataFrame) -> Iterator[str]:
 
 def over_prior(row: pd.Series) -> str:
     """Return the difference of a row of a leaderboard from ``prior``, with its interval."""
-    difference, low, high = (
-        _signed(row[f"prior_{part}"]) for part in ("difference", "low", "high")
-    )
-    return f"{difference} [{low}, {high}]"
+    return _interval(row, ("prior_difference", "prior_low", "prior_high"))
+
+
+def added(row: pd.Series) -> str:
+    """Return what the map of a row of a leaderboard adds to ``prior``, with its interval."""
+    return _interval(row, ("added", "added_low", "added_high"))
 
 
 def number(value: float) -> str:
     """Return a share as in the tables: ``.342``."""
     return f"{value:.3f}".replace("0.", ".", 1)
+
+
+def _interval(row: pd.Series, columns: Sequence[str]) -> str:
+    """Return a difference with its interval from three ``columns`` of a row."""
+    difference, low, high = (_signed(row[name]) for name in columns)
+    return f"{difference} [{low}, {high}]"
 
 
 def _signed(value: float) -> str:

@@ -29,10 +29,8 @@ ROWS = {
 }
 """Beginning of a row's name in the table of published results -> what README adds to the name."""
 POOLINGS = ("PCAM", "LSE")
-ADDED = "what maps add to prior"
-"""End of the heading of the table of the protocol ``added``."""
 MOST_ADDING = 3
-"""Largest number of methods in the sentence on that table."""
+"""Largest number of methods of a pooling in the sentence on the protocol ``added``."""
 
 
 def with_answer(readme: str, results: Path) -> str:
@@ -87,22 +85,25 @@ def _row_of(pooling: str, rows: Sequence[Mapping[str, str]]) -> Mapping[str, str
 
 
 def _added(results: Path) -> list[str]:
-    """Return a sentence on what the maps of one network add to ``prior`` on the cases of ``nih-sample``."""
-    leaderboard = results / "nih-sample" / "leaderboard.md"
-    rows = {row["method"]: row for row in _rows(leaderboard, ADDED)}
-    network = rows["noise"]["network"]
-    adding = [
-        f"`{name}` {row['added [95%]']}" for name, row in rows.items() if row["verdict"] == "adds"
-    ]
+    """Return a sentence on what maps add to ``prior`` on the cases of ``nih-sample``."""
+    leaderboard = results / "nih-sample" / "leaderboard.csv"
+    of_poolings = []
+    for pooling in POOLINGS:
+        rows = recipes.rows_of_network(leaderboard, f"small CNN with {pooling}")
+        is_significant = (rows["added"] > 0) & (rows["added_p"] <= 0.05)
+        best = rows[is_significant].nlargest(MOST_ADDING, "added")
+        names = [f"`{name}` {recipes.added(row)}" for name, row in best.iterrows()]
+        if names:
+            of_poolings.append(f"{', '.join(names)} with {pooling}")
     most = (
-        f"these maps hit more cases than `prior` alone: {', '.join(adding[:MOST_ADDING])}"
-        if adding
+        f"these maps hit more cases than `prior` alone: {'; '.join(of_poolings)}"
+        if of_poolings
         else "no map hits more cases than `prior` alone"
     )
+    noise = recipes.rows_of_network(leaderboard, kind="baseline").loc["noise"]
     return [
-        f"**What the maps know beyond the usual place**, on the 604 boxes with the {network}: in a weighted mean with "
-        f"`prior`, {most}; `noise` adds {rows['noise']['added [95%]']} "
-        "([what a map adds](docs/protocols.md#what-a-map-adds))."
+        "**What the maps know beyond the usual place**, on the 604 boxes: in a weighted mean with `prior`, "
+        f"{most}. `noise` adds {recipes.added(noise)} ([what a map adds](docs/protocols.md#what-a-map-adds))."
     ]
 
 
