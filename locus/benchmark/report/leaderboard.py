@@ -93,10 +93,9 @@ class Leaderboard:
         return list(by_network(self.methods).values())
 
     def added_of(self, row: Row) -> Row | None:
-        """Return the row of ``added`` with the network and method of a row; None if it has none."""
-        key = row.key_of_network, row.cell.method
-        rows = {(added.key_of_network, added.cell.method): added for added in self.added}
-        return rows.get(key)
+        """Return the row of ``added`` with the network, method and number of runs of a row; None without one."""
+        rows = {_key_of_added(added): added for added in self.added}
+        return rows.get(_key_of_added(row))
 
     def baseline(self, name: str, beside: Row | None = None) -> Row | None:
         """Return the row of a baseline, on the grid of the row ``beside`` if there are several."""
@@ -131,6 +130,11 @@ class Leaderboard:
         return grouping.ranked(
             record for row in (*self.methods, *self.baselines) for record in row.runs
         )
+
+
+def _key_of_added(row: Row) -> tuple[str, str, int]:
+    """Return what a row of ``added`` shares with its row of the main protocol: network, method and number of runs."""
+    return row.key_of_network, row.cell.method, len(row.runs)
 
 
 def leaderboards(

@@ -174,6 +174,15 @@ def test_csv_has_what_each_map_adds_also_for_rows_of_added_alone(tmp_path):
     assert {*names, "added_p"} == {*lines["method", "cam"]} - {*without_added["method", "cam"]}
 
 
+def test_what_one_run_adds_does_not_stand_in_the_row_of_several_runs(tmp_path):
+    second_run = [training(tmp_path, "cam", 1, 15), training(tmp_path, "prior", 1, 5)]
+    board = board_of([*suite_of(tmp_path, {"cam": 0.1, "prior": None}), *second_run], tmp_path)
+    (row,) = [row for row in board.methods if row.name == "cam"]
+    assert len(row.runs) == 2
+    assert board.added_of(row) is None
+    assert [len(row.runs) for row in board.added if row.name == "cam"] == [1]
+
+
 def test_data_frame_has_what_each_map_adds_with_its_interval(tmp_path):
     records = suite_of(tmp_path, {"cam": 0.1, "prior": None})
     frame = main_table.data_frame([board_of(records, tmp_path)]).set_index("method")
