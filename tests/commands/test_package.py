@@ -56,9 +56,9 @@ def test_the_wheel_has_all_files_of_the_package(site):
     assert files - {path.relative_to(site) for path in site.rglob("*")} == set()
 
 
-def test_the_wheel_has_the_published_rows_of_nih_and_at_most_10_mb(site, installed, tmp_path):
+def test_the_wheel_has_the_published_rows_of_nih_and_at_most_10_and_a_half_mb(site, installed, tmp_path):
     (wheel,) = site.with_name("source0").glob("*.whl")
-    assert wheel.stat().st_size < 10e6
+    assert wheel.stat().st_size < 10.5e6
     code = "from locus.benchmark import records\n"
     code += "print(*((suite.name, len(records.load(suite))) for suite in records.suites(records.published())))"
     suites = [ROOT / "results" / name for name in ("nih", "nih-heldout", "nih-sample")]
