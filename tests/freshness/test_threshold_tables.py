@@ -116,7 +116,8 @@ def verdict(others):
 
 def chosen(suite):
     """Ten lines of ``leaderboard.csv`` over all networks: six methods and the baselines, runs as in the table."""
-    board = pd.read_csv(RESULTS / suite / "leaderboard.csv")
+    lines = pd.read_csv(RESULTS / suite / "leaderboard.csv")
+    board = lines[lines[MAIN].notna()]  # without lines of `added` alone
     methods, baselines = board[board["kind"] == "method"], board[board["method"].isin({*BASELINES} - {"readers", "second readers"})]
     lines = pd.concat([methods.iloc[:: len(methods) // 5 or 1], baselines.drop_duplicates("method")])
     return lines.assign(network=lines["model_id"].str.replace(r"-seed\d+$", "", regex=True)).to_dict("records")
