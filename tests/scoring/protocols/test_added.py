@@ -306,9 +306,6 @@ def test_finer_grid_of_map_and_prior_is_that_of_the_blend():
         assert [part.values.shape for part in both] == [(finer, finer)] * 2
 
 
-FINE = Grid((128, 128), (2, 2), (0.5, 0.5))
-
-
 PHANTOM = "phantom:train=4,val=4,test=150"
 
 
@@ -319,30 +316,46 @@ def filled(frame, box):
     return 1.0 * np.outer((y >= y0) & (y <= y1), (x >= x0) & (x <= x1))
 
 
-def planted(change):
-    """The result of maps of the phantom, each filled inside its changed truth box; ``change``: function of frame and box."""
-    data = locus.load_dataset(PHANTOM.format(80), img_size=64)
-    pairs = [(sample, finding) for sample in data for finding in sample.boxes]
-    maps = [filled(sample.frame, change(sample.frame, sample.boxes[finding][0])) for sample, finding in pairs]
-    cases = [base.make_case(*pair, 1.0, heat, "conventional") for pair, heat in zip(pairs, maps, strict=True)]
-    return Added().evaluate(cases, data.findings, 0)
+def planted(change, of_phantom):
+    """The result of maps that are filled inside a changed truth box; ``change``: function of frame and box."""
+    if of_phantom:
+        data = locus.load_dataset(PHANTOM, img_size=64)
+        pairs = [(sample, finding) for sample in data for finding in sample.boxes]
+        cases = [base.make_case(sample, finding, 1.0, np.zeros((64, 64)), "conventional") for sample, finding in pairs]
+    else:
+        cases = [case(n, box, None, finding, "conventional") for n, finding, box in boxes(160)]
+    maps = [filled(c.frame, change(c.frame, c.boxes[0])) for c in cases]
+    filled_cases = [dataclasses.replace(c, map=heat) for c, heat in zip(cases, maps, strict=True)]
+    return Added().evaluate(filled_cases, sorted({c.finding for c in cases}), 0)
+
+
+def shifted(frame, box):
+    half = frame[1] / 2
+    return box + np.array([1, 0, 1, 0]) * (half if box[0] < half else -half)
+
+
+def third(frame, box):
+    return np.array([[2, 0, 1, 0], [0, 2, 0, 1], [1, 0, 2, 0], [0, 1, 0, 2]]) @ box / 3
 
 
 @pytest.mark.planted
-def test_truth_at_a_shifted_place_adds_nothing():
-    def shifted(frame, box):
-        half = frame[1] / 2
-        return box + np.array([1, 0, 1, 0]) * (half if box[0] < half else -half)
-
-    result = planted(shifted)
+@pytest.mark.parametrize("of_phantom", [False, True])
+def test_truth_at_a_shifted_place_adds_nothing(of_phantom):
+    result = planted(shifted, of_phantom)
     assert mean(result, "added").value <= 0
     assert not (mean(result, "added").low or 0) > 0
 
 
 @pytest.mark.planted
-def test_right_place_with_a_box_of_a_third_of_the_size_adds_though_it_hits_less_than_prior():
-    third = np.array([[2, 0, 1, 0], [0, 2, 0, 1], [1, 0, 2, 0], [0, 1, 0, 2]]) / 3
-    result = planted(lambda frame, box: third @ box)
+def test_right_place_with_a_box_of_a_third_of_the_size_adds_though_it_hits_nothing():
+    result = planted(third, of_phantom=False)
+    assert mean(result, "alone").value < 0.02
+    assert mean(result, "added").low > 0
+
+
+@pytest.mark.planted
+def test_third_of_a_box_of_the_phantom_adds_though_it_hits_less_than_prior():
+    result = planted(third, of_phantom=True)
     assert mean(result, "alone").value < mean(result, "combined").value - mean(result, "added").value
     assert mean(result, "added").low > 0
 
@@ -412,7 +425,7 @@ def test_example_of_the_docs():
 @pytest.mark.slow
 def test_noise_and_shuffled_maps_of_an_untrained_network_seldom_add():
     """Of 20 seeds, at most one is significantly above 0, for each of the two."""
-    phantom = locus.load_dataset(PHANTOM.format(150), img_size=64)
+    phantom = locus.load_dataset(PHANTOM, img_size=64)
     data = [sample for sample in phantom if sample.boxes]
     findings = phantom.findings
     significant = {"noise": 0, "shuffled": 0}
