@@ -94,8 +94,11 @@ class Leaderboard:
 
     def added_of(self, row: Row) -> Row | None:
         """Return the row of ``added`` with the network, method and number of runs of a row; None without one."""
-        rows = {_key_of_added(added): added for added in self.added}
-        return rows.get(_key_of_added(row))
+        return self._added_by_key.get(_key_of_added(row))
+
+    @cached_property
+    def _added_by_key(self) -> dict[tuple[str, str, int], Row]:
+        return {_key_of_added(added): added for added in self.added}
 
     def baseline(self, name: str, beside: Row | None = None) -> Row | None:
         """Return the row of a baseline, on the grid of the row ``beside`` if there are several."""

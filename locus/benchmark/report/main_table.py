@@ -567,7 +567,7 @@ def _lines(board: Leaderboard, published: type[PublishedReport]) -> Iterator[dic
 
 
 def _only_added(rows: Sequence[Row], board: Leaderboard) -> list[Row]:
-    """Return the rows of ``added`` of which ``rows`` has none, such as ``shuffled``."""
+    """Return the rows of ``added`` without a counterpart in ``rows``, such as ``shuffled``."""
     of_rows = [board.added_of(row) for row in rows]
     only_added = [row for row in board.added if row not in of_rows]
     # Their difference is that of `added`, not of the main column.
