@@ -259,8 +259,8 @@ class Evaluation:
         table = pd.concat(
             [cases.read(record.cell, self.folder) for record in scored], ignore_index=True
         )
-        has_boxes = {*cases.BOX} <= {*table}
-        if has_boxes:
+        has_hits = {*cases.BOX, MAIN} <= {*table}
+        if has_hits:
             corners = table[[*cases.BOX]].to_numpy(dtype=float)
             boxes = [None if np.isnan(box[0]) else tuple(box.tolist()) for box in corners]
             table["box"] = pd.Series(boxes, dtype=object)
@@ -268,7 +268,7 @@ class Evaluation:
             table["IoBB"] = table["iobb"]
             table["hit"] = table[MAIN].astype(bool)
         columns = [name for name in CASE_COLUMNS if name in table]
-        if all_columns or not has_boxes:
+        if all_columns or not has_hits:
             columns += [name for name in table.columns if name not in CASE_COLUMNS]
         return table[columns]
 

@@ -64,6 +64,9 @@ def test_result_of_added_alone_prints_the_table_of_what_maps_add(tmp_path):
     assert all(word in text for word in ("alone", "combined", "added [95%]", "weight", "verdict"))
     assert "Mass" in text.splitlines()[-1], "a finding with boxes of fewer than five other patients"
     assert result.table().set_index("method")["added"]["truth"] == 1
+    rows = result.cases("added").query("method == 'cam' and weight == weight")
+    gain = (rows["iou"] > 0.3).astype(float) - (rows["iou_prior"] > 0.3)
+    assert result.table().set_index("method")["added"]["cam"] == pytest.approx(gain.groupby(rows["finding"].astype(str)).mean().mean())
 
 
 @pytest.mark.oracle
